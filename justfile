@@ -1,0 +1,26 @@
+# Arguments reach the commands as they were given, globs unexpanded.
+set positional-arguments
+
+# List the recipes.
+default:
+    @just --list
+
+# Run every pairing in every scenario and print where rules are lost.
+matrix *ARGS:
+    cargo run --release -- matrix "$@"
+
+# Run all tests.
+test *ARGS:
+    cargo test "$@"
+
+# What CI runs: format, lints, tests.
+ci:
+    bash .ci/run
+
+# Record anew the snapshots of what every build prints. BUILDS is a file as for --builds.
+snapshots BUILDS='':
+    IPTABLES_LAB_BUILDS="$1" INSTA_UPDATE=always cargo test --test it snapshots
+
+# Measure what lanes, commands and the lab's own work cost, in one run.
+bench:
+    cargo bench --bench docker

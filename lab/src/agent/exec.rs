@@ -1,0 +1,370 @@
+//! Commands in a lane: run to their end or to their time, with all they read and wrote.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::protocol::{End, Ran, Text};
+
+/// The `PATH` of every command, and where its program is looked up.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A command that writes more than this is not read any further, so that it stands still until its time is up.
+const OUTPUT_LIMIT: usize = 64 << 20;
+
+/// No command is waited for longer, whatever is asked: a time further off may not exist.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a pipe holds, and so what one read can bring.
+const PIPE: usize = 64 << 10;
+
+/// Runs a command with `LC_ALL=C`, `TZ=UTC`, the fixed `PATH` and nothing else in its environment.
+///
+/// It ends when the command has ended and nobody holds its standard output and error any more, or when the time is up.
+/// Then everything in its process group is killed. An error is a fault of the machine: no memory, no processes left.
+pub fn run(argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
+    let deadline = Instant::now() + timeout.min(LONGEST);
+    let mut child = match spawn(argv, stdin.is_some()) {
+        Ok(child) => child,
+        Err(error) => return not_found(error),
+    };
+    let mut output = Output::default();
+    let group = Group(Pid::from_raw(child.id().cast_signed()));
+    let exchanged = exchange(&mut child, stdin.unwrap_or_default(), deadline, &mut output);
+    let ended = exchanged.and_then(|()| wait_until(&child, deadline));
+    // Before the child is waited for, so that its id, and with it the group's, cannot be another's.
+    group.kill();
+    let status = child.wait()?;
+    let end = if ended? { end(status) } else { End::TimedOut };
+    Ok(Ran {
+        end,
+        stdout: Text(output.stdout),
+        stderr: Text(output.stderr),
+    })
+}
+
+/// What a command wrote so far.
+#[derive(Default)]
+struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+/// The process group of a command, which has the id of the command itself.
+struct Group(Pid);
+
+impl Group {
+    fn kill(&self) {
+        // Nobody left to kill is what is wanted.
+        let _ = killpg(self.0, Signal::SIGKILL);
+    }
+}
+
+fn not_found(error: io::Error) -> io::Result<Ran> {
+    match error.raw_os_error() {
+        None | Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Err(error),
+        Some(errno) => Ok(Ran {
+            end: End::NotFound(errno),
+            stdout: Text::default(),
+            stderr: Text::default(),
+        }),
+    }
+}
+
+fn end(status: ExitStatus) -> End {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exit(code),
+        (None, signal) => End::Signal(signal.unwrap_or_default()),
+    }
+}
+
+/// Starts a command in a process group of its own.
+///
+/// The program is looked up here, and the directory changed only where it must be, for in both cases the library could
+/// not use posix_spawn(3) and would copy the agent's page tables for every command.
+fn spawn(argv: &[String], stdin: bool) -> io::Result<Child> {
+    let (name, arguments) = argv.split_first().ok_or(Errno::ENOENT)?;
+    let mut command = Command::new(look_up(name)?);
+    if std::env::current_dir()? != Path::new("/") {
+        command.current_dir("/");
+    }
+    command
+        .arg0(name)
+        .args(arguments)
+        .env_clear()
+        .envs([("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", PATH)])
+        .process_group(0)
+        .stdin(if stdin { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// The first program of this name in the fixed `PATH`; a name with a slash is a path already.
+fn look_up(name: &str) -> io::Result<PathBuf> {
+    if name.contains('/') {
+        return Ok(name.into());
+    }
+    let mut refused = Errno::ENOENT;
+    for directory in PATH.split(':').filter(|_| !name.is_empty()) {
+        let path = Path::new(directory).join(name);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => {
+                return Ok(path);
+            }
+            Ok(_) => refused = Errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(refused.into())
+}
+
+/// Feeds standard input and drains the two outputs until they are closed or the time is up.
+fn exchange(
+    child: &mut Child,
+    input: &[u8],
+    deadline: Instant,
+    output: &mut Output,
+) -> io::Result<()> {
+    let mut stdin = child.stdin.take().map(|pipe| Feed { pipe, rest: input });
+    let mut stdout = child.stdout.take();
+    let mut stderr = child.stderr.take();
+    if let Some(feed) = &stdin {
+        nonblocking(feed.pipe.as_fd())?;
+    }
+    stdout
+        .iter()
+        .try_for_each(|pipe| nonblocking(pipe.as_fd()))?;
+    stderr
+        .iter()
+        .try_for_each(|pipe| nonblocking(pipe.as_fd()))?;
+    loop {
+        stdin = stdin.map_or(Ok(None), Feed::write)?;
+        drain(&mut stdout, &mut output.stdout)?;
+        drain(&mut stderr, &mut output.stderr)?;
+        if stdout.is_none() && stderr.is_none() {
+            return Ok(());
+        }
+        let mut waiting = Vec::with_capacity(3);
+        waiting.extend(
+            stdin
+                .as_ref()
+                .map(|feed| PollFd::new(feed.pipe.as_fd(), PollFlags::POLLOUT)),
+        );
+        let open = |buffer: &[u8]| buffer.len() < OUTPUT_LIMIT;
+        waiting.extend(
+            stdout
+                .as_ref()
+                .filter(|_| open(&output.stdout))
+                .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
+        );
+        waiting.extend(
+            stderr
+                .as_ref()
+                .filter(|_| open(&output.stderr))
+                .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
+        );
+        if !ready(&mut waiting, deadline)? {
+            return Ok(());
+        }
+    }
+}
+
+fn nonblocking(pipe: BorrowedFd) -> io::Result<()> {
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Standard input that is still to be written.
+struct Feed<'a> {
+    pipe: ChildStdin,
+    rest: &'a [u8],
+}
+
+impl Feed<'_> {
+    /// Writes what the pipe takes; nothing is left when all is written, or when nobody reads it.
+    fn write(mut self) -> io::Result<Option<Self>> {
+        while !self.rest.is_empty() {
+            match self.pipe.write(self.rest) {
+                Ok(written) => self.rest = &self.rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Some(self)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads what is in the pipe, and closes it at its end.
+fn drain(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
+    while let Some(open) = pipe.as_mut().filter(|_| into.len() < OUTPUT_LIMIT) {
+        let filled = into.len();
+        into.resize(filled + PIPE, 0);
+        let read = open.read(&mut into[filled..]);
+        into.truncate(filled + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(0) => *pipe = None,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until one of these is ready; false when the time is up.
+fn ready(waiting: &mut [PollFd], deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        // Rounded up, so that the last millisecond is not spent in a loop.
+        let timeout =
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(waiting, timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until the command has ended, without taking its status; false when the time is up.
+fn wait_until(child: &Child, deadline: Instant) -> io::Result<bool> {
+    let process = process(child)?;
+    let mut waiting = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    // It may have ended while a child of its own held its output until the time was up.
+    let ended = poll(&mut waiting, PollTimeout::ZERO)? != 0;
+    Ok(ended || ready(&mut waiting, deadline)?)
+}
+
+/// A descriptor that is readable when the command has ended: pidfd_open(2), Linux 5.3.
+fn process(child: &Child) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory; the child is not waited for yet, so the id is its.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let descriptor = i32::try_from(descriptor).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn sh(script: &str, stdin: Option<&[u8]>, timeout: Duration) -> Ran {
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        run(&argv, stdin, timeout).expect("the machine can start a shell")
+    }
+
+    #[rstest]
+    #[case::status("exit 3", End::Exit(3))]
+    #[case::signal("kill -SEGV $$", End::Signal(libc::SIGSEGV))]
+    #[case::closed_output("exec >&- 2>&-; exit 4", End::Exit(4))]
+    #[case::stdin_unread("exec <&-; exit 5", End::Exit(5))]
+    fn how_it_ended(#[case] script: &str, #[case] end: End) {
+        assert_eq!(sh(script, Some(&[b'x'; 1 << 20]), LONG).end, end);
+    }
+
+    #[rstest]
+    #[case::hangs("sleep 100", End::TimedOut)]
+    #[case::hangs_without_output("exec >&- 2>&-; sleep 100", End::TimedOut)]
+    #[case::ignores_term("trap '' TERM INT; sleep 100", End::TimedOut)]
+    #[case::grandchild_holds_the_output("sleep 100 & exit 0", End::Exit(0))]
+    #[case::writes_without_end("cat /dev/zero", End::TimedOut)]
+    fn nothing_outlasts_its_time(#[case] script: &str, #[case] end: End) {
+        let started = Instant::now();
+        let ran = sh(
+            &format!("echo begun; {script}"),
+            None,
+            Duration::from_millis(300),
+        );
+        assert_eq!(ran.end, end);
+        assert!(ran.stdout.0.starts_with(b"begun\n"));
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "took {:?}",
+            started.elapsed()
+        );
+    }
+
+    #[test]
+    fn no_timeout_is_too_long() {
+        assert_eq!(sh("exit 6", None, Duration::MAX).end, End::Exit(6));
+    }
+
+    #[test]
+    fn what_it_started_is_killed_with_it() {
+        let script = "sleep 100 & echo $!; exit 0";
+        let ran = sh(script, None, Duration::from_millis(200));
+        let pid: i32 = ran
+            .stdout
+            .to_lossy()
+            .trim()
+            .parse()
+            .expect("the shell prints a process id");
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let gone = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            state().is_empty() || state().contains(") Z ")
+        });
+        assert!(gone, "still there: {}", state());
+    }
+
+    #[test]
+    fn much_in_and_out_at_once_is_no_deadlock() {
+        let input: Vec<u8> = (0..5_000_000u32).map(|number| number as u8).collect();
+        let ran = sh("tee /dev/stderr", Some(&input), LONG);
+        assert_eq!(ran.end, End::Exit(0));
+        assert!(ran.stdout.0 == input && ran.stderr.0 == input);
+    }
+
+    #[test]
+    fn the_environment_is_the_lab_s_own() {
+        let argv = ["/usr/bin/env".to_owned()];
+        let ran = run(&argv, None, LONG).expect("env starts");
+        let mut lines: Vec<_> = ran.stdout.to_lossy().lines().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "LC_ALL=C".to_owned(),
+                format!("PATH={PATH}"),
+                "TZ=UTC".to_owned()
+            ]
+        );
+        assert_eq!(sh("pwd; echo $0", None, LONG).stdout, Text::from("/\nsh\n"));
+    }
+
+    #[rstest]
+    #[case::no_such_name("no-such-program", libc::ENOENT)]
+    #[case::no_such_path("/no/such/program", libc::ENOENT)]
+    #[case::not_executable("/etc/passwd", libc::EACCES)]
+    #[case::empty("", libc::ENOENT)]
+    fn what_cannot_be_run_is_not_found(#[case] program: &str, #[case] errno: i32) {
+        let ran = run(&[program.to_owned()], None, LONG).expect("an answer");
+        assert_eq!(ran.end, End::NotFound(errno));
+    }
+}

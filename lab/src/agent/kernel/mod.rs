@@ -1,0 +1,171 @@
+//! What the kernel itself holds, read over netlink and getsockopt, not by any iptables.
+
+mod attributes;
+mod error;
+mod expression;
+mod legacy;
+mod link;
+mod netlink;
+mod nft;
+mod sockopt;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Family;
+
+pub use error::KernelError;
+
+/// What the kernel holds in the network namespace of the calling thread.
+pub fn dump() -> Result<KernelDump, KernelError> {
+    Ok(KernelDump {
+        nft: nft::dump()?,
+        legacy: legacy::dump()?,
+    })
+}
+
+/// Brings `lo` up and, where legacy builds will run, registers every legacy table that the kernel has.
+pub fn prepare(tables: LegacyTables) -> Result<(), KernelError> {
+    link::loopback_up()?;
+    match tables {
+        LegacyTables::Register => legacy::register(),
+        LegacyTables::Leave => Ok(()),
+    }
+}
+
+/// Deletes every nf_tables table, empties every registered legacy table and sets its policies to ACCEPT.
+pub fn reset() -> Result<(), KernelError> {
+    nft::reset()?;
+    legacy::reset()
+}
+
+/// Whether [`prepare`] touches legacy tables: once touched they stay registered in their namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegacyTables {
+    /// Register all that the kernel has.
+    Register,
+    /// Touch none.
+    Leave,
+}
+
+/// All rules of one network namespace, in the kernel's own terms, without handles and counters.
+///
+/// Two equal dumps are the same rules: nothing that decides about a packet is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KernelDump {
+    /// nf_tables tables of every family, in the kernel's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nft: Vec<NftTable>,
+    /// Registered legacy tables, IPv4 first, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legacy: Vec<LegacyTable>,
+}
+
+/// One nf_tables table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NftTable {
+    /// `ip`, `ip6`, `inet`, `arp`, `bridge` or `netdev`.
+    pub family: String,
+    /// The table's name.
+    pub name: String,
+    /// `NFTA_TABLE_FLAGS`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flags: u32,
+    /// Its chains, in the kernel's order.
+    pub chains: Vec<NftChain>,
+    /// Its sets and maps, with their elements: one printed line each, in the kernel's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<NftSet>,
+    /// Stateful objects and flowtables: one printed line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
+    /// What else the kernel says of it, one printed attribute each: userdata, and what this program does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<String>,
+}
+
+/// One nf_tables chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NftChain {
+    /// The chain's name.
+    pub name: String,
+    /// Where it hangs, if it is a base chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<NftHook>,
+    /// Its rules, in order.
+    pub rules: Vec<NftRule>,
+    /// What else the kernel says of it, one printed attribute each: flags other than that of a base chain, userdata,
+    /// and what this program does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<String>,
+}
+
+/// Where a base chain hangs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NftHook {
+    /// `filter`, `nat` or `route`.
+    pub kind: String,
+    /// `prerouting`, `input`, `forward`, `output`, `postrouting`, `ingress`.
+    pub hook: String,
+    /// Its place among the chains of the hook.
+    pub priority: i32,
+    /// `ACCEPT` or `DROP`.
+    pub policy: String,
+    /// The interfaces it hangs on, where it hangs on interfaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+}
+
+/// One nf_tables rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NftRule {
+    /// Its expressions in order, each as `nft --debug=netlink` prints it, without the brackets:
+    /// `meta load mark => reg 1`. What this program does not know is printed as its raw attributes.
+    pub expressions: Vec<String>,
+    /// `NFTA_RULE_COMPAT`: protocol and flags that nft_compat hands to xtables matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compat: Option<String>,
+    /// `NFTA_RULE_USERDATA` in hexadecimal: comments and the like, which no packet ever meets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userdata: Option<String>,
+}
+
+/// One nf_tables set or map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NftSet {
+    /// Its name; `__set%d` of anonymous ones as the kernel numbered it.
+    pub name: String,
+    /// Flags, key and data type and length.
+    pub header: String,
+    /// Its elements, one printed line each, sorted.
+    pub elements: Vec<String>,
+}
+
+/// One registered legacy table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegacyTable {
+    /// `iptables`' or `ip6tables`'.
+    pub family: Family,
+    /// `filter`, `nat`, `mangle`, `raw`, `security`.
+    pub name: String,
+    /// Built-in chains in hook order, then the user's in the kernel's order.
+    pub chains: Vec<LegacyChain>,
+}
+
+/// One chain of a legacy table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegacyChain {
+    /// The chain's name: `INPUT`, `KUBE-FIREWALL`.
+    pub name: String,
+    /// `ACCEPT` or `DROP` for a built-in chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Its rules in order, without the trailing policy or return entry: the fields of `struct ipt_ip` that are set,
+    /// each match and the target with revision and payload in hexadecimal, jumps by chain name.
+    pub rules: Vec<String>,
+}
+
+fn is_zero(flags: &u32) -> bool {
+    *flags == 0
+}

@@ -1,0 +1,391 @@
+//! What the kernel really sent, decoded; rules written back into fresh network namespaces, read and deleted.
+//!
+//! `testdata/*.nft` are messages as [`nft::read`] collects them, `testdata/*.legacy` are a `struct ipt_getinfo` and the
+//! entries after it. [`capture`] makes them. `testdata/*.txt` is what was asked of iptables and nft.
+
+use std::fmt::Write as _;
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+use rstest::rstest;
+
+use super::attributes::{Attributes, put};
+use super::*;
+
+const NFT: &[u8] = include_bytes!("testdata/nft-1.0.6.nft");
+const IPTABLES_NFT: &[u8] = include_bytes!("testdata/iptables-1.8.9.nft");
+const FILTER: &[u8] = include_bytes!("testdata/filter-1.8.9.legacy");
+const FILTER6: &[u8] = include_bytes!("testdata/filter6-1.8.9.legacy");
+
+/// Runs `test` in a network namespace that goes away with it.
+fn in_a_fresh_namespace(test: impl FnOnce() + Send + 'static) {
+    let run = move || {
+        unshare(CloneFlags::CLONE_NEWNET).expect(
+            "a network namespace of its own, which takes root: this test runs nowhere else",
+        );
+        test();
+    };
+    thread::spawn(run)
+        .join()
+        .expect("the test in the namespace holds");
+}
+
+fn show(tables: &[NftTable]) -> String {
+    let mut text = String::new();
+    for table in tables {
+        writeln!(
+            text,
+            "table {} {} flags {} {:?}",
+            table.family, table.name, table.flags, table.other
+        )
+        .expect("text");
+        table
+            .objects
+            .iter()
+            .for_each(|object| writeln!(text, "  {object}").expect("text"));
+        for set in &table.sets {
+            writeln!(
+                text,
+                "  set {} {}\n    {}",
+                set.name,
+                set.header,
+                set.elements.join("\n    ")
+            )
+            .expect("text");
+        }
+        for chain in &table.chains {
+            writeln!(
+                text,
+                "  chain {} {:?} {:?}",
+                chain.name, chain.base, chain.other
+            )
+            .expect("text");
+            for rule in &chain.rules {
+                let extras = [&rule.compat, &rule.userdata]
+                    .map(|extra| extra.as_deref().unwrap_or("-").to_owned());
+                writeln!(
+                    text,
+                    "    rule {}\n      {}",
+                    extras.join(" "),
+                    rule.expressions.join("\n      ")
+                )
+                .expect("text");
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn rules_of_nft_1_0_6() {
+    insta::assert_snapshot!(show(&nft::decode(NFT).expect("well formed")));
+}
+
+#[test]
+fn rules_of_iptables_nft_1_8_9() {
+    insta::assert_snapshot!(show(&nft::decode(IPTABLES_NFT).expect("well formed")));
+}
+
+#[rstest]
+#[case::ipv4("ipv4", Family::Ipv4, FILTER)]
+#[case::ipv6("ipv6", Family::Ipv6, FILTER6)]
+fn rules_of_iptables_legacy_1_8_9(#[case] name: &str, #[case] family: Family, #[case] blob: &[u8]) {
+    let table =
+        legacy::decode(family, "filter", &legacy::Blob::from_capture(blob)).expect("well formed");
+    let mut text = String::new();
+    for chain in table.chains {
+        writeln!(
+            text,
+            "{} {}\n  {}",
+            chain.name,
+            chain.policy.unwrap_or_default(),
+            chain.rules.join("\n  ")
+        )
+        .expect("text");
+    }
+    insta::assert_snapshot!(format!("rules_of_iptables_legacy_1_8_9_{name}"), text);
+}
+
+/// Every expression of a captured ruleset: its name, and the bytes of its attributes.
+fn expressions(answer: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for message in netlink::messages(answer) {
+        let message = message.expect("well formed");
+        if message.kind & 0xff != 6 {
+            continue;
+        }
+        let mut rule = Attributes::parse(&message.body[4..]).expect("well formed");
+        let list =
+            Attributes::parse(rule.bytes(4).expect("a rule has expressions")).expect("well formed");
+        for (_, expression) in list.members() {
+            let name = Attributes::parse(expression)
+                .expect("well formed")
+                .word(1)
+                .expect("a name");
+            found.push((name, expression.to_vec()));
+        }
+    }
+    found
+}
+
+/// The places of the bytes that say nothing, at every depth: the length of an attribute, which may or may not count the
+/// NUL that ends a name, and what pads it. What does not parse as attributes is a value.
+fn padding(bytes: &[u8], start: usize, places: &mut Vec<usize>) {
+    let mut place = 0;
+    while place + 4 <= bytes.len() {
+        let length = usize::from(u16::from_ne_bytes([bytes[place], bytes[place + 1]]));
+        let value = &bytes[place + 4..place + length];
+        let is_nest =
+            Attributes::parse(value).is_ok_and(|nest| nest.members().all(|(kind, _)| kind < 16));
+        if is_nest && !value.is_empty() {
+            padding(value, start + place + 4, places);
+        }
+        let next = attributes::align(place + length);
+        places.extend([start + place, start + place + 1]);
+        places.extend(start + place + length..start + next);
+        place = next;
+    }
+}
+
+#[rstest]
+#[case::nft(NFT)]
+#[case::iptables(IPTABLES_NFT)]
+fn no_two_expressions_print_alike(#[case] answer: &[u8]) {
+    let mut tried = 0;
+    for (name, expression) in expressions(answer) {
+        if ["counter", "last", "quota"].contains(&name.as_str()) {
+            continue;
+        }
+        let printed = expression::print(&expression).expect("well formed");
+        if printed.contains("[ counter ]") {
+            continue;
+        }
+        let mut unread = Vec::new();
+        padding(&expression, 0, &mut unread);
+        for place in (0..expression.len()).filter(|place| !unread.contains(place)) {
+            for bit in [0x01, 0x10] {
+                let mut other = expression.clone();
+                other[place] ^= bit;
+                let reprinted = expression::print(&other);
+                assert!(
+                    reprinted.is_err() || reprinted.is_ok_and(|other| other != printed),
+                    "{printed}: byte {place}"
+                );
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 1000, "only {tried} changes");
+}
+
+#[rstest]
+#[case::counter("counter")]
+#[case::last("last")]
+fn what_packets_change_is_not_printed(#[case] name: &str) {
+    let mut data = Vec::new();
+    put(&mut data, 1, &7u64.to_be_bytes());
+    put(&mut data, 2, &9u64.to_be_bytes());
+    assert_eq!(expression::print_named(name, &data), name);
+}
+
+#[test]
+fn of_a_quota_only_the_limit_is_printed() {
+    let quota = |flags: u32, consumed: u64| {
+        let mut data = Vec::new();
+        put(&mut data, 1, &100u64.to_be_bytes());
+        put(&mut data, 2, &flags.to_be_bytes());
+        put(&mut data, 4, &consumed.to_be_bytes());
+        expression::print_named("quota", &data)
+    };
+    assert_eq!(quota(1, 5), "quota bytes 100 flags 1");
+    assert_eq!(
+        quota(1, 5),
+        quota(3, 100),
+        "a depleted quota is the same quota"
+    );
+}
+
+#[test]
+fn unknown_expressions_and_attributes_are_printed_raw() {
+    let mut data = Vec::new();
+    put(&mut data, 1, &1u32.to_be_bytes());
+    put(&mut data, 2, &3u32.to_be_bytes());
+    put(&mut data, 77, b"?");
+    assert_eq!(
+        expression::print_named("meta", &data),
+        "meta load mark => reg 1 attribute 77 0x3f"
+    );
+    assert_eq!(expression::print_named("new", &[1, 2]), "new raw 0x0102");
+    assert_eq!(
+        expression::print_named("meta", &data[..8]),
+        "meta raw 0x0800010000000001",
+        "no key"
+    );
+}
+
+#[rstest]
+#[case::nft(NFT)]
+#[case::iptables(IPTABLES_NFT)]
+fn malformed_messages_do_not_panic(#[case] answer: &[u8]) {
+    for length in (0..answer.len()).step_by(61) {
+        let _ = nft::decode(&answer[..length]);
+    }
+    for place in (0..answer.len()).step_by(29) {
+        let mut changed = answer.to_vec();
+        changed[place] ^= 0x17;
+        let _ = nft::decode(&changed);
+    }
+}
+
+#[rstest]
+#[case::ipv4(Family::Ipv4, FILTER)]
+#[case::ipv6(Family::Ipv6, FILTER6)]
+fn malformed_tables_do_not_panic(#[case] family: Family, #[case] blob: &[u8]) {
+    for length in 84..blob.len() {
+        let _ = legacy::decode(
+            family,
+            "filter",
+            &legacy::Blob::from_capture(&blob[..length]),
+        );
+    }
+    for place in 0..blob.len() {
+        let mut changed = blob.to_vec();
+        changed[place] ^= 0x17;
+        let _ = legacy::decode(family, "filter", &legacy::Blob::from_capture(&changed));
+    }
+}
+
+/// Expressions that the kernel sends with flags of 0 and then does not take so (`nft_exthdr_tcp_set_init`,
+/// `nft_osf_init`).
+const NOT_TAKEN_BACK: [&str; 2] = ["exthdr", "osf"];
+
+/// Whether the kernel takes back what it sent.
+fn can_be_written_back(message: &netlink::Message) -> bool {
+    let holds = |name: &str| {
+        message
+            .body
+            .windows(name.len())
+            .any(|bytes| bytes == name.as_bytes())
+    };
+    !NOT_TAKEN_BACK.iter().any(|name| holds(name))
+}
+
+/// Writes captured rules into this namespace, as the kernel sent them but for handles and positions.
+fn replay(answer: &[u8]) {
+    let mut connection =
+        netlink::Connection::open(netlink_sys::protocols::NETLINK_NETFILTER).expect("a socket");
+    let (mut batch, mut awaited) = (Vec::new(), Vec::new());
+    connection.put(&mut batch, 0x10, 0, &[0, 0, 0, 10]);
+    let messages: Vec<_> = netlink::messages(answer)
+        .map(|message| message.expect("well formed"))
+        .collect();
+    // Tables, chains, objects, sets, elements, rules; by the type of the message, and what is left out of it.
+    for (kind, left_out) in [
+        (0, &[3, 4][..]),
+        (3, &[2, 6, 8]),
+        (18, &[5, 6]),
+        (9, &[16, 19, 20]),
+        (12, &[]),
+        (6, &[3, 6]),
+    ] {
+        let of_kind = |message: &&netlink::Message| message.kind & 0xff == kind;
+        for message in messages
+            .iter()
+            .filter(of_kind)
+            .filter(|message| can_be_written_back(message))
+        {
+            let attributes = Attributes::parse(&message.body[4..]).expect("well formed");
+            let mut body = vec![message.body[0], 0, 0, 0];
+            if kind == 9 {
+                // NFTA_SET_ID, which the kernel wants and does not send.
+                put(&mut body, 10, &1u32.to_be_bytes());
+            }
+            let kept = |(kind, _): &(u16, &[u8])| !left_out.contains(kind);
+            attributes
+                .members()
+                .filter(kept)
+                .for_each(|(kind, value)| put(&mut body, kind, value));
+            // NLM_F_CREATE, NLM_F_APPEND, NLM_F_ACK.
+            awaited.push(connection.put(&mut batch, message.kind, 0x0c04, &body));
+        }
+    }
+    connection.put(&mut batch, 0x11, 0, &[0, 0, 0, 10]);
+    connection
+        .send("writing captured rules", &batch)
+        .expect("sent");
+    connection
+        .acknowledged("writing captured rules", awaited)
+        .expect("taken");
+}
+
+#[test]
+fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
+    in_a_fresh_namespace(|| {
+        prepare(LegacyTables::Leave).expect("prepared");
+        let mut captured = nft::decode(NFT).expect("well formed");
+        for chain in captured.iter_mut().flat_map(|table| &mut table.chains) {
+            let taken = |line: &String| !NOT_TAKEN_BACK.iter().any(|name| line.starts_with(name));
+            chain
+                .rules
+                .retain(|rule| rule.expressions.iter().all(taken));
+        }
+        for _ in 0..2 {
+            replay(NFT);
+            let written = dump().expect("readable");
+            assert_eq!(show(&written.nft), show(&captured));
+            assert_eq!(written.legacy, [], "nobody touched a legacy table");
+            reset().expect("resettable");
+            assert_eq!(dump().expect("readable"), KernelDump::default());
+        }
+    });
+}
+
+#[test]
+fn legacy_tables_are_registered_filled_and_emptied() {
+    in_a_fresh_namespace(|| {
+        assert_eq!(
+            dump().expect("readable").legacy,
+            [],
+            "a reading registers nothing"
+        );
+        prepare(LegacyTables::Leave).expect("prepared");
+        assert_eq!(dump().expect("readable").legacy, []);
+        prepare(LegacyTables::Register).expect("prepared");
+        let empty = dump().expect("readable");
+        assert!(
+            empty.legacy.iter().any(|table| table.name == "filter"),
+            "this kernel has no legacy tables"
+        );
+        for (family, blob) in [(Family::Ipv4, FILTER), (Family::Ipv6, FILTER6)] {
+            legacy::write(family, "filter", blob);
+            let written = dump().expect("readable").legacy;
+            let written = written
+                .into_iter()
+                .find(|table| table.family == family && table.name == "filter");
+            let captured = legacy::decode(family, "filter", &legacy::Blob::from_capture(blob))
+                .expect("well formed");
+            assert_eq!(written, Some(captured));
+        }
+        reset().expect("resettable");
+        assert_eq!(dump().expect("readable"), empty);
+    });
+}
+
+/// Makes the test data out of the rules of the namespace that it is run in:
+///
+/// `CAPTURE=DIRECTORY unshare -n sh -c 'sh rules.sh; cargo test -- --ignored capture'`
+#[test]
+#[ignore = "writes files: for whoever makes new test data"]
+fn capture() {
+    let directory =
+        std::path::PathBuf::from(std::env::var_os("CAPTURE").expect("CAPTURE names a directory"));
+    std::fs::write(directory.join("nft"), nft::read().expect("readable")).expect("written");
+    for table in legacy::dump().expect("readable") {
+        let blob = legacy::capture(table.family, &table.name);
+        std::fs::write(
+            directory.join(format!("{}-{}", table.family, table.name)),
+            blob,
+        )
+        .expect("written");
+    }
+}

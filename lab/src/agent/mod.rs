@@ -1,0 +1,186 @@
+//! What runs inside a lane: executes commands, reads the kernel's rules and resets them, over one pair of byte streams.
+
+pub mod exec;
+pub mod kernel;
+pub mod protocol;
+
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use kernel::LegacyTables;
+use protocol::{End, Reply, Request};
+
+/// Answers requests, one JSON object a line, until `input` ends.
+///
+/// As PID 1 of a container it does init's work too: SIGTERM ends it, and processes that lost their parent are reaped.
+pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    let init = std::process::id() == 1;
+    if init {
+        end_at_sigterm()?;
+    }
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let reply = match serde_json::from_slice(&line) {
+            Ok(request) => answer(request),
+            Err(error) => failed("this line is no request", &error),
+        };
+        line.clear();
+        // In one piece: whoever carries the stream pays for every write.
+        let mut reply = serde_json::to_vec(&reply)?;
+        reply.push(b'\n');
+        output.write_all(&reply)?;
+        output.flush()?;
+        if init {
+            reap();
+        }
+    }
+    Ok(())
+}
+
+/// Does what is asked.
+fn answer(request: Request) -> Reply {
+    match request {
+        Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
+        Request::Run {
+            argv,
+            stdin,
+            timeout_ms,
+        } => {
+            let input = stdin.as_ref().map(|text| text.0.as_slice());
+            match exec::run(&argv, input, Duration::from_millis(timeout_ms)) {
+                Ok(ran) => Reply::Ran(ran),
+                Err(error) => failed(&format!("running {argv:?}"), &error),
+            }
+        }
+        Request::Dump => match kernel::dump() {
+            Ok(dump) => Reply::Dumped { dump },
+            Err(error) => failed("reading the kernel's rules", &error),
+        },
+        Request::Prepare { legacy } => {
+            let tables = if legacy {
+                LegacyTables::Register
+            } else {
+                LegacyTables::Leave
+            };
+            done("preparing the network namespace", kernel::prepare(tables))
+        }
+        Request::Reset => done("deleting the kernel's rules", kernel::reset()),
+        Request::Burst {
+            requests,
+            until_failure,
+        } => Reply::Burst {
+            replies: burst(requests, until_failure),
+        },
+    }
+}
+
+/// Does one after the other, up to what fails.
+fn burst(requests: Vec<Request>, until_failure: bool) -> Vec<Reply> {
+    let mut replies = Vec::with_capacity(requests.len());
+    for request in requests {
+        let reply = match request {
+            Request::Burst { .. } => Reply::Failed {
+                message: "a burst within a burst".to_owned(),
+            },
+            request => answer(request),
+        };
+        let ends = match &reply {
+            Reply::Failed { .. } => true,
+            Reply::Ran(ran) => until_failure && ran.end != End::Exit(0),
+            _ => false,
+        };
+        replies.push(reply);
+        if ends {
+            break;
+        }
+    }
+    replies
+}
+
+fn done(what: &str, result: Result<(), kernel::KernelError>) -> Reply {
+    result.map_or_else(|error| failed(what, &error), |()| Reply::Done)
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> Reply {
+    Reply::Failed {
+        message: format!("{what}: {error}"),
+    }
+}
+
+fn hello() -> io::Result<Reply> {
+    let system = nix::sys::utsname::uname()?;
+    Ok(Reply::Hello {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: system.release().to_string_lossy().into_owned(),
+        arch: system.machine().to_string_lossy().into_owned(),
+        netns: fs::metadata("/proc/thread-self/ns/net")?.ino(),
+    })
+}
+
+/// PID 1 is not ended by a signal that it does not handle.
+fn end_at_sigterm() -> io::Result<()> {
+    extern "C" fn end(_: libc::c_int) {
+        // SAFETY: _exit is async-signal-safe; the kernel then kills all other processes of this PID namespace.
+        unsafe { libc::_exit(128 + libc::SIGTERM) }
+    }
+    let action = SigAction::new(
+        SigHandler::Handler(end),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    // SAFETY: the handler calls nothing but _exit.
+    unsafe { sigaction(Signal::SIGTERM, &action) }?;
+    Ok(())
+}
+
+/// Takes the status of every orphan that has ended. No command runs now whose status could be taken instead.
+fn reap() {
+    while let Ok(status) = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replies(input: &[u8]) -> String {
+        let mut output = Vec::new();
+        serve(input, &mut output).expect("a vector takes every write");
+        String::from_utf8(output).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_line_that_is_no_request_is_answered_and_the_next_one_too() {
+        let output = replies(b"{\"ask\":\"dance\"}\n\xff\xfe\n\n{\"ask\":\"run\",\"argv\":[\"echo\",\"here\"],\"timeout_ms\":9000}");
+        let lines: Vec<_> = output.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines[..3].iter().all(|line| {
+            line.starts_with(r#"{"reply":"failed","message":"this line is no request: "#)
+        }));
+        assert_eq!(
+            lines[3],
+            r#"{"reply":"ran","end":{"exit":0},"stdout":"here\n"}"#
+        );
+    }
+
+    #[test]
+    fn hello_names_this_kernel() {
+        let reply: Reply =
+            serde_json::from_str(&replies(b"{\"ask\":\"hello\"}\n")).expect("a reply");
+        let Reply::Hello { version, netns, .. } = reply else {
+            panic!("not a hello: {reply:?}");
+        };
+        assert_eq!(version, env!("CARGO_PKG_VERSION"));
+        assert!(netns > 0);
+    }
+}

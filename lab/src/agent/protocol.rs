@@ -1,0 +1,175 @@
+//! The protocol between the lab and the agent in a lane: one JSON object a line, a request and then its reply.
+//!
+//! It knows nothing of Docker: any pair of byte streams carries it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::kernel::KernelDump;
+
+/// What a command read or wrote: bytes, which nearly always are UTF-8 text.
+///
+/// In JSON it is a string, or `{"base64": …}` where the bytes are no UTF-8. Nothing is replaced or dropped.
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
+pub struct Text(pub Vec<u8>);
+
+impl Text {
+    /// The bytes as text, with U+FFFD where they are no UTF-8: for showing, not for comparing.
+    pub fn to_lossy(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// Whether nothing was read or written.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Text(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Text(text.into_bytes())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_lossy(), f)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum TextForm<'a> {
+    Utf8(std::borrow::Cow<'a, str>),
+    Bytes { base64: String },
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => TextForm::Utf8(text.into()),
+            Err(_) => TextForm::Bytes {
+                base64: base64::prelude::BASE64_STANDARD.encode(&self.0),
+            },
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match TextForm::deserialize(deserializer)? {
+            TextForm::Utf8(text) => Ok(Text(text.into_owned().into_bytes())),
+            TextForm::Bytes { base64 } => base64::prelude::BASE64_STANDARD
+                .decode(base64)
+                .map(Text)
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// What the lab asks of an agent. Each request is answered by exactly one [`Reply`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask")]
+pub enum Request {
+    /// Who are you? The first request on a stream.
+    Hello,
+    /// Run a command to its end with `LC_ALL=C`, `TZ=UTC`, a fixed `PATH` and nothing else in its environment.
+    Run {
+        /// The program, looked up in the fixed `PATH`, and its arguments.
+        argv: Vec<String>,
+        /// What it reads from standard input; nothing where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stdin: Option<Text>,
+        /// After so many milliseconds it is killed, with everything it started.
+        timeout_ms: u64,
+    },
+    /// What does the kernel hold in this network namespace?
+    Dump,
+    /// Make ready: `lo` up; where `legacy`, every legacy table registered, so that none appears later by being read.
+    Prepare {
+        /// Whether legacy builds run in this lane.
+        legacy: bool,
+    },
+    /// Delete every nf_tables table, empty every registered legacy table and set its policies to ACCEPT.
+    Reset,
+    /// Do all of these, one after the other: a stream that passes through several processes costs more than most
+    /// commands do.
+    Burst {
+        /// What to do, in order. No burst within a burst.
+        requests: Vec<Request>,
+        /// Whether to stop after the first command that does not exit with status 0.
+        until_failure: bool,
+    },
+}
+
+/// What an agent answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reply")]
+pub enum Reply {
+    /// To [`Request::Hello`].
+    Hello {
+        /// The lab's version that the agent belongs to.
+        version: String,
+        /// `uname -r`.
+        kernel: String,
+        /// `uname -m`.
+        arch: String,
+        /// The inode of the network namespace it is in.
+        netns: u64,
+    },
+    /// To [`Request::Run`].
+    Ran(Ran),
+    /// To [`Request::Dump`].
+    Dumped {
+        /// What the kernel holds.
+        dump: KernelDump,
+    },
+    /// To [`Request::Prepare`] and [`Request::Reset`].
+    Done,
+    /// To [`Request::Burst`]: a reply to each request that was done. One that is [`Reply::Failed`] is the last.
+    Burst {
+        /// In the order of the requests.
+        replies: Vec<Reply>,
+    },
+    /// The agent could not do what was asked: a fault of the lab or of the machine, never a result.
+    Failed {
+        /// What failed, with the kernel's own answer.
+        message: String,
+    },
+}
+
+/// A command as it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// How it ended.
+    pub end: End,
+    /// All of its standard output.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub stdout: Text,
+    /// All of its standard error.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub stderr: Text,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// It exited with this status.
+    Exit(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It was still running when its time was up, and was killed.
+    TimedOut,
+    /// The root filesystem has no such program, or it cannot be executed (errno).
+    NotFound(i32),
+}

@@ -1,0 +1,258 @@
+//! What a build is, and the words that name it: backend, family, version, id, digest, origin.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Which kernel interface an iptables binary speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// `xtables-nft-multi`: nf_tables over netlink.
+    Nft,
+    /// `xtables-legacy-multi`: the xtables socket options.
+    Legacy,
+}
+
+impl Backend {
+    /// Both backends, in the order in which every listing shows them.
+    pub const ALL: [Backend; 2] = [Backend::Nft, Backend::Legacy];
+
+    /// The word that ids, commands and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Backend::Nft => "nft",
+            Backend::Legacy => "legacy",
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// IPv4 (`iptables`) or IPv6 (`ip6tables`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// `iptables`.
+    Ipv4,
+    /// `ip6tables`.
+    Ipv6,
+}
+
+impl Family {
+    /// The word that scenario files and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Family::Ipv4 => "ipv4",
+            Family::Ipv6 => "ipv6",
+        }
+    }
+
+    /// The stem of the family's commands: `iptables` or `ip6tables`.
+    pub fn command(self) -> &'static str {
+        match self {
+            Family::Ipv4 => "iptables",
+            Family::Ipv6 => "ip6tables",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An iptables version as its origin writes it: `1.8.8`, or a package's `1.8.7-1`, revision and all.
+///
+/// Ordered as versions, not as text: `1.8.9` comes before `1.8.10`, and a release before its packages.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(String);
+
+impl Version {
+    /// Takes the text as it is.
+    pub fn new(text: impl Into<String>) -> Self {
+        Version(text.into())
+    }
+
+    /// The text as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The upstream release, without a package's revision: `1.8.7` of `1.8.7-1`.
+    pub fn release(&self) -> &str {
+        self.0
+            .split_once('-')
+            .map_or(&self.0, |(release, _)| release)
+    }
+
+    fn key(&self) -> (Vec<u64>, &str) {
+        let numbers = self
+            .release()
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|part| part.parse().ok())
+            .collect();
+        (numbers, &self.0)
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The name of a build everywhere: `1.8.8-nft`, `debian-1.8.7-1-legacy`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BuildId(String);
+
+impl BuildId {
+    /// The id of one backend of the image called `image`.
+    pub fn new(image: &str, backend: Backend) -> Self {
+        BuildId(format!("{image}-{backend}"))
+    }
+
+    /// The text of the id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The digest of content: sha256, as 64 lowercase hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(String);
+
+impl Digest {
+    /// All 64 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve digits, as listings show them.
+    pub fn short(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain =
+            text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if plain {
+            Ok(Digest(text.to_owned()))
+        } else {
+            Err(format!(
+                "`{text}` is not a sha256 digest (64 lowercase hexadecimal digits)"
+            ))
+        }
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Who made a build. Upstream's faults are not always in a package of the same version, and the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Compiled by the lab from the netfilter project's release tarball.
+    Upstream,
+    /// Debian's package, as people run it.
+    Debian,
+    /// Given by the user in a `--builds` file.
+    Own,
+}
+
+impl Origin {
+    /// The word that listings and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Upstream => "upstream",
+            Origin::Debian => "debian",
+            Origin::Own => "own",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A build that is ready to run: one thing that can write or read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Its name everywhere.
+    pub id: BuildId,
+    /// Exact version; a package's carries its revision.
+    pub version: Version,
+    /// Which kernel interface it speaks.
+    pub backend: Backend,
+    /// Who made it.
+    pub origin: Origin,
+    /// What it was made from: tarball, recipe, toolchain's package list, architecture. Same key, same digest.
+    pub key: Digest,
+    /// The digest of its normalised root filesystem.
+    pub digest: Digest,
+    /// The libnftnl it is linked with, where known.
+    #[serde(default)]
+    pub libnftnl: Option<String>,
+    /// What `iptables --version` prints, without the line's end.
+    pub banner: String,
+}
+
+/// A build that cannot be had, and why. It is reported, it never vanishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The build's id.
+    pub id: BuildId,
+    /// One sentence.
+    pub reason: String,
+}

@@ -1,0 +1,419 @@
+//! `matrix`: every pairing in every scenario.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::FutureExt;
+use miette::miette;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::exit::{Exit, Failure, Or};
+use super::output::{self, OutputArgs, Outputs};
+use super::select::select;
+use super::session::{self, Session};
+use super::{Common, RunArgs};
+use crate::catalog::{Backend, Build, BuildId, Missing};
+use crate::engine::{Engine, EngineError};
+use crate::images::Effort;
+use crate::matrix::{Matrix, MatrixBuilder};
+use crate::plan::{Load, Operation, Plan, Selection, witness};
+use crate::recording::{
+    self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
+};
+use crate::runner::{self, Event, Pace, Run, RunError};
+use crate::scenario::{self, Scenario};
+
+#[derive(Args)]
+pub struct MatrixArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Who writes, by id or glob; every build where none is named. Repeats.
+    #[arg(long, value_name = "ID")]
+    writer: Vec<String>,
+    /// Who reads, by id or glob; every build where none is named. Repeats.
+    #[arg(long, value_name = "ID")]
+    reader: Vec<String>,
+    /// Keep every observation in this file, for `replay` and `show --from`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Go on with the recording of a run that was cut short: what it holds is not run again.
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
+    let scenarios = scenarios(&args.run)?;
+    let outputs = Outputs::open(&args.output)?;
+    if let Some(path) = args.record.as_ref().or(args.resume.as_ref())
+        && args.output.output.contains(path)
+    {
+        let error = miette!("{} is both a recording and an --output", path.display());
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let mut file = match &args.record {
+        Some(path) => Some(RecordingWriter::create(path).or_exit(Exit::Usage)?),
+        None => None,
+    };
+    let stored = match &args.resume {
+        Some(path) => Some((path, recording::read(path).or_exit(Exit::Usage)?)),
+        None => None,
+    };
+    let session = Session::open(common).await?;
+    let mut prepared =
+        Prepared::new(&session, &args.run, scenarios, &args.writer, &args.reader).await?;
+    if let Some((path, stored)) = stored {
+        prepared.take_up(stored.recording)?;
+        file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
+    }
+    let (matrix, ended) = prepared
+        .run(&session, &args.run, file.as_mut(), |_| {})
+        .await?;
+    let found = output::met(&matrix, &args.output.fail_on);
+    outputs.write(&matrix)?;
+    ended?;
+    Ok(if found { Exit::Found } else { Exit::Ran })
+}
+
+/// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
+pub fn scenarios(args: &RunArgs) -> Result<Vec<Scenario>, Failure> {
+    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
+    let mut chosen = Vec::new();
+    if args.rules.is_empty() || !args.scenario.is_empty() {
+        let found = select(
+            "scenario",
+            &shipped,
+            |scenario| &scenario.name,
+            &args.scenario,
+        )
+        .or_exit(Exit::Usage)?;
+        chosen.extend(found.into_iter().cloned());
+    }
+    for path in &args.rules {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| miette!("{} cannot be read: {error}", path.display()));
+        let rules = Scenario::from_rules(
+            &path.display().to_string(),
+            args.family,
+            &text.or_exit(Exit::Usage)?,
+        );
+        let rules = rules.or_exit(Exit::Usage)?;
+        if let Some(other) = chosen.iter().find(|other| other.name == rules.name) {
+            let error = same_name(&rules, other);
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        chosen.push(rules);
+    }
+    Ok(chosen)
+}
+
+/// Loads and cells know their scenario by its name.
+fn same_name(rules: &Scenario, other: &Scenario) -> miette::Report {
+    let other = match other.source {
+        Some(_) => "a shipped scenario that runs too",
+        None => &other.title,
+    };
+    miette!(
+        help = "copy it to a file of another name, or run it by itself",
+        "{} would be the scenario `{}`, and so is {other}",
+        rules.title,
+        rules.name
+    )
+}
+
+/// A plan with everything it needs, ready to be run.
+pub struct Prepared {
+    plan: Plan,
+    head: Head,
+    engine: Box<dyn Engine>,
+    /// What an earlier run recorded, and need not be run again; none where this run is the first.
+    recorded: Option<Vec<LoadRecord>>,
+}
+
+impl Prepared {
+    /// Provides the builds and lays out the plan.
+    pub async fn new(
+        session: &Session,
+        args: &RunArgs,
+        scenarios: Vec<Scenario>,
+        writers: &[String],
+        readers: &[String],
+    ) -> Result<Self, Failure> {
+        let provision = session
+            .provide(session.catalog.images.clone(), Effort::Usual)
+            .await?;
+        let available = session::builds(&provision);
+        let chosen = |patterns| chosen(&available, &provision.missing, patterns);
+        let (writers, readers) = (chosen(writers)?, chosen(readers)?);
+        let selection = Selection {
+            available: &available,
+            writers: &writers,
+            readers: &readers,
+        };
+        let plan = Plan::new(
+            &scenarios,
+            selection,
+            Operation::with_needs(&args.operation),
+        );
+        let engine = Box::new(session.engine(&provision));
+        let head = head(
+            &plan,
+            scenarios,
+            &available,
+            provision.missing,
+            engine.name(),
+        );
+        let recorded = None;
+        Ok(Prepared {
+            plan,
+            head,
+            engine,
+            recorded,
+        })
+    }
+
+    /// Takes up the run that `recording` is of.
+    ///
+    /// # Errors
+    /// It is the recording of another run: other builds, scenarios, operations or another machine.
+    fn take_up(&mut self, recording: Recording) -> Result<(), Failure> {
+        let (now, then) = (&self.head, &recording.head);
+        let differing = [
+            ("lab's version", now.lab != then.lab),
+            ("machine", now.host != then.host),
+            ("operations", now.operations != then.operations),
+            ("builds", now.builds != then.builds),
+            ("scenarios", now.scenarios != then.scenarios),
+            ("pairings", now.pairings != then.pairings),
+        ];
+        if let Some((what, _)) = differing.into_iter().find(|(_, differs)| *differs) {
+            let error = miette!(
+                help = "give the same options as then, or record anew with --record",
+                "the recording is of another run: its {what} are not this run's"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        let is_recorded = |load: &Load| {
+            recording.loads.iter().any(|record| {
+                let same_rules = record.scenario == load.scenario && record.family == load.family;
+                same_rules && record.writer == load.writer.id && record.kind == load.kind
+            })
+        };
+        self.plan.loads.retain(|load| !is_recorded(load));
+        self.head = recording.head;
+        self.recorded = Some(recording.loads);
+        Ok(())
+    }
+
+    /// Runs the plan. Returns the matrix of what was run, and how the run ended.
+    ///
+    /// # Errors
+    /// The recording cannot even be begun.
+    pub async fn run(
+        self,
+        session: &Session,
+        args: &RunArgs,
+        mut file: Option<&mut RecordingWriter>,
+        keep: impl FnMut(&LoadRecord),
+    ) -> Result<(Matrix, Result<(), Failure>), Failure> {
+        if let (Some(file), None) = (&mut file, &self.recorded) {
+            file.head(&self.head).or_exit(Exit::Lacks)?;
+        }
+        session
+            .progress
+            .run_begins(self.plan.loads.len(), self.plan.pairings());
+        let mut listener = Listener {
+            session,
+            builder: MatrixBuilder::new(self.head.clone()),
+            file,
+            keep,
+        };
+        for load in self.recorded.iter().flatten() {
+            listener.builder.add(load);
+        }
+        let run = Run {
+            plan: self.plan,
+            scenarios: by_name(&self.head.scenarios),
+            builds: &self.head.builds,
+            pace: Pace {
+                lanes: usize::from(args.lanes),
+                timeout: args.timeout,
+            },
+        };
+        let running = listener.listen(run, self.engine.as_ref());
+        let ended = AssertUnwindSafe(running).catch_unwind().await;
+        self.engine.settled().await;
+        session.sweep().await;
+        session.progress.done();
+        let mut ended = ended.unwrap_or_else(|panic| resume_unwind(panic));
+        let end = RunEnd {
+            finished: jiff::Timestamp::now(),
+            cut_short: ended.as_ref().err().map(ToString::to_string),
+        };
+        if let Some(Err(error)) = listener.file.map(|file| file.end(&end)) {
+            ended = ended.and(Err(Stopped::Unwritten(error)));
+        }
+        let matrix = listener.builder.finish(Some(&end));
+        Ok((matrix, ended.map_err(Stopped::failure)))
+    }
+}
+
+fn by_name(scenarios: &[Scenario]) -> BTreeMap<String, Arc<Scenario>> {
+    let named = scenarios
+        .iter()
+        .map(|scenario| (scenario.name.clone(), Arc::new(scenario.clone())));
+    named.collect()
+}
+
+/// Where the events of a run go: progress, the recording, the matrix, and whoever wants the loads.
+struct Listener<'a, K> {
+    session: &'a Session,
+    builder: MatrixBuilder,
+    file: Option<&'a mut RecordingWriter>,
+    keep: K,
+}
+
+impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
+    /// Takes `run` through `engine` until it is through, or interrupted, or cannot be recorded any more.
+    async fn listen(&mut self, run: Run<'_>, engine: &dyn Engine) -> Result<(), Stopped> {
+        let (sender, mut events) = unbounded_channel();
+        let ended = {
+            let running = runner::run(run, engine, sender);
+            tokio::pin!(running);
+            loop {
+                tokio::select! {
+                    Some(event) = events.recv() => if let Err(stopped) = self.hear(event) {
+                        break Err(stopped);
+                    },
+                    ended = &mut running => break ended.map_err(Stopped::Run),
+                    () = self.session.interrupted() => break Err(RunError::Interrupted.into()),
+                }
+            }
+        };
+        let mut rest = Ok(());
+        while let Ok(event) = events.try_recv() {
+            rest = rest.and(self.hear(event));
+        }
+        ended.and(rest)
+    }
+
+    fn hear(&mut self, event: Event) -> Result<(), Stopped> {
+        self.session.progress.run(&event);
+        let Event::Load { record, .. } = event else {
+            return Ok(());
+        };
+        (self.keep)(&record);
+        self.builder.add(&record);
+        match &mut self.file {
+            Some(file) => Ok(file.load(&record)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a run did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Unwritten(#[from] RecordingError),
+}
+
+impl Stopped {
+    fn failure(self) -> Failure {
+        let exit = match &self {
+            Stopped::Run(RunError::Interrupted) => Exit::Interrupted,
+            Stopped::Run(RunError::Control(_) | RunError::Engine(EngineError::Fault(_))) => {
+                Exit::Fault
+            }
+            Stopped::Run(RunError::Engine(EngineError::Lost(_))) | Stopped::Unwritten(_) => {
+                Exit::Lacks
+            }
+        };
+        let error =
+            miette!("the run ended early, with the results of what was run till then: {self}");
+        Failure::new(exit, error)
+    }
+}
+
+fn head(
+    plan: &Plan,
+    scenarios: Vec<Scenario>,
+    available: &[Build],
+    missing: Vec<Missing>,
+    engine: String,
+) -> Head {
+    let takes_part = |build: &&Build| {
+        plan.lanes
+            .values()
+            .any(|members| members.contains(&build.id))
+    };
+    let name = nix::sys::utsname::uname();
+    let text = |field: Result<&std::ffi::OsStr, nix::Error>| {
+        field
+            .map(|text| text.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    Head {
+        recording: recording::FORMAT,
+        lab: env!("CARGO_PKG_VERSION").to_owned(),
+        started: jiff::Timestamp::now(),
+        host: Host {
+            kernel: text(
+                name.as_ref()
+                    .map(|name| name.release())
+                    .map_err(|error| *error),
+            ),
+            arch: text(
+                name.as_ref()
+                    .map(|name| name.machine())
+                    .map_err(|error| *error),
+            ),
+            engine,
+        },
+        operations: plan.operations.clone(),
+        builds: available.iter().filter(takes_part).cloned().collect(),
+        missing,
+        witness: Backend::ALL
+            .into_iter()
+            .filter_map(|backend| Some((backend, witness(available, backend, None)?.id.clone())))
+            .filter(|(_, id)| plan.lanes.values().any(|members| members.contains(id)))
+            .collect(),
+        pairings: plan.pairings(),
+        scenarios,
+    }
+}
+
+/// The available builds that the patterns name. A build that exists but cannot be had is another thing than one that
+/// does not exist.
+fn chosen(
+    available: &[Build],
+    missing: &[Missing],
+    patterns: &[String],
+) -> Result<Vec<Build>, Failure> {
+    let ids: Vec<&BuildId> = available
+        .iter()
+        .map(|build| &build.id)
+        .chain(missing.iter().map(|missing| &missing.id))
+        .collect();
+    for pattern in patterns {
+        let pattern = std::slice::from_ref(pattern);
+        let named = select("build", &ids, |id| id.as_str(), pattern).or_exit(Exit::Usage)?;
+        let is_named = |id: &BuildId| named.contains(&&id);
+        if !available.iter().any(|build| is_named(&build.id)) {
+            let reasons = missing.iter().filter(|missing| is_named(&missing.id));
+            let reasons = reasons.map(|missing| format!("{}: {}", missing.id, missing.reason));
+            let reasons: Vec<String> = reasons.collect();
+            let error = miette!("what was asked for cannot be had: {}", reasons.join("; "));
+            return Err(Failure::new(Exit::Lacks, error));
+        }
+    }
+    let named = select("build", &ids, |id| id.as_str(), patterns).or_exit(Exit::Usage)?;
+    let is_named = |build: &&Build| named.contains(&&&build.id);
+    Ok(available.iter().filter(is_named).cloned().collect())
+}

@@ -1,0 +1,221 @@
+//! The command line.
+
+mod builds;
+mod exit;
+mod interrupt;
+mod matrix;
+mod output;
+mod progress;
+mod replay;
+mod scenarios;
+mod select;
+mod session;
+mod show;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::catalog::Family;
+use crate::plan::Operation;
+use exit::{Exit, Failure};
+
+/// Runs every pair of iptables releases against one network namespace and shows which parts of which rules are lost.
+#[derive(Parser)]
+#[command(name = "iptables-lab", version, after_help = EXIT_STATUSES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+const EXIT_STATUSES: &str = "Exit status:
+  0    it ran
+  1    it ran, and what --fail-on names was found
+  2    usage or bad input
+  3    the machine lacks what it takes, or lost it on the way
+  70   a fault of the lab
+  130  interrupted
+
+Results go to standard output, everything else to standard error. NO_COLOR is honoured.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every pairing in every scenario and print where rules are lost.
+    #[command(after_help = "Examples:
+  iptables-lab matrix
+  iptables-lab matrix --scenario kube-firewall --writer '*-nft'
+  iptables-lab matrix --rules node.save --format json --output node.json
+  iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole")]
+    Matrix(matrix::MatrixArgs),
+    /// Show one cell in full: the commands as run, both texts, the verdicts and why.
+    #[command(after_help = "Examples:
+  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall
+  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl")]
+    Show(show::ShowArgs),
+    /// Judge a recording again, without an engine.
+    #[command(after_help = "Example:
+  iptables-lab matrix --record run.jsonl
+  iptables-lab replay run.jsonl --format json")]
+    Replay(replay::ReplayArgs),
+    /// List the builds, make them, or remove what was made.
+    Builds(builds::BuildsArgs),
+    /// List the scenarios, or show one.
+    Scenarios(scenarios::ScenariosArgs),
+    /// What runs inside a lane: answers requests on standard input until it ends.
+    #[command(hide = true)]
+    Agent,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Common {
+    /// Where builds and tarballs are kept [default: iptables-lab in the user's cache directory].
+    #[arg(long, global = true, env = "IPTABLES_LAB_STORE", value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Builds of your own: tarballs, source trees, container images or the host's binaries, in the format of
+    /// images/builds.toml. May be given several times.
+    #[arg(long, global = true, value_name = "FILE")]
+    builds: Vec<PathBuf>,
+    /// A directory with release tarballs, looked for by their digest. May be given several times.
+    #[arg(long, global = true, value_name = "DIR")]
+    tarballs: Vec<PathBuf>,
+    /// Say nothing about progress.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+/// Where steps run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineChoice {
+    /// The best that works here; for now that is Docker.
+    Auto,
+    /// Containers of a Docker daemon.
+    Docker,
+}
+
+/// What is run and how.
+#[derive(Args)]
+struct RunArgs {
+    /// Scenarios to run, by name or glob; all where none is named. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<String>,
+    /// A ruleset of your own: any iptables-save text. Runs instead of the shipped scenarios, unless --scenario names some.
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
+    /// The family of the rulesets given with --rules.
+    #[arg(long, value_parser = parse_family, default_value = "ipv4", value_name = "ipv4|ipv6")]
+    family: Family,
+    /// What readers do; all operations where none is named. What an operation needs is run with it.
+    #[arg(long, value_enum, value_name = "OPERATION")]
+    operation: Vec<Operation>,
+    /// Where the builds run.
+    #[arg(long, value_enum, default_value = "auto")]
+    engine: EngineChoice,
+    /// At most so many lanes of each kind (nft, legacy, cross) side by side.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
+    lanes: u8,
+    /// A command that runs longer is killed, and its verdict is timed-out (seconds).
+    #[arg(long, default_value = "10", value_parser = parse_seconds, value_name = "SECONDS")]
+    timeout: Duration,
+}
+
+fn parse_family(text: &str) -> Result<Family, String> {
+    match text {
+        "ipv4" | "4" => Ok(Family::Ipv4),
+        "ipv6" | "6" => Ok(Family::Ipv6),
+        _ => Err("ipv4 or ipv6".to_owned()),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "a number of seconds, such as 10 or 0.5".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("more than no time, and less than the age of the universe".to_owned()),
+    }
+}
+
+/// Runs the program and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Names and paths stay whole, so that they can be copied.
+    let _ = miette::set_hook(Box::new(|_| {
+        let form = miette::MietteHandlerOpts::new()
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        Box::new(form.build())
+    }));
+    // What a panic is about was said when it came up.
+    match std::panic::catch_unwind(|| dispatch(cli)) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(Failure { exit, report })) => {
+            let _ = writeln!(anstream::stderr(), "{report:?}");
+            exit.into()
+        }
+        Err(_) => Exit::Fault.into(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Agent => agent(),
+        Command::Scenarios(args) => scenarios::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
+        Command::Show(args) => session::block_on(show::run(&args, common)),
+        Command::Builds(args) => session::block_on(builds::run(&args, common)),
+    }
+}
+
+fn agent() -> Result<Exit, Failure> {
+    match crate::agent::serve(std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => Ok(Exit::Ran),
+        Err(error) => Err(Failure::new(
+            Exit::Fault,
+            miette::miette!("the agent's streams failed: {error}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_readme_has_the_same_exit_statuses_as_the_help() {
+        let readme = include_str!("../../../README.md");
+        let all = [
+            Exit::Ran,
+            Exit::Found,
+            Exit::Usage,
+            Exit::Lacks,
+            Exit::Fault,
+            Exit::Interrupted,
+        ];
+        let lines = EXIT_STATUSES.lines().skip(1);
+        for (exit, line) in all.into_iter().zip(lines) {
+            let (status, meaning) = line.trim().split_once(' ').unwrap();
+            assert_eq!(status, exit.status().to_string());
+            let row = format!(
+                "| {status} | {} |",
+                meaning.trim().replace("--fail-on", "`--fail-on`")
+            );
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
+}

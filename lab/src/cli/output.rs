@@ -1,0 +1,219 @@
+//! Where results go: formats and the files they are written to.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use miette::miette;
+
+use super::exit::{Exit, Failure, Or};
+use crate::judge::ChainVerdict;
+use crate::judge::verdict::{Consequence, Verdict};
+use crate::matrix::Matrix;
+use crate::report;
+
+/// A form of the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for the terminal.
+    Table,
+    /// One JSON document, schema 1.
+    Json,
+}
+
+/// In which forms the matrix is written, and where to.
+#[derive(Args)]
+pub struct OutputArgs {
+    /// The form of the matrix; repeats, each with its --output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Vec<Format>,
+    /// A file for the format at the same place, `-` for standard output; what has none goes to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// End with exit status 1 if this verdict or consequence is anywhere in the matrix; repeats.
+    #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE")]
+    pub fail_on: Vec<Condition>,
+}
+
+/// What `--fail-on` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// A verdict about any rule or chain.
+    Verdict(Verdict),
+    /// A consequence in the kernel.
+    Consequence(Consequence),
+}
+
+fn parse_condition(text: &str) -> Result<Condition, String> {
+    const CONSEQUENCES: [Consequence; 3] = [
+        Consequence::Blackhole,
+        Consequence::Exposure,
+        Consequence::Misdirected,
+    ];
+    let verdict = Verdict::ALL
+        .into_iter()
+        .find(|verdict| verdict.as_str() == text)
+        .map(Condition::Verdict);
+    let consequence = || {
+        CONSEQUENCES
+            .into_iter()
+            .find(|c| c.as_str() == text)
+            .map(Condition::Consequence)
+    };
+    verdict.or_else(consequence).ok_or_else(|| {
+        let verdicts = Verdict::ALL.map(Verdict::as_str).join(", ");
+        let consequences = CONSEQUENCES.map(Consequence::as_str).join(", ");
+        format!("a verdict ({verdicts}) or a consequence ({consequences})")
+    })
+}
+
+/// Files that are open before the run, so that a path that cannot be written is found then. What they hold stays
+/// until there is something to write.
+pub struct Outputs {
+    targets: Vec<(Format, Option<(PathBuf, std::fs::File)>)>,
+}
+
+impl Outputs {
+    /// Opens the files.
+    ///
+    /// # Errors
+    /// More files than formats, or a file that cannot be created.
+    pub fn open(args: &OutputArgs) -> Result<Self, Failure> {
+        let formats = if args.format.is_empty() {
+            vec![Format::Table]
+        } else {
+            args.format.clone()
+        };
+        if args.output.len() > formats.len() {
+            let error = miette!(
+                "there are {} files for {} formats",
+                args.output.len(),
+                formats.len()
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        let mut targets = Vec::new();
+        for (at, format) in formats.into_iter().enumerate() {
+            let file = match args.output.get(at).filter(|path| path.as_os_str() != "-") {
+                Some(path) if args.output[..at].contains(path) => {
+                    let error = miette!("{} is named twice as --output", path.display());
+                    return Err(Failure::new(Exit::Usage, error));
+                }
+                Some(path) => Some((path.clone(), open(path)?)),
+                None => None,
+            };
+            targets.push((format, file));
+        }
+        Ok(Outputs { targets })
+    }
+
+    /// Writes the matrix in every form.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(self, matrix: &Matrix) -> Result<(), Failure> {
+        for (format, file) in self.targets {
+            let is_file = file.is_some();
+            let text = match format {
+                Format::Table => report::table::render(
+                    matrix,
+                    if is_file {
+                        report::terminal::DEFAULT_WIDTH
+                    } else {
+                        width()
+                    },
+                ),
+                Format::Json => report::json::render(matrix)
+                    .map_err(|error| miette!("{error}"))
+                    .or_exit(Exit::Fault)?,
+            };
+            match file {
+                Some((path, file)) => {
+                    let plain = anstream::adapter::strip_str(&text).to_string();
+                    replace(file, plain.as_bytes())
+                        .map_err(|error| cannot_write(&path, &error))
+                        .or_exit(Exit::Lacks)?;
+                }
+                None => print(&text)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints to standard output; a pipe that is closed at the other end is nobody's fault.
+///
+/// # Errors
+/// It cannot be written, as on a full disk.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(miette!("standard output cannot be written: {error}")).or_exit(Exit::Lacks)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The columns of the terminal; of pipes and files a width that fits a page.
+pub fn width() -> usize {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let terminal = || {
+        let is_terminal = std::io::stdout().is_terminal();
+        is_terminal
+            .then(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
+            .flatten()
+    };
+    columns
+        .or_else(terminal)
+        .unwrap_or(report::terminal::DEFAULT_WIDTH)
+        .max(40)
+}
+
+/// Whether the matrix has what one of the conditions names.
+pub fn met(matrix: &Matrix, conditions: &[Condition]) -> bool {
+    let has = |condition: &Condition| match condition {
+        Condition::Verdict(wanted) => matrix.cells.iter().any(|cell| {
+            let of_rules = cell
+                .rules
+                .iter()
+                .flat_map(|rule| rule.of_reader().chain(rule.write));
+            let of_chains = cell.chains.iter().flat_map(ChainVerdict::of_reader);
+            of_rules.chain(of_chains).any(|verdict| verdict == *wanted)
+        }),
+        Condition::Consequence(wanted) => matrix.cells.iter().any(|cell| {
+            let of_rules = cell.rules.iter().filter_map(|rule| rule.consequence);
+            of_rules
+                .chain(cell.chains.iter().filter_map(|chain| chain.consequence))
+                .any(|found| found == *wanted)
+        }),
+    };
+    conditions.iter().any(has)
+}
+
+fn replace(mut file: std::fs::File, text: &[u8]) -> std::io::Result<()> {
+    // A pipe or a device has no length.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(text)
+}
+
+fn open(path: &Path) -> Result<std::fs::File, Failure> {
+    std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| cannot_write(path, &error))
+        .or_exit(Exit::Usage)
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> miette::Report {
+    miette!("{} cannot be written: {error}", path.display())
+}

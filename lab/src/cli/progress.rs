@@ -1,0 +1,202 @@
+//! Progress on standard error: bars where people look at a terminal, else a line a step. The only room with indicatif.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::images;
+use crate::runner;
+
+/// Shows how far the work is.
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    of_images: Mutex<HashMap<images::Step, ProgressBar>>,
+    run: Mutex<Option<ProgressBar>>,
+}
+
+impl Progress {
+    /// Bars where both standard output and standard error are terminals, else lines; nothing where `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let bars = match (quiet, terminal) {
+            (true, _) => Some(MultiProgress::with_draw_target(ProgressDrawTarget::hidden())),
+            (false, true) => Some(MultiProgress::new()),
+            (false, false) => None,
+        };
+        Progress {
+            bars,
+            of_images: Mutex::default(),
+            run: Mutex::default(),
+        }
+    }
+
+    /// Something happened while images were made.
+    pub fn image(&self, event: images::Event) {
+        let Some(bars) = &self.bars else {
+            return line_of_image(&event);
+        };
+        let mut known = lock(&self.of_images);
+        match event {
+            images::Event::Started(step) => {
+                known.insert(step.clone(), spinner(bars, step.to_string()));
+            }
+            images::Event::Progress {
+                step,
+                done,
+                total,
+                unit,
+            } => {
+                if let Some(bar) = known.get(&step) {
+                    bar.set_message(format!("{step}: {}", amount(done, total, unit)));
+                }
+            }
+            images::Event::Waiting(step) => {
+                let bar = known
+                    .entry(step.clone())
+                    .or_insert_with(|| spinner(bars, step.to_string()));
+                bar.set_message(format!("{step}: another run is at it, waiting"));
+            }
+            images::Event::Finished(step) => {
+                if let Some(bar) = known.remove(&step) {
+                    bar.finish_and_clear();
+                }
+            }
+            images::Event::Failed { step, reason } => {
+                if let Some(bar) = known.remove(&step) {
+                    bar.finish_and_clear();
+                }
+                let _ = bars.println(format!("{step} failed: {reason}"));
+            }
+        }
+    }
+
+    /// A plan of so many loads and pairings begins.
+    pub fn run_begins(&self, loads: usize, pairings: usize) {
+        match &self.bars {
+            Some(bars) => {
+                let bar = bars.add(ProgressBar::new(loads as u64));
+                bar.set_style(style(
+                    "{spinner} {msg} [{bar:30}] {pos}/{len} loads, {elapsed}",
+                    "{msg}",
+                ));
+                bar.set_message(format!("running {pairings} pairings"));
+                bar.enable_steady_tick(Duration::from_millis(100));
+                *lock(&self.run) = Some(bar);
+            }
+            None => say(format_args!("running {pairings} pairings in {loads} loads")),
+        }
+    }
+
+    /// Something happened during the run.
+    pub fn run(&self, event: &runner::Event) {
+        match (&self.bars, event) {
+            (
+                None,
+                runner::Event::LaneOpening {
+                    number,
+                    kind,
+                    builds,
+                },
+            ) => {
+                say(format_args!(
+                    "lane {number}: starting a {kind} lane of {builds} builds"
+                ));
+            }
+            (None, runner::Event::LaneReady { number, took }) => {
+                say(format_args!(
+                    "lane {number}: ready after {:.1} s",
+                    took.as_secs_f64()
+                ));
+            }
+            (None, runner::Event::Load { record, took }) => say(format_args!(
+                "{} {}: {} wrote, {} read, {} steps in {:.2} s",
+                record.scenario,
+                record.family,
+                record.writer,
+                record.readers.len(),
+                record.observations.len(),
+                took.as_secs_f64()
+            )),
+            (Some(_), event) => {
+                if let Some(bar) = &*lock(&self.run) {
+                    show(bar, event);
+                }
+            }
+            (None, runner::Event::Steps(_)) => {}
+        }
+    }
+
+    /// Clears what is shown, so that results can be printed.
+    pub fn done(&self) {
+        if let Some(bar) = lock(&self.run).take() {
+            bar.finish_and_clear();
+        }
+        for (_, bar) in lock(&self.of_images).drain() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A line on standard error. That nobody reads it any more is no reason to end a run.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The bar of a run after an event.
+fn show(bar: &ProgressBar, event: &runner::Event) {
+    match event {
+        runner::Event::LaneOpening { kind, builds, .. } => {
+            bar.set_message(format!("starting a {kind} lane of {builds} builds"));
+        }
+        runner::Event::LaneReady { .. } => bar.set_message("running"),
+        runner::Event::Load { record, .. } => {
+            bar.set_message(format!("running {} {}", record.scenario, record.family));
+            bar.inc(1);
+        }
+        runner::Event::Steps(_) => {}
+    }
+}
+
+fn spinner(bars: &MultiProgress, message: String) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new_spinner());
+    bar.set_style(style("{spinner} {wide_msg} {elapsed}", "{msg}"));
+    bar.set_message(message);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// The style of a template, or of the simplest one should it be malformed.
+fn style(template: &str, simplest: &str) -> ProgressStyle {
+    let style =
+        ProgressStyle::with_template(template).or_else(|_| ProgressStyle::with_template(simplest));
+    style.unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn line_of_image(event: &images::Event) {
+    match event {
+        images::Event::Started(step) => say(format_args!("{step}")),
+        images::Event::Waiting(step) => say(format_args!("{step}: another run is at it, waiting")),
+        images::Event::Failed { step, reason } => say(format_args!("{step} failed: {reason}")),
+        images::Event::Progress { .. } | images::Event::Finished(_) => {}
+    }
+}
+
+fn amount(done: u64, total: Option<u64>, unit: images::Unit) -> String {
+    let shown = |count: u64| match unit {
+        images::Unit::Bytes => indicatif::HumanBytes(count).to_string(),
+        images::Unit::Lines => format!("{count} lines"),
+    };
+    match total {
+        Some(total) => format!("{} of {}", shown(done), shown(total)),
+        None => shown(done),
+    }
+}

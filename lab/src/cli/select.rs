@@ -1,0 +1,111 @@
+//! Names and globs on the command line, and what exists.
+
+use globset::GlobBuilder;
+
+/// A pattern that names nothing.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("no {kind} is called `{pattern}`, and as a glob it matches none")]
+#[diagnostic(help("{nearest}"))]
+pub struct NoMatch {
+    kind: &'static str,
+    pattern: String,
+    nearest: String,
+}
+
+/// Those of `items` whose name is one of `patterns` or matches one, in the order of `items`; all where there is no
+/// pattern.
+///
+/// # Errors
+/// A pattern that matches nothing: the names that exist, nearest first.
+pub fn select<'a, T>(
+    kind: &'static str,
+    items: &'a [T],
+    name: impl Fn(&T) -> &str,
+    patterns: &[String],
+) -> Result<Vec<&'a T>, NoMatch> {
+    if patterns.is_empty() {
+        return Ok(items.iter().collect());
+    }
+    let mut chosen = vec![false; items.len()];
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern)
+            .build()
+            .map(|glob| glob.compile_matcher());
+        let matches = |item: &T| {
+            name(item) == pattern || glob.as_ref().is_ok_and(|glob| glob.is_match(name(item)))
+        };
+        let mut any = false;
+        for (chosen, item) in chosen.iter_mut().zip(items) {
+            let matches = matches(item);
+            *chosen |= matches;
+            any |= matches;
+        }
+        if !any {
+            let names: Vec<&str> = items.iter().map(&name).collect();
+            return Err(NoMatch {
+                kind,
+                pattern: pattern.clone(),
+                nearest: nearest(pattern, names),
+            });
+        }
+    }
+    Ok(items
+        .iter()
+        .zip(chosen)
+        .filter_map(|(item, chosen)| chosen.then_some(item))
+        .collect())
+}
+
+fn nearest(pattern: &str, mut names: Vec<&str>) -> String {
+    if names.is_empty() {
+        return "there is none at all".to_owned();
+    }
+    names.sort_by(|one, other| {
+        let similarity = |name: &str| strsim::jaro_winkler(pattern, name);
+        similarity(other).total_cmp(&similarity(one))
+    });
+    format!("these exist, nearest first: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const NAMES: [&str; 4] = [
+        "1.8.7-nft",
+        "1.8.8-nft",
+        "1.8.8-legacy",
+        "debian-1.8.7-1-nft",
+    ];
+
+    #[rstest]
+    #[case(&[], &NAMES)]
+    #[case(&["1.8.8-nft"], &["1.8.8-nft"])]
+    #[case(&["1.8.8-*"], &["1.8.8-nft", "1.8.8-legacy"])]
+    #[case(&["*-nft", "1.8.8-nft"], &["1.8.7-nft", "1.8.8-nft", "debian-1.8.7-1-nft"])]
+    fn names_and_globs_choose_in_the_order_of_the_items(
+        #[case] patterns: &[&str],
+        #[case] chosen: &[&str],
+    ) {
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| (*pattern).to_owned())
+            .collect();
+        let found = select("build", &NAMES, |name| name, &patterns).unwrap();
+        assert_eq!(found.into_iter().copied().collect::<Vec<_>>(), chosen);
+    }
+
+    #[test]
+    fn what_matches_nothing_is_told_the_nearest_names_first() {
+        let error = select("build", &NAMES, |name| name, &["1.8.7-ntf".to_owned()]).unwrap_err();
+        assert!(
+            error
+                .nearest
+                .starts_with("these exist, nearest first: 1.8.7-nft, "),
+            "{}",
+            error.nearest
+        );
+    }
+}

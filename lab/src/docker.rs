@@ -1,0 +1,605 @@
+//! The only room that knows bollard: images, containers and their streams.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bollard::container::LogOutput;
+use bollard::errors::Error as Fault;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, UploadToContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The label that everything the lab makes in Docker carries.
+pub const LABEL: &str = "iptables-lab";
+
+/// The oldest API that the lab was tried with: engine 20.10.
+const OLDEST_API: (u32, u32) = (1, 41);
+
+/// A connection to a Docker daemon.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    client: bollard::Docker,
+    version: String,
+}
+
+/// Why Docker did not do what was asked.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum DockerError {
+    /// No daemon answers.
+    #[error("no Docker daemon answers: {source}")]
+    #[diagnostic(help(
+        "start it (`systemctl start docker`), join the group `docker`, or set DOCKER_HOST"
+    ))]
+    Unreachable {
+        /// The client's answer.
+        source: Fault,
+    },
+    /// The daemon is too old.
+    #[error("the Docker daemon {version} speaks API {api}; the lab needs {}.{} (engine 20.10) or newer", OLDEST_API.0, OLDEST_API.1)]
+    TooOld {
+        /// The engine's version.
+        version: String,
+        /// The newest API it speaks.
+        api: String,
+    },
+    /// A request failed.
+    #[error("Docker could not {action}: {source}")]
+    Request {
+        /// What was asked for.
+        action: String,
+        /// The daemon's answer.
+        source: Fault,
+    },
+    /// A file of this machine could not be sent or received.
+    #[error("cannot {action}: {source}")]
+    File {
+        /// What was being done.
+        action: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Which network a container gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// None at all.
+    None,
+    /// The daemon's default.
+    Default,
+}
+
+/// A command to be run to its end in a container of its own. All capabilities are dropped.
+#[derive(Debug, Clone)]
+pub struct Run<'a> {
+    /// The image.
+    pub image: &'a str,
+    /// Program and arguments; the image's entry point is not used.
+    pub command: Vec<String>,
+    /// `NAME=value` each.
+    pub env: Vec<String>,
+    /// Its network.
+    pub network: Network,
+    /// A tar to be unpacked at `/` before the command starts.
+    pub upload: Option<&'a Path>,
+    /// A path in the container, and the file that its tar goes to when the command has succeeded.
+    pub download: Option<(&'a str, &'a Path)>,
+    /// Labels beside the lab's own.
+    pub labels: &'a HashMap<String, String>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: i64,
+    /// What it wrote to standard output and standard error, as it came.
+    pub output: Vec<u8>,
+}
+
+/// A container that the lab started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnContainer {
+    /// Its id.
+    pub id: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+}
+
+/// The name of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageTag {
+    /// `iptables-lab/1.8.8`.
+    pub repository: String,
+    /// What stands behind the colon.
+    pub tag: String,
+}
+
+/// An image that the lab made, as it is listed: once a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnImage {
+    /// Its id.
+    pub id: String,
+    /// Its name; none where another image has taken it.
+    pub tag: Option<ImageTag>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+}
+
+impl OwnImage {
+    /// What Docker knows it by.
+    pub fn reference(&self) -> String {
+        match &self.tag {
+            Some(tag) => tag.reference(),
+            None => self.id.clone(),
+        }
+    }
+}
+
+impl ImageTag {
+    /// Repository and tag, as Docker takes them.
+    pub fn reference(&self) -> String {
+        format!("{}:{}", self.repository, self.tag)
+    }
+}
+
+/// What came of removing an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Removed,
+    /// A container, or another image, still needs it.
+    InUse,
+    /// There was none.
+    Absent,
+}
+
+impl Docker {
+    /// Connects to the daemon that `DOCKER_HOST` names, or to the machine's own.
+    ///
+    /// # Errors
+    /// None answers, or it is older than engine 20.10.
+    pub async fn connect() -> Result<Docker, DockerError> {
+        let unreachable = |source| DockerError::Unreachable { source };
+        let client = bollard::Docker::connect_with_defaults().map_err(unreachable)?;
+        let client = client.negotiate_version().await.map_err(unreachable)?;
+        let said = client.version().await.map_err(unreachable)?;
+        let version = said.version.unwrap_or_else(|| "of unknown version".into());
+        let api = said.api_version.unwrap_or_default();
+        let number = |part: Option<&str>| part.and_then(|part| part.parse().ok()).unwrap_or(0);
+        let mut parts = api.split('.');
+        if (number(parts.next()), number(parts.next())) < OLDEST_API {
+            return Err(DockerError::TooOld { version, api });
+        }
+        Ok(Docker { client, version })
+    }
+
+    /// bollard's own client, for the engine's room.
+    pub fn client(&self) -> &bollard::Docker {
+        &self.client
+    }
+
+    /// The engine's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The id of an image, if it is there.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn image_id(&self, reference: &str) -> Result<Option<String>, DockerError> {
+        match self.client.inspect_image(reference).await {
+            Ok(image) => Ok(image.id),
+            Err(Fault::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(None),
+            Err(source) => Err(failed(format!("inspect the image {reference}"), source)),
+        }
+    }
+
+    /// Every image that the lab made, once a tag.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn own_images(&self) -> Result<Vec<OwnImage>, DockerError> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let images = self.client.list_images(Some(options)).await;
+        let images = images.map_err(|e| failed("list images".into(), e))?;
+        let mut own = Vec::new();
+        for image in images {
+            let mut tags: Vec<_> = image.repo_tags.iter().map(|t| tag(t)).collect();
+            if tags.is_empty() {
+                tags.push(None);
+            }
+            own.extend(tags.into_iter().map(|tag| OwnImage {
+                id: image.id.clone(),
+                tag,
+                created: image.created,
+            }));
+        }
+        Ok(own)
+    }
+
+    /// Makes an image of one layer from tars, unpacked one over the other; all but the last come without their end mark.
+    ///
+    /// # Errors
+    /// The import fails.
+    pub async fn import(
+        &self,
+        image: &ImageTag,
+        tars: &[&Path],
+        entrypoint: &[&str],
+        labels: &HashMap<String, String>,
+    ) -> Result<(), DockerError> {
+        let labels = with_own(labels);
+        let label = |(name, value)| format!("LABEL {name}={value}");
+        let mut changes: Vec<String> = labels.iter().map(label).collect();
+        if !entrypoint.is_empty() {
+            changes.push(format!("ENTRYPOINT {entrypoint:?}"));
+        }
+        let options = CreateImageOptionsBuilder::new()
+            .from_src("-")
+            .repo(&image.repository)
+            .tag(&image.tag)
+            .changes(changes)
+            .build();
+        let mut pieces = Vec::new();
+        for tar in tars {
+            pieces.push(chunks(tar).await?);
+        }
+        let body = bollard::body_try_stream(futures_util::stream::iter(pieces).flatten());
+        let mut steps = self.client.create_image(Some(options), Some(body), None);
+        while let Some(step) = steps.next().await {
+            step.map_err(|e| failed(format!("import the image {}", image.reference()), e))?;
+        }
+        Ok(())
+    }
+
+    /// Pulls an image.
+    ///
+    /// # Errors
+    /// No registry answers, or it has no such image.
+    pub async fn pull(&self, reference: &str) -> Result<(), DockerError> {
+        let options = CreateImageOptionsBuilder::new().from_image(reference);
+        let options = match reference.contains('@') || has_tag(reference) {
+            true => options,
+            false => options.tag("latest"),
+        };
+        let mut steps = self.client.create_image(Some(options.build()), None, None);
+        while let Some(step) = steps.next().await {
+            step.map_err(|e| failed(format!("pull the image {reference}"), e))?;
+        }
+        Ok(())
+    }
+
+    /// Every container that the lab started, running or not.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn own_containers(&self) -> Result<Vec<OwnContainer>, DockerError> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let containers = self.client.list_containers(Some(options)).await;
+        let containers = containers.map_err(|e| failed("list containers".into(), e))?;
+        let own = containers.into_iter().filter_map(|container| {
+            Some(OwnContainer {
+                id: container.id?,
+                labels: container.labels.unwrap_or_default(),
+            })
+        });
+        Ok(own.collect())
+    }
+
+    /// Removes a container, running or not. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn remove_container(&self, id: &str) -> Result<(), DockerError> {
+        match remove_container(&self.client, id).await {
+            // Gone, or being removed by someone else.
+            Err(Fault::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            })
+            | Ok(()) => Ok(()),
+            Err(source) => Err(failed(format!("remove the container {id}"), source)),
+        }
+    }
+
+    /// Removes an image by its reference, unless something uses it.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn remove_image(&self, reference: &str) -> Result<Removal, DockerError> {
+        let options = RemoveImageOptionsBuilder::new().build();
+        let removed = self
+            .client
+            .remove_image(reference, Some(options), None)
+            .await;
+        match removed {
+            Ok(_) => Ok(Removal::Removed),
+            Err(Fault::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(Removal::Absent),
+            Err(Fault::DockerResponseServerError {
+                status_code: 409, ..
+            }) => Ok(Removal::InUse),
+            Err(source) => Err(failed(format!("remove the image {reference}"), source)),
+        }
+    }
+
+    /// Runs a command to its end in a container of its own, which is gone afterwards whatever happens.
+    ///
+    /// # Errors
+    /// The daemon refuses; the command's own failure is no error but its status.
+    pub async fn run(
+        &self,
+        run: &Run<'_>,
+        on_output: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Ended, DockerError> {
+        let container = self.create(run).await?;
+        let ended = self.run_in(&container.name, run, on_output).await;
+        container.remove().await?;
+        ended
+    }
+
+    /// Writes the file system of an image, as a tar, to `to`.
+    ///
+    /// # Errors
+    /// The daemon refuses, or the file cannot be written.
+    pub async fn export(
+        &self,
+        image: &str,
+        labels: &HashMap<String, String>,
+        to: &Path,
+    ) -> Result<(), DockerError> {
+        let run = Run {
+            image,
+            // It is never started; an image without a command needs one to make a container of.
+            command: vec!["/".into()],
+            env: Vec::new(),
+            network: Network::None,
+            upload: None,
+            download: None,
+            labels,
+        };
+        let container = self.create(&run).await?;
+        let bytes = self.client.export_container(&container.name);
+        let written = save(bytes, to, &format!("export the image {image}")).await;
+        container.remove().await?;
+        written
+    }
+
+    async fn create(&self, run: &Run<'_>) -> Result<Container, DockerError> {
+        // Named by the lab, so that it can be removed even when the daemon's answer never arrives.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!(
+            "iptables-lab-{}-{}-{:08x}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed),
+            jiff::Timestamp::now().as_nanosecond() as u32,
+        );
+        let body = ContainerCreateBody {
+            image: Some(run.image.to_owned()),
+            entrypoint: Some(Vec::new()),
+            cmd: Some(run.command.clone()),
+            env: Some(run.env.clone()),
+            labels: Some(with_own(run.labels)),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            host_config: Some(HostConfig {
+                network_mode: (run.network == Network::None).then(|| "none".to_owned()),
+                cap_drop: Some(vec!["ALL".to_owned()]),
+                security_opt: Some(vec!["no-new-privileges".to_owned()]),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let container = Container {
+            client: Some(self.client.clone()),
+            name,
+        };
+        match self.client.create_container(Some(options), body).await {
+            Ok(_) => Ok(container),
+            Err(source) => {
+                let action = format!("create a container of {}", run.image);
+                container.remove().await?;
+                Err(failed(action, source))
+            }
+        }
+    }
+
+    async fn run_in(
+        &self,
+        name: &str,
+        run: &Run<'_>,
+        on_output: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Ended, DockerError> {
+        let action = |what: &str| format!("{what} a container of {}", run.image);
+        if let Some(tar) = run.upload {
+            let options = UploadToContainerOptionsBuilder::new().path("/").build();
+            let body = bollard::body_try_stream(chunks(tar).await?);
+            let sent = self.client.upload_to_container(name, Some(options), body);
+            sent.await.map_err(|e| failed(action("send files to"), e))?;
+        }
+        let output = self.attach_and_start(name, run.image).await?;
+        let output = collect(output, on_output)
+            .await
+            .map_err(|e| failed(action("read the output of"), e))?;
+        let options = WaitContainerOptionsBuilder::new()
+            .condition("not-running")
+            .build();
+        let mut waiting = self.client.wait_container(name, Some(options));
+        let status = match waiting.next().await {
+            Some(Ok(done)) => done.status_code,
+            Some(Err(Fault::DockerContainerWaitError { code, .. })) => code,
+            Some(Err(source)) => return Err(failed(action("wait for"), source)),
+            None => -1,
+        };
+        if let Some((path, to)) = run.download.filter(|_| status == 0) {
+            let options = DownloadFromContainerOptionsBuilder::new()
+                .path(path)
+                .build();
+            let bytes = self.client.download_from_container(name, Some(options));
+            save(bytes, to, &action("fetch files from")).await?;
+        }
+        Ok(Ended { status, output })
+    }
+
+    async fn attach_and_start(
+        &self,
+        name: &str,
+        image: &str,
+    ) -> Result<impl Stream<Item = Result<LogOutput, Fault>> + Unpin + use<>, DockerError> {
+        let options = AttachContainerOptionsBuilder::new()
+            .stream(true)
+            .stdout(true)
+            .stderr(true)
+            .build();
+        let attached = self.client.attach_container(name, Some(options)).await;
+        let attached = attached.map_err(|e| failed(format!("attach to {image}"), e))?;
+        let started = self.client.start_container(name, None).await;
+        started.map_err(|e| failed(format!("start a container of {image}"), e))?;
+        Ok(attached.output)
+    }
+}
+
+/// A container that is removed, with force, when this is dropped.
+struct Container {
+    client: Option<bollard::Docker>,
+    name: String,
+}
+
+impl Container {
+    async fn remove(mut self) -> Result<(), DockerError> {
+        let Some(client) = self.client.take() else {
+            return Ok(());
+        };
+        // Until the daemon has answered, the drop guard stays armed.
+        self.client = Some(client.clone());
+        let removed = remove_container(&client, &self.name).await;
+        self.client = None;
+        removed.map_err(|e| failed(format!("remove the container {}", self.name), e))
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.client.is_none() {
+            return;
+        }
+        // Only reached when the run was cancelled: its runtime may be going down, so the removal gets its own.
+        let name = std::mem::take(&mut self.name);
+        let removing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .ok()?;
+            let client = bollard::Docker::connect_with_defaults().ok()?;
+            runtime.block_on(remove_container(&client, &name)).ok()
+        });
+        // Nobody is left to tell; what is left over carries the run's label and is removed at the next start.
+        let _ = removing.join();
+    }
+}
+
+async fn remove_container(client: &bollard::Docker, name: &str) -> Result<(), Fault> {
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
+    match client.remove_container(name, Some(options)).await {
+        // Being removed already, or never made.
+        Err(Fault::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }) => Ok(()),
+        other => other,
+    }
+}
+
+async fn collect(
+    mut output: impl Stream<Item = Result<LogOutput, Fault>> + Unpin,
+    on_output: &mut (dyn FnMut(&[u8]) + Send),
+) -> Result<Vec<u8>, Fault> {
+    let mut all = Vec::new();
+    while let Some(piece) = output.try_next().await? {
+        let bytes = piece.into_bytes();
+        on_output(&bytes);
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all)
+}
+
+/// A file's bytes as a stream.
+async fn chunks(
+    path: &Path,
+) -> Result<impl Stream<Item = std::io::Result<Bytes>> + Send + 'static, DockerError> {
+    let file = File::open(path).await.map_err(|source| DockerError::File {
+        action: format!("read {}", path.display()),
+        source,
+    })?;
+    Ok(futures_util::stream::try_unfold(file, |mut file| async {
+        let mut buffer = vec![0; 256 * 1024];
+        let read = file.read(&mut buffer).await?;
+        buffer.truncate(read);
+        Ok((read > 0).then(|| (Bytes::from(buffer), file)))
+    }))
+}
+
+async fn save(
+    mut bytes: impl Stream<Item = Result<Bytes, Fault>> + Unpin,
+    to: &Path,
+    action: &str,
+) -> Result<(), DockerError> {
+    let write_failed = |source| DockerError::File {
+        action: format!("write {}", to.display()),
+        source,
+    };
+    let mut file = File::create(to).await.map_err(write_failed)?;
+    while let Some(piece) = bytes.next().await {
+        let piece = piece.map_err(|e| failed(action.to_owned(), e))?;
+        file.write_all(&piece).await.map_err(write_failed)?;
+    }
+    file.flush().await.map_err(write_failed)
+}
+
+fn with_own(labels: &HashMap<String, String>) -> HashMap<String, String> {
+    let mut labels = labels.clone();
+    labels.insert(LABEL.to_owned(), "1".to_owned());
+    labels
+}
+
+/// A reference as Docker lists it; an image without a name is listed as `<none>:<none>` by some engines.
+fn tag(reference: &str) -> Option<ImageTag> {
+    let (repository, tag) = reference.rsplit_once(':')?;
+    (tag != "<none>").then(|| ImageTag {
+        repository: repository.to_owned(),
+        tag: tag.to_owned(),
+    })
+}
+
+/// Whether a reference has a tag; the colon of a registry's port is none.
+fn has_tag(reference: &str) -> bool {
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    name.contains(':')
+}
+
+fn failed(action: String, source: Fault) -> DockerError {
+    DockerError::Request { action, source }
+}

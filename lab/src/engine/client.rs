@@ -1,0 +1,123 @@
+//! The lab's end of the agent protocol, over any pair of byte streams.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::EngineError;
+use crate::agent::protocol::{Reply, Request};
+
+/// How long an agent may take to answer, besides the time that a command may take. An agent kills what is over its
+/// time: one that is silent for longer is stopped, or waits for a command that not even SIGKILL ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A piece of what an agent sent.
+#[derive(Debug)]
+pub enum Piece {
+    /// Of its standard output: replies.
+    Out(bytes::Bytes),
+    /// Of its standard error: why it died, if it did.
+    Err(bytes::Bytes),
+}
+
+/// An agent that is asked one request at a time.
+pub struct AgentClient {
+    name: String,
+    input: Pin<Box<dyn AsyncWrite + Send>>,
+    output: BoxStream<'static, io::Result<Piece>>,
+    received: BytesMut,
+    complaints: Vec<u8>,
+}
+
+impl AgentClient {
+    /// An agent at the other end of these streams; `name` is what messages call it.
+    pub fn new(
+        name: String,
+        input: Pin<Box<dyn AsyncWrite + Send>>,
+        output: BoxStream<'static, io::Result<Piece>>,
+    ) -> Self {
+        AgentClient {
+            name,
+            input,
+            output,
+            received: BytesMut::new(),
+            complaints: Vec::new(),
+        }
+    }
+
+    /// Sends `request` and waits for its reply.
+    ///
+    /// # Errors
+    /// [`EngineError::Lost`] where the stream ends; [`EngineError::Fault`] where what comes is no reply.
+    pub async fn ask(&mut self, request: &Request) -> Result<Reply, EngineError> {
+        let mut line =
+            serde_json::to_vec(request).map_err(|error| EngineError::Fault(error.to_string()))?;
+        line.push(b'\n');
+        let limit = match request {
+            Request::Run { timeout_ms, .. } => {
+                PATIENCE.saturating_add(Duration::from_millis(*timeout_ms))
+            }
+            _ => PATIENCE,
+        };
+        let Ok(line) = tokio::time::timeout(limit, self.exchange(&line)).await else {
+            return Err(self.lost(&format!("no answer for {} s", limit.as_secs())));
+        };
+        let line = line?;
+        serde_json::from_slice(&line).map_err(|error| {
+            let line = String::from_utf8_lossy(&line);
+            EngineError::Fault(format!(
+                "the agent of {} sent what is no reply ({error}): {line}",
+                self.name
+            ))
+        })
+    }
+
+    async fn exchange(&mut self, line: &[u8]) -> Result<BytesMut, EngineError> {
+        let sent = async {
+            self.input.write_all(line).await?;
+            self.input.flush().await
+        };
+        if let Err(error) = sent.await {
+            return Err(self.lost(&error.to_string()));
+        }
+        self.line().await
+    }
+
+    async fn line(&mut self) -> Result<BytesMut, EngineError> {
+        let mut searched = 0;
+        loop {
+            if let Some(end) = self.received[searched..]
+                .iter()
+                .position(|&byte| byte == b'\n')
+            {
+                return Ok(self.received.split_to(searched + end + 1));
+            }
+            searched = self.received.len();
+            match self.output.next().await {
+                Some(Ok(Piece::Out(bytes))) => self.received.extend_from_slice(&bytes),
+                Some(Ok(Piece::Err(bytes))) => self.complaints.extend_from_slice(&bytes),
+                Some(Err(error)) => return Err(self.lost(&error.to_string())),
+                None => return Err(self.lost("its stream ended")),
+            }
+        }
+    }
+
+    fn lost(&self, why: &str) -> EngineError {
+        let complaints = String::from_utf8_lossy(&self.complaints);
+        let complaints = complaints.trim();
+        let separator = if complaints.is_empty() {
+            ""
+        } else {
+            "; it said: "
+        };
+        EngineError::Lost(format!(
+            "the agent of {} is gone: {why}{separator}{complaints}",
+            self.name
+        ))
+    }
+}

@@ -1,0 +1,294 @@
+//! Lanes as Docker containers: a holder without network, and a container an image that joins its namespace.
+//!
+//! The agent is PID 1 of every container and is spoken to over its standard streams, attached once: a command then
+//! costs a fork and an exec, not a `docker exec`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::models::{HostConfig, HostConfigLogConfig};
+use bollard::query_parameters::AttachContainerOptionsBuilder;
+use futures_util::future::{self, BoxFuture};
+use futures_util::{FutureExt, StreamExt};
+use testcontainers::core::Mount;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tokio::sync::RwLock;
+
+use super::client::{AgentClient, Piece};
+use super::{Engine, EngineError, Lane, LaneSpec, Place};
+use crate::agent::protocol::{Reply, Request};
+use crate::catalog::BuildId;
+use crate::docker::Docker;
+
+/// How long a container may take to start on a machine that is busy.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The Docker engine of one run.
+pub struct DockerEngine {
+    docker: Docker,
+    /// The container image that holds only the agent.
+    holder_image: String,
+    /// The container image of each build; both backends of a version are in one.
+    images: BTreeMap<BuildId, String>,
+    /// What every container of this run carries.
+    labels: HashMap<String, String>,
+    run: String,
+    /// Read-locked by every container while it is started.
+    starting: Arc<RwLock<()>>,
+}
+
+impl DockerEngine {
+    /// An engine that starts `images`, and labels what it starts with `labels`; `run` is part of the containers' names.
+    pub fn new(
+        docker: Docker,
+        holder_image: String,
+        images: BTreeMap<BuildId, String>,
+        labels: HashMap<String, String>,
+        run: String,
+    ) -> Self {
+        DockerEngine {
+            docker,
+            holder_image,
+            images,
+            labels,
+            run,
+            starting: Arc::default(),
+        }
+    }
+
+    async fn open_lane(&self, spec: &LaneSpec) -> Result<Box<dyn Lane>, EngineError> {
+        let holder_name = format!("iptables-lab-{}-{}", self.run, spec.number);
+        let holder = self
+            .start(&self.holder_image, holder_name.clone(), holder_network)
+            .await?;
+        let mut members: BTreeMap<&String, Vec<BuildId>> = BTreeMap::new();
+        for build in &spec.builds {
+            let image = self.images.get(build);
+            let image = image
+                .ok_or_else(|| EngineError::Fault(format!("no image was made for {build}")))?;
+            members.entry(image).or_default().push(build.clone());
+        }
+        let joined = members.iter().enumerate().map(|(place, (image, _))| {
+            let network = format!("container:{}", holder.container.id());
+            let name = format!("{holder_name}-{}", place + 1);
+            self.start(image, name, move |host| {
+                host.network_mode = Some(network.clone())
+            })
+        });
+        let containers = future::try_join_all(joined).await?;
+        let places = members
+            .values()
+            .enumerate()
+            .flat_map(|(place, builds)| builds.iter().map(move |b| (b.clone(), place)));
+        let mut lane = DockerLane {
+            holder,
+            places: places.collect(),
+            containers,
+        };
+        lane.greet(spec).await?;
+        Ok(Box::new(lane))
+    }
+
+    /// Starts a container and attaches to its agent. `network` sets the network mode: testcontainers' own
+    /// `with_network` would make a Docker network of that name.
+    async fn start(
+        &self,
+        image: &str,
+        name: String,
+        network: impl Fn(&mut HostConfig) + Send + Sync + 'static,
+    ) -> Result<Member, EngineError> {
+        // testcontainers would look for an image that is gone in a registry.
+        let known = self.docker.image_id(image).await;
+        if known
+            .map_err(|error| EngineError::Lost(error.to_string()))?
+            .is_none()
+        {
+            let gone = format!("the image {image} was removed meanwhile; run again");
+            return Err(EngineError::Lost(gone));
+        }
+        let (repository, tag) = image.split_once(':').unwrap_or((image, "latest"));
+        let request = GenericImage::new(repository, tag)
+            .with_container_name(&name)
+            .with_labels(&self.labels)
+            .with_open_stdin(true)
+            .with_readonly_rootfs(true)
+            .with_mount(Mount::tmpfs_mount("/run"))
+            .with_cap_drop("ALL")
+            .with_cap_add("NET_ADMIN")
+            .with_cap_add("NET_RAW")
+            .with_security_opt("no-new-privileges")
+            .with_startup_timeout(START_TIMEOUT)
+            .with_host_config_modifier(move |host| {
+                host.publish_all_ports = None;
+                host.port_bindings = None;
+                // What the agent prints is a protocol, not a log.
+                host.log_config = Some(HostConfigLogConfig {
+                    typ: Some("none".to_owned()),
+                    config: None,
+                });
+                network(host);
+            });
+        let lost = |error: &dyn std::fmt::Display| {
+            EngineError::Lost(format!("cannot start a container of {image}: {error}"))
+        };
+        let starting = self.starting.clone().read_owned().await;
+        // In a task of its own, for who waits may be dropped: the daemon then makes the container all the same.
+        let container = tokio::spawn(async move {
+            let started = request.start().await;
+            drop(starting);
+            started
+        });
+        let container = container.await.map_err(|error| lost(&error))?;
+        let container = container.map_err(|error| lost(&error))?;
+        let options = AttachContainerOptionsBuilder::new()
+            .stdin(true)
+            .stdout(true)
+            .stderr(true)
+            .stream(true)
+            .build();
+        let attached = self
+            .docker
+            .client()
+            .attach_container(container.id(), Some(options))
+            .await;
+        let attached = attached.map_err(|error| lost(&error))?;
+        let output = attached
+            .output
+            .filter_map(|piece| future::ready(piece_of(piece)));
+        let agent = AgentClient::new(
+            format!("the container {name}"),
+            attached.input,
+            output.boxed(),
+        );
+        Ok(Member { container, agent })
+    }
+}
+
+fn piece_of(piece: Result<LogOutput, bollard::errors::Error>) -> Option<std::io::Result<Piece>> {
+    match piece {
+        Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
+            Some(Ok(Piece::Out(message)))
+        }
+        Ok(LogOutput::StdErr { message }) => Some(Ok(Piece::Err(message))),
+        Ok(LogOutput::StdIn { .. }) => None,
+        Err(error) => Some(Err(std::io::Error::other(error))),
+    }
+}
+
+/// No network at all, and IPv6 switched on: engines up to 20.10 disable it in namespaces without network.
+fn holder_network(host: &mut HostConfig) {
+    host.network_mode = Some("none".to_owned());
+    let sysctls = ["all", "default", "lo"].map(|interface| {
+        (
+            format!("net.ipv6.conf.{interface}.disable_ipv6"),
+            "0".to_owned(),
+        )
+    });
+    host.sysctls = Some(HashMap::from(sysctls));
+}
+
+impl Engine for DockerEngine {
+    fn name(&self) -> String {
+        format!("docker {}", self.docker.version())
+    }
+
+    fn open<'a>(&'a self, spec: &'a LaneSpec) -> BoxFuture<'a, Result<Box<dyn Lane>, EngineError>> {
+        self.open_lane(spec).boxed()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        self.starting.write().map(drop).boxed()
+    }
+}
+
+/// A container and its agent.
+struct Member {
+    container: ContainerAsync<GenericImage>,
+    agent: AgentClient,
+}
+
+struct DockerLane {
+    holder: Member,
+    places: BTreeMap<BuildId, usize>,
+    containers: Vec<Member>,
+}
+
+impl DockerLane {
+    /// Makes sure that every agent is this program's and that all are in one namespace, and makes that ready.
+    async fn greet(&mut self, spec: &LaneSpec) -> Result<(), EngineError> {
+        let mut namespaces = Vec::new();
+        for member in self.containers.iter_mut().chain([&mut self.holder]) {
+            match member.agent.ask(&Request::Hello).await? {
+                Reply::Hello { netns, version, .. } if version == env!("CARGO_PKG_VERSION") => {
+                    namespaces.push(netns)
+                }
+                other => {
+                    return Err(EngineError::Fault(format!(
+                        "an agent greeted with {other:?}"
+                    )));
+                }
+            }
+        }
+        if namespaces
+            .iter()
+            .any(|netns| Some(netns) != namespaces.first())
+        {
+            return Err(EngineError::Fault(format!(
+                "lane {} lies in several namespaces: {namespaces:?}",
+                spec.number
+            )));
+        }
+        match self
+            .holder
+            .agent
+            .ask(&Request::Prepare {
+                legacy: spec.kind.has_legacy(),
+            })
+            .await?
+        {
+            Reply::Done => Ok(()),
+            other => Err(EngineError::Lost(format!(
+                "a {} lane cannot be made ready: {other:?}",
+                spec.kind
+            ))),
+        }
+    }
+
+    async fn remove(self) {
+        let members = self.containers.into_iter().chain([self.holder]);
+        future::join_all(members.map(|member| member.container.rm())).await;
+    }
+}
+
+impl Lane for DockerLane {
+    fn ask<'a>(
+        &'a mut self,
+        place: &'a Place,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Reply, EngineError>> {
+        async move {
+            let agent = match place {
+                Place::Holder => &mut self.holder.agent,
+                Place::Build(build) => {
+                    let member = self
+                        .places
+                        .get(build)
+                        .and_then(|&place| self.containers.get_mut(place));
+                    let member = member.ok_or_else(|| {
+                        EngineError::Fault(format!("{build} is not in this lane"))
+                    })?;
+                    &mut member.agent
+                }
+            };
+            agent.ask(request).await
+        }
+        .boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.remove().boxed()
+    }
+}

@@ -1,0 +1,69 @@
+//! Where steps run: an engine opens lanes, a lane runs steps.
+
+pub mod client;
+pub mod docker;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::BoxFuture;
+
+use crate::agent::protocol::{Reply, Request};
+use crate::catalog::BuildId;
+use crate::plan::LaneKind;
+
+/// Who answers a request in a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The agent that runs this build's commands.
+    Build(BuildId),
+    /// The agent that holds the namespace: it dumps and resets.
+    Holder,
+}
+
+/// What a lane is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneSpec {
+    /// Its number within the run, from 1.
+    pub number: usize,
+    /// Which backends run in it.
+    pub kind: LaneKind,
+    /// The builds joined to it.
+    pub builds: BTreeSet<BuildId>,
+}
+
+/// Why an engine or a lane cannot go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// The machine lacks what it takes, or lost it on the way: a container died, the daemon went away.
+    #[error("{0}")]
+    Lost(String),
+    /// The agent did what it must not: a fault of the lab.
+    #[error("{0}")]
+    Fault(String),
+}
+
+/// Opens lanes.
+pub trait Engine: Send + Sync {
+    /// The engine and its version, as reports name it: `docker 20.10.24`.
+    fn name(&self) -> String;
+
+    /// Opens a lane: a network namespace, and every build of the spec joined to it.
+    fn open<'a>(&'a self, spec: &'a LaneSpec) -> BoxFuture<'a, Result<Box<dyn Lane>, EngineError>>;
+
+    /// Completes when nothing is being started any more. A lane that was dropped while it was opened may have asked
+    /// for something that is not there yet, and could not be found by who removes it.
+    fn settled(&self) -> BoxFuture<'_, ()>;
+}
+
+/// One network namespace with its builds.
+pub trait Lane: Send {
+    /// Has an agent of the lane answer `request`.
+    fn ask<'a>(
+        &'a mut self,
+        place: &'a Place,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Reply, EngineError>>;
+
+    /// Takes the lane down.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}

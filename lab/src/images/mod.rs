@@ -1,0 +1,26 @@
+//! From a catalog entry to a root filesystem to a container image.
+
+mod apt;
+mod archive;
+mod compile;
+mod container;
+mod digest;
+mod event;
+mod gather;
+mod material;
+mod own;
+mod provide;
+mod request;
+mod rootfs;
+mod store;
+mod tarball;
+mod tree;
+mod work;
+mod workshop;
+
+pub use archive::Package;
+pub use container::AGENT_PATH;
+pub use event::{Event, Listener, Step, Unit};
+pub use provide::{Surveyed, provide, remove, survey};
+pub use request::{Effort, ImagesError, ProvideRequest, Provision, ReadyBuild};
+pub use store::{Held, PackageSet, Record, Remove, Store, StoreError};

@@ -1,0 +1,94 @@
+//! What is to be provided, what came of it, and why nothing may have come of it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::store::{Store, StoreError};
+use crate::catalog::{Build, BuildId, Catalog, Image, Missing};
+use crate::docker::DockerError;
+
+/// What is to be provided, and with what.
+pub struct ProvideRequest<'a> {
+    /// How images are made.
+    pub catalog: &'a Catalog,
+    /// Which of the catalog's images.
+    pub images: Vec<Image>,
+    /// Where things are kept.
+    pub store: &'a Store,
+    /// The lab's own static binary, the agent in every image.
+    pub agent: &'a Path,
+    /// Directories that may hold release tarballs.
+    pub tarballs: Vec<PathBuf>,
+    /// How much is done again.
+    pub effort: Effort,
+    /// Labels for the containers that work is done in, such as the run's id.
+    pub labels: HashMap<String, String>,
+    /// How many builds are made side by side.
+    pub jobs: usize,
+}
+
+/// How much is done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// What is there is used, and what failed within the last hour is not tried again.
+    Usual,
+    /// What failed is tried again, and Debian's suites are asked for newer packages.
+    Retry,
+    /// That, and everything is built anew: the same key must come to the same digest.
+    Rebuild,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Provision {
+    /// The builds that can run: nft before legacy, by version; of one version upstream's, Debian's, then own.
+    pub builds: Vec<ReadyBuild>,
+    /// The builds that cannot be had, each with its reason, in the same order.
+    pub missing: Vec<Missing>,
+    /// The container image that holds nothing but the agent.
+    pub holder_image: String,
+}
+
+/// A build that can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyBuild {
+    /// What reports say of it.
+    pub build: Build,
+    /// The container image that holds it, with the agent as its entry point.
+    pub container_image: String,
+    /// The normalised tar of its root filesystem, without the agent.
+    pub rootfs: PathBuf,
+}
+
+/// Why nothing can be provided at all.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ImagesError {
+    /// The store fails.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// Docker fails.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Docker(#[from] DockerError),
+    /// The lab's own binary cannot be read.
+    #[error("the agent {} cannot be read: {source}", path.display())]
+    Agent {
+        /// Where it should be.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// None of the builds that were asked for can be had.
+    #[error("none of the builds can be had; of {id}: {reason}")]
+    #[diagnostic(help(
+        "builds come from Debian's archive (through apt, or a `debian:trixie-slim` image), from release tarballs in a \
+         directory, or from a file for `--builds`"
+    ))]
+    Nothing {
+        /// The first of them.
+        id: BuildId,
+        /// Why not.
+        reason: String,
+    },
+}

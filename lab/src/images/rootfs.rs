@@ -1,0 +1,125 @@
+//! Root filesystems: what every one holds, and which iptables commands are in it.
+
+use std::path::{Path, PathBuf};
+
+use super::archive;
+use super::digest::KeyOf;
+use super::store::{PackageSet, Store};
+use super::tree::{Kind, Tree};
+use crate::catalog::{Backend, Base, Family};
+
+/// Users and groups that rules may name (`-m owner --uid-owner nobody`), the same everywhere.
+const PASSWD: &str = "root:x:0:0:root:/:/bin/false\n\
+                      daemon:x:1:1:daemon:/:/bin/false\n\
+                      nobody:x:65534:65534:nobody:/:/bin/false\n";
+const GROUP: &str = "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n";
+
+/// Where an engine mounts something.
+const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+
+/// Where commands are looked for, in this order.
+const PATH: [&str; 6] = [
+    "usr/local/sbin",
+    "usr/local/bin",
+    "usr/sbin",
+    "usr/bin",
+    "sbin",
+    "bin",
+];
+
+/// Adds to a build's key what its base is made of.
+pub(super) fn add_base_to_key(key: KeyOf, packages: &PackageSet, base: &Base) -> KeyOf {
+    key.part("base", &packages.list())
+        .part("base files", &base.files.join("\n"))
+        .part("users", PASSWD)
+        .part("groups", GROUP)
+}
+
+/// Unpacks a package set as `dpkg-deb -x` would, onto a merged `/usr`. It blocks.
+///
+/// # Errors
+/// A package cannot be read; one sentence.
+pub(super) fn from_packages(store: &Store, packages: &PackageSet) -> Result<Tree, String> {
+    let mut tree = merged_usr(&store.tmp()).map_err(|e| format!("cannot make a tree: {e}"))?;
+    for package in &packages.packages {
+        let path = store.package(package);
+        archive::read_deb(&mut tree, &path).map_err(|error| {
+            let (name, version) = (&package.name, &package.version);
+            format!("the package {name} {version} cannot be unpacked: {error}")
+        })?;
+    }
+    Ok(tree)
+}
+
+fn merged_usr(tmp: &Path) -> std::io::Result<Tree> {
+    let mut tree = Tree::new(Kind::Root, tmp)?;
+    for folder in ["bin", "sbin", "lib", "lib32", "lib64"] {
+        let target = Path::new("usr").join(folder);
+        tree.add_directory(&target)?;
+        tree.add_link(Path::new(folder), &target)?;
+    }
+    tree.add_directory(Path::new("tmp"))?;
+    Ok(tree)
+}
+
+/// Puts into a root filesystem what every one has. It blocks.
+///
+/// # Errors
+/// The base's packages cannot be read or lack a file; one sentence.
+pub(super) fn add_base(
+    tree: &mut Tree,
+    store: &Store,
+    packages: &PackageSet,
+    base: &Base,
+) -> Result<(), String> {
+    let from = from_packages(store, packages)?;
+    let mut add = || {
+        for file in &base.files {
+            tree.copy_from(&from, Path::new(file))?;
+        }
+        tree.add_file(Path::new("etc/passwd"), false, &mut PASSWD.as_bytes())?;
+        tree.add_file(Path::new("etc/group"), false, &mut GROUP.as_bytes())?;
+        let mut folders = MOUNT_POINTS.iter();
+        folders.try_for_each(|folder| tree.add_directory(Path::new(folder)))
+    };
+    add().map_err(|e: std::io::Error| format!("the base files cannot be laid down: {e}"))
+}
+
+/// Which backends a root filesystem holds, and where. Each command that the lab calls (`iptables-nft-save`) is then there:
+/// a link is made where a distribution has none.
+///
+/// # Errors
+/// A link cannot be made.
+pub(super) fn find_backends(tree: &mut Tree) -> std::io::Result<Vec<(Backend, PathBuf)>> {
+    let mut found = Vec::new();
+    for backend in Backend::ALL {
+        let Some(binary) = find(tree, &format!("xtables-{backend}-multi"))? else {
+            continue;
+        };
+        for family in [Family::Ipv4, Family::Ipv6] {
+            for command in ["", "-save", "-restore"] {
+                let name = format!("{}-{backend}{command}", family.command());
+                if find(tree, &name)?.is_none() {
+                    tree.add_link(
+                        &Path::new("usr/sbin").join(name),
+                        &Path::new("/").join(&binary),
+                    )?;
+                }
+            }
+        }
+        let main = find(tree, &format!("iptables-{backend}"))?;
+        found.extend(main.map(|main| (backend, main)));
+    }
+    Ok(found)
+}
+
+/// The path of a command, if the file it leads to is there.
+fn find(tree: &Tree, command: &str) -> std::io::Result<Option<PathBuf>> {
+    for folder in PATH {
+        let path = Path::new(folder).join(command);
+        if tree.resolve(&path)?.is_some() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}

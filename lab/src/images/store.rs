@@ -1,0 +1,619 @@
+//! The content-addressed store: tarballs, packages, the toolchain and the built root filesystems.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use jiff::{SignedDuration, Timestamp};
+use nix::fcntl::{Flock, FlockArg};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::archive::Package;
+use super::digest;
+use super::tree::Tree;
+use crate::catalog::{Backend, Build, BuildId, Digest, Image, Origin, Version, debian_name};
+
+/// How long a look-up that failed is remembered.
+const MISS_LASTS: SignedDuration = SignedDuration::from_hours(1);
+
+/// The store. What lies in it under its final name is whole: it was written elsewhere, synced and renamed.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum StoreError {
+    /// Neither `XDG_CACHE_HOME` nor `HOME` says where it could be.
+    #[error("there is no home directory to keep the store in")]
+    #[diagnostic(help("name a directory with `--store` or IPTABLES_LAB_STORE"))]
+    NoHome,
+    /// A file of it cannot be read or written.
+    #[error("the store's {} cannot be used: {source}", path.display())]
+    #[diagnostic(help(
+        "free space, mend its permissions, or name another directory with `--store`"
+    ))]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The same key came to another digest: the build is not reproducible, or the store was tampered with.
+    #[error("the key {key} was built before with digest {before}, and now came to {now}")]
+    #[diagnostic(help("what it is made from says nothing about the difference; please report it"))]
+    Unreproducible {
+        /// The key.
+        key: Digest,
+        /// The digest that was recorded.
+        before: Digest,
+        /// The digest of what was just made.
+        now: Digest,
+    },
+}
+
+/// What the store knows of a root filesystem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What it was made from.
+    pub key: Digest,
+    /// The digest of its normalised tar.
+    pub digest: Digest,
+    /// Its exact version.
+    pub version: Version,
+    /// What `--version` prints, by backend; a backend that it does not hold is not there.
+    pub banners: BTreeMap<Backend, String>,
+    /// The libnftnl it is linked with, where known.
+    pub libnftnl: Option<String>,
+    /// The packages it was made from or with.
+    pub packages: Vec<Package>,
+    /// The ids it was first built for.
+    pub ids: Vec<BuildId>,
+}
+
+impl Record {
+    /// One backend of it as a build.
+    pub fn build(&self, id: BuildId, origin: Origin, backend: Backend, banner: &str) -> Build {
+        Build {
+            id,
+            version: self.version.clone(),
+            backend,
+            origin,
+            key: self.key.clone(),
+            digest: self.digest.clone(),
+            libnftnl: self.libnftnl.clone(),
+            banner: banner.to_owned(),
+        }
+    }
+
+    /// Its backends as the builds of `image`.
+    pub fn builds(&self, image: &Image) -> impl Iterator<Item = Build> {
+        let name = match image.origin {
+            Origin::Debian => debian_name(self.version.as_str()),
+            Origin::Upstream | Origin::Own => image.name.clone(),
+        };
+        let build = move |(backend, banner): (&Backend, &String)| {
+            self.build(
+                BuildId::new(&name, *backend),
+                image.origin,
+                *backend,
+                banner,
+            )
+        };
+        self.banners.iter().map(build)
+    }
+}
+
+/// A package set of a suite, as apt resolved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageSet {
+    /// What was asked for.
+    pub asked: Vec<String>,
+    /// What that came to, sorted by name.
+    pub packages: Vec<Package>,
+    /// When.
+    pub fetched: Timestamp,
+}
+
+impl PackageSet {
+    /// The version of one of its packages.
+    pub fn version(&self, package: &str) -> Option<&Version> {
+        let found = self.packages.iter().find(|p| p.name == package);
+        found.map(|package| &package.version)
+    }
+
+    /// One line a package: what keys are made of.
+    pub(super) fn list(&self) -> String {
+        let line =
+            |p: &Package| format!("{} {} {} {}\n", p.name, p.version, p.architecture, p.sha256);
+        self.packages.iter().map(line).collect()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Miss {
+    reason: String,
+    at: Timestamp,
+}
+
+/// A lock on a key, held until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    _file: Flock<File>,
+}
+
+/// What a store's tidying takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remove {
+    /// Builds, the toolchain and what is remembered of package sets.
+    Builds,
+    /// Those, and the tarballs and packages they were made from.
+    BuildsAndSources,
+}
+
+impl Store {
+    /// Opens the store at `path`, and makes it where there is none.
+    ///
+    /// # Errors
+    /// The directory cannot be made or written to.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        for folder in [
+            "tarballs",
+            "packages",
+            "sets",
+            "toolchains",
+            "builds",
+            "digests",
+            "misses",
+            "locks",
+            "logs",
+            "tmp",
+        ] {
+            let folder = path.join(folder);
+            fs::create_dir_all(&folder).map_err(at(&folder))?;
+        }
+        let root = fs::canonicalize(path).map_err(at(path))?;
+        let store = Store { root };
+        store.sweep();
+        Ok(store)
+    }
+
+    /// Where the store is when nobody says otherwise: `iptables-lab` in the user's cache directory.
+    ///
+    /// # Errors
+    /// There is no home directory.
+    pub fn default_path() -> Result<PathBuf, StoreError> {
+        let base = etcetera::base_strategy::Xdg::new().map_err(|_| StoreError::NoHome)?;
+        Ok(base.cache_dir().join("iptables-lab"))
+    }
+
+    /// Its top directory.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Waits for the lock `name`; calls `waiting` once if another run holds it.
+    ///
+    /// # Errors
+    /// The lock's file cannot be opened or locked.
+    pub fn lock(&self, name: &str, waiting: impl FnOnce()) -> Result<Held, StoreError> {
+        let path = self.root.join("locks").join(name);
+        let file = File::create(&path).map_err(at(&path))?;
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => return Ok(Held { _file: held }),
+            Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
+            Err((_, error)) => return Err(at(&path)(error.into())),
+        };
+        waiting();
+        let held = Flock::lock(file, FlockArg::LockExclusive);
+        let held = held.map_err(|(_, error)| at(&path)(error.into()))?;
+        Ok(Held { _file: held })
+    }
+
+    /// The tarball of this digest, if it is there.
+    pub fn tarball(&self, sha256: &Digest) -> Option<PathBuf> {
+        Some(self.tarball_path(sha256)).filter(|path| path.is_file())
+    }
+
+    /// Takes a tarball in.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn keep_tarball(&self, from: &Path, sha256: &Digest) -> Result<PathBuf, StoreError> {
+        let path = self.tarball_path(sha256);
+        self.copy(from, &path)?;
+        Ok(path)
+    }
+
+    fn tarball_path(&self, sha256: &Digest) -> PathBuf {
+        self.root.join("tarballs").join(sha256.as_str())
+    }
+
+    /// Where the file of a package lies.
+    pub fn package(&self, package: &Package) -> PathBuf {
+        let name = format!("{}.deb", package.sha256);
+        self.root.join("packages").join(name)
+    }
+
+    /// The package set `set` of a suite, if it was fetched, is whole, and is what is asked for now.
+    pub fn package_set(&self, suite: &str, set: &str, asked: &[String]) -> Option<PackageSet> {
+        let found: PackageSet = self.read(&self.set_path(suite, set))?;
+        let whole = found.packages.iter().all(|p| self.package(p).is_file());
+        (whole && found.asked == asked).then_some(found)
+    }
+
+    /// Takes a package set in.
+    ///
+    /// # Errors
+    /// A package cannot be read or written.
+    pub fn keep_package_set(
+        &self,
+        suite: &str,
+        set: &str,
+        asked: &[String],
+        files: Vec<(PathBuf, Package)>,
+    ) -> Result<PackageSet, StoreError> {
+        let mut packages = Vec::new();
+        for (file, package) in files {
+            let path = self.package(&package);
+            if !path.is_file() {
+                self.copy(&file, &path)?;
+            }
+            packages.push(package);
+        }
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let set_of = PackageSet {
+            asked: asked.to_vec(),
+            packages,
+            fetched: Timestamp::now(),
+        };
+        self.write_json(&self.set_path(suite, set), &set_of)?;
+        Ok(set_of)
+    }
+
+    fn set_path(&self, suite: &str, set: &str) -> PathBuf {
+        self.root.join("sets").join(format!("{suite}-{set}.json"))
+    }
+
+    /// The build of this key, if it was made: its record, and the tar of its root filesystem.
+    pub fn build(&self, key: &Digest) -> Option<(Record, PathBuf)> {
+        let folder = self.build_path(key);
+        let record: Record = self.read(&folder.join("build.json"))?;
+        Some((record, folder.join("rootfs.tar")))
+    }
+
+    fn build_path(&self, key: &Digest) -> PathBuf {
+        self.root.join("builds").join(key.as_str())
+    }
+
+    /// Writes a root filesystem's tar to a place of its own, to become a build with [`Store::keep_build`].
+    pub(super) fn draft(&self, tree: &Tree) -> Result<Draft, StoreError> {
+        let folder = tempfile::tempdir_in(self.tmp()).map_err(at(&self.tmp()))?;
+        let rootfs = folder.path().join("rootfs.tar");
+        let digest = write_tree(tree, &rootfs).map_err(at(&rootfs))?;
+        Ok(Draft {
+            folder,
+            rootfs,
+            digest,
+        })
+    }
+
+    /// Makes a draft the build of `record.key`.
+    ///
+    /// # Errors
+    /// The key was built before and came to another digest; or the store cannot be written.
+    pub(super) fn keep_build(&self, draft: Draft, record: &Record) -> Result<PathBuf, StoreError> {
+        let ledger = self.root.join("digests").join(record.key.as_str());
+        if let Some(before) = self.read::<Digest>(&ledger)
+            && before != record.digest
+        {
+            return Err(StoreError::Unreproducible {
+                key: record.key.clone(),
+                before,
+                now: record.digest.clone(),
+            });
+        }
+        self.write_json(&draft.folder.path().join("build.json"), record)?;
+        self.write_json(&ledger, &record.digest)?;
+        let path = self.build_path(&record.key);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(at(&path))?;
+        }
+        let from = draft.folder.keep();
+        sync(&from)
+            .and_then(|()| fs::rename(&from, &path))
+            .and_then(|()| sync(&self.root.join("builds")))
+            .map_err(at(&path))?;
+        Ok(path.join("rootfs.tar"))
+    }
+
+    /// The toolchain's root filesystem of this key, with its digest, if it was made.
+    pub(super) fn toolchain(&self, key: &Digest) -> Option<(PathBuf, Digest)> {
+        let digest = self.read(&self.toolchain_path(key, "json"))?;
+        Some((self.toolchain_path(key, "tar"), digest)).filter(|(tar, _)| tar.is_file())
+    }
+
+    /// Takes the toolchain's root filesystem in.
+    pub(super) fn keep_toolchain(
+        &self,
+        key: &Digest,
+        tree: &Tree,
+    ) -> Result<(PathBuf, Digest), StoreError> {
+        let path = self.toolchain_path(key, "tar");
+        let draft = self.draft(tree)?;
+        fs::rename(&draft.rootfs, &path).map_err(at(&path))?;
+        self.write_json(&self.toolchain_path(key, "json"), &draft.digest)?;
+        Ok((path, draft.digest))
+    }
+
+    fn toolchain_path(&self, key: &Digest, kind: &str) -> PathBuf {
+        self.root.join("toolchains").join(format!("{key}.{kind}"))
+    }
+
+    /// Why `what` could not be had, if that was found out less than an hour ago.
+    pub(super) fn miss(&self, what: &str) -> Option<String> {
+        let miss: Miss = self.read(&self.miss_path(what))?;
+        let ago = Timestamp::now().duration_since(miss.at);
+        (!ago.is_negative() && ago < MISS_LASTS).then_some(miss.reason)
+    }
+
+    /// Remembers that `what` could not be had.
+    pub(super) fn keep_miss(&self, what: &str, reason: &str) -> Result<(), StoreError> {
+        let miss = Miss {
+            reason: reason.to_owned(),
+            at: Timestamp::now(),
+        };
+        self.write_json(&self.miss_path(what), &miss)
+    }
+
+    fn miss_path(&self, what: &str) -> PathBuf {
+        let name = digest::of_bytes(what.as_bytes());
+        self.root.join("misses").join(name.as_str())
+    }
+
+    /// Keeps what a build printed, to look at where it failed.
+    pub(super) fn keep_log(&self, name: &str, text: &[u8]) -> Result<PathBuf, StoreError> {
+        let path = self.root.join("logs").join(format!("{name}.log"));
+        self.write(&path, text)?;
+        Ok(path)
+    }
+
+    /// Takes builds away, and what they were made from where asked. Which digest a key came to stays known.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn remove(&self, what: Remove) -> Result<(), StoreError> {
+        let mut folders = vec!["builds", "toolchains", "sets", "misses", "logs"];
+        if what == Remove::BuildsAndSources {
+            folders.extend(["tarballs", "packages"]);
+        }
+        for folder in folders {
+            let folder = self.root.join(folder);
+            fs::remove_dir_all(&folder)
+                .and_then(|()| fs::create_dir(&folder))
+                .map_err(at(&folder))?;
+        }
+        Ok(())
+    }
+
+    /// A folder for what is being made, on the same file system.
+    pub(super) fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// A temporary folder that goes away when it is dropped.
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, StoreError> {
+        tempfile::tempdir_in(self.tmp()).map_err(at(&self.tmp()))
+    }
+
+    /// Removes what killed runs left half-made, a day later.
+    fn sweep(&self) {
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let old = |entry: &fs::DirEntry| {
+            let modified = entry.metadata().and_then(|data| data.modified()).ok();
+            modified.and_then(|at| at.elapsed().ok()) > Some(day)
+        };
+        for entry in fs::read_dir(self.tmp()).into_iter().flatten().flatten() {
+            if old(&entry) {
+                // What cannot be removed now is tried again at the next start.
+                let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+            }
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
+        // A record of another version of the lab is as good as none: it is made anew.
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), StoreError> {
+        let text = serde_json::to_vec_pretty(value).map_err(|e| at(path)(e.into()))?;
+        self.write(path, &text)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        self.put(path, |file| file.write_all(bytes))
+    }
+
+    fn copy(&self, from: &Path, path: &Path) -> Result<(), StoreError> {
+        let mut source = File::open(from).map_err(at(from))?;
+        self.put(path, |file| io::copy(&mut source, file).map(drop))
+    }
+
+    fn put(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        let written = tempfile::NamedTempFile::new_in(self.tmp()).and_then(|mut file| {
+            fill(file.as_file_mut())?;
+            file.as_file().sync_all()?;
+            file.persist(path).map(drop).map_err(|e| e.error)
+        });
+        written.map_err(at(path))
+    }
+}
+
+/// A root filesystem's tar that is not a build yet.
+pub(super) struct Draft {
+    folder: tempfile::TempDir,
+    pub(super) rootfs: PathBuf,
+    pub(super) digest: Digest,
+}
+
+fn write_tree(tree: &Tree, path: &Path) -> io::Result<Digest> {
+    let file = File::create(path)?;
+    let digest = tree.write_tar(io::BufWriter::with_capacity(256 * 1024, &file))?;
+    file.sync_all()?;
+    Ok(digest)
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::File {
+        path: path.clone(),
+        source,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::images::tree::Kind;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        (folder, store)
+    }
+
+    fn tree(store: &Store, text: &str) -> Tree {
+        let mut tree = Tree::new(Kind::Root, &store.tmp()).unwrap();
+        tree.add_file(Path::new("usr/sbin/a"), true, &mut text.as_bytes())
+            .unwrap();
+        tree
+    }
+
+    fn record(key: &Digest, digest: &Digest) -> Record {
+        Record {
+            key: key.clone(),
+            digest: digest.clone(),
+            version: Version::new("1.8.8"),
+            banners: BTreeMap::from([(Backend::Nft, "iptables v1.8.8 (nf_tables)".to_owned())]),
+            libnftnl: Some("1.2.9".to_owned()),
+            packages: Vec::new(),
+            ids: vec![BuildId::new("1.8.8", Backend::Nft)],
+        }
+    }
+
+    fn build(store: &Store, key: &Digest, text: &str) -> Result<PathBuf, StoreError> {
+        let draft = store.draft(&tree(store, text))?;
+        let record = record(key, &draft.digest);
+        store.keep_build(draft, &record)
+    }
+
+    #[test]
+    fn a_build_is_there_only_when_it_is_kept() {
+        let (_folder, store) = store();
+        let key = digest::of_bytes(b"key");
+        drop(store.draft(&tree(&store, "a")).unwrap());
+        assert_eq!(store.build(&key), None);
+        assert_eq!(fs::read_dir(store.tmp()).unwrap().count(), 0);
+        let rootfs = build(&store, &key, "a").unwrap();
+        let (found, tar) = store.build(&key).unwrap();
+        assert_eq!(
+            (&tar, digest::of_file(&tar).unwrap()),
+            (&rootfs, found.digest.clone())
+        );
+        assert_eq!(found, record(&key, &found.digest));
+    }
+
+    #[test]
+    fn half_a_build_is_no_build() {
+        let (_folder, store) = store();
+        let key = digest::of_bytes(b"key");
+        let rootfs = build(&store, &key, "a").unwrap();
+        fs::write(rootfs.with_file_name("build.json"), "{\"key\":").unwrap();
+        assert_eq!(store.build(&key), None);
+        build(&store, &key, "a").unwrap();
+        assert!(store.build(&key).is_some());
+    }
+
+    #[test]
+    fn the_same_key_must_come_to_the_same_digest_even_after_removal() {
+        let (_folder, store) = store();
+        let key = digest::of_bytes(b"key");
+        build(&store, &key, "a").unwrap();
+        store.remove(Remove::Builds).unwrap();
+        assert_eq!(store.build(&key), None);
+        let error = build(&store, &key, "b").unwrap_err();
+        let StoreError::Unreproducible { before, now, .. } = &error else {
+            panic!("{error}");
+        };
+        let message = error.to_string();
+        assert!(message.contains(before.as_str()) && message.contains(now.as_str()));
+        assert_eq!(store.build(&key), None);
+        build(&store, &key, "a").unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_says_so() {
+        let (_folder, store) = store();
+        let held = store.lock("key", || panic!("nobody holds it")).unwrap();
+        let (waits, waiting) = std::sync::mpsc::channel();
+        let other = {
+            let store = store.clone();
+            std::thread::spawn(move || store.lock("key", || waits.send(()).unwrap()).map(drop))
+        };
+        waiting.recv().unwrap();
+        drop(held);
+        other.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_miss_is_remembered_for_an_hour_in_its_own_words() {
+        let (_folder, store) = store();
+        assert_eq!(store.miss("tarball"), None);
+        store.keep_miss("tarball", "no route").unwrap();
+        assert_eq!(store.miss("tarball").as_deref(), Some("no route"));
+        let old = Miss {
+            reason: "no route".to_owned(),
+            at: Timestamp::now() - SignedDuration::from_mins(61),
+        };
+        store.write_json(&store.miss_path("tarball"), &old).unwrap();
+        assert_eq!(store.miss("tarball"), None);
+    }
+
+    #[test]
+    fn a_package_set_counts_while_its_files_are_there_and_the_question_is_the_same() {
+        let (folder, store) = store();
+        let file = folder.path().join("netbase.deb");
+        fs::write(&file, "deb").unwrap();
+        let package = Package {
+            name: "netbase".to_owned(),
+            version: Version::new("6.4"),
+            architecture: "all".to_owned(),
+            sha256: digest::of_bytes(b"deb"),
+        };
+        let asked = ["netbase".to_owned()];
+        let kept = store
+            .keep_package_set("trixie", "base", &asked, vec![(file, package.clone())])
+            .unwrap();
+        assert_eq!(store.package_set("trixie", "base", &asked), Some(kept));
+        assert_eq!(
+            store.package_set("trixie", "base", &["iptables".to_owned()]),
+            None
+        );
+        fs::remove_file(store.package(&package)).unwrap();
+        assert_eq!(store.package_set("trixie", "base", &asked), None);
+    }
+}

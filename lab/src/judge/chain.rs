@@ -1,0 +1,216 @@
+//! Chains as such: whether they are there, where they hang, their policies, and how many rules they hold.
+
+use super::consequence;
+use super::evidence::{Baseline, Reading, Restored};
+use super::kernel::{KernelChain, chain_names};
+use super::laid::{Aligned, Listing};
+use super::verdict::{Consequence, Verdict};
+use super::{ChainVerdict, Pairing};
+use crate::plan::procedure::OWN_CHAIN;
+use crate::ruleset::{Chain, Printed};
+
+/// A verdict, what changed, and what that does to packets.
+type Judged = (Verdict, Option<String>, Option<Consequence>);
+
+impl<'a> Pairing<'a> {
+    /// The verdicts about every chain that the writer's rules made or used, and about those that a restore made.
+    pub(super) fn chains(&self, reading: &Reading<'a>) -> Vec<ChainVerdict> {
+        let Some(baseline) = self.evidence.baseline(reading.rules) else {
+            return Vec::new();
+        };
+        let mut verdicts = Vec::new();
+        for table in &self.case.scenario.ruleset(self.family).tables {
+            let declared = table.chains.iter().map(|chain| chain.name.as_str());
+            let mut names: Vec<&str> = declared.collect();
+            for rule in &table.rules {
+                if !names.contains(&rule.chain.as_str()) {
+                    names.push(&rule.chain);
+                }
+            }
+            let known = names
+                .iter()
+                .filter_map(|chain| self.chain((&table.name, chain), &baseline, reading));
+            verdicts.extend(known);
+            verdicts.extend(self.new_chains(&table.name, &baseline, reading));
+        }
+        verdicts
+    }
+
+    fn chain(
+        &self,
+        (table, chain): (&str, &str),
+        baseline: &Baseline<'a>,
+        reading: &Reading<'a>,
+    ) -> Option<ChainVerdict> {
+        let before = self.kernel_chain(baseline.dump, table, chain)?;
+        let after = |restored: &Restored<'a>| self.kernel_chain(restored.dump, table, chain);
+        let rewritten = reading.rewrite.as_ref().map(after);
+        let sync = reading.sync.as_ref();
+        let synced = sync.and_then(|sync| sync.restored.as_ref()).map(after);
+        let judged = |after: &Option<KernelChain<'_>>| compare_chains(&before, after.as_ref());
+        let (rewrite, sync) = (rewritten.as_ref().map(judged), synced.as_ref().map(judged));
+        let read = self.read_of_chain((table, chain), baseline, reading);
+        let read = read.map(|(read, reason)| {
+            let rewrite = rewrite.as_ref().map(|(verdict, ..)| *verdict);
+            let resolved = match read {
+                Verdict::Differs => rewrite.map_or(read, Verdict::of_difference),
+                other => other,
+            };
+            (resolved, reason)
+        });
+        let change = [&rewrite, &sync]
+            .into_iter()
+            .flatten()
+            .find(|(verdict, ..)| *verdict == Verdict::Changed);
+        let reason = change.and_then(|(_, reason, _)| reason.clone());
+        let policy = |after: &Option<Option<KernelChain<'_>>>| {
+            let policy = after.as_ref()?.as_ref()?.policy?;
+            Some(policy.to_owned())
+        };
+        Some(ChainVerdict {
+            table: table.to_owned(),
+            chain: chain.to_owned(),
+            policy_before: before.policy.map(str::to_owned),
+            policy_after: policy(&rewritten),
+            policy_after_sync: policy(&synced),
+            read_verdict: read.as_ref().map(|(verdict, _)| *verdict),
+            rewrite_verdict: rewrite.as_ref().map(|(verdict, ..)| *verdict),
+            sync: sync.as_ref().map(|(verdict, ..)| *verdict),
+            reason: reason.or_else(|| read.and_then(|(_, reason)| reason)),
+            consequence: change.and_then(|(.., consequence)| *consequence),
+        })
+    }
+
+    /// Base chains that do something and were not there before a restore.
+    fn new_chains(
+        &self,
+        table: &str,
+        baseline: &Baseline<'a>,
+        reading: &Reading<'a>,
+    ) -> Vec<ChainVerdict> {
+        let sync = reading.sync.as_ref();
+        let rewrite = reading.rewrite.as_ref().map(|restored| restored.dump);
+        let sync = sync
+            .and_then(|sync| sync.restored.as_ref())
+            .map(|restored| restored.dump);
+        let dumps = rewrite.iter().chain(&sync);
+        let mut names: Vec<&str> = dumps
+            .flat_map(|dump| {
+                chain_names(self.evidence.dump(*dump), self.backend, self.family, table)
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let verdict = |chain: &str| {
+            if self.kernel_chain(baseline.dump, table, chain).is_some() {
+                return None;
+            }
+            let made = |dump| {
+                let made: KernelChain<'_> = self.kernel_chain(dump, table, chain)?;
+                let rules = made.but_jumps_to(OWN_CHAIN).len();
+                (rules > 0 || made.policy != Some("ACCEPT")).then_some(made.policy?)
+            };
+            let (rewritten, synced) = (rewrite.and_then(made), sync.and_then(made));
+            let policy = rewritten.or(synced)?;
+            let consequence = consequence::of_policy("ACCEPT", policy);
+            let changed = |made: Option<&str>| made.map(|_| Verdict::Changed);
+            Some(ChainVerdict {
+                table: table.to_owned(),
+                chain: chain.to_owned(),
+                policy_before: None,
+                policy_after: rewritten.map(str::to_owned),
+                policy_after_sync: synced.map(str::to_owned),
+                read_verdict: None,
+                rewrite_verdict: changed(rewritten),
+                sync: changed(synced),
+                reason: Some("the chain is new".to_owned()),
+                consequence: consequence.or(Some(Consequence::Misdirected)),
+            })
+        };
+        names.into_iter().filter_map(verdict).collect()
+    }
+
+    /// What the reader's save shows of a chain, beside what its writer prints; none where either says nothing of its
+    /// table: then the rules say so.
+    fn read_of_chain(
+        &self,
+        (table, chain): (&str, &str),
+        baseline: &Baseline<'a>,
+        reading: &Reading<'a>,
+    ) -> Option<(Verdict, Option<String>)> {
+        let (written, saved) = (baseline.written.as_ref()?, &reading.saved);
+        if self.crossed || !written.vouches_for(table) || !saved.vouches_for(table) {
+            return None;
+        }
+        let was = printed_chain(&written.printed, table, chain)?;
+        let Some(is) = printed_chain(&saved.printed, table, chain) else {
+            let reason = "the reader does not print the chain".to_owned();
+            return Some((Verdict::Absent, Some(reason)));
+        };
+        let differs = |reason: String| Some((Verdict::Differs, Some(reason)));
+        if was.policy != is.policy {
+            let word = |chain: &Chain| chain.policy.clone().unwrap_or_else(|| "none".to_owned());
+            let (was, is) = (word(was), word(is));
+            return differs(format!("the policy is {was} and is printed as {is}"));
+        }
+        let from = Listing::of(&written.printed, table, chain)?;
+        let to = Listing::of(&saved.printed, table, chain)?;
+        let added = Aligned::new(&from, to).added();
+        if added > 0 {
+            return differs(format!("the reader prints {added} more rules"));
+        }
+        match saved.printed.strays.first() {
+            Some(stray) => differs(format!("the reader prints what is no rule: {stray:?}")),
+            None => Some((Verdict::Same, None)),
+        }
+    }
+}
+
+fn printed_chain<'p>(printed: &'p Printed, table: &str, chain: &str) -> Option<&'p Chain> {
+    let mut chains = printed.table(table)?.chains.iter();
+    chains.find(|known| known.name == chain)
+}
+
+/// What became of a chain as such: whether it is there, where it hangs, and its policy.
+fn compare_chains(before: &KernelChain<'_>, after: Option<&KernelChain<'_>>) -> Judged {
+    let Some(after) = after else {
+        // An absent base chain accepts every packet, as an empty one with policy ACCEPT does.
+        if before.is_idle() {
+            return (Verdict::Kept, None, None);
+        }
+        let consequence = before
+            .policy
+            .and_then(|policy| consequence::of_policy(policy, "ACCEPT"));
+        let reason = "the chain is gone".to_owned();
+        return (
+            Verdict::Changed,
+            Some(reason),
+            Some(consequence.unwrap_or(Consequence::Misdirected)),
+        );
+    };
+    if before.same_hook(after) {
+        let held = after.but_jumps_to(OWN_CHAIN).len();
+        let more = held.saturating_sub(before.rules.len());
+        if more == 0 {
+            return (Verdict::Kept, None, None);
+        }
+        let reason = format!("{more} more rules than before");
+        return (
+            Verdict::Changed,
+            Some(reason),
+            Some(Consequence::Misdirected),
+        );
+    }
+    match (before.policy, after.policy) {
+        (Some(was), Some(is)) if was != is => (
+            Verdict::Changed,
+            Some(format!("the policy was {was} and is {is}")),
+            consequence::of_policy(was, is),
+        ),
+        _ => (
+            Verdict::Changed,
+            Some("it hangs at another hook or priority, or has other flags".to_owned()),
+            Some(Consequence::Misdirected),
+        ),
+    }
+}

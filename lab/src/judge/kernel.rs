@@ -1,0 +1,137 @@
+//! Kernel dumps, chain by chain: what is the same is proved here and nowhere else.
+
+use crate::agent::kernel::{KernelDump, NftChain, NftHook, NftRule, NftSet, NftTable};
+use crate::catalog::{Backend, Family};
+
+/// One chain of a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelChain<'a> {
+    /// `ACCEPT` or `DROP` of a base chain; none of a user's.
+    pub policy: Option<&'a str>,
+    /// Its rules, in order.
+    pub rules: Vec<KernelRule<'a>>,
+    hook: Option<&'a NftHook>,
+    /// The table's flags (a dormant table meets no packet) and what else the kernel says of the chain.
+    flags: (u32, &'a [String]),
+}
+
+/// One rule of a dump. Two that are equal do the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelRule<'a> {
+    /// Of an nf_tables table; with the table's sets and objects, if it refers to any.
+    Nft(&'a NftRule, Option<(&'a [NftSet], &'a [String])>),
+    /// Of a legacy table.
+    Legacy(&'a str),
+}
+
+impl<'a> KernelChain<'a> {
+    /// The chain in the tables that `backend` writes for `family`; none where there is no such chain.
+    pub fn find(
+        dump: &'a KernelDump,
+        backend: Backend,
+        family: Family,
+        table: &str,
+        chain: &str,
+    ) -> Option<Self> {
+        match backend {
+            Backend::Nft => {
+                let table = nft_table(dump, family, table)?;
+                let chain = table.chains.iter().find(|known| known.name == chain)?;
+                Some(KernelChain::of_nft(table, chain))
+            }
+            Backend::Legacy => {
+                let table = dump
+                    .legacy
+                    .iter()
+                    .find(|known| known.family == family && known.name == table)?;
+                let chain = table.chains.iter().find(|known| known.name == chain)?;
+                let rules = chain.rules.iter().map(|rule| KernelRule::Legacy(rule));
+                Some(KernelChain {
+                    policy: chain.policy.as_deref(),
+                    rules: rules.collect(),
+                    hook: None,
+                    flags: (0, &[]),
+                })
+            }
+        }
+    }
+
+    fn of_nft(table: &'a NftTable, chain: &'a NftChain) -> Self {
+        let rule = |rule: &'a NftRule| {
+            let refers = rule.expressions.iter().any(|expression| {
+                ["lookup", "dynset", "objref"]
+                    .iter()
+                    .any(|kind| expression.starts_with(kind))
+            });
+            let reach = refers.then_some((table.sets.as_slice(), table.objects.as_slice()));
+            KernelRule::Nft(rule, reach)
+        };
+        KernelChain {
+            policy: chain.base.as_ref().map(|hook| hook.policy.as_str()),
+            rules: chain.rules.iter().map(rule).collect(),
+            hook: chain.base.as_ref(),
+            flags: (table.flags, &chain.other),
+        }
+    }
+
+    /// The places of its rules but those that jump to `chain`.
+    pub fn but_jumps_to(&self, chain: &str) -> Vec<usize> {
+        let places = self.rules.iter().enumerate();
+        places
+            .filter(|(_, rule)| !rule.names(chain))
+            .map(|(place, _)| place)
+            .collect()
+    }
+
+    /// Whether it hangs where `other` hangs, with the same policy.
+    pub fn same_hook(&self, other: &Self) -> bool {
+        self.hook == other.hook && self.policy == other.policy && self.flags == other.flags
+    }
+
+    /// Whether a packet fares with it as it would without: a base chain without rules that accepts.
+    pub fn is_idle(&self) -> bool {
+        self.rules.is_empty() && self.policy == Some("ACCEPT")
+    }
+}
+
+impl KernelRule<'_> {
+    fn names(&self, chain: &str) -> bool {
+        match self {
+            KernelRule::Nft(rule, _) => rule
+                .expressions
+                .iter()
+                .any(|expression| expression.split(' ').any(|word| word == chain)),
+            KernelRule::Legacy(rule) => rule.split([' ', '=']).any(|word| word == chain),
+        }
+    }
+}
+
+fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'a NftTable> {
+    let family = match family {
+        Family::Ipv4 => "ip",
+        Family::Ipv6 => "ip6",
+    };
+    dump.nft
+        .iter()
+        .find(|known| known.family == family && known.name == table)
+}
+
+/// The names of the chains in a table that `backend` writes for `family`.
+pub fn chain_names<'a>(
+    dump: &'a KernelDump,
+    backend: Backend,
+    family: Family,
+    table: &str,
+) -> Vec<&'a str> {
+    match backend {
+        Backend::Nft => nft_table(dump, family, table)
+            .map(|table| table.chains.iter().map(|chain| chain.name.as_str()))
+            .map_or_else(Vec::new, Iterator::collect),
+        Backend::Legacy => dump
+            .legacy
+            .iter()
+            .filter(|known| known.family == family && known.name == table)
+            .flat_map(|table| table.chains.iter().map(|chain| chain.name.as_str()))
+            .collect(),
+    }
+}

@@ -1,0 +1,272 @@
+//! One chain as it lies in the lane for one reading: who prints what of it, and which print is which rule's.
+//! Each alignment is made once here, however many rules ask for it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Pairing;
+use super::evidence::{Baseline, Print, Reading};
+use super::kernel::KernelChain;
+use super::place::Place;
+use super::rewrite::Fates;
+use crate::ruleset::{Alignment, Partner, Printed, Rule, align};
+
+/// The rules of one chain as one build printed them.
+pub struct Listing {
+    /// In order.
+    pub rules: Vec<Rule>,
+}
+
+impl Listing {
+    /// None where the print has no such table. A table that was printed twice is one listing.
+    pub fn of(printed: &Printed, table: &str, chain: &str) -> Option<Self> {
+        let sections = printed.tables.iter().filter(|known| known.name == table);
+        let sections: Vec<_> = sections.collect();
+        let rules = sections
+            .iter()
+            .flat_map(|section| section.chain_rules(chain));
+        (!sections.is_empty()).then(|| Listing {
+            rules: rules.cloned().collect(),
+        })
+    }
+
+    /// The words of each rule.
+    pub fn tokens(&self) -> Vec<&[String]> {
+        let rules = self.rules.iter();
+        rules.map(|rule| rule.tokens.as_slice()).collect()
+    }
+}
+
+/// A listing, and which of its rules is which of another.
+pub struct Aligned {
+    /// The listing.
+    pub listing: Listing,
+    alignment: Alignment,
+}
+
+impl Aligned {
+    /// Aligns `listing` with `from`.
+    pub fn new(from: &Listing, listing: Listing) -> Self {
+        let alignment = align(&from.tokens(), &listing.tokens());
+        Aligned { listing, alignment }
+    }
+
+    /// The partner of the rule at `at` of the other.
+    pub fn partner(&self, at: usize) -> Partner {
+        let partner = self.alignment.from.get(at).copied();
+        partner.unwrap_or(Partner::Gone)
+    }
+
+    /// The partner itself, if there is one.
+    pub fn rule(&self, at: usize) -> Option<&Rule> {
+        match self.partner(at) {
+            Partner::At(found) => self.listing.rules.get(found),
+            Partner::Gone | Partner::Ambiguous => None,
+        }
+    }
+
+    /// How many rules it has that the other certainly has not.
+    pub fn added(&self) -> usize {
+        self.alignment.new_in_to().count()
+    }
+}
+
+/// A listing of what the scenario gave, and where each given rule is in it.
+pub struct Anchored {
+    /// The listing.
+    pub listing: Listing,
+    places: Vec<Option<usize>>,
+}
+
+impl Anchored {
+    /// One rule printed for each one given: these, in order. Else the likeliest partners.
+    fn new(given: &[&[String]], listing: Listing) -> Self {
+        let places = if listing.rules.len() == given.len() {
+            (0..given.len()).map(Some).collect()
+        } else {
+            let partner = |partner: &Partner| match partner {
+                Partner::At(at) => Some(*at),
+                Partner::Gone | Partner::Ambiguous => None,
+            };
+            let alignment = align(given, &listing.tokens());
+            alignment.from.iter().map(partner).collect()
+        };
+        Anchored { listing, places }
+    }
+
+    /// Where the rule given at `at` is.
+    pub fn place(&self, at: usize) -> Option<usize> {
+        self.places.get(at).copied().flatten()
+    }
+
+    /// The rule given at `at`, as printed.
+    pub fn rule(&self, at: usize) -> Option<&Rule> {
+        self.listing.rules.get(self.place(at)?)
+    }
+}
+
+/// One chain as it lies in the lane, with all that is known of it.
+pub struct LaidChain<'a> {
+    /// What was seen of the reader.
+    pub reading: &'a Reading<'a>,
+    /// Where each rule of the scenario is among the chain's rules that lie in the lane, from 0.
+    position: HashMap<usize, usize>,
+    /// What its writer printed; none where that proves nothing.
+    pub written: Option<Anchored>,
+    /// What the witness printed before any reader came; none where that proves nothing.
+    pub witness: Option<Anchored>,
+    /// What the reader printed, beside what the writer printed; none where it printed no such table.
+    pub read: Option<Aligned>,
+    /// What the writer printed after the rewrite, beside what it printed before.
+    pub reread: Option<Aligned>,
+    /// What the kernel held; none where it had no such chain.
+    before: Option<KernelChain<'a>>,
+    /// How the rules fared in the rewrite; none where none was run.
+    pub rewritten: Option<Fates>,
+    /// How the rules fared in the sync; none where none was restored.
+    pub synced: Option<Fates>,
+}
+
+impl<'a> LaidChain<'a> {
+    /// The chain of `place`, one of `all` of the scenario's places.
+    pub fn new(
+        pairing: &Pairing<'a>,
+        all: &[Place<'a>],
+        place: &Place<'a>,
+        baseline: &Baseline<'a>,
+        reading: &'a Reading<'a>,
+    ) -> Self {
+        let (table, chain) = (place.table, place.rule.chain.as_str());
+        let laid: Vec<&Place<'_>> = all
+            .iter()
+            .filter(|other| other.table == table && other.rule.chain == chain)
+            .filter(|other| reading.rules.contains(other.global))
+            .collect();
+        let given: Vec<&[String]> = laid
+            .iter()
+            .map(|place| place.rule.tokens.as_slice())
+            .collect();
+        let anchored = |print: Option<&Print<'_>>| {
+            let print = print.filter(|print| print.vouches_for(table))?;
+            let listing = Listing::of(&print.printed, table, chain)?;
+            Some(Anchored::new(&given, listing))
+        };
+        let written = anchored(baseline.written.as_ref());
+        let witness = anchored(baseline.witness(pairing.witness));
+        let beside_written = |print: &Print<'_>| {
+            let listing = Listing::of(&print.printed, table, chain)?;
+            Some(Aligned::new(&written.as_ref()?.listing, listing))
+        };
+        let read = beside_written(&reading.saved);
+        let rewrite = reading.rewrite.as_ref();
+        let reread = rewrite
+            .and_then(|restored| restored.reread.as_ref())
+            .and_then(beside_written);
+        let before = pairing.kernel_chain(baseline.dump, table, chain);
+        let fates = |restored| pairing.fates((table, chain), &before, witness.as_ref(), restored);
+        let rewritten = rewrite.map(fates);
+        let sync = reading.sync.as_ref();
+        let synced = sync.and_then(|sync| sync.restored.as_ref()).map(fates);
+        let position = laid.iter().enumerate();
+        let position = position.map(|(at, place)| (place.global, at)).collect();
+        LaidChain {
+            reading,
+            position,
+            written,
+            witness,
+            read,
+            reread,
+            before,
+            rewritten,
+            synced,
+        }
+    }
+
+    /// The rule at `place` in it.
+    pub fn rule<'l>(&'l self, place: &'l Place<'a>) -> Laid<'l, 'a> {
+        let at = self.position.get(&place.global).copied().unwrap_or(0);
+        Laid {
+            place,
+            chain: self,
+            at,
+        }
+    }
+}
+
+/// A rule as it lies in the lane.
+#[derive(Clone, Copy)]
+pub struct Laid<'l, 'a> {
+    /// Where it stands in the scenario.
+    pub place: &'l Place<'a>,
+    /// Its chain.
+    pub chain: &'l LaidChain<'a>,
+    /// Its place in its chain among the rules that lie in the lane, from 0.
+    at: usize,
+}
+
+impl<'l> Laid<'l, '_> {
+    /// As its writer prints it.
+    pub fn written(self) -> Option<&'l Rule> {
+        self.chain.written.as_ref()?.rule(self.at)
+    }
+
+    /// As the witness prints it before any reader came.
+    pub fn witness_before(self) -> Option<&'l Rule> {
+        self.chain.witness.as_ref()?.rule(self.at)
+    }
+
+    /// Its place in the writer's print of its chain.
+    pub fn written_place(self) -> Option<usize> {
+        self.chain.written.as_ref()?.place(self.at)
+    }
+
+    /// Its place among the kernel's rules; none where it cannot be told.
+    pub fn kernel_place(self) -> Option<usize> {
+        let held = self.chain.before.as_ref()?.rules.len();
+        if held == self.chain.position.len() {
+            return Some(self.at);
+        }
+        let witness = self.chain.witness.as_ref()?;
+        let is_complete = witness.listing.rules.len() == held;
+        witness.place(self.at).filter(|_| is_complete)
+    }
+}
+
+/// The chains of one reader's readings, each made when it is first asked for.
+pub struct LaidChains<'a> {
+    chains: HashMap<(usize, &'a str, &'a str), Option<Rc<LaidChain<'a>>>>,
+    baselines: HashMap<usize, Option<Rc<Baseline<'a>>>>,
+}
+
+impl<'a> LaidChains<'a> {
+    /// None yet.
+    pub fn new() -> Self {
+        LaidChains {
+            chains: HashMap::new(),
+            baselines: HashMap::new(),
+        }
+    }
+
+    /// The chain of `place` in the reading at `number`; none where the recording holds no dump of what was written.
+    pub fn get(
+        &mut self,
+        pairing: &Pairing<'a>,
+        all: &[Place<'a>],
+        place: &Place<'a>,
+        (number, reading): (usize, &'a Reading<'a>),
+    ) -> Option<Rc<LaidChain<'a>>> {
+        let baseline = self
+            .baselines
+            .entry(number)
+            .or_insert_with(|| pairing.evidence.baseline(reading.rules).map(Rc::new))
+            .clone();
+        self.chains
+            .entry((number, place.table, &place.rule.chain))
+            .or_insert_with(|| {
+                let baseline = baseline?;
+                let chain = LaidChain::new(pairing, all, place, &baseline, reading);
+                Some(Rc::new(chain))
+            })
+            .clone()
+    }
+}

@@ -1,0 +1,306 @@
+//! Observations to verdicts. Pure: whoever reads this needs no Docker to understand or test it.
+//!
+//! `given` is the rule as the scenario has it, `written` as its writer prints it right after writing, `read` as the
+//! reader prints it. Texts are compared as tokens after shell-quote parsing, in order, no synonyms; whether the
+//! kernel still holds the same rule is said by dumps, and by the witness where an encoding changed.
+
+mod chain;
+mod consequence;
+mod evidence;
+mod kernel;
+mod laid;
+mod place;
+mod read;
+mod rewrite;
+mod rule;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+pub mod verdict;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Backend, Build, BuildId, Family};
+use crate::recording::LoadRecord;
+use crate::ruleset::Change;
+use crate::scenario::Scenario;
+use evidence::{Evidence, Reading};
+use laid::LaidChains;
+use place::{Place, places};
+use verdict::{Consequence, Verdict};
+
+/// What the judge concludes about one pairing in one scenario and family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Which of its rulesets.
+    pub family: Family,
+    /// Who wrote.
+    pub writer: BuildId,
+    /// Who read.
+    pub reader: BuildId,
+    /// The worst of all verdicts about what the reader did.
+    pub verdict: Verdict,
+    /// A verdict for each `-A` line of the scenario, in order.
+    pub rules: Vec<RuleVerdict>,
+    /// A verdict for each chain.
+    pub chains: Vec<ChainVerdict>,
+    /// Probes are not run yet: always empty.
+    pub probes: Vec<serde_json::Value>,
+}
+
+/// What the judge concludes about one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RuleVerdict {
+    /// The scenario's table.
+    pub table: String,
+    /// The scenario's chain.
+    pub chain: String,
+    /// The rule's place in its chain in the scenario, from 1.
+    pub index: usize,
+    /// The rule as the scenario has it.
+    pub given: String,
+    /// The rule as its writer prints it right after writing; none where the writer refused it or cannot print it.
+    pub written: Option<String>,
+    /// The rule as the reader prints it.
+    pub read: Option<String>,
+    /// The rule as the witness prints it before the rewrite.
+    pub witness_before: Option<String>,
+    /// The rule as the witness prints it after the rewrite.
+    pub witness_after: Option<String>,
+    /// The rule as the writer prints it after the rewrite.
+    pub reread: Option<String>,
+    /// Why, where a verdict needs saying so: what a build said, or what could not be told.
+    pub reason: Option<String>,
+    /// What came of writing it.
+    pub write: Option<Verdict>,
+    /// What the reader's save shows of it.
+    pub read_verdict: Option<Verdict>,
+    /// What the reader's rewrite made of it.
+    pub rewrite_verdict: Option<Verdict>,
+    /// Whether the writer knows it after the rewrite.
+    pub recognition: Option<Verdict>,
+    /// What the reader's rewrite with a chain of its own made of it.
+    pub sync: Option<Verdict>,
+    /// Not run yet.
+    pub sync_noflush: Option<Verdict>,
+    /// Not run yet.
+    pub cycle: Option<Verdict>,
+    /// Not run yet.
+    pub check: Option<Verdict>,
+    /// Not run yet.
+    pub delete: Option<Verdict>,
+    /// The parts that are gone.
+    pub lost: Vec<Change>,
+    /// The parts that are there with another value.
+    pub altered: Vec<Change>,
+    /// The parts that were not there.
+    pub added: Vec<Change>,
+    /// What the loss in the kernel does to packets.
+    pub consequence: Option<Consequence>,
+    /// What would happen to packets if what was read were written back.
+    pub potential: Option<Consequence>,
+}
+
+impl RuleVerdict {
+    /// The verdicts about what the reader did, in the order of the operations; before them what kept the rule from
+    /// being written, if something did.
+    pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
+        let unwritten = self.write.filter(|verdict| verdict.severity() > 0);
+        [
+            unwritten,
+            self.read_verdict,
+            self.rewrite_verdict,
+            self.recognition,
+            self.sync,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// What the judge concludes about one chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainVerdict {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub chain: String,
+    /// The policy before the reader came; none of a user's chain.
+    pub policy_before: Option<String>,
+    /// The policy after the rewrite; none of a user's chain, or if it is gone.
+    pub policy_after: Option<String>,
+    /// The policy after `sync`.
+    pub policy_after_sync: Option<String>,
+    /// What the reader's save shows of it.
+    #[serde(default)]
+    pub read_verdict: Option<Verdict>,
+    /// What the rewrite made of it.
+    pub rewrite_verdict: Option<Verdict>,
+    /// What `sync` made of it.
+    pub sync: Option<Verdict>,
+    /// What changed.
+    pub reason: Option<String>,
+    /// What that does to packets.
+    pub consequence: Option<Consequence>,
+}
+
+impl ChainVerdict {
+    /// The verdicts about what the reader did, in the order of the operations.
+    pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
+        [self.read_verdict, self.rewrite_verdict, self.sync]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// What the judge must know of a run besides a load's observations.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The load's scenario.
+    pub scenario: &'a Scenario,
+    /// Every build of the run.
+    pub builds: &'a [Build],
+}
+
+impl Case<'_> {
+    fn backend(&self, id: &BuildId) -> Backend {
+        self.builds
+            .iter()
+            .find(|build| &build.id == id)
+            .map_or(Backend::Nft, |build| build.backend)
+    }
+}
+
+/// One pairing under judgement.
+struct Pairing<'a> {
+    case: Case<'a>,
+    evidence: &'a Evidence<'a>,
+    family: Family,
+    /// The backend whose tables hold the rules: the writer's.
+    backend: Backend,
+    /// Whether the reader is of the other backend.
+    crossed: bool,
+    witness: Option<&'a BuildId>,
+}
+
+/// The cells of one load, a reader each.
+pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
+    let evidence = Evidence::new(load);
+    let backend = case.backend(&load.writer);
+    let cells = load.readers.iter().map(|reader| {
+        let crossed = case.backend(&reader.id) != backend;
+        let witness = reader.witness.as_ref();
+        let pairing = Pairing {
+            case,
+            evidence: &evidence,
+            family: load.family,
+            backend,
+            crossed,
+            witness,
+        };
+        pairing.cell(&reader.id)
+    });
+    cells.collect()
+}
+
+impl<'a> Pairing<'a> {
+    fn cell(&self, reader: &BuildId) -> Cell {
+        let readings = self.evidence.readings(reader);
+        let rules = self.rules(&readings);
+        let chains = self.worst_chains(&readings);
+        let of_rules = rules.iter().flat_map(RuleVerdict::of_reader);
+        let of_chains = chains.iter().flat_map(ChainVerdict::of_reader);
+        let worst = of_rules
+            .chain(of_chains)
+            .max_by_key(|verdict| verdict.severity());
+        let verdict = worst
+            .filter(|verdict| verdict.severity() > 0)
+            .unwrap_or(Verdict::Same);
+        Cell {
+            scenario: self.evidence.load.scenario.clone(),
+            family: self.family,
+            writer: self.evidence.load.writer.clone(),
+            reader: reader.clone(),
+            verdict,
+            rules,
+            chains,
+            probes: Vec::new(),
+        }
+    }
+
+    fn rules(&self, readings: &[Reading<'a>]) -> Vec<RuleVerdict> {
+        let all = places(self.case.scenario.ruleset(self.family));
+        let at_fault = at_fault(readings);
+        let mut chains = LaidChains::new();
+        let verdict = |place: &Place<'a>| {
+            let Some(number) = deciding(readings, &at_fault, place.global) else {
+                return self.refused_by_writer(place);
+            };
+            let reading = (number, &readings[number]);
+            match chains.get(self, &all, place, reading) {
+                Some(chain) => self.rule(chain.rule(place)),
+                None => self.unknown(place),
+            }
+        };
+        all.iter().map(verdict).collect()
+    }
+
+    /// The verdicts about chains, which no split takes apart: on all the rules that the writer took and, where that
+    /// went wrong, on those that went well together, the worse of both.
+    fn worst_chains(&self, readings: &[Reading<'a>]) -> Vec<ChainVerdict> {
+        let Some(whole) = readings.first() else {
+            return Vec::new();
+        };
+        let mut chains = self.chains(whole);
+        let innocent = readings
+            .iter()
+            .filter(|reading| reading.went_well() && !whole.went_well())
+            .max_by_key(|reading| reading.rules.len());
+        let severity = |chain: &ChainVerdict| chain.of_reader().map(Verdict::severity).max();
+        for chain in innocent.map_or_else(Vec::new, |innocent| self.chains(innocent)) {
+            let known = chains
+                .iter_mut()
+                .find(|known| known.table == chain.table && known.chain == chain.chain);
+            match known {
+                Some(known) if severity(known) < severity(&chain) => *known = chain,
+                Some(_) => {}
+                None => chains.push(chain),
+            }
+        }
+        chains
+    }
+}
+
+/// The readings that failed on the least sets of rules: what is in such a set is at fault, alone or together.
+fn at_fault(readings: &[Reading<'_>]) -> Vec<usize> {
+    let failed: Vec<usize> = (0..readings.len())
+        .filter(|&number| !readings[number].went_well() && !readings[number].rules.is_empty())
+        .collect();
+    let is_part = |part: usize, of: usize| {
+        let (part, of) = (readings[part].rules, readings[of].rules);
+        part.len() < of.len() && part.without(of).is_empty()
+    };
+    let is_least = |number: &usize| !failed.iter().any(|&other| is_part(other, *number));
+    failed.iter().copied().filter(is_least).collect()
+}
+
+/// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
+/// others; else of the most rules that went well with it; else of any.
+fn deciding(readings: &[Reading<'_>], at_fault: &[usize], index: usize) -> Option<usize> {
+    let size = |number: &usize| readings[*number].rules.len();
+    let with_it = |number: &usize| readings[*number].rules.contains(index);
+    let all = || (0..readings.len()).filter(with_it);
+    at_fault
+        .iter()
+        .copied()
+        .filter(with_it)
+        .min_by_key(size)
+        .or_else(|| {
+            all()
+                .filter(|&at| readings[at].went_well())
+                .max_by_key(size)
+        })
+        .or_else(|| all().min_by_key(size))
+}

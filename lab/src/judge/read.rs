@@ -1,0 +1,86 @@
+//! What the reader's save shows of a rule. Whether a difference is a loss is said by the rewrite.
+
+use super::laid::Laid;
+use super::verdict::Verdict;
+use super::{Pairing, RuleVerdict};
+use crate::agent::protocol::End;
+use crate::ruleset::{Partner, Rule};
+
+impl Pairing<'_> {
+    /// Says what the reader's save shows of the rule; returns the rule as it prints it.
+    pub(super) fn read(&self, laid: Laid<'_, '_>, verdict: &mut RuleVerdict) -> Option<Rule> {
+        let listing = laid.chain.read.as_ref();
+        let partner = listing
+            .zip(laid.written_place())
+            .map(|(listing, at)| listing.partner(at));
+        let read = listing
+            .zip(laid.written_place())
+            .and_then(|(listing, at)| listing.rule(at));
+        let (read_verdict, reason) = match self.failed_read(laid) {
+            Some(failed) => failed,
+            None => self.shown(laid, partner, read),
+        };
+        verdict.read = read.map(|rule| rule.text.clone());
+        verdict.read_verdict = Some(read_verdict);
+        verdict.reason = reason;
+        read.cloned()
+    }
+
+    /// The verdict where the save failed, or left the rule's table out, or broke off within it.
+    fn failed_read(&self, laid: Laid<'_, '_>) -> Option<(Verdict, Option<String>)> {
+        let (saved, table) = (&laid.chain.reading.saved, laid.place.table);
+        match saved.command.end {
+            End::Signal(_) => Some((Verdict::Crashed, Some(self.complaint(saved.command)))),
+            End::TimedOut => Some((Verdict::TimedOut, None)),
+            End::NotFound(_) => Some((Verdict::Unsupported, Some(self.complaint(saved.command)))),
+            End::Exit(0) if saved.gives_up(table) => {
+                let mut comments = saved.printed.comments.iter();
+                let comment = comments.find(|comment| {
+                    comment.contains("incompatible") && comment.contains(&format!("`{table}'"))
+                });
+                Some((Verdict::Refused, comment.cloned()))
+            }
+            End::Exit(0) if saved.is_cut_off(table) => {
+                let reason =
+                    format!("the print of table {table} has no COMMIT, so none restores it");
+                Some((Verdict::Refused, Some(reason)))
+            }
+            End::Exit(0) => None,
+            End::Exit(_) => Some((Verdict::Refused, Some(self.complaint(saved.command)))),
+        }
+    }
+
+    /// The verdict where the save ended well.
+    fn shown(
+        &self,
+        laid: Laid<'_, '_>,
+        partner: Option<Partner>,
+        read: Option<&Rule>,
+    ) -> (Verdict, Option<String>) {
+        if let Some(read) = read {
+            let written = laid.written().map(|written| &written.tokens);
+            return match written == Some(&read.tokens) {
+                true => (Verdict::Same, None),
+                false => (Verdict::Differs, None),
+            };
+        }
+        if self.crossed {
+            return (Verdict::Invisible, None);
+        }
+        let because = |verdict, reason: &str| (verdict, Some(reason.to_owned()));
+        if laid.written().is_none() {
+            return because(
+                Verdict::Ambiguous,
+                "the writer itself does not print this rule",
+            );
+        }
+        match partner {
+            Some(Partner::Ambiguous) => (Verdict::Ambiguous, None),
+            Some(Partner::At(_) | Partner::Gone) => (Verdict::Absent, None),
+            None => because(
+                Verdict::Absent,
+                &format!("the reader printed no table {}", laid.place.table),
+            ),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One rule through every operation: what was seen of it, which parts differ, and what follows for packets.
+
+use super::consequence;
+use super::laid::Laid;
+use super::place::Place;
+use super::rewrite::Fate;
+use super::verdict::{Consequence, Verdict};
+use super::{Pairing, RuleVerdict};
+use crate::agent::protocol::End;
+use crate::recording::CommandRecord;
+use crate::ruleset::{Difference, Rule, compare};
+
+impl Pairing<'_> {
+    /// The verdicts about a rule that the writer did not take.
+    pub(super) fn refused_by_writer(&self, place: &Place<'_>) -> RuleVerdict {
+        let refusal = self.evidence.refusal(place.global);
+        let said = refusal.map(|command| self.complaint(command));
+        let verdict = match refusal.map(|command| command.end) {
+            Some(End::Signal(_)) => Verdict::Crashed,
+            Some(End::TimedOut) => Verdict::TimedOut,
+            _ if said.as_deref().is_some_and(says_unsupported) => Verdict::Unsupported,
+            _ => Verdict::Refused,
+        };
+        RuleVerdict {
+            write: Some(verdict),
+            reason: said,
+            ..self.blank(place)
+        }
+    }
+
+    /// The verdicts about a rule of whose writing the recording holds no dump.
+    pub(super) fn unknown(&self, place: &Place<'_>) -> RuleVerdict {
+        RuleVerdict {
+            reason: Some("the recording holds no dump of what was written".to_owned()),
+            ..self.blank(place)
+        }
+    }
+
+    /// The verdicts about a rule that lay in the lane.
+    pub(super) fn rule(&self, laid: Laid<'_, '_>) -> RuleVerdict {
+        let mut verdict = self.blank(laid.place);
+        verdict.written = laid.written().map(|rule| rule.text.clone());
+        verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
+        verdict.write = write(laid);
+        let read = self.read(laid, &mut verdict);
+        let rewritten = self.rewritten(laid);
+        if let Some(fate) = &rewritten {
+            verdict.rewrite_verdict = Some(fate.verdict);
+            verdict.witness_after = fate.after.as_ref().map(|rule| rule.text.clone());
+            verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
+        }
+        let reread = self.recognise(laid, &mut verdict);
+        let synced = self.synced(laid);
+        if let Some(fate) = &synced {
+            verdict.sync = Some(fate.verdict);
+            verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
+        }
+        let seen = Aftermath {
+            read,
+            rewritten,
+            reread,
+            synced,
+        };
+        finish(laid, &seen, verdict)
+    }
+
+    /// What the rewrite made of it. A save that failed is not restored by anyone who looks at exit statuses.
+    fn rewritten(&self, laid: Laid<'_, '_>) -> Option<Fate> {
+        let reading = laid.chain.reading;
+        if reading.rewrite.is_none() && reading.saved.succeeded() {
+            return None;
+        }
+        let restored = reading.rewrite.as_ref().zip(laid.chain.rewritten.as_ref());
+        Some(self.fate(laid, &reading.saved, restored))
+    }
+
+    /// What the sync made of it.
+    fn synced(&self, laid: Laid<'_, '_>) -> Option<Fate> {
+        let sync = laid.chain.reading.sync.as_ref()?;
+        let restored = sync.restored.as_ref().zip(laid.chain.synced.as_ref());
+        Some(self.fate(laid, &sync.saved, restored))
+    }
+
+    fn blank(&self, place: &Place<'_>) -> RuleVerdict {
+        RuleVerdict {
+            table: place.table.to_owned(),
+            chain: place.rule.chain.clone(),
+            index: place.index,
+            given: place.rule.text.clone(),
+            ..RuleVerdict::default()
+        }
+    }
+
+    /// What a command that failed said: its standard error, or how it ended.
+    pub(super) fn complaint(&self, command: &CommandRecord) -> String {
+        let said = self.evidence.text(command.stderr);
+        let said = said.trim();
+        match command.end {
+            _ if !said.is_empty() => said.lines().collect::<Vec<_>>().join(" "),
+            End::Exit(status) => format!("exit status {status}, without a word"),
+            End::Signal(signal) => format!("signal {signal}"),
+            End::TimedOut => "still running when its time was up".to_owned(),
+            End::NotFound(errno) => format!("cannot be run (errno {errno})"),
+        }
+    }
+}
+
+/// Writer and witness, side by side; none where there is no witness to ask.
+fn write(laid: Laid<'_, '_>) -> Option<Verdict> {
+    let witness = &laid.witness_before()?.tokens;
+    let written = laid.written().map(|written| &written.tokens);
+    Some(match written == Some(witness) {
+        true => Verdict::Faithful,
+        false => Verdict::Misprinted,
+    })
+}
+
+/// What was seen of a rule after it was written.
+struct Aftermath {
+    /// As the reader prints it.
+    read: Option<Rule>,
+    /// What the rewrite made of it.
+    rewritten: Option<Fate>,
+    /// As the writer prints it after the rewrite.
+    reread: Option<Rule>,
+    /// What the sync made of it.
+    synced: Option<Fate>,
+}
+
+impl Aftermath {
+    /// The first of rewrite and sync that did not keep it.
+    fn damage(&self) -> Option<&Fate> {
+        let fates = self.rewritten.iter().chain(&self.synced);
+        fates
+            .into_iter()
+            .find(|fate| fate.verdict == Verdict::Changed)
+    }
+}
+
+/// Says whether a difference in print was a loss, names the parts that differ, and says what follows for packets.
+fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> RuleVerdict {
+    if verdict.read_verdict == Some(Verdict::Differs) {
+        verdict.read_verdict = verdict.rewrite_verdict.map(Verdict::of_difference);
+        verdict.read_verdict.get_or_insert(Verdict::Differs);
+    }
+    let found = differing(laid, seen, &verdict);
+    verdict.potential = potential(laid, seen, found.as_ref(), &verdict);
+    verdict.consequence = verdict.potential.filter(|_| seen.damage().is_some());
+    if let Some((_, difference)) = found {
+        (verdict.lost, verdict.altered, verdict.added) =
+            (difference.lost, difference.altered, difference.added);
+    }
+    verdict
+}
+
+/// What the difference does to packets, or would if what was read were written back.
+fn potential(
+    laid: Laid<'_, '_>,
+    seen: &Aftermath,
+    found: Option<&(&Rule, Difference)>,
+    verdict: &RuleVerdict,
+) -> Option<Consequence> {
+    let original = laid.witness_before().or(laid.written());
+    let original = original.unwrap_or(laid.place.rule);
+    let damage = seen.damage();
+    if damage.is_some_and(|fate| fate.is_gone) {
+        return Some(consequence::of_vanished(&original.tokens));
+    }
+    // Another wording of a rule that the kernel still holds, and that its writer still knows, harms nobody.
+    let is_harmless = verdict.read_verdict == Some(Verdict::Reworded)
+        && verdict.recognition != Some(Verdict::Misread)
+        && damage.is_none();
+    if is_harmless {
+        return None;
+    }
+    let left_out = verdict.read_verdict == Some(Verdict::Absent)
+        && laid.chain.read.is_some()
+        && verdict.rewrite_verdict.is_none();
+    match found {
+        Some((from, difference)) => Some(consequence::of_changed(&from.tokens, difference)),
+        None if left_out => Some(consequence::of_vanished(&original.tokens)),
+        None => None,
+    }
+}
+
+/// The two prints whose difference says most: what the kernel lost, as the witness prints it; else what the reader
+/// prints; else what the writer prints afterwards.
+fn differing<'l>(
+    laid: Laid<'l, '_>,
+    seen: &Aftermath,
+    verdict: &RuleVerdict,
+) -> Option<(&'l Rule, Difference)> {
+    let (written, read) = (laid.written(), seen.read.as_ref());
+    let damage = seen.damage();
+    let compared = [
+        (
+            damage.is_some(),
+            laid.witness_before(),
+            damage.and_then(|fate| fate.after.as_ref()),
+        ),
+        (
+            matches!(
+                verdict.read_verdict,
+                Some(Verdict::Lossy | Verdict::Differs)
+            ),
+            written,
+            read,
+        ),
+        (
+            verdict.recognition == Some(Verdict::Misread),
+            written,
+            seen.reread.as_ref(),
+        ),
+        (
+            verdict.read_verdict == Some(Verdict::Reworded),
+            written,
+            read,
+        ),
+    ];
+    compared
+        .into_iter()
+        .filter(|(applies, ..)| *applies)
+        .find_map(|(_, from, to)| {
+            let (from, to) = (from?, to?);
+            let difference = compare(&from.tokens, &to.tokens);
+            (!difference.is_empty()).then_some((from, difference))
+        })
+}
+
+/// Whether a refusal says that something is missing, rather than that the rule is wrong.
+fn says_unsupported(said: &str) -> bool {
+    const LACKS: [&str; 8] = [
+        "Couldn't load match",
+        "Couldn't load target",
+        "missing kernel module",
+        "No chain/target/match by that name",
+        "can't initialize",
+        "not supported",
+        "Protocol not supported",
+        "No such file or directory",
+    ];
+    LACKS.iter().any(|lack| said.contains(lack))
+}

@@ -1,0 +1,457 @@
+//! The judge on real observations, and on real observations that were spoiled.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::agent::protocol::{End, Text};
+use crate::plan::step::Role;
+use crate::recording::{self, Seen};
+
+fn recorded(name: &str) -> recording::Recording {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+    let path = std::path::Path::new(folder).join(format!("{name}.jsonl"));
+    recording::read(&path).unwrap().recording
+}
+
+/// The cells of a recording, where `spoil` has changed what the plain reader saw.
+fn cells(name: &str, spoil: impl Fn(&mut Value)) -> Vec<Cell> {
+    let recording = recorded(name);
+    let judged = recording.loads.iter().flat_map(|load| {
+        let mut load = serde_json::to_value(load).unwrap();
+        if load["readers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|reader| reader["id"] == PLAIN)
+        {
+            spoil(&mut load);
+        }
+        let load: LoadRecord = serde_json::from_value(load).unwrap();
+        let case = Case {
+            scenario: &recording.head.scenarios[0],
+            builds: &recording.head.builds,
+        };
+        judge(&load, case)
+    });
+    judged.collect()
+}
+
+fn cell_of(cells: Vec<Cell>, reader: &str) -> Cell {
+    let mut found = cells
+        .into_iter()
+        .filter(|cell| cell.reader.as_str() == reader);
+    found.next().unwrap()
+}
+
+fn word(verdict: Option<Verdict>) -> &'static str {
+    verdict.map_or("-", Verdict::as_str)
+}
+
+/// `read rewrite recognition sync`.
+fn words(rule: &RuleVerdict) -> String {
+    let verdicts = [
+        rule.read_verdict,
+        rule.rewrite_verdict,
+        rule.recognition,
+        rule.sync,
+    ];
+    verdicts.map(word).join(" ")
+}
+
+fn parts(changes: &[Change]) -> Vec<&str> {
+    changes.iter().map(|change| change.part.as_str()).collect()
+}
+
+const FIREWALL: &str = "kube-firewall-by-1.8.9";
+/// The writer itself as the reader, beside another witness.
+const PLAIN: &str = "1.8.9-nft";
+/// The place of the rule with the mark.
+const MARK: usize = 3;
+
+#[rstest]
+#[case::the_loss(FIREWALL, "debian-1.8.7-1-nft", MARK, "lossy changed misread changed", &["match mark"], Some(Consequence::Blackhole))]
+#[case::a_rule_beside_it(FIREWALL, "debian-1.8.7-1-nft", 2, "same kept recognised kept", &[], None)]
+#[case::own_jump(FIREWALL, "debian-1.8.7-1-nft", 0, "same kept recognised kept", &[], None)]
+#[case::the_writer_itself(FIREWALL, PLAIN, MARK, "same kept recognised kept", &[], None)]
+#[case::other_backend(FIREWALL, "1.8.9-legacy", MARK, "invisible kept recognised kept", &[], None)]
+#[case::kept_but_misread("kube-firewall-by-debian-1.8.7", "1.8.9-nft", MARK, "same kept misread kept", &["match mark"], None)]
+#[case::legacy("kube-firewall-by-1.8.9-legacy", "1.8.11-legacy", MARK, "same kept recognised kept", &[], None)]
+fn real_observations(
+    #[case] recording: &str,
+    #[case] reader: &str,
+    #[case] rule: usize,
+    #[case] verdicts: &str,
+    #[case] lost: &[&str],
+    #[case] consequence: Option<Consequence>,
+) {
+    let cell = cell_of(cells(recording, |_| ()), reader);
+    let rule = &cell.rules[rule];
+    assert_eq!(words(rule), verdicts, "{rule:#?}");
+    assert_eq!(parts(&rule.lost), lost);
+    assert_eq!(rule.consequence, consequence);
+    // A jump of the reader's own in INPUT is no rule of INPUT's.
+    for chain in &cell.chains {
+        assert!(
+            chain.of_reader().all(|verdict| verdict.severity() == 0),
+            "{chain:#?}"
+        );
+    }
+}
+
+/// A writer that dies or hangs is no writer that refuses.
+#[rstest]
+#[case::dies(End::Signal(11), Verdict::Crashed)]
+#[case::hangs(End::TimedOut, Verdict::TimedOut)]
+fn a_writer_that_does_not_end_well(#[case] end: End, #[case] verdict: Verdict) {
+    let mut recording = recorded("docker-ipv6-by-1.8.4");
+    let load = &mut recording.loads[0];
+    for seen in &mut load.observations {
+        if let Seen::Command(command) = &mut seen.seen
+            && seen.role == Role::Write
+            && command.end != End::Exit(0)
+        {
+            command.end = end;
+        }
+    }
+    let case = Case {
+        scenario: &recording.head.scenarios[0],
+        builds: &recording.head.builds,
+    };
+    for cell in judge(&recording.loads[0], case) {
+        let unwritten = cell.rules.iter().filter(|rule| rule.written.is_none());
+        let verdicts: Vec<_> = unwritten.map(|rule| rule.write).collect();
+        assert!(!verdicts.is_empty() && verdicts.iter().all(|write| *write == Some(verdict)));
+        assert_eq!(cell.verdict, verdict);
+    }
+}
+
+#[rstest]
+#[case::address_altered("docker-by-1.8.10", "1.8.8-nft", Verdict::Lossy)]
+#[case::refused_by_the_writer("docker-ipv6-by-1.8.4", "1.8.4-nft", Verdict::Refused)]
+#[case::unreadable(
+    "kube-router-by-debian-1.8.7",
+    "debian-1.8.9-2-nft",
+    Verdict::Unreadable
+)]
+fn real_cells(#[case] recording: &str, #[case] reader: &str, #[case] verdict: Verdict) {
+    let cell = cell_of(cells(recording, |_| ()), reader);
+    assert_eq!(cell.verdict, verdict);
+    if verdict == Verdict::Refused {
+        let refused = cell
+            .rules
+            .iter()
+            .filter(|rule| rule.write == Some(Verdict::Refused));
+        let refused: Vec<&RuleVerdict> = refused.collect();
+        assert!(refused.len() < cell.rules.len());
+        for rule in refused {
+            let is_nat = ["-j MASQUERADE", "-j DNAT"].map(|target| rule.given.contains(target));
+            assert!(is_nat.contains(&true), "{}", rule.given);
+            assert_eq!(words(rule), "- - - -");
+        }
+    }
+}
+
+/// Changes what one role of the plain reader's stage saw.
+fn observation<'v>(load: &'v mut Value, stage: &str, role: &str) -> &'v mut Value {
+    let seen = load["observations"].as_array_mut().unwrap();
+    let mut of_reader = seen
+        .iter_mut()
+        .filter(|seen| seen["reader"] == PLAIN && seen["stage"] == stage && seen["role"] == role);
+    // Of a stage's dumps the last is that after the restore.
+    of_reader.next_back().unwrap()
+}
+
+/// Another end and another standard output of the command in `role`.
+fn other_output(
+    load: &mut Value,
+    (stage, role): (&str, &str),
+    end: Value,
+    change: impl Fn(&str) -> Vec<u8>,
+) {
+    let command = &observation(load, stage, role)["command"];
+    let at = command["stdout"].as_u64().unwrap() as usize;
+    let text: Text = serde_json::from_value(load["texts"][at].clone()).unwrap();
+    let text = Text(change(&text.to_lossy()));
+    let texts = load["texts"].as_array_mut().unwrap();
+    texts.push(serde_json::to_value(text).unwrap());
+    let new = texts.len() - 1;
+    let command = &mut observation(load, stage, role)["command"];
+    command["stdout"] = json!(new);
+    command["end"] = end;
+}
+
+fn saved_as(end: Value, change: impl Fn(&str) -> Vec<u8>) -> Cell {
+    let spoil = |load: &mut Value| {
+        other_output(load, ("save", "reader-print"), end.clone(), &change);
+    };
+    cell_of(cells(FIREWALL, spoil), PLAIN)
+}
+
+const INCOMPATIBLE: &str = "# Table `filter' is incompatible, use 'nft' tool.\n";
+
+fn line_with<'t>(text: &'t str, word: &str) -> &'t str {
+    text.lines().find(|line| line.contains(word)).unwrap()
+}
+
+#[rstest]
+#[case::killed(json!({"signal": 11}), |text: &str| text.to_owned(), "crashed kept")]
+#[case::hangs(json!("timed-out"), |text: &str| text.to_owned(), "timed-out kept")]
+#[case::half(json!({"exit": 1}), |text: &str| text[..text.len() / 2].to_owned(), "refused")]
+#[case::all_but_failed(json!({"exit": 1}), |text: &str| text.to_owned(), "refused kept")]
+#[case::incompatible(json!({"exit": 0}), |_: &str| INCOMPATIBLE.to_owned(), "refused nothing-to-restore")]
+#[case::nothing(json!({"exit": 0}), |_: &str| String::new(), "absent nothing-to-restore")]
+#[case::cut_in_a_line(json!({"exit": 0}), |text: &str| text[..text.find("/0x8000").unwrap()].to_owned(), "refused nothing-to-restore")]
+#[case::no_commit(json!({"exit": 0}), |text: &str| text.replace("COMMIT\n", ""), "refused nothing-to-restore")]
+#[case::doubled(json!({"exit": 0}), |text: &str| { let line = line_with(text, "--mark"); text.replace(line, &format!("{line}\n{line}")) }, "ambiguous kept")]
+#[case::option_dropped(json!({"exit": 0}), |text: &str| text.replace(" -m mark --mark 0x8000/0x8000", ""), "reworded kept")]
+#[case::synonym(json!({"exit": 0}), |text: &str| text.replace("0x8000/0x8000", "32768/0x8000"), "reworded kept")]
+#[case::rule_dropped(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), ""), "absent kept")]
+#[case::junk_for_a_rule(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), "\u{1}\u{7f}\"\u{0}"), "absent kept")]
+fn a_spoiled_save(#[case] end: Value, #[case] change: fn(&str) -> String, #[case] verdicts: &str) {
+    let cell = saved_as(end, |text| change(text).into_bytes());
+    let found = words(&cell.rules[MARK]);
+    assert!(
+        found.starts_with(verdicts),
+        "{found}: {:#?}",
+        cell.rules[MARK]
+    );
+    assert_ne!(cell.verdict, Verdict::Same);
+}
+
+#[rstest]
+#[case::order_of_options(|text: &str| text.replace("-m mark --mark 0x8000/0x8000 -j DROP", "-j DROP -m mark --mark 0x8000/0x8000"))]
+#[case::swapped(|text: &str| { let (a, b) = (line_with(text, "RELATED"), line_with(text, "--mark")); text.replace(a, "@").replace(b, a).replace('@', b) })]
+#[case::rule_too_many(|text: &str| text.replace("-A INPUT -j", "-A INPUT -s 192.0.2.1/32 -p tcp -j ACCEPT\n-A INPUT -j"))]
+#[case::other_policy(|text: &str| text.replace(":INPUT ACCEPT", ":INPUT DROP"))]
+#[case::chain_not_declared(|text: &str| text.replace(":FORWARD ACCEPT [0:0]\n", ""))]
+#[case::junk_beside_the_rules(|text: &str| text.replace("COMMIT", "\u{7}\u{1}\nCOMMIT"))]
+#[case::table_twice(|text: &str| format!("{text}{text}"))]
+fn a_print_that_differs_is_never_the_same(#[case] change: fn(&str) -> String) {
+    let cell = saved_as(json!({"exit": 0}), |text| change(text).into_bytes());
+    assert_ne!(cell.verdict, Verdict::Same, "{cell:#?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_not_taken_for_each_other() {
+    let with = |byte: u8| {
+        let change = move |text: &str| {
+            let (head, tail) = text.split_once("localnet").unwrap();
+            [head.as_bytes(), &[byte], tail.as_bytes()].concat()
+        };
+        let spoil = move |load: &mut Value| {
+            let ok = || json!({"exit": 0});
+            other_output(load, ("save", "reader-print"), ok(), change);
+            other_output(load, ("rewrite", "writer-print"), ok(), change);
+        };
+        cell_of(cells(FIREWALL, spoil), PLAIN).rules[2].read.clone()
+    };
+    assert_ne!(with(0xe8), with(0xe9));
+}
+
+#[test]
+fn no_word_of_a_rule_can_be_dropped_unnoticed() {
+    let plain = cells(FIREWALL, |_| ());
+    let plain = cell_of(plain, PLAIN);
+    assert_eq!(plain.verdict, Verdict::Same);
+    for rule in &plain.rules {
+        let line = rule.read.as_ref().unwrap();
+        let all: Vec<&str> = line.split(' ').collect();
+        for dropped in 0..all.len() {
+            let mut kept = all.clone();
+            kept.remove(dropped);
+            let cell = saved_as(json!({"exit": 0}), |text| {
+                text.replace(line.as_str(), &kept.join(" ")).into_bytes()
+            });
+            assert_ne!(cell.verdict, Verdict::Same, "`{}` of {line}", all[dropped]);
+        }
+    }
+}
+
+#[test]
+fn a_restore_that_fails_is_unrestorable() {
+    let spoil = |load: &mut Value| {
+        observation(load, "rewrite", "restore")["command"]["end"] = json!({"exit": 1});
+    };
+    let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
+    assert_eq!(
+        cell.rules[MARK].rewrite_verdict,
+        Some(Verdict::Unrestorable)
+    );
+    assert_eq!(cell.verdict, Verdict::Unrestorable);
+}
+
+#[rstest]
+#[case::refused(json!({"exit": 1}), |text: &str| text.to_owned(), Verdict::Unreadable)]
+#[case::crashed(json!({"signal": 11}), |_: &str| String::new(), Verdict::Unreadable)]
+#[case::incompatible(json!({"exit": 0}), |_: &str| INCOMPATIBLE.to_owned(), Verdict::Unreadable)]
+#[case::cut_off(json!({"exit": 0}), |text: &str| text.replace("COMMIT\n", ""), Verdict::Unreadable)]
+#[case::unseen(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), ""), Verdict::Unseen)]
+#[case::misread(json!({"exit": 0}), |text: &str| text.replace(" -m mark --mark 0x8000/0x8000", ""), Verdict::Misread)]
+fn a_spoiled_recognition(
+    #[case] end: Value,
+    #[case] change: fn(&str) -> String,
+    #[case] verdict: Verdict,
+) {
+    let spoil = |load: &mut Value| {
+        let role = ("rewrite", "writer-print");
+        other_output(load, role, end.clone(), |text| change(text).into_bytes());
+    };
+    let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
+    assert_eq!(cell.rules[MARK].recognition, Some(verdict));
+    assert_eq!(cell.verdict, verdict);
+}
+
+/// The cell where the kernel, and with it the witness, held something else after the rewrite.
+fn rewritten_to(change: fn(&mut Value), print: fn(&str) -> String, witness_end: Value) -> Cell {
+    let spoil = move |load: &mut Value| {
+        let at = observation(load, "rewrite", "dump")["dump"]
+            .as_u64()
+            .unwrap() as usize;
+        let mut dump = load["dumps"][at].clone();
+        let tables = dump["nft"].as_array_mut().unwrap();
+        change(
+            tables
+                .iter_mut()
+                .find(|table| table["name"] == "filter")
+                .unwrap(),
+        );
+        let dumps = load["dumps"].as_array_mut().unwrap();
+        dumps.push(dump);
+        let new = dumps.len() - 1;
+        observation(load, "rewrite", "dump")["dump"] = json!(new);
+        let role = ("rewrite", "witness-print");
+        other_output(load, role, witness_end.clone(), |text| {
+            print(text).into_bytes()
+        });
+    };
+    cell_of(cells(FIREWALL, spoil), PLAIN)
+}
+
+fn chain<'v>(table: &'v mut Value, name: &str) -> &'v mut Value {
+    let mut chains = table["chains"].as_array_mut().unwrap().iter_mut();
+    chains.find(|chain| chain["name"] == name).unwrap()
+}
+
+fn without_mark(table: &mut Value) {
+    let rule = &mut chain(table, "KUBE-FIREWALL")["rules"][1];
+    let expressions = rule["expressions"].as_array_mut().unwrap();
+    let last = expressions.pop().unwrap();
+    *expressions = vec![last];
+}
+
+fn print_without_mark(text: &str) -> String {
+    text.replace(" -m mark --mark 0x8000/0x8000", "")
+}
+
+fn as_printed(text: &str) -> String {
+    text.to_owned()
+}
+
+#[test]
+fn a_rule_that_lost_its_condition_in_the_kernel_is_changed() {
+    let cell = rewritten_to(without_mark, print_without_mark, json!({"exit": 0}));
+    let rule = &cell.rules[MARK];
+    assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(rule.consequence, Some(Consequence::Blackhole));
+    assert_eq!(parts(&rule.lost), ["match mark"]);
+    assert_eq!(cell.rules[2].rewrite_verdict, Some(Verdict::Kept));
+}
+
+/// A witness that failed proves nothing, whatever it printed before it did.
+#[rstest]
+#[case(json!({"exit": 1}))]
+#[case(json!({"signal": 6}))]
+fn a_witness_that_failed_proves_nothing(#[case] end: Value) {
+    let cell = rewritten_to(without_mark, as_printed, end);
+    let rule = &cell.rules[MARK];
+    assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(rule.consequence, None, "nobody knows what became of it");
+    assert_eq!(cell.rules[2].rewrite_verdict, Some(Verdict::Kept));
+}
+
+#[test]
+fn another_encoding_that_the_witness_prints_alike_is_kept() {
+    let cell = rewritten_to(without_mark, as_printed, json!({"exit": 0}));
+    assert_eq!(cell.rules[MARK].rewrite_verdict, Some(Verdict::Kept));
+}
+
+#[test]
+fn a_chain_that_is_gone_takes_its_rules_along() {
+    let gone = |table: &mut Value| {
+        let chains = table["chains"].as_array_mut().unwrap();
+        chains.retain(|chain| chain["name"] != "KUBE-FIREWALL");
+    };
+    let cell = rewritten_to(gone, as_printed, json!({"exit": 0}));
+    let rule = &cell.rules[MARK];
+    assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(rule.consequence, Some(Consequence::Exposure));
+    let chain = cell
+        .chains
+        .iter()
+        .find(|chain| chain.chain == "KUBE-FIREWALL");
+    assert_eq!(chain.unwrap().rewrite_verdict, Some(Verdict::Changed));
+}
+
+#[rstest]
+#[case::policy(|table: &mut Value| chain(table, "INPUT")["base"]["policy"] = json!("DROP"), "INPUT", Consequence::Blackhole)]
+#[case::priority(|table: &mut Value| chain(table, "INPUT")["base"]["priority"] = json!(7), "INPUT", Consequence::Misdirected)]
+#[case::dormant(|table: &mut Value| table["flags"] = json!(1), "INPUT", Consequence::Misdirected)]
+#[case::rule_too_many(|table: &mut Value| { let rules = chain(table, "INPUT")["rules"].as_array_mut().unwrap(); let copy = rules[0].clone(); rules.push(copy); }, "INPUT", Consequence::Misdirected)]
+#[case::new_base_chain(|table: &mut Value| { let mut new = chain(table, "INPUT").clone(); new["name"] = json!("OTHER"); table["chains"].as_array_mut().unwrap().push(new); }, "OTHER", Consequence::Misdirected)]
+fn a_chain_that_changed_in_the_kernel(
+    #[case] change: fn(&mut Value),
+    #[case] name: &str,
+    #[case] consequence: Consequence,
+) {
+    let cell = rewritten_to(change, as_printed, json!({"exit": 0}));
+    let chain = cell
+        .chains
+        .iter()
+        .find(|chain| chain.chain == name)
+        .unwrap();
+    assert_eq!(chain.rewrite_verdict, Some(Verdict::Changed), "{chain:#?}");
+    assert_eq!(chain.consequence, Some(consequence));
+    assert_eq!(cell.verdict, Verdict::Changed);
+}
+
+#[test]
+fn a_policy_from_drop_to_accept_is_an_exposure() {
+    let spoil = |load: &mut Value| {
+        for dump in load["dumps"].as_array_mut().unwrap() {
+            for table in dump["nft"].as_array_mut().into_iter().flatten() {
+                if table["name"] == "filter" {
+                    chain(table, "INPUT")["base"]["policy"] = json!("DROP");
+                }
+            }
+        }
+        let at = observation(load, "rewrite", "dump")["dump"]
+            .as_u64()
+            .unwrap() as usize;
+        let mut dump = load["dumps"][at].clone();
+        for table in dump["nft"].as_array_mut().unwrap() {
+            if table["name"] == "filter" {
+                chain(table, "INPUT")["base"]["policy"] = json!("ACCEPT");
+            }
+        }
+        let dumps = load["dumps"].as_array_mut().unwrap();
+        dumps.push(dump);
+        let new = dumps.len() - 1;
+        observation(load, "rewrite", "dump")["dump"] = json!(new);
+    };
+    let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
+    let chain = cell
+        .chains
+        .iter()
+        .find(|chain| chain.chain == "INPUT")
+        .unwrap();
+    assert_eq!(chain.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(chain.consequence, Some(Consequence::Exposure));
+    assert_eq!(
+        (
+            chain.policy_before.as_deref(),
+            chain.policy_after.as_deref()
+        ),
+        (Some("DROP"), Some("ACCEPT"))
+    );
+}

@@ -1,0 +1,21 @@
+//! The lab: runs every writer/reader pairing of iptables builds for real and says which parts of which rules are lost.
+//!
+//! The flow has one direction: catalog and scenarios make a plan, an engine takes the plan through its lanes, the
+//! recording keeps every observation, the judge concludes from the recording, the matrix holds the verdicts, and the
+//! reports print the matrix.
+
+pub mod agent;
+pub mod catalog;
+pub mod cli;
+pub mod docker;
+pub mod engine;
+pub mod images;
+pub mod judge;
+pub mod leftovers;
+pub mod matrix;
+pub mod plan;
+pub mod recording;
+pub mod report;
+pub mod ruleset;
+pub mod runner;
+pub mod scenario;

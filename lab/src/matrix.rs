@@ -1,0 +1,221 @@
+//! All verdicts of a run: what every report is made from. Its JSON is schema 1.
+
+mod losses;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use losses::{Loss, Subject, losses};
+
+use crate::catalog::{Backend, Build, BuildId, Family, Missing};
+use crate::judge::{Case, Cell, judge};
+use crate::plan::Operation;
+use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
+use crate::scenario::Scenario;
+
+/// The version of the JSON form. It only grows.
+pub const SCHEMA: u32 = 1;
+
+/// All verdicts of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The program that judged.
+    pub lab: Lab,
+    /// Where the run was made.
+    pub host: Host,
+    /// When the run began.
+    pub started: jiff::Timestamp,
+    /// What was done with each pairing.
+    pub operations: Vec<Operation>,
+    /// Who said what the kernel held.
+    pub witness: Witness,
+    /// The builds that took part.
+    pub builds: Vec<Build>,
+    /// The builds that could not be had.
+    pub missing: Vec<Missing>,
+    /// The scenarios, in the order in which reports show them.
+    pub scenarios: Vec<ScenarioHead>,
+    /// How many pairings were to be run, counted once for each scenario and family; a run that was cut short has
+    /// fewer cells.
+    pub pairings: usize,
+    /// Why the run ended early; none if its plan was through.
+    pub cut_short: Option<String>,
+    /// A cell for each pairing that was run, by scenario, family, writer and reader.
+    pub cells: Vec<Cell>,
+}
+
+/// The program that judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lab {
+    /// Its version.
+    pub version: String,
+}
+
+/// The witness of each backend; none where no build of it took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// Of nft rules.
+    pub nft: Option<BuildId>,
+    /// Of legacy rules.
+    pub legacy: Option<BuildId>,
+}
+
+/// What reports say of a scenario above its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioHead {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+}
+
+impl Matrix {
+    /// Judges a recording.
+    pub fn of(recording: &Recording) -> Self {
+        let mut builder = MatrixBuilder::new(recording.head.clone());
+        for load in &recording.loads {
+            builder.add(load);
+        }
+        builder.finish(recording.end.as_ref())
+    }
+
+    /// The cell of one pairing, if it was run.
+    pub fn cell(
+        &self,
+        scenario: &str,
+        family: Family,
+        writer: &BuildId,
+        reader: &BuildId,
+    ) -> Option<&Cell> {
+        let of_pairing = |cell: &&Cell| {
+            cell.scenario == scenario
+                && cell.family == family
+                && &cell.writer == writer
+                && &cell.reader == reader
+        };
+        self.cells.iter().find(of_pairing)
+    }
+
+    /// The families in which a scenario was run.
+    pub fn families(&self, scenario: &str) -> Vec<Family> {
+        let has = |family: &Family| {
+            self.cells
+                .iter()
+                .any(|cell| cell.scenario == scenario && cell.family == *family)
+        };
+        [Family::Ipv4, Family::Ipv6]
+            .into_iter()
+            .filter(has)
+            .collect()
+    }
+
+    /// Those builds that wrote in some cell, in order.
+    pub fn writers(&self) -> Vec<&Build> {
+        self.builds
+            .iter()
+            .filter(|build| self.cells.iter().any(|cell| cell.writer == build.id))
+            .collect()
+    }
+
+    /// Those builds that read in some cell, in order.
+    pub fn readers(&self) -> Vec<&Build> {
+        self.builds
+            .iter()
+            .filter(|build| self.cells.iter().any(|cell| cell.reader == build.id))
+            .collect()
+    }
+}
+
+/// Judges load by load, so that no recording needs to be in memory.
+pub struct MatrixBuilder {
+    head: Head,
+    cells: Vec<Cell>,
+}
+
+impl MatrixBuilder {
+    /// No cell yet.
+    pub fn new(head: Head) -> Self {
+        MatrixBuilder {
+            head,
+            cells: Vec::new(),
+        }
+    }
+
+    /// Judges one load. A load of a scenario that the head does not name is left out.
+    pub fn add(&mut self, load: &LoadRecord) {
+        if let Some(scenario) = self
+            .head
+            .scenarios
+            .iter()
+            .find(|scenario| scenario.name == load.scenario)
+        {
+            self.cells.extend(judge(
+                load,
+                Case {
+                    scenario,
+                    builds: &self.head.builds,
+                },
+            ));
+        }
+    }
+
+    /// The matrix, its cells in an order that does not depend on the order of the loads.
+    pub fn finish(self, end: Option<&RunEnd>) -> Matrix {
+        let MatrixBuilder { head, mut cells } = self;
+        let scenarios: BTreeMap<&str, usize> =
+            places(head.scenarios.iter().map(|scenario| scenario.name.as_str()));
+        let builds: BTreeMap<&BuildId, usize> = places(head.builds.iter().map(|build| &build.id));
+        cells.sort_by_key(|cell| {
+            let scenario = scenarios.get(cell.scenario.as_str()).copied();
+            (
+                scenario,
+                cell.family,
+                builds.get(&cell.writer).copied(),
+                builds.get(&cell.reader).copied(),
+            )
+        });
+        let cut_short = match end {
+            Some(end) => end.cut_short.clone(),
+            None => Some("the run was killed".to_owned()),
+        };
+        let witness = |backend| head.witness.get(&backend).cloned();
+        Matrix {
+            schema: SCHEMA,
+            lab: Lab {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            witness: Witness {
+                nft: witness(Backend::Nft),
+                legacy: witness(Backend::Legacy),
+            },
+            host: head.host,
+            started: head.started,
+            operations: head.operations,
+            builds: head.builds,
+            missing: head.missing,
+            scenarios: head.scenarios.iter().map(ScenarioHead::of).collect(),
+            pairings: head.pairings,
+            cut_short,
+            cells,
+        }
+    }
+}
+
+impl ScenarioHead {
+    fn of(scenario: &Scenario) -> Self {
+        ScenarioHead {
+            name: scenario.name.clone(),
+            title: scenario.title.clone(),
+        }
+    }
+}
+
+fn places<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+    items
+        .enumerate()
+        .map(|(place, item)| (item, place))
+        .collect()
+}

@@ -1,0 +1,345 @@
+//! The distinct losses of a scenario: which rules lose which parts, between which builds, with which consequence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Matrix;
+use crate::catalog::{Backend, Build, BuildId, Family};
+use crate::judge::verdict::{Consequence, Verdict};
+use crate::judge::{Cell, ChainVerdict, RuleVerdict};
+
+/// One way in which rules of a scenario come to harm, the same for all its rules and pairings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The worst verdict about it.
+    pub verdict: Verdict,
+    /// What is lost, altered or added, or what was said: `match mark lost`.
+    pub what: String,
+    /// What that does to packets.
+    pub consequence: Option<Consequence>,
+    /// Whether the harm comes only if what was read is written back: by the writer itself, after a rewrite.
+    pub is_potential: bool,
+    /// The rules and chains, as the scenario counts them: `KUBE-FIREWALL 1`.
+    pub subjects: BTreeMap<Family, Vec<Subject>>,
+    /// The writers, in words: `nft from 1.8.8 on`.
+    pub writers: String,
+    /// The readers, in words: `nft up to 1.8.7`.
+    pub readers: String,
+    /// How many pairings of a writer and a reader.
+    pub pairings: usize,
+}
+
+/// A rule or a chain that suffers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// Its place in the scenario.
+    order: usize,
+    /// Its chain.
+    pub chain: String,
+    /// The rule's place in the chain, from 1; none where the chain itself suffers.
+    pub index: Option<usize>,
+}
+
+/// What a loss is, apart from where it happens; the worst first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    mildness: u8,
+    verdict: &'static str,
+    what: String,
+    consequence: Option<Consequence>,
+    is_potential: bool,
+}
+
+/// Writers and their readers, by their places in the matrix.
+type Pairs = BTreeMap<usize, BTreeSet<usize>>;
+
+/// Who suffers, and in which pairings.
+type Suffering = BTreeMap<(Family, Subject), Pairs>;
+
+/// The distinct losses of `scenario`, the worst first.
+pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
+    let (writers, readers) = (matrix.writers(), matrix.readers());
+    let place = |builds: &[&Build], id: &BuildId| {
+        let found = builds.iter().position(|build| &build.id == id);
+        found.unwrap_or(usize::MAX)
+    };
+    let mut found: BTreeMap<Kind, (Verdict, Suffering)> = BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
+        for (subject, verdict, kind) in of_cell(cell) {
+            let (_, suffering) = found
+                .entry(kind)
+                .or_insert_with(|| (verdict, BTreeMap::new()));
+            let pairs = suffering.entry((cell.family, subject)).or_default();
+            let readers_of = pairs.entry(place(&writers, &cell.writer)).or_default();
+            readers_of.insert(place(&readers, &cell.reader));
+        }
+    }
+    let mut losses = Vec::new();
+    for (kind, (verdict, suffering)) in found {
+        for (pairs, subjects) in alike(suffering) {
+            let groups = rectangles(&pairs).into_iter();
+            losses.extend(groups.map(|(of_writers, of_readers)| Loss {
+                verdict,
+                what: kind.what.clone(),
+                consequence: kind.consequence,
+                is_potential: kind.is_potential,
+                subjects: subjects.clone(),
+                pairings: of_writers.len() * of_readers.len(),
+                writers: in_words(&of_writers, &writers),
+                readers: in_words(&of_readers, &readers),
+            }));
+        }
+    }
+    losses
+}
+
+/// The subjects that suffer in the same pairings, in the order of the first of them.
+fn alike(suffering: Suffering) -> Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> {
+    let mut groups: Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> = Vec::new();
+    for ((family, subject), pairs) in suffering {
+        let at = groups.iter().position(|(known, _)| *known == pairs);
+        let at = at.unwrap_or_else(|| {
+            groups.push((pairs, BTreeMap::new()));
+            groups.len() - 1
+        });
+        groups[at].1.entry(family).or_default().push(subject);
+    }
+    groups
+}
+
+/// The writers that share their readers, together.
+fn rectangles(pairs: &Pairs) -> Vec<(BTreeSet<usize>, BTreeSet<usize>)> {
+    let mut by_readers: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
+    for (writer, readers) in pairs {
+        match by_readers.iter_mut().find(|(_, known)| known == readers) {
+            Some((writers, _)) => {
+                writers.insert(*writer);
+            }
+            None => by_readers.push((BTreeSet::from([*writer]), readers.clone())),
+        }
+    }
+    by_readers
+}
+
+/// A set of builds in words: by backend, as a range of versions where it is one among those that took part.
+fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
+    let mut words = Vec::new();
+    for backend in Backend::ALL {
+        let of_backend = builds
+            .iter()
+            .enumerate()
+            .filter(|(_, build)| build.backend == backend);
+        let mut of_backend: Vec<(usize, &Build)> = of_backend.map(|(at, b)| (at, *b)).collect();
+        of_backend.sort_by(|(_, one), (_, other)| one.version.cmp(&other.version));
+        let in_it: Vec<bool> = of_backend
+            .iter()
+            .map(|(at, _)| chosen.contains(at))
+            .collect();
+        if in_it.contains(&true) {
+            let names: Vec<&str> = of_backend.iter().map(|(_, build)| stem(build)).collect();
+            words.push(format!("{backend} {}", range_in_words(&names, &in_it)));
+        }
+    }
+    words.join(" and ")
+}
+
+/// The id without the backend.
+fn stem(build: &Build) -> &str {
+    let id = build.id.as_str();
+    let stem = id.strip_suffix(build.backend.as_str());
+    stem.map_or(id, |stem| stem.trim_end_matches('-'))
+}
+
+fn range_in_words(names: &[&str], in_it: &[bool]) -> String {
+    let count = in_it.iter().filter(|in_it| **in_it).count();
+    let first = in_it.iter().position(|in_it| *in_it).unwrap_or(0);
+    let last = in_it.iter().rposition(|in_it| *in_it).unwrap_or(0);
+    let is_range = last - first + 1 == count;
+    match (first, last) {
+        (0, last) if is_range && last + 1 == in_it.len() => "(every release)".to_owned(),
+        (0, last) if is_range => format!("up to {}", names[last]),
+        (first, last) if is_range && last + 1 == in_it.len() => format!("from {} on", names[first]),
+        (first, last) if is_range && first == last => names[first].to_owned(),
+        (first, last) if is_range => format!("{} to {}", names[first], names[last]),
+        _ => {
+            let chosen = names.iter().zip(in_it).filter(|(_, in_it)| **in_it);
+            chosen.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// The losses in one cell: who suffers, the worst verdict about it, and what kind of loss it is.
+fn of_cell(cell: &Cell) -> Vec<(Subject, Verdict, Kind)> {
+    let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
+        let (verdict, kind) = of_rule(rule)?;
+        let subject = Subject {
+            order,
+            chain: rule.chain.clone(),
+            index: Some(rule.index),
+        };
+        Some((subject, verdict, kind))
+    });
+    let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
+        let (verdict, kind) = of_chain(chain)?;
+        let order = cell.rules.len() + at;
+        Some((
+            Subject {
+                order,
+                chain: chain.chain.clone(),
+                index: None,
+            },
+            verdict,
+            kind,
+        ))
+    });
+    rules.chain(chains).collect()
+}
+
+fn of_rule(rule: &RuleVerdict) -> Option<(Verdict, Kind)> {
+    let verdict = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
+    if verdict.severity() <= Verdict::Invisible.severity() {
+        return None;
+    }
+    let kind = Kind {
+        mildness: u8::MAX - verdict.severity(),
+        verdict: verdict.as_str(),
+        what: what_of_rule(rule, verdict),
+        consequence: rule.consequence.or(rule.potential),
+        is_potential: rule.consequence.is_none(),
+    };
+    Some((verdict, kind))
+}
+
+fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
+    let named = [
+        ("lost", &rule.lost),
+        ("altered", &rule.altered),
+        ("added", &rule.added),
+    ];
+    let mut words = Vec::new();
+    for (how, changes) in named {
+        if !changes.is_empty() {
+            let parts: Vec<&str> = changes.iter().map(|change| change.part.as_str()).collect();
+            words.push(format!("{} {how}", parts.join(", ")));
+        }
+    }
+    if words.is_empty() {
+        let only_sync = rule.sync == Some(verdict) && rule.rewrite_verdict != Some(verdict);
+        let by = if only_sync {
+            ", by a component that adds its own chain"
+        } else {
+            ""
+        };
+        let reason = rule.reason.as_deref();
+        let reason = reason.map(|reason| format!(" ({})", core_message(reason)));
+        return format!("the whole rule{by}{}", reason.unwrap_or_default());
+    }
+    words.join("; ")
+}
+
+/// What was said, without what each release says in its own words: its banner, where in its input it stopped, and how
+/// to ask it for help. So releases that say the same share a line.
+fn core_message(reason: &str) -> &str {
+    let banner = |said: &str| said.starts_with("iptables") || said.starts_with("ip6tables");
+    let said = match reason.split_once(": ") {
+        Some((head, said)) if banner(head) && head.contains(" v") => said,
+        _ => reason,
+    };
+    let ends = [
+        " Error occurred at line: ",
+        " Try `",
+        "Error occurred at line: ",
+        "Try `",
+    ];
+    let end = ends.iter().filter_map(|end| said.find(end)).min();
+    match said[..end.unwrap_or(said.len())].trim_end() {
+        "" => reason,
+        core => core,
+    }
+}
+
+fn of_chain(chain: &ChainVerdict) -> Option<(Verdict, Kind)> {
+    let verdict = chain.of_reader().max_by_key(|verdict| verdict.severity())?;
+    if verdict.severity() <= Verdict::Invisible.severity() {
+        return None;
+    }
+    let only_sync = chain.sync == Some(verdict) && chain.rewrite_verdict != Some(verdict);
+    let by = if only_sync {
+        ", by a component that adds its own chain"
+    } else {
+        ""
+    };
+    let kind = Kind {
+        mildness: u8::MAX - verdict.severity(),
+        verdict: verdict.as_str(),
+        what: format!("{}{by}", chain.reason.as_deref().unwrap_or("the chain")),
+        consequence: chain.consequence,
+        is_potential: false,
+    };
+    Some((verdict, kind))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_order_of_the_loads_makes_no_difference() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        let mut recording = crate::recording::read(&file).unwrap().recording;
+        let matrix = Matrix::of(&recording);
+        recording.loads.reverse();
+        assert!(recording.loads.len() > 1);
+        assert!(Matrix::of(&recording) == matrix);
+    }
+
+    #[rstest]
+    #[case(
+        "ip6tables v1.8.4 (nf_tables): Chain 'MASQUERADE' does not exist Try `ip6tables -h' or 'ip6tables --help' for more information.",
+        "Chain 'MASQUERADE' does not exist"
+    )]
+    #[case(
+        "ip6tables v1.8.5 (nf_tables): Chain 'MASQUERADE' does not exist Try `ip6tables-nft -h' or 'ip6tables-nft --help' for more information.",
+        "Chain 'MASQUERADE' does not exist"
+    )]
+    #[case(
+        "iptables-restore v1.8.9 (nf_tables): unknown option \"--x\" Error occurred at line: 5 Try `iptables-restore -h' or 'iptables-restore --help' for more information.",
+        "unknown option \"--x\""
+    )]
+    #[case(
+        "iptables-nft-restore v1.8.4 (legacy): iptables-nft-restore: bad: worse",
+        "iptables-nft-restore: bad: worse"
+    )]
+    #[case(
+        "Bad argument `ACCEPT' Error occurred at line: 3 Try `iptables-nft-restore -h' or 'iptables-nft-restore --help' for more information.",
+        "Bad argument `ACCEPT'"
+    )]
+    #[case(
+        "# Table `filter' is incompatible, use 'nft' tool.",
+        "# Table `filter' is incompatible, use 'nft' tool."
+    )]
+    #[case("iptables-restore: line 3 failed", "iptables-restore: line 3 failed")]
+    #[case("Error occurred at line: 3", "Error occurred at line: 3")]
+    #[case("signal 11", "signal 11")]
+    fn a_release_is_left_out_of_what_it_says(#[case] reason: &str, #[case] core: &str) {
+        assert_eq!(core_message(reason), core);
+    }
+
+    #[rstest]
+    #[case("11111", "(every release)")]
+    #[case("11000", "up to 1.8.5")]
+    #[case("10000", "up to 1.8.4")]
+    #[case("00111", "from 1.8.6 on")]
+    #[case("00001", "from 1.8.8 on")]
+    #[case("01110", "1.8.5 to 1.8.7")]
+    #[case("01000", "1.8.5")]
+    #[case("10100", "1.8.4, 1.8.6")]
+    fn a_set_of_releases_is_a_range_where_it_is_one(#[case] in_it: &str, #[case] words: &str) {
+        let in_it: Vec<bool> = in_it.bytes().map(|byte| byte == b'1').collect();
+        let names = ["1.8.4", "1.8.5", "1.8.6", "1.8.7", "1.8.8"];
+        assert_eq!(range_in_words(&names, &in_it), words);
+    }
+}

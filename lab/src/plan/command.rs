@@ -1,0 +1,235 @@
+//! The commands of the procedure: how a build writes, saves and restores, as argument lists and standard input.
+
+use super::step::RuleSet;
+use crate::agent::protocol::Text;
+use crate::catalog::{Backend, Build, Family};
+use crate::ruleset::{Ruleset, Table};
+use crate::scenario::{Scenario, Write};
+
+/// A command: program and arguments, and what it reads from standard input.
+pub type Command = (Vec<String>, Option<Text>);
+
+/// `iptables-nft-save`, `ip6tables-legacy-save`.
+pub fn save(backend: Backend, family: Family) -> Vec<String> {
+    vec![format!("{}-{backend}-save", family.command())]
+}
+
+/// `iptables-nft-restore`, `ip6tables-legacy-restore`.
+pub fn restore(backend: Backend, family: Family) -> Vec<String> {
+    vec![format!("{}-{backend}-restore", family.command())]
+}
+
+/// `iptables-nft -t TABLE -C CHAIN …`: is this rule there?
+pub fn check(
+    backend: Backend,
+    family: Family,
+    table: &str,
+    chain: &str,
+    rule: &[String],
+) -> Vec<String> {
+    iptables(backend, family, table, &["-C", chain], rule)
+}
+
+/// The commands with which `writer` writes `rules` of the scenario, the way the scenario says its system writes.
+pub fn write(writer: &Build, family: Family, scenario: &Scenario, rules: &RuleSet) -> Vec<Command> {
+    let kept = scenario.ruleset(family).only(|index| rules.contains(index));
+    let restore = restore(writer.backend, family);
+    match scenario.write {
+        Write::Restore => vec![(restore, Some(kept.to_string().into()))],
+        Write::RestoreNoflush => {
+            let argv = restore
+                .into_iter()
+                .chain(["--noflush".to_owned()])
+                .collect();
+            vec![(argv, Some(kept.to_string().into()))]
+        }
+        Write::Append => one_by_one(writer.backend, family, &kept, "-A"),
+        Write::Insert => one_by_one(writer.backend, family, &kept, "-I"),
+        Write::Nft => Vec::new(),
+    }
+}
+
+/// Chains and policies first, then a command a rule. Inserted rules go in last first, so that they end up in order.
+fn one_by_one(backend: Backend, family: Family, ruleset: &Ruleset, how: &str) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for table in &ruleset.tables {
+        for chain in &table.chains {
+            let words = match &chain.policy {
+                Some(policy) => vec!["-P", &chain.name, policy],
+                None => vec!["-N", &chain.name],
+            };
+            commands.push((iptables(backend, family, &table.name, &words, &[]), None));
+        }
+        let rule = |rule: &crate::ruleset::Rule| {
+            (
+                iptables(
+                    backend,
+                    family,
+                    &table.name,
+                    &[how, &rule.chain],
+                    &rule.tokens,
+                ),
+                None,
+            )
+        };
+        if how == "-I" {
+            commands.extend(table.rules.iter().rev().map(rule));
+        } else {
+            commands.extend(table.rules.iter().map(rule));
+        }
+    }
+    commands
+}
+
+fn iptables(
+    backend: Backend,
+    family: Family,
+    table: &str,
+    words: &[&str],
+    rule: &[String],
+) -> Vec<String> {
+    let mut argv = vec![
+        format!("{}-{backend}", family.command()),
+        "-t".to_owned(),
+        table.to_owned(),
+    ];
+    argv.extend(words.iter().map(|&word| word.to_owned()));
+    argv.extend_from_slice(rule);
+    argv
+}
+
+/// `saved` with the chain `own` and a jump to it in each of `tables`, as a component adds its own chain before it
+/// restores: into the section of the table, or, where the save printed none, into a section with nothing else.
+pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
+    let mut lines: Vec<Vec<u8>> = saved
+        .0
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
+    if lines.last().is_some_and(Vec::is_empty) {
+        lines.pop();
+    }
+    for table in tables {
+        let declare = format!(":{own} - [0:0]").into_bytes();
+        let jump = format!("-A {} -j {own}", first_hook(&table.name)).into_bytes();
+        let header = format!("*{}", table.name).into_bytes();
+        let start = lines
+            .iter()
+            .position(|line| line.trim_ascii_end() == header);
+        let end = start.and_then(|start| {
+            lines[start..]
+                .iter()
+                .position(|line| line.trim_ascii_end() == b"COMMIT")
+                .map(|end| start + end)
+        });
+        match start.zip(end) {
+            Some((start, end)) => {
+                lines.insert(end, jump);
+                lines.insert(start + 1, declare);
+            }
+            None => lines.extend([header, declare, jump, b"COMMIT".to_vec()]),
+        }
+    }
+    let mut text = lines.join(&b'\n');
+    text.push(b'\n');
+    Text(text)
+}
+
+/// The built-in chain that the own chain is called from.
+fn first_hook(table: &str) -> &'static str {
+    match table {
+        "filter" | "security" => "INPUT",
+        _ => "PREROUTING",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::catalog::{BuildId, Digest, Origin, Version};
+
+    fn writer() -> Build {
+        let digest: Digest = "0".repeat(64).parse().unwrap();
+        Build {
+            id: BuildId::new("1.8.7", Backend::Nft),
+            version: Version::new("1.8.7"),
+            backend: Backend::Nft,
+            origin: Origin::Upstream,
+            key: digest.clone(),
+            digest,
+            libnftnl: None,
+            banner: String::new(),
+        }
+    }
+
+    fn written(write: Write, rules: &str) -> Vec<String> {
+        let text = "*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n-A INPUT -j OWN\n-A OWN -s 10.0.0.1 -j DROP\n\
+                    -A OWN -j RETURN\nCOMMIT\n";
+        let mut scenario = Scenario::from_rules("own", Family::Ipv4, text).unwrap();
+        scenario.write = write;
+        let commands = super::write(&writer(), Family::Ipv4, &scenario, &rules.parse().unwrap());
+        let shown = |(argv, stdin): Command| match stdin {
+            Some(stdin) => format!(
+                "{} <<{}",
+                argv.join(" "),
+                stdin.to_lossy().replace('\n', "|")
+            ),
+            None => argv.join(" "),
+        };
+        commands.into_iter().map(shown).collect()
+    }
+
+    #[rstest]
+    #[case(Write::Restore, "1,3", &["iptables-nft-restore <<*filter|:INPUT DROP [0:0]|:OWN - [0:0]|-A INPUT -j OWN|-A OWN -j RETURN|COMMIT|"])]
+    #[case(Write::RestoreNoflush, "1", &["iptables-nft-restore --noflush <<*filter|:INPUT DROP [0:0]|:OWN - [0:0]|-A INPUT -j OWN|COMMIT|"])]
+    #[case(Write::Append, "1-3", &[
+        "iptables-nft -t filter -P INPUT DROP", "iptables-nft -t filter -N OWN", "iptables-nft -t filter -A INPUT -j OWN",
+        "iptables-nft -t filter -A OWN -s 10.0.0.1 -j DROP", "iptables-nft -t filter -A OWN -j RETURN",
+    ])]
+    #[case(Write::Insert, "2-3", &[
+        "iptables-nft -t filter -P INPUT DROP", "iptables-nft -t filter -N OWN", "iptables-nft -t filter -I OWN -j RETURN",
+        "iptables-nft -t filter -I OWN -s 10.0.0.1 -j DROP",
+    ])]
+    fn rules_are_written_the_way_their_system_writes(
+        #[case] write: Write,
+        #[case] rules: &str,
+        #[case] commands: &[&str],
+    ) {
+        assert_eq!(written(write, rules), commands);
+    }
+
+    fn table(name: &str) -> Table {
+        Table {
+            name: name.to_owned(),
+            chains: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    #[rstest]
+    #[case(
+        "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n",
+        "*filter\n:OWN - [0:0]\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\n-A INPUT -j OWN\nCOMMIT\n"
+    )]
+    #[case(
+        "# Table `filter' is incompatible, use 'nft' tool.\n",
+        "# Table `filter' is incompatible, use 'nft' tool.\n*filter\n:OWN - [0:0]\n-A INPUT -j OWN\nCOMMIT\n"
+    )]
+    #[case("", "*filter\n:OWN - [0:0]\n-A INPUT -j OWN\nCOMMIT\n")]
+    fn a_component_adds_its_chain_to_what_it_saved_or_to_nothing(
+        #[case] saved: &str,
+        #[case] with_own: &str,
+    ) {
+        let text = add_own_chain(&saved.into(), &[table("filter")], "OWN");
+        assert_eq!(text.to_lossy(), with_own);
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_handed_on_as_it_is() {
+        let saved = Text(b"*nat\n-A POSTROUTING -m comment --comment \"\xff\"\nCOMMIT\n".to_vec());
+        let text = add_own_chain(&saved, &[table("nat")], "OWN");
+        assert_eq!(text.0, b"*nat\n:OWN - [0:0]\n-A POSTROUTING -m comment --comment \"\xff\"\n-A PREROUTING -j OWN\nCOMMIT\n");
+    }
+}

@@ -1,0 +1,130 @@
+//! The control: before anything is concluded about iptables, the lab shows that it itself works.
+//!
+//! A plain rule that every build must write, read, keep and find, and a dump that must come back the same.
+
+use super::command;
+use super::script::Lab;
+use super::step::{Action, Answer, Role, RuleSet, Stage, Step};
+use crate::agent::kernel::KernelDump;
+use crate::agent::protocol::{End, Ran, Text};
+use crate::catalog::{Build, Family};
+
+const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
+
+/// Takes every build of a lane through the control. `report` gets one sentence for each thing that is wrong.
+pub async fn control(lab: Lab, builds: Vec<Build>, mut report: impl FnMut(String) + Send) {
+    let empty = reset(&lab).await;
+    for build in &builds {
+        if let Err(fault) = one_build(&lab, build, &empty).await {
+            report(format!("{}: {fault}", build.id));
+        }
+    }
+}
+
+async fn one_build(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String> {
+    let (backend, family) = (build.backend, Family::Ipv4);
+    // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
+    let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
+    let given = format!("*filter\n{chains}\n-A INPUT {RULE}\nCOMMIT\n");
+    run(
+        lab,
+        build,
+        command::restore(backend, family),
+        Some(given.into()),
+        Role::Write,
+    )
+    .await?;
+    let written = dump(lab).await;
+    let saved = run(
+        lab,
+        build,
+        command::save(backend, family),
+        None,
+        Role::ReaderPrint,
+    )
+    .await?;
+    let line = format!("-A INPUT {RULE}");
+    if !saved
+        .stdout
+        .to_lossy()
+        .lines()
+        .any(|printed| printed.trim_end() == line)
+    {
+        return Err(format!("wrote `{line}` and printed {:?}", saved.stdout));
+    }
+    run(
+        lab,
+        build,
+        command::restore(backend, family),
+        Some(saved.stdout),
+        Role::Restore,
+    )
+    .await?;
+    if dump(lab).await != written {
+        return Err(
+            "restored its own print of a plain rule, and the kernel's rules are not the same"
+                .to_owned(),
+        );
+    }
+    let rule: Vec<String> = RULE.split(' ').map(str::to_owned).collect();
+    run(
+        lab,
+        build,
+        command::check(backend, family, "filter", "INPUT", &rule),
+        None,
+        Role::Check,
+    )
+    .await?;
+    if reset(lab).await != *empty {
+        return Err("the lane is not as it was after a reset".to_owned());
+    }
+    Ok(())
+}
+
+async fn run(
+    lab: &Lab,
+    build: &Build,
+    argv: Vec<String>,
+    stdin: Option<Text>,
+    role: Role,
+) -> Result<Ran, String> {
+    let shown = argv.join(" ");
+    let action = Action::Command {
+        build: build.id.clone(),
+        argv,
+        stdin,
+    };
+    match lab.perform_one(step(role, action)).await {
+        Some(Answer::Ran(ran)) if ran.end == End::Exit(0) => Ok(ran),
+        Some(Answer::Ran(ran)) => Err(format!(
+            "`{shown}` ended with {:?}: {}",
+            ran.end,
+            ran.stderr.to_lossy().trim_end()
+        )),
+        Some(Answer::Dumped(_) | Answer::Reset) | None => {
+            Err(format!("`{shown}` was answered by something else"))
+        }
+    }
+}
+
+async fn dump(lab: &Lab) -> KernelDump {
+    match lab.perform_one(step(Role::Dump, Action::Dump)).await {
+        Some(Answer::Dumped(dump)) => dump,
+        Some(Answer::Ran(_) | Answer::Reset) | None => KernelDump::default(),
+    }
+}
+
+async fn reset(lab: &Lab) -> KernelDump {
+    lab.perform_one(step(Role::Reset, Action::Reset)).await;
+    dump(lab).await
+}
+
+fn step(role: Role, action: Action) -> Step {
+    Step {
+        stage: Stage::Baseline,
+        role,
+        reader: None,
+        rules: RuleSet::default(),
+        action,
+    }
+}

@@ -1,0 +1,145 @@
+//! Which rules are at fault when a whole load fails: the load is split until each stands alone.
+
+use super::step::RuleSet;
+
+/// Tries rules in the lane and says whether all went well.
+pub trait Trial {
+    /// Lays just these rules and does with them what failed before.
+    fn passes(&mut self, rules: &RuleSet) -> impl Future<Output = bool> + Send;
+}
+
+/// What a split found.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct Isolated {
+    /// The rules that pass together.
+    pub innocent: RuleSet,
+    /// The groups that fail, each as small as it gets: a single rule, or rules that fail only together.
+    pub faulty: Vec<RuleSet>,
+}
+
+/// Splits `failing`, a set that is known to fail, until every rule at fault stands alone.
+///
+/// When not even the chains without any rule pass, the whole set is at fault and nothing is split.
+pub async fn isolate(failing: &RuleSet, trial: &mut (impl Trial + Send)) -> Isolated {
+    if failing.len() > 1 && !trial.passes(&RuleSet::default()).await {
+        return Isolated {
+            innocent: RuleSet::default(),
+            faulty: vec![failing.clone()],
+        };
+    }
+    let mut innocent = failing.clone();
+    let mut faulty = Vec::new();
+    loop {
+        let found = least_failing(&innocent, trial).await;
+        for group in &found {
+            innocent = innocent.without(group);
+        }
+        faulty.extend(found);
+        if innocent.is_empty() || trial.passes(&innocent).await {
+            return Isolated { innocent, faulty };
+        }
+    }
+}
+
+/// The least groups within `failing` (which fails) that fail by themselves, in order.
+async fn least_failing(failing: &RuleSet, trial: &mut (impl Trial + Send)) -> Vec<RuleSet> {
+    let mut found = Vec::new();
+    let mut pending = vec![failing.clone()];
+    while let Some(group) = pending.pop() {
+        if group.len() == 1 {
+            found.push(group);
+            continue;
+        }
+        let (first, second) = group.halves();
+        let failing_halves: Vec<RuleSet> = {
+            let mut halves = Vec::new();
+            for half in [second, first] {
+                if !trial.passes(&half).await {
+                    halves.push(half);
+                }
+            }
+            halves
+        };
+        if failing_halves.is_empty() {
+            found.push(group);
+        }
+        pending.extend(failing_halves);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::plan::script::Script;
+
+    /// Fails when any of the listed groups is wholly in the set.
+    struct Model {
+        faults: Vec<RuleSet>,
+        tried: usize,
+    }
+
+    impl Trial for Model {
+        async fn passes(&mut self, rules: &RuleSet) -> bool {
+            self.tried += 1;
+            !self
+                .faults
+                .iter()
+                .any(|fault| fault.iter().all(|rule| rules.contains(rule)))
+        }
+    }
+
+    fn set(text: &str) -> RuleSet {
+        text.parse().unwrap()
+    }
+
+    fn run(count: usize, faults: &[&str]) -> (Isolated, usize) {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut model = Model {
+            faults: faults.iter().map(|fault| set(fault)).collect(),
+            tried: 0,
+        };
+        let mut script = Script::new(|_| async move {
+            let isolated = isolate(&RuleSet::first(count), &mut model).await;
+            sender.send((isolated, model.tried)).unwrap();
+        });
+        assert!(script.next(None).is_none());
+        receiver.recv().unwrap()
+    }
+
+    #[rstest]
+    #[case(1, &["1"], "", &["1"])]
+    #[case(8, &["3"], "1-2,4-8", &["3"])]
+    #[case(8, &["1", "8"], "2-7", &["1", "8"])]
+    #[case(5, &["1", "2", "3", "4", "5"], "", &["1", "2", "3", "4", "5"])]
+    #[case(4, &["1,4"], "", &["1-4"])]
+    #[case(8, &["1-2"], "3-8", &["1-2"])]
+    fn the_rules_at_fault_stand_alone_and_the_others_pass(
+        #[case] count: usize,
+        #[case] faults: &[&str],
+        #[case] innocent: &str,
+        #[case] faulty: &[&str],
+    ) {
+        let (isolated, _) = run(count, faults);
+        assert_eq!(isolated.innocent, set(innocent));
+        assert_eq!(
+            isolated.faulty,
+            faulty.iter().map(|group| set(group)).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn one_fault_among_many_costs_a_logarithm_of_trials() {
+        let (_, tried) = run(1024, &["700"]);
+        assert!(tried <= 2 * 10 + 2, "{tried} trials");
+    }
+
+    #[test]
+    fn chains_that_fail_without_any_rule_are_not_split() {
+        let (isolated, tried) = run(64, &[""]);
+        assert_eq!(isolated.faulty, [RuleSet::first(64)]);
+        assert_eq!(tried, 1);
+    }
+}

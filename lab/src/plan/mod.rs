@@ -1,0 +1,371 @@
+//! Pairings and rules laid out in lanes, loads and steps. Pure: no clock, no I/O, no engine.
+
+pub mod command;
+pub mod control;
+pub mod isolate;
+pub mod procedure;
+pub mod script;
+pub mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Backend, Build, BuildId, Family, Origin};
+use crate::scenario::Scenario;
+
+/// What a reader does, and what is asked about it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// The writer writes the rules.
+    Write,
+    /// The reader's iptables-save.
+    Save,
+    /// The reader saves, and restores just that.
+    Rewrite,
+    /// After the rewrite the writer saves.
+    Recognition,
+    /// The reader saves, adds a chain and a jump of its own, and restores.
+    Sync,
+}
+
+impl Operation {
+    /// All of them, in the order in which they are done.
+    pub const ALL: [Operation; 5] = [
+        Operation::Write,
+        Operation::Save,
+        Operation::Rewrite,
+        Operation::Recognition,
+        Operation::Sync,
+    ];
+
+    /// The word that the command line and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Write => "write",
+            Operation::Save => "save",
+            Operation::Rewrite => "rewrite",
+            Operation::Recognition => "recognition",
+            Operation::Sync => "sync",
+        }
+    }
+
+    /// What must be done for this to be done.
+    fn needs(self) -> &'static [Operation] {
+        match self {
+            Operation::Write => &[],
+            Operation::Save | Operation::Sync => &[Operation::Write],
+            Operation::Rewrite => &[Operation::Write, Operation::Save],
+            Operation::Recognition => &[Operation::Write, Operation::Save, Operation::Rewrite],
+        }
+    }
+
+    /// `chosen` and all that they need, in order; all operations where none is chosen.
+    pub fn with_needs(chosen: &[Operation]) -> Vec<Operation> {
+        if chosen.is_empty() {
+            return Operation::ALL.to_vec();
+        }
+        let all: BTreeSet<Operation> = chosen
+            .iter()
+            .flat_map(|operation| operation.needs().iter().chain([operation]))
+            .copied()
+            .collect();
+        all.into_iter().collect()
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which backends run in a lane. A legacy table, once touched, stays registered in its namespace, and nft tools then
+/// print a warning about it: so a lane is of one kind, never by chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LaneKind {
+    /// nft builds only; no legacy table is ever registered.
+    Nft,
+    /// Legacy builds only; all legacy tables are registered from the start.
+    Legacy,
+    /// Both; all legacy tables are registered from the start.
+    Cross,
+}
+
+impl LaneKind {
+    /// The kind in which these two meet.
+    fn of(writer: Backend, reader: Backend) -> Self {
+        match (writer, reader) {
+            (Backend::Nft, Backend::Nft) => LaneKind::Nft,
+            (Backend::Legacy, Backend::Legacy) => LaneKind::Legacy,
+            (Backend::Nft, Backend::Legacy) | (Backend::Legacy, Backend::Nft) => LaneKind::Cross,
+        }
+    }
+
+    /// Whether legacy builds run in it.
+    pub fn has_legacy(self) -> bool {
+        match self {
+            LaneKind::Nft => false,
+            LaneKind::Legacy | LaneKind::Cross => true,
+        }
+    }
+
+    /// The word that recordings and messages use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LaneKind::Nft => "nft",
+            LaneKind::Legacy => "legacy",
+            LaneKind::Cross => "cross",
+        }
+    }
+}
+
+impl fmt::Display for LaneKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A build that reads, and who says what the kernel then holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// The reader.
+    pub build: Build,
+    /// The witness of the writer's backend; none where there is no other build of it.
+    pub witness: Option<BuildId>,
+}
+
+/// The rules of one scenario and family as one writer lays them into one namespace, and who reads them there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Which of its rulesets.
+    pub family: Family,
+    /// Who writes.
+    pub writer: Build,
+    /// Who reads, in order.
+    pub readers: Vec<Reader>,
+    /// The kind of lane it runs in.
+    pub kind: LaneKind,
+}
+
+impl Load {
+    /// The backend of one of the load's builds. A witness is of the writer's backend.
+    fn backend_of(&self, build: &BuildId) -> Backend {
+        self.readers
+            .iter()
+            .find(|reader| &reader.build.id == build)
+            .map_or(self.writer.backend, |r| r.build.backend)
+    }
+}
+
+/// All that is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What is done with each pairing.
+    pub operations: Vec<Operation>,
+    /// The loads, scenario by scenario.
+    pub loads: Vec<Load>,
+    /// The builds that each kind of lane must hold: writers, readers and witnesses.
+    pub lanes: BTreeMap<LaneKind, BTreeSet<BuildId>>,
+}
+
+/// Who takes part in a plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// Every build that is available: the witnesses come from here.
+    pub available: &'a [Build],
+    /// Who writes.
+    pub writers: &'a [Build],
+    /// Who reads.
+    pub readers: &'a [Build],
+}
+
+impl Plan {
+    /// Lays out every pairing of the selection with every scenario and family.
+    pub fn new(
+        scenarios: &[Scenario],
+        selection: Selection<'_>,
+        operations: Vec<Operation>,
+    ) -> Self {
+        let mut plan = Plan {
+            operations,
+            loads: Vec::new(),
+            lanes: BTreeMap::new(),
+        };
+        for scenario in scenarios {
+            for family in scenario.families() {
+                for writer in selection.writers {
+                    plan.add_loads(scenario, family, writer, selection);
+                }
+            }
+        }
+        plan
+    }
+
+    fn add_loads(
+        &mut self,
+        scenario: &Scenario,
+        family: Family,
+        writer: &Build,
+        selection: Selection<'_>,
+    ) {
+        let mut readers: BTreeMap<LaneKind, Vec<Reader>> = BTreeMap::new();
+        for build in selection.readers {
+            let witness =
+                witness(selection.available, writer.backend, Some(&build.id)).map(|w| w.id.clone());
+            let kind = LaneKind::of(writer.backend, build.backend);
+            readers.entry(kind).or_default().push(Reader {
+                build: build.clone(),
+                witness,
+            });
+        }
+        for (kind, readers) in readers {
+            let members = self.lanes.entry(kind).or_default();
+            members.insert(writer.id.clone());
+            members.extend(readers.iter().map(|reader| reader.build.id.clone()));
+            members.extend(readers.iter().filter_map(|reader| reader.witness.clone()));
+            let (scenario, writer) = (scenario.name.clone(), writer.clone());
+            self.loads.push(Load {
+                scenario,
+                family,
+                writer,
+                readers,
+                kind,
+            });
+        }
+    }
+
+    /// How many pairings the plan has, counted once for each scenario and family.
+    pub fn pairings(&self) -> usize {
+        self.loads.iter().map(|load| load.readers.len()).sum()
+    }
+}
+
+/// The witness of `backend`: its newest upstream build, or the newest of any origin where there is none; the next
+/// newest where that is the `reader` itself.
+pub fn witness<'a>(
+    available: &'a [Build],
+    backend: Backend,
+    reader: Option<&BuildId>,
+) -> Option<&'a Build> {
+    available
+        .iter()
+        .filter(|build| build.backend == backend && Some(&build.id) != reader)
+        .max_by_key(|build| (build.origin == Origin::Upstream, &build.version, &build.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::catalog::{Digest, Version};
+
+    fn build(image: &str, origin: Origin, backend: Backend) -> Build {
+        let digest: Digest = "0".repeat(64).parse().unwrap();
+        Build {
+            id: BuildId::new(image, backend),
+            version: Version::new(image.trim_start_matches("debian-")),
+            backend,
+            origin,
+            key: digest.clone(),
+            digest,
+            libnftnl: None,
+            banner: String::new(),
+        }
+    }
+
+    fn builds() -> Vec<Build> {
+        let images = [
+            ("1.8.7", Origin::Upstream),
+            ("debian-1.8.9-2", Origin::Debian),
+            ("1.8.10", Origin::Upstream),
+            ("debian-1.8.13-1", Origin::Debian),
+        ];
+        let of_image = |(image, origin)| Backend::ALL.map(|backend| build(image, origin, backend));
+        images.into_iter().flat_map(of_image).collect()
+    }
+
+    #[rstest]
+    #[case(None, "1.8.10-nft")]
+    #[case(Some("1.8.7-nft"), "1.8.10-nft")]
+    #[case(Some("1.8.10-nft"), "1.8.7-nft")]
+    fn the_witness_is_the_newest_upstream_build_that_is_not_the_reader(
+        #[case] reader: Option<&str>,
+        #[case] expected: &str,
+    ) {
+        let builds = builds();
+        let reader = reader.map(|id| BuildId::new(id.trim_end_matches("-nft"), Backend::Nft));
+        let found = witness(&builds, Backend::Nft, reader.as_ref()).unwrap();
+        assert_eq!(found.id.as_str(), expected);
+    }
+
+    #[test]
+    fn without_an_upstream_build_the_newest_of_any_origin_is_the_witness() {
+        let debian = builds()
+            .into_iter()
+            .filter(|build| build.origin == Origin::Debian);
+        let debian: Vec<Build> = debian.collect();
+        let found = witness(&debian, Backend::Legacy, None).unwrap();
+        assert_eq!(found.id.as_str(), "debian-1.8.13-1-legacy");
+    }
+
+    #[test]
+    fn every_pairing_is_laid_out_once_in_the_lane_of_its_kind() {
+        let builds = builds();
+        let text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
+        let scenario = Scenario::from_rules("own", Family::Ipv4, text).unwrap();
+        let selection = Selection {
+            available: &builds,
+            writers: &builds,
+            readers: &builds,
+        };
+        let plan = Plan::new(&[scenario], selection, Operation::ALL.to_vec());
+        assert_eq!(plan.pairings(), builds.len() * builds.len());
+        for load in &plan.loads {
+            for reader in &load.readers {
+                assert_eq!(
+                    load.kind,
+                    LaneKind::of(load.writer.backend, reader.build.backend)
+                );
+                assert_ne!(reader.witness.as_ref(), Some(&reader.build.id));
+                let members = &plan.lanes[&load.kind];
+                assert!(members.contains(&reader.build.id) && members.contains(&load.writer.id));
+                assert!(
+                    reader
+                        .witness
+                        .iter()
+                        .all(|witness| members.contains(witness))
+                );
+            }
+        }
+    }
+
+    #[rstest]
+    #[case(&[Operation::Recognition], &[Operation::Write, Operation::Save, Operation::Rewrite, Operation::Recognition])]
+    #[case(&[Operation::Sync], &[Operation::Write, Operation::Sync])]
+    #[case(&[], &Operation::ALL)]
+    fn what_an_operation_needs_is_done_with_it(
+        #[case] chosen: &[Operation],
+        #[case] done: &[Operation],
+    ) {
+        assert_eq!(Operation::with_needs(chosen), done);
+    }
+}

@@ -1,0 +1,260 @@
+//! One step of a load: what is done in the lane, for whom, and in which part of the procedure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::kernel::KernelDump;
+use crate::agent::protocol::{Ran, Text};
+use crate::catalog::BuildId;
+
+/// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RuleSet(BTreeSet<usize>);
+
+impl RuleSet {
+    /// The first `count` rules.
+    pub fn first(count: usize) -> Self {
+        RuleSet((0..count).collect())
+    }
+
+    /// Whether the rule at `index` (from 0) is in it.
+    pub fn contains(&self, index: usize) -> bool {
+        self.0.contains(&index)
+    }
+
+    /// The indices (from 0), ascending.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// How many rules are in it.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether no rule is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its first and its second half, in order; the first is the smaller where they differ.
+    pub fn halves(&self) -> (RuleSet, RuleSet) {
+        let middle = self.0.len() / 2;
+        (
+            self.iter().take(middle).collect(),
+            self.iter().skip(middle).collect(),
+        )
+    }
+
+    /// The rules of this set that are not in `other`.
+    pub fn without(&self, other: &RuleSet) -> RuleSet {
+        RuleSet(self.0.difference(&other.0).copied().collect())
+    }
+
+    /// Adds the rules of `other`.
+    pub fn extend(&mut self, other: &RuleSet) {
+        self.0.extend(&other.0);
+    }
+}
+
+impl FromIterator<usize> for RuleSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(rules: I) -> Self {
+        RuleSet(rules.into_iter().collect())
+    }
+}
+
+impl fmt::Display for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.iter().peekable();
+        let mut separator = "";
+        while let Some(first) = rest.next() {
+            let mut last = first;
+            while let Some(next) = rest.next_if_eq(&(last + 1)) {
+                last = next;
+            }
+            write!(f, "{separator}{}", first + 1)?;
+            if last > first {
+                write!(f, "-{}", last + 1)?;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for RuleSet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |digits: &str| match digits.parse::<usize>() {
+            Ok(n) if (1..=1_000_000).contains(&n) => Ok(n - 1),
+            _ => Err(format!("`{text}` is not a set of rules such as `1-5,7`")),
+        };
+        let mut rules = BTreeSet::new();
+        for range in text.split(',').filter(|range| !range.is_empty()) {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            rules.extend(number(first)?..=number(last)?);
+        }
+        Ok(RuleSet(rules))
+    }
+}
+
+impl TryFrom<String> for RuleSet {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<RuleSet> for String {
+    fn from(rules: RuleSet) -> String {
+        rules.to_string()
+    }
+}
+
+/// Which part of the procedure a step belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The writer writes, and writer and witness print what it wrote.
+    Baseline,
+    /// The reader saves.
+    Save,
+    /// The reader restores just what it saved; witness and writer print what that left.
+    Rewrite,
+    /// The reader saves, adds a chain and a jump of its own, and restores.
+    Sync,
+}
+
+/// What a step is for within its stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The lane is emptied.
+    Reset,
+    /// The writer writes the rules, with one command or several.
+    Write,
+    /// The kernel's own rules are read.
+    Dump,
+    /// The writer's `iptables-save`.
+    WriterPrint,
+    /// The witness's `iptables-save`.
+    WitnessPrint,
+    /// The reader's `iptables-save`.
+    ReaderPrint,
+    /// The reader's `iptables-restore`.
+    Restore,
+    /// The build's `iptables -C` of a rule.
+    Check,
+}
+
+/// What is done in the lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A command of one of the lane's builds.
+    Command {
+        /// Whose command.
+        build: BuildId,
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// What it reads from standard input.
+        stdin: Option<Text>,
+    },
+    /// The kernel's own rules are read.
+    Dump,
+    /// Everything is deleted.
+    Reset,
+}
+
+/// One step of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which part of the procedure it belongs to.
+    pub stage: Stage,
+    /// What it is for.
+    pub role: Role,
+    /// The reader it is done for; none while the writer's baseline is laid.
+    pub reader: Option<BuildId>,
+    /// The rules that are in the lane, or are to be.
+    pub rules: RuleSet,
+    /// What is done.
+    pub action: Action,
+}
+
+/// Steps that follow each other whatever comes of them, or up to the first command that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burst {
+    /// In order. The commands are all of one build; dumps and resets anyone in the lane can do.
+    pub steps: Vec<Step>,
+    /// Whether the first command that does not exit with status 0 is the last step.
+    pub until_failure: bool,
+}
+
+impl Burst {
+    /// All of these steps.
+    pub fn all(steps: Vec<Step>) -> Self {
+        Burst {
+            steps,
+            until_failure: false,
+        }
+    }
+
+    /// These steps, up to the first command that fails.
+    pub fn until_failure(steps: Vec<Step>) -> Self {
+        Burst {
+            steps,
+            until_failure: true,
+        }
+    }
+
+    /// The build whose commands these are; none where there is no command.
+    pub fn build(&self) -> Option<&BuildId> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Command { build, .. } => Some(build),
+            Action::Dump | Action::Reset => None,
+        })
+    }
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The command ended.
+    Ran(Ran),
+    /// The kernel's rules.
+    Dumped(KernelDump),
+    /// The lane is empty.
+    Reset,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("", &[])]
+    #[case("1", &[0])]
+    #[case("1-3", &[0, 1, 2])]
+    #[case("1-3,5,9-10", &[0, 1, 2, 4, 8, 9])]
+    fn a_rule_set_is_printed_as_ranges_and_read_back(#[case] text: &str, #[case] rules: &[usize]) {
+        let set: RuleSet = rules.iter().copied().collect();
+        assert_eq!(set.to_string(), text);
+        assert_eq!(text.parse::<RuleSet>().unwrap(), set);
+    }
+
+    #[rstest]
+    #[case("0")]
+    #[case("a")]
+    #[case("1-")]
+    #[case("99999999999")]
+    fn what_is_no_rule_set_is_refused(#[case] text: &str) {
+        assert!(text.parse::<RuleSet>().is_err());
+    }
+}

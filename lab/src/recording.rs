@@ -1,0 +1,553 @@
+//! All observations of a run, in order, with the machine and the builds they were made on.
+//!
+//! A recording is a file of JSON lines: a head, then a line for each load as it was finished, then the run's end.
+//! Nothing in it is normalised. A killed run loses at most the load in hand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::kernel::KernelDump;
+use crate::agent::protocol::{End, Text};
+use crate::catalog::{Backend, Build, BuildId, Family, Missing};
+use crate::plan::step::{Action, Answer, Role, RuleSet, Stage, Step};
+use crate::plan::{LaneKind, Load, Operation};
+use crate::scenario::Scenario;
+
+/// The version of the format that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A recording in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// What the run was.
+    pub head: Head,
+    /// Every load, in the order in which they were finished.
+    pub loads: Vec<LoadRecord>,
+    /// How the run ended; none if it was killed.
+    pub end: Option<RunEnd>,
+}
+
+/// What a run was: the first line of its recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// [`FORMAT`].
+    pub recording: u32,
+    /// The lab's version.
+    pub lab: String,
+    /// When the run began.
+    pub started: jiff::Timestamp,
+    /// Where it ran.
+    pub host: Host,
+    /// What was done with each pairing.
+    pub operations: Vec<Operation>,
+    /// The builds that took part, witnesses included.
+    pub builds: Vec<Build>,
+    /// The builds that could not be had.
+    pub missing: Vec<Missing>,
+    /// Who said what the kernel held.
+    pub witness: BTreeMap<Backend, BuildId>,
+    /// The scenarios, whole.
+    pub scenarios: Vec<Scenario>,
+    /// How many pairings were to be run, counted once for each scenario and family.
+    pub pairings: usize,
+}
+
+/// The machine a run was made on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub arch: String,
+    /// The engine and its version: `docker 20.10.24`.
+    pub engine: String,
+}
+
+/// How a run ended: the last line of its recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// When.
+    pub finished: jiff::Timestamp,
+    /// Why before its plan was through; none if the plan was through.
+    #[serde(default)]
+    pub cut_short: Option<String>,
+}
+
+/// All observations of one load, in order. Texts and dumps are kept once each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadRecord {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Which of its rulesets.
+    pub family: Family,
+    /// Who wrote.
+    pub writer: BuildId,
+    /// Who read.
+    pub readers: Vec<ReaderRecord>,
+    /// The kind of lane.
+    pub kind: LaneKind,
+    /// Every distinct text that was read or written.
+    pub texts: Vec<Text>,
+    /// Every distinct dump.
+    pub dumps: Vec<KernelDump>,
+    /// What was done and seen, in order.
+    pub observations: Vec<Observation>,
+}
+
+/// A reader of a load and its witness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderRecord {
+    /// Who read.
+    pub id: BuildId,
+    /// Who said what the kernel then held.
+    #[serde(default)]
+    pub witness: Option<BuildId>,
+}
+
+/// The place of a text in its load's texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TextRef(usize);
+
+/// The place of a dump in its load's dumps. Two observations with the same reference saw the same kernel state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DumpRef(usize);
+
+impl std::fmt::Display for DumpRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0 + 1)
+    }
+}
+
+/// One step as it was done, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Which part of the procedure it belongs to.
+    pub stage: Stage,
+    /// What it was for.
+    pub role: Role,
+    /// The reader it was done for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<BuildId>,
+    /// The rules that were in the lane, or were to be.
+    pub rules: RuleSet,
+    /// What was seen.
+    #[serde(flatten)]
+    pub seen: Seen,
+}
+
+/// What was seen of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// A command as it was run.
+    Command(CommandRecord),
+    /// The kernel's rules.
+    Dump(DumpRef),
+    /// The lane was emptied.
+    Reset,
+}
+
+/// One command as it was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// Whose.
+    pub build: BuildId,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// What it read from standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<TextRef>,
+    /// How it ended.
+    pub end: End,
+    /// Its standard output.
+    pub stdout: TextRef,
+    /// Its standard error.
+    pub stderr: TextRef,
+}
+
+impl LoadRecord {
+    /// The text behind a reference of this load.
+    pub fn text(&self, text: TextRef) -> &Text {
+        &self.texts[text.0]
+    }
+
+    /// The dump behind a reference of this load.
+    pub fn dump(&self, dump: DumpRef) -> &KernelDump {
+        &self.dumps[dump.0]
+    }
+
+    /// What it refers to and is not there, in it or in the head. A file that was tampered with may do that.
+    fn dangling(&self, head: &Head) -> Option<&'static str> {
+        let has_build = |id: &BuildId| head.builds.iter().any(|build| &build.id == id);
+        let scenario = head.scenarios.iter().find(|of| of.name == self.scenario);
+        let rules = scenario.map_or(0, |scenario| scenario.rule_count(self.family));
+        let in_order = [
+            (scenario.is_none(), "a scenario"),
+            (!self.ids().all(has_build), "a build"),
+            (
+                !self.observations.iter().all(|of| self.holds(of)),
+                "a text or a dump",
+            ),
+            (
+                self.observations
+                    .iter()
+                    .any(|of| of.rules.iter().any(|rule| rule >= rules)),
+                "a rule",
+            ),
+        ];
+        in_order
+            .into_iter()
+            .find_map(|(dangles, what)| dangles.then_some(what))
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &BuildId> {
+        let readers = self.readers.iter();
+        let of_readers = readers.flat_map(|of| [Some(&of.id), of.witness.as_ref()]);
+        let of_commands = self.observations.iter().map(|of| match &of.seen {
+            Seen::Command(command) => Some(&command.build),
+            Seen::Dump(_) | Seen::Reset => None,
+        });
+        let others = of_readers.chain(of_commands).flatten();
+        std::iter::once(&self.writer).chain(others)
+    }
+
+    fn holds(&self, observation: &Observation) -> bool {
+        match &observation.seen {
+            Seen::Command(command) => [command.stdin, Some(command.stdout), Some(command.stderr)]
+                .iter()
+                .flatten()
+                .all(|text| text.0 < self.texts.len()),
+            Seen::Dump(dump) => dump.0 < self.dumps.len(),
+            Seen::Reset => true,
+        }
+    }
+}
+
+/// Keeps what is seen of one load while it runs.
+pub struct LoadRecorder {
+    record: LoadRecord,
+    texts: HashMap<Text, TextRef>,
+}
+
+impl LoadRecorder {
+    /// An empty record of `load`.
+    pub fn new(load: &Load) -> Self {
+        let readers = load.readers.iter();
+        let record = LoadRecord {
+            scenario: load.scenario.clone(),
+            family: load.family,
+            writer: load.writer.id.clone(),
+            readers: readers
+                .map(|r| ReaderRecord {
+                    id: r.build.id.clone(),
+                    witness: r.witness.clone(),
+                })
+                .collect(),
+            kind: load.kind,
+            texts: Vec::new(),
+            dumps: Vec::new(),
+            observations: Vec::new(),
+        };
+        LoadRecorder {
+            record,
+            texts: HashMap::new(),
+        }
+    }
+
+    /// Keeps one step and what came of it.
+    pub fn keep(&mut self, step: &Step, answer: &Answer) {
+        let seen = match (&step.action, answer) {
+            (Action::Command { build, argv, stdin }, Answer::Ran(ran)) => {
+                Seen::Command(CommandRecord {
+                    build: build.clone(),
+                    argv: argv.clone(),
+                    stdin: stdin.as_ref().map(|text| self.text(text)),
+                    end: ran.end,
+                    stdout: self.text(&ran.stdout),
+                    stderr: self.text(&ran.stderr),
+                })
+            }
+            (_, Answer::Dumped(dump)) => Seen::Dump(self.dump(dump)),
+            (_, Answer::Ran(_) | Answer::Reset) => Seen::Reset,
+        };
+        let Step {
+            stage,
+            role,
+            reader,
+            rules,
+            ..
+        } = step.clone();
+        self.record.observations.push(Observation {
+            stage,
+            role,
+            reader,
+            rules,
+            seen,
+        });
+    }
+
+    /// The record as it stands.
+    pub fn finish(self) -> LoadRecord {
+        self.record
+    }
+
+    fn text(&mut self, text: &Text) -> TextRef {
+        if let Some(known) = self.texts.get(text) {
+            return *known;
+        }
+        let new = TextRef(self.record.texts.len());
+        self.record.texts.push(text.clone());
+        self.texts.insert(text.clone(), new);
+        new
+    }
+
+    fn dump(&mut self, dump: &KernelDump) -> DumpRef {
+        let known = self.record.dumps.iter().position(|known| known == dump);
+        DumpRef(known.unwrap_or_else(|| {
+            self.record.dumps.push(dump.clone());
+            self.record.dumps.len() - 1
+        }))
+    }
+}
+
+/// One line of the file after the head.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line<L> {
+    Load(L),
+    End(RunEnd),
+}
+
+/// Why a recording could not be written or read.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum RecordingError {
+    /// The file cannot be opened, read or written.
+    #[error("the recording {} cannot be {doing}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// `read` or `written`.
+        doing: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not a recording, or damaged.
+    #[error("{}:{line}: this is no line of a recording: {source}", path.display())]
+    #[diagnostic(help("a recording is what `iptables-lab matrix --record FILE` writes"))]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A load refers to what the recording does not hold.
+    #[error("{}:{line}: this load refers to {what} that the recording does not hold", path.display())]
+    Incomplete {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is not there.
+        what: &'static str,
+    },
+    /// Another version of the format.
+    #[error("{}:1: this is a recording of format {found}, and this program reads format {FORMAT}", path.display())]
+    #[diagnostic(help("judge it with the release of iptables-lab that made it"))]
+    OtherFormat {
+        /// Which file.
+        path: PathBuf,
+        /// The format it says it has.
+        found: u64,
+    },
+}
+
+/// Writes a recording, line by line. A line that cannot be written whole, as on a full disk, is taken back.
+pub struct RecordingWriter {
+    path: PathBuf,
+    file: File,
+    /// The bytes of the lines that were written whole.
+    whole: u64,
+}
+
+impl RecordingWriter {
+    /// Opens the file, so that a path that cannot be written is found before the run and not after it. What it holds
+    /// stays until the head is written.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] if it cannot be opened.
+    pub fn create(path: &Path) -> Result<Self, RecordingError> {
+        let file = File::options().append(true).create(true).open(path);
+        let file = file.map_err(|source| io_error(path, "written", source))?;
+        Ok(RecordingWriter {
+            path: path.to_owned(),
+            file,
+            whole: 0,
+        })
+    }
+
+    /// Opens the file of a run that was cut short, to add to its first `keep` bytes.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] if it cannot be opened.
+    pub fn resume(path: &Path, keep: u64) -> Result<Self, RecordingError> {
+        let file = File::options().append(true).open(path);
+        let file = file.and_then(|file| file.set_len(keep).map(|()| file));
+        let file = file.map_err(|source| io_error(path, "written", source))?;
+        Ok(RecordingWriter {
+            path: path.to_owned(),
+            file,
+            whole: keep,
+        })
+    }
+
+    /// Writes the first line, in the place of all that the file held.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] if it cannot be written.
+    pub fn head(&mut self, head: &Head) -> Result<(), RecordingError> {
+        self.cut()
+            .map_err(|source| io_error(&self.path, "written", source))?;
+        self.line(head)
+    }
+
+    /// Writes a load.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] if it cannot be written.
+    pub fn load(&mut self, load: &LoadRecord) -> Result<(), RecordingError> {
+        self.line(&Line::Load(load))
+    }
+
+    /// Writes the last line.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] if it cannot be written.
+    pub fn end(&mut self, end: &RunEnd) -> Result<(), RecordingError> {
+        self.line(&Line::<LoadRecord>::End(end.clone()))
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<(), RecordingError> {
+        let mut text = serde_json::to_vec(line)
+            .map_err(|error| io_error(&self.path, "written", error.into()))?;
+        text.push(b'\n');
+        match self.file.write_all(&text) {
+            Ok(()) => {
+                self.whole += text.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                // The error that counts is the first one; a part of a line that stays is left out by who reads it.
+                let _ = self.cut();
+                Err(io_error(&self.path, "written", source))
+            }
+        }
+    }
+
+    /// Cuts the file off behind its last whole line. A pipe or a device has no length.
+    fn cut(&self) -> io::Result<()> {
+        match self.file.metadata()?.is_file() {
+            true => self.file.set_len(self.whole),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A recording as it lies in a file, and how much of the file is whole.
+pub struct Stored {
+    /// What the file holds.
+    pub recording: Recording,
+    /// The bytes up to the end of its last whole load: where a resumed run goes on.
+    pub whole: u64,
+}
+
+/// Reads a recording. A last line that was cut off, as a killed run leaves it, is left out.
+///
+/// # Errors
+/// The file cannot be read, is no recording, or is one of another format.
+pub fn read(path: &Path) -> Result<Stored, RecordingError> {
+    let file = File::open(path).map_err(|source| io_error(path, "read", source))?;
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    let mut whole = next_line(&mut reader, &mut line, path)?;
+    let head = head(&line, path)?;
+    let mut recording = Recording {
+        head,
+        loads: Vec::new(),
+        end: None,
+    };
+    for number in 2.. {
+        let length = next_line(&mut reader, &mut line, path)?;
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let malformed = |source| RecordingError::Malformed {
+            path: path.to_owned(),
+            line: number,
+            source,
+        };
+        match serde_json::from_slice(&line).map_err(malformed)? {
+            Line::Load(load) => {
+                let load: LoadRecord = load;
+                if let Some(what) = load.dangling(&recording.head) {
+                    return Err(RecordingError::Incomplete {
+                        path: path.to_owned(),
+                        line: number,
+                        what,
+                    });
+                }
+                recording.loads.push(load);
+                whole += length;
+            }
+            Line::End(end) => recording.end = Some(end),
+        }
+    }
+    Ok(Stored { recording, whole })
+}
+
+fn head(line: &[u8], path: &Path) -> Result<Head, RecordingError> {
+    #[derive(Deserialize)]
+    struct Format {
+        recording: u64,
+    }
+    let malformed = |source| RecordingError::Malformed {
+        path: path.to_owned(),
+        line: 1,
+        source,
+    };
+    let format: Format = serde_json::from_slice(line).map_err(malformed)?;
+    if format.recording != u64::from(FORMAT) {
+        return Err(RecordingError::OtherFormat {
+            path: path.to_owned(),
+            found: format.recording,
+        });
+    }
+    serde_json::from_slice(line).map_err(malformed)
+}
+
+fn next_line(
+    reader: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    path: &Path,
+) -> Result<u64, RecordingError> {
+    line.clear();
+    let length = reader
+        .read_until(b'\n', line)
+        .map_err(|source| io_error(path, "read", source))?;
+    Ok(length as u64)
+}
+
+fn io_error(path: &Path, doing: &'static str, source: io::Error) -> RecordingError {
+    RecordingError::Io {
+        path: path.to_owned(),
+        doing,
+        source,
+    }
+}

@@ -1,0 +1,26 @@
+//! What people read: one file a format, all made from the matrix. A report never asks an engine.
+
+pub mod builds;
+pub mod json;
+pub mod scenarios;
+pub mod show;
+pub mod table;
+pub mod terminal;
+
+use crate::catalog::Missing;
+
+/// The ids that share a reason, in the order in which reasons first appear.
+fn by_reason<'a>(missing: impl IntoIterator<Item = &'a Missing>) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for build in missing {
+        let id = build.id.as_str();
+        let known = reasons
+            .iter_mut()
+            .find(|(reason, _)| *reason == build.reason);
+        match known {
+            Some((_, ids)) => ids.push(id),
+            None => reasons.push((&build.reason, vec![id])),
+        }
+    }
+    reasons
+}

@@ -1,0 +1,294 @@
+//! One cell in full: the commands as they were run, both texts, the verdicts and why.
+
+use std::fmt::Write;
+
+use similar::{ChangeTag, TextDiff};
+
+use super::terminal::{ASIDE, HEADING, inert, paint, sign, style};
+use crate::agent::protocol::End;
+use crate::judge::verdict::Verdict;
+use crate::judge::{Cell, ChainVerdict, RuleVerdict};
+use crate::plan::step::{Role, Stage};
+use crate::recording::{CommandRecord, LoadRecord, Observation, Seen};
+use crate::ruleset::Change;
+
+/// The cell, from the load that it was judged from.
+pub fn render(cell: &Cell, load: &LoadRecord) -> String {
+    let mut page = String::new();
+    let title = format!(
+        "{} / {} / {} / {}",
+        cell.writer, cell.reader, cell.scenario, cell.family
+    );
+    let _ = writeln!(page, "{}", paint(HEADING, title));
+    let mark = paint(
+        style(cell.verdict),
+        format!("{} {}", sign(cell.verdict), cell.verdict),
+    );
+    let _ = writeln!(page, "{mark}: {}\n", cell.verdict.meaning());
+    page.push_str(&verdicts(cell));
+    page.push_str(&prints(cell, load));
+    page.push_str(&commands(cell, load));
+    page
+}
+
+fn verdicts(cell: &Cell) -> String {
+    let mut text = format!("{}\n", paint(HEADING, "verdicts"));
+    let mut unharmed = 0;
+    for rule in &cell.rules {
+        if rule.of_reader().all(|verdict| verdict.severity() == 0) {
+            unharmed += 1;
+        } else {
+            text.push_str(&of_rule(rule));
+        }
+    }
+    for chain in &cell.chains {
+        text.push_str(&of_chain(chain));
+    }
+    if unharmed > 0 {
+        let _ = writeln!(
+            text,
+            "  {unharmed} of {} rules: same, kept, recognised",
+            cell.rules.len()
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn of_rule(rule: &RuleVerdict) -> String {
+    let mut text = format!("  {} {} {}\n", rule.table, rule.chain, rule.index);
+    let texts = [
+        ("given", Some(&rule.given)),
+        ("written", rule.written.as_ref()),
+        ("read", rule.read.as_ref()),
+        ("witness before", rule.witness_before.as_ref()),
+        ("witness after", rule.witness_after.as_ref()),
+        ("reread", rule.reread.as_ref()),
+    ];
+    for (name, said) in texts {
+        if let Some(said) = said {
+            let _ = writeln!(text, "    {name:<15} {}", inert(said));
+        }
+    }
+    let operations = [
+        ("write", rule.write),
+        ("save", rule.read_verdict),
+        ("rewrite", rule.rewrite_verdict),
+        ("recognition", rule.recognition),
+        ("sync", rule.sync),
+    ];
+    for (name, verdict) in operations {
+        if let Some(verdict) = verdict {
+            let _ = writeln!(text, "    {name:<15} {}", explained(verdict));
+        }
+    }
+    for (how, changes) in [
+        ("lost", &rule.lost),
+        ("altered", &rule.altered),
+        ("added", &rule.added),
+    ] {
+        for change in changes {
+            let _ = writeln!(text, "    {how:<15} {}", inert(&change_in_words(change)));
+        }
+    }
+    if let Some(consequence) = rule.consequence.or(rule.potential) {
+        let when = if rule.consequence.is_none() {
+            " (if written back)"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "    {:<15} {consequence}: {}{when}",
+            "consequence",
+            consequence.meaning()
+        );
+    }
+    if let Some(reason) = &rule.reason {
+        let _ = writeln!(text, "    {:<15} {}", "because", inert(reason));
+    }
+    text
+}
+
+fn of_chain(chain: &ChainVerdict) -> String {
+    let harmed = chain.of_reader().any(|verdict| verdict.severity() > 0);
+    if !harmed {
+        return String::new();
+    }
+    let mut text = format!("  {} chain {}\n", chain.table, chain.chain);
+    let operations = [
+        ("save", chain.read_verdict),
+        ("rewrite", chain.rewrite_verdict),
+        ("sync", chain.sync),
+    ];
+    for (name, verdict) in operations {
+        if let Some(verdict) = verdict {
+            let _ = writeln!(text, "    {name:<15} {}", explained(verdict));
+        }
+    }
+    if let Some(reason) = &chain.reason {
+        let _ = writeln!(text, "    {:<15} {}", "because", inert(reason));
+    }
+    text
+}
+
+fn explained(verdict: Verdict) -> String {
+    format!("{}: {}", paint(style(verdict), verdict), verdict.meaning())
+}
+
+fn change_in_words(change: &Change) -> String {
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{}: `{from}` is now `{to}`", change.part),
+        (Some(from), None) => format!("{}: `{from}`", change.part),
+        (None, Some(to)) => format!("{}: `{to}`", change.part),
+        (None, None) => change.part.clone(),
+    }
+}
+
+/// What writer and reader print of the same kernel state, as a diff.
+fn prints(cell: &Cell, load: &LoadRecord) -> String {
+    let find = |role: Role, of_reader: bool| {
+        load.observations.iter().find_map(|seen| match &seen.seen {
+            Seen::Command(command)
+                if seen.role == role
+                    && (seen.reader.as_ref() == Some(&cell.reader)) == of_reader =>
+            {
+                Some(command)
+            }
+            _ => None,
+        })
+    };
+    let (Some(written), Some(read)) = (
+        find(Role::WriterPrint, false),
+        find(Role::ReaderPrint, true),
+    ) else {
+        return String::new();
+    };
+    let normalised = |command: &CommandRecord| {
+        inert(&crate::ruleset::normalise_save(
+            &load.text(command.stdout).to_lossy(),
+        ))
+    };
+    let (written, read) = (normalised(written), normalised(read));
+    let mut text = format!(
+        "{}\n",
+        paint(
+            HEADING,
+            "what the writer prints (-) and what the reader prints (+)"
+        )
+    );
+    if written == read {
+        let _ = writeln!(text, "  the same, {} lines", written.lines().count());
+    }
+    for group in TextDiff::from_lines(&written, &read).grouped_ops(2) {
+        for change in group.iter().flat_map(|op| {
+            TextDiff::from_lines(&written, &read)
+                .iter_changes(op)
+                .map(|c| (c.tag(), c.value().to_owned()))
+                .collect::<Vec<_>>()
+        }) {
+            let (tag, line) = change;
+            let line = line.trim_end_matches('\n');
+            let _ = match tag {
+                ChangeTag::Delete => writeln!(
+                    text,
+                    "{}",
+                    paint(style(Verdict::Lossy), format!("- {line}"))
+                ),
+                ChangeTag::Insert => {
+                    writeln!(text, "{}", paint(style(Verdict::Same), format!("+ {line}")))
+                }
+                ChangeTag::Equal => writeln!(text, "  {line}"),
+            };
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Every command of the writer's baseline and of this reader, in order.
+fn commands(cell: &Cell, load: &LoadRecord) -> String {
+    let mut text = format!("{}\n", paint(HEADING, "commands as they were run"));
+    let mut last = None;
+    let mine =
+        |seen: &&Observation| seen.reader.is_none() || seen.reader.as_ref() == Some(&cell.reader);
+    for seen in load.observations.iter().filter(mine) {
+        let part = (seen.stage, seen.rules.clone(), seen.reader.is_some());
+        if last.as_ref() != Some(&part) {
+            let _ = writeln!(
+                text,
+                "{}",
+                paint(
+                    ASIDE,
+                    format!(
+                        "# {} (rules {})",
+                        stage_in_words(seen.stage, seen.reader.is_some()),
+                        seen.rules
+                    )
+                )
+            );
+            last = Some(part);
+        }
+        match &seen.seen {
+            Seen::Command(command) => text.push_str(&of_command(command, load)),
+            Seen::Dump(dump) => {
+                let _ = writeln!(text, "{}", paint(ASIDE, format!("# kernel dump {}", dump)));
+            }
+            Seen::Reset => {
+                let _ = writeln!(text, "{}", paint(ASIDE, "# everything is deleted"));
+            }
+        }
+    }
+    text
+}
+
+fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
+    match stage {
+        Stage::Baseline => "the writer writes; writer and witness print",
+        Stage::Save if of_reader => "the reader saves",
+        Stage::Save => "save",
+        Stage::Rewrite => "the reader restores what it saved; witness and writer print",
+        Stage::Sync => "the reader saves, adds a chain of its own, and restores",
+    }
+}
+
+fn of_command(command: &CommandRecord, load: &LoadRecord) -> String {
+    let shell: Vec<String> = command.argv.iter().map(|word| shell_word(word)).collect();
+    let mut text = format!("{}$ {}", command.build, inert(&shell.join(" ")));
+    match command.stdin.map(|stdin| load.text(stdin).to_lossy()) {
+        Some(stdin) => {
+            let _ = writeln!(text, " <<'END'\n{}END", inert(&stdin));
+        }
+        None => text.push('\n'),
+    }
+    for said in [command.stdout, command.stderr] {
+        let said = load.text(said).to_lossy();
+        for line in said.lines() {
+            let _ = writeln!(text, "  {}", inert(line));
+        }
+    }
+    match command.end {
+        End::Exit(0) => {}
+        End::Exit(status) => {
+            let _ = writeln!(text, "  [exit status {status}]");
+        }
+        End::Signal(signal) => {
+            let _ = writeln!(text, "  [signal {signal}]");
+        }
+        End::TimedOut => text.push_str("  [killed: still running when its time was up]\n"),
+        End::NotFound(errno) => {
+            let _ = writeln!(text, "  [cannot be run: errno {errno}]");
+        }
+    }
+    text
+}
+
+/// A word as a POSIX shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

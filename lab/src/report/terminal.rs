@@ -1,0 +1,138 @@
+//! Signs, colours and widths: how verdicts look in a terminal.
+//!
+//! Text is always rendered with colours; whoever writes it (`anstream`) takes them out for pipes and `NO_COLOR`.
+
+use anstyle::{AnsiColor, Style};
+
+use crate::judge::verdict::Verdict;
+
+/// What columns reports may use where the terminal does not say how wide it is.
+pub const DEFAULT_WIDTH: usize = 120;
+
+/// The sign of a verdict in a table: small where nothing is lost, a letter where it is loud, a mark where it is silent.
+pub fn sign(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Faithful | Verdict::Same | Verdict::Kept | Verdict::Recognised => '.',
+        Verdict::Misprinted => 'p',
+        Verdict::Reworded => '~',
+        Verdict::Differs => '?',
+        Verdict::Invisible => '-',
+        Verdict::Unsupported => 'u',
+        Verdict::Refused => 'r',
+        Verdict::NothingToRestore => 'n',
+        Verdict::Unrestorable => 'R',
+        Verdict::TimedOut => 'T',
+        Verdict::Crashed => '!',
+        Verdict::Misread => 'm',
+        Verdict::Unseen => 'M',
+        Verdict::Unreadable => 'N',
+        Verdict::Ambiguous => 'a',
+        Verdict::Absent => 'A',
+        Verdict::Changed => 'C',
+        Verdict::Lossy => 'X',
+    }
+}
+
+/// The colour of a verdict: green where nothing is lost, yellow where it is loud, red where it is silent.
+pub fn style(verdict: Verdict) -> Style {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match verdict {
+        Verdict::Faithful | Verdict::Same | Verdict::Kept | Verdict::Recognised => {
+            colour(AnsiColor::Green)
+        }
+        Verdict::Misprinted | Verdict::Reworded | Verdict::Differs => colour(AnsiColor::Cyan),
+        Verdict::Invisible => Style::new().dimmed(),
+        Verdict::Unsupported
+        | Verdict::Refused
+        | Verdict::NothingToRestore
+        | Verdict::Unrestorable
+        | Verdict::TimedOut
+        | Verdict::Crashed => colour(AnsiColor::Yellow),
+        Verdict::Misread | Verdict::Unseen | Verdict::Unreadable | Verdict::Ambiguous => {
+            colour(AnsiColor::Magenta).bold()
+        }
+        Verdict::Absent | Verdict::Changed | Verdict::Lossy => colour(AnsiColor::Red).bold(),
+    }
+}
+
+/// `text` in `style`.
+pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Headings.
+pub const HEADING: Style = Style::new().bold();
+
+/// What is said beside the point.
+pub const ASIDE: Style = Style::new().dimmed();
+
+/// Breaks `text` at blanks into lines of at most `width` columns; a longer word stands alone.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let options = textwrap::Options::new(width)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+        .break_words(false);
+    let lines = textwrap::wrap(&text, options).into_iter();
+    lines.map(std::borrow::Cow::into_owned).collect()
+}
+
+/// Takes control characters out of what builds and scenarios say, so that none reaches the terminal.
+pub fn inert(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the README says of the signs is what the tables use them for.
+    #[test]
+    fn the_readme_explains_every_sign_that_a_cell_can_show() {
+        let readme = include_str!("../../../README.md");
+        for verdict in Verdict::ALL {
+            let no_cell = [
+                Verdict::Faithful,
+                Verdict::Misprinted,
+                Verdict::Kept,
+                Verdict::Recognised,
+            ];
+            let row = format!(
+                "| `{}` | `{verdict}` | {} |",
+                sign(verdict),
+                verdict.meaning()
+            );
+            assert!(no_cell.contains(&verdict) || readme.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn no_two_verdicts_of_a_cell_have_the_same_sign() {
+        let harmful = Verdict::ALL
+            .into_iter()
+            .filter(|verdict| verdict.severity() > 0);
+        let signs: Vec<char> = harmful.map(sign).collect();
+        let distinct: std::collections::BTreeSet<&char> = signs.iter().collect();
+        assert_eq!(distinct.len(), signs.len());
+    }
+
+    #[test]
+    fn lines_break_at_blanks_and_nowhere_else() {
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("debian-1.8.9-2-nft", 7), ["debian-1.8.9-2-nft"]);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(inert("a\u{1b}[31mb\tc\n"), "a\u{fffd}[31mb\tc\n");
+    }
+}

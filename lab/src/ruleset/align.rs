@@ -1,0 +1,511 @@
+//! Which rule of one print is which rule of another: the order-preserving alignment of least edit cost.
+//!
+//! Pairing two rules costs the words deleted and inserted between them, leaving a rule without partner costs its
+//! words (at least 1). A rule gets a partner only if all alignments of least cost agree on it. In which order two
+//! neighbouring rules, one gone and one new, are left out makes no difference to anybody's partner, so it is no tie.
+//!
+//! The costs are a table of (rules of `from` done, rules of `to` done). Equal beginnings must not simply be cut off:
+//! of `A A` against `A`, either `A` can be the one that stayed. Instead the search keeps to the cells from which the
+//! end can still be reached within a budget. What a cell still costs is at least the number of words that one side has
+//! left and the other has not, counted without regard to order: no pair and no gap can do away with more of them than
+//! it costs. The budget starts at that bound for the whole table and its excess doubles until the end is reached. Then
+//! no alignment of least cost leaves the cells that were kept, hence no tie is overlooked; and texts that are equal, or
+//! in which every rule lost or altered something, are one diagonal. Only moved rules widen the search.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// What became of an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partner {
+    /// It is that element of the other side.
+    At(usize),
+    /// It has no partner.
+    Gone,
+    /// Two alignments of least cost say different things about it.
+    Ambiguous,
+}
+
+/// Who is whom, seen from both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alignment {
+    /// For each element of `from`, its partner in `to`.
+    pub from: Vec<Partner>,
+    /// For each element of `to`, its partner in `from`.
+    pub to: Vec<Partner>,
+}
+
+impl Alignment {
+    /// The elements of `to` that certainly have no partner.
+    pub fn new_in_to(&self) -> impl Iterator<Item = usize> {
+        self.to
+            .iter()
+            .enumerate()
+            .filter(|(_, partner)| **partner == Partner::Gone)
+            .map(|(index, _)| index)
+    }
+}
+
+/// Aligns two sequences of rules, each given as its words.
+pub fn align<T: AsRef<[String]>>(from: &[T], to: &[T]) -> Alignment {
+    let mut interned = HashMap::new();
+    let mut intern = |rules: &[T]| -> Vec<Vec<u32>> {
+        rules
+            .iter()
+            .map(|rule| {
+                let words = rule.as_ref();
+                words
+                    .iter()
+                    .map(|word| {
+                        let next = interned.len() as u32;
+                        *interned.entry(word.clone()).or_insert(next)
+                    })
+                    .collect()
+            })
+            .collect()
+    };
+    let (from, to) = (intern(from), intern(to));
+    let sides = Sides {
+        from,
+        to,
+        words: interned.len(),
+    };
+    sides.agreed(&sides.table())
+}
+
+fn gap(rule: &[u32]) -> u32 {
+    (rule.len() as u32).max(1)
+}
+
+const UNREACHED: u32 = u32::MAX;
+
+/// The least costs of one row of the table, for the cells that were kept.
+struct Row {
+    first: usize,
+    costs: Vec<u32>,
+}
+
+impl Row {
+    fn get(&self, column: usize) -> u32 {
+        column
+            .checked_sub(self.first)
+            .and_then(|at| self.costs.get(at))
+            .map_or(UNREACHED, |cost| *cost)
+    }
+
+    fn columns(&self) -> Range<usize> {
+        self.first..self.first + self.costs.len()
+    }
+}
+
+struct Sides {
+    from: Vec<Vec<u32>>,
+    to: Vec<Vec<u32>>,
+    /// How many different words there are.
+    words: usize,
+}
+
+/// What the way from a cell to the end costs at least. Moves from cell to cell, so that neighbours are cheap.
+struct Bound<'a> {
+    sides: &'a Sides,
+    cell: (usize, usize),
+    /// For each word, how many more of it `from` has left than `to`.
+    surplus: Vec<i32>,
+    total: u32,
+}
+
+impl<'a> Bound<'a> {
+    fn new(sides: &'a Sides) -> Self {
+        let mut bound = Bound {
+            sides,
+            cell: (0, 0),
+            surplus: vec![0; sides.words],
+            total: 0,
+        };
+        for rule in &sides.from {
+            bound.count(rule, 1);
+        }
+        for rule in &sides.to {
+            bound.count(rule, -1);
+        }
+        bound
+    }
+
+    fn count(&mut self, rule: &[u32], more: i32) {
+        for word in rule {
+            let surplus = &mut self.surplus[*word as usize];
+            self.total -= surplus.unsigned_abs();
+            *surplus += more;
+            self.total += surplus.unsigned_abs();
+        }
+    }
+
+    fn at(&mut self, i: usize, j: usize) -> u32 {
+        while self.cell.0 < i {
+            self.count(&self.sides.from[self.cell.0], -1);
+            self.cell.0 += 1;
+        }
+        while self.cell.1 < j {
+            self.count(&self.sides.to[self.cell.1], 1);
+            self.cell.1 += 1;
+        }
+        while self.cell.1 > j {
+            self.cell.1 -= 1;
+            self.count(&self.sides.to[self.cell.1], -1);
+        }
+        self.total
+    }
+}
+
+impl Sides {
+    fn pair(&self, i: usize, j: usize) -> u32 {
+        distance(&self.from[i], &self.to[j])
+    }
+
+    fn table(&self) -> Vec<Row> {
+        let mut excess = 0;
+        loop {
+            if let Some(table) = self.table_within(Bound::new(self).total + excess) {
+                return table;
+            }
+            excess = (excess * 2).max(1);
+        }
+    }
+
+    /// The table's cells through which the end may be reached within the budget; none if it cannot be.
+    fn table_within(&self, budget: u32) -> Option<Vec<Row>> {
+        let mut rows: Vec<Row> = Vec::with_capacity(self.from.len() + 1);
+        let mut bound = Bound::new(self);
+        for i in 0..=self.from.len() {
+            let row = self.row(i, rows.last(), &mut bound, budget)?;
+            rows.push(row);
+        }
+        (rows[self.from.len()].get(self.to.len()) != UNREACHED).then_some(rows)
+    }
+
+    fn row(&self, i: usize, above: Option<&Row>, bound: &mut Bound, budget: u32) -> Option<Row> {
+        let mut row = Row {
+            first: above.map_or(0, |above| above.first),
+            costs: Vec::new(),
+        };
+        let reach = above.map_or(0, |above| above.columns().end);
+        for j in row.first..=self.to.len() {
+            // Where the bound alone is over the budget, no cost is left that would do.
+            let allowed = budget.checked_sub(bound.at(i, j));
+            let cost = match allowed {
+                Some(allowed) => self.cell((i, j), above, &row, allowed),
+                None => UNREACHED,
+            };
+            let kept = allowed.is_some_and(|allowed| cost <= allowed);
+            match kept {
+                true => row.costs.push(cost),
+                false if j > reach => break,
+                false if row.costs.is_empty() => row.first = j + 1,
+                false => row.costs.push(UNREACHED),
+            }
+        }
+        while row.costs.last() == Some(&UNREACHED) {
+            row.costs.pop();
+        }
+        (!row.costs.is_empty()).then_some(row)
+    }
+
+    /// The least cost of a cell, exact as far as it is allowed.
+    fn cell(&self, (i, j): (usize, usize), above: Option<&Row>, row: &Row, allowed: u32) -> u32 {
+        let Some(above) = above else {
+            return match j {
+                0 => 0,
+                _ => plus(row.get(j - 1), gap(&self.to[j - 1])),
+            };
+        };
+        let gone = plus(above.get(j), gap(&self.from[i - 1]));
+        if j == 0 {
+            return gone;
+        }
+        let new = plus(row.get(j - 1), gap(&self.to[j - 1]));
+        let best = gone.min(new);
+        let before = above.get(j - 1);
+        // A pair costs at least the difference of its words: where that alone is too much, the words need no look.
+        let lengths = self.from[i - 1].len().abs_diff(self.to[j - 1].len()) as u32;
+        let at_least = plus(before, lengths);
+        if at_least >= best || at_least > allowed {
+            return best;
+        }
+        best.min(plus(before, self.pair(i - 1, j - 1)))
+    }
+
+    /// Walks all alignments of least cost back from the end and keeps what they agree on.
+    fn agreed(&self, table: &[Row]) -> Alignment {
+        let mut said = Said {
+            from: vec![None; self.from.len()],
+            to: vec![None; self.to.len()],
+        };
+        // The end is the last cell of the last row.
+        let last = table.last().map_or(0, |row| row.costs.len());
+        let mut reached = vec![false; last];
+        if let Some(end) = reached.last_mut() {
+            *end = true;
+        }
+        for i in (0..table.len()).rev() {
+            let above = i.checked_sub(1).map(|i| &table[i]);
+            let mut reached_above = vec![false; above.map_or(0, |above| above.costs.len())];
+            let row = &table[i];
+            for j in row.columns().rev() {
+                if !reached[j - row.first] {
+                    continue;
+                }
+                if j > row.first && plus(row.get(j - 1), gap(&self.to[j - 1])) == row.get(j) {
+                    reached[j - 1 - row.first] = true;
+                    agree(&mut said.to[j - 1], Partner::Gone);
+                }
+                if let Some(above) = above {
+                    self.step_up((i, j), row.get(j), above, &mut reached_above, &mut said);
+                }
+            }
+            reached = reached_above;
+        }
+        Alignment {
+            from: settled(said.from),
+            to: settled(said.to),
+        }
+    }
+
+    /// The steps of least cost from a cell to the row above it: a rule that is gone, a pair.
+    fn step_up(
+        &self,
+        (i, j): (usize, usize),
+        cost: u32,
+        above: &Row,
+        reached_above: &mut [bool],
+        said: &mut Said,
+    ) {
+        if plus(above.get(j), gap(&self.from[i - 1])) == cost {
+            reached_above[j - above.first] = true;
+            agree(&mut said.from[i - 1], Partner::Gone);
+        }
+        let before = j.checked_sub(1).map_or(UNREACHED, |j| above.get(j));
+        if before <= cost && plus(before, self.pair(i - 1, j - 1)) == cost {
+            reached_above[j - 1 - above.first] = true;
+            agree(&mut said.from[i - 1], Partner::At(j - 1));
+            agree(&mut said.to[j - 1], Partner::At(i - 1));
+        }
+    }
+}
+
+/// What the alignments of least cost said so far.
+struct Said {
+    from: Vec<Option<Partner>>,
+    to: Vec<Option<Partner>>,
+}
+
+fn plus(cost: u32, more: u32) -> u32 {
+    cost.saturating_add(more)
+}
+
+fn agree(said: &mut Option<Partner>, partner: Partner) {
+    *said = match *said {
+        None => Some(partner),
+        Some(before) if before == partner => Some(before),
+        Some(_) => Some(Partner::Ambiguous),
+    };
+}
+
+fn settled(said: Vec<Option<Partner>>) -> Vec<Partner> {
+    said.into_iter()
+        .map(|partner| partner.unwrap_or(Partner::Gone))
+        .collect()
+}
+
+/// The words to delete and insert to make one rule the other: what is not in their longest common subsequence.
+fn distance(a: &[u32], b: &[u32]) -> u32 {
+    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let tail = a.iter().rev().zip(b.iter().rev());
+    let same = tail.take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+    let mut common = vec![0u32; b.len() + 1];
+    for x in a {
+        let mut diagonal = 0;
+        for (j, y) in b.iter().enumerate() {
+            let above = common[j + 1];
+            common[j + 1] = match x == y {
+                true => diagonal + 1,
+                false => above.max(common[j]),
+            };
+            diagonal = above;
+        }
+    }
+    (a.len() + b.len()) as u32 - 2 * common[b.len()]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use Partner::{Ambiguous, At, Gone};
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn rules(lines: &[&str]) -> Vec<Vec<String>> {
+        lines
+            .iter()
+            .map(|line| line.split(' ').map(str::to_owned).collect())
+            .collect()
+    }
+
+    #[rstest]
+    #[case::equal(&["-s a -j X", "-j Y"], &["-s a -j X", "-j Y"], &[At(0), At(1)], &[At(0), At(1)])]
+    #[case::equal_twice(&["-j X", "-j X"], &["-j X", "-j X"], &[At(0), At(1)], &[At(0), At(1)])]
+    #[case::one_of_two_equals(&["-j X", "-j X"], &["-j X"], &[Ambiguous, Ambiguous], &[Ambiguous])]
+    #[case::doubled(&["-j X"], &["-j X", "-j X"], &[Ambiguous], &[Ambiguous, Ambiguous])]
+    #[case::lost_match(&["-m mark --mark 1 -j DROP", "-j X"], &["-j DROP", "-j X"], &[At(0), At(1)], &[At(0), At(1)])]
+    #[case::gone(&["-s a -p tcp -j X", "-j Y"], &["-j Y"], &[Gone, At(0)], &[At(1)])]
+    #[case::new(&["-j Y"], &["-s a -p tcp -j X", "-j Y"], &[At(1)], &[Gone, At(0)])]
+    #[case::nothing_left(&["-j Y"], &[], &[Gone], &[])]
+    #[case::tie_behind_an_equal_head(&["-j A", "-s 1 -j B", "-s 2 -j B"], &["-j A", "-s 3 -j B"], &[At(0), Ambiguous, Ambiguous], &[At(0), Ambiguous])]
+    #[case::both_lost_the_same(&["-s 1 -j B", "-s 2 -j B"], &["-j B", "-j B"], &[At(0), At(1)], &[At(0), At(1)])]
+    fn pairs(
+        #[case] from: &[&str],
+        #[case] to: &[&str],
+        #[case] expected: &[Partner],
+        #[case] expected_to: &[Partner],
+    ) {
+        let alignment = align(&rules(from), &rules(to));
+        assert_eq!(alignment.from, expected);
+        assert_eq!(alignment.to, expected_to);
+    }
+
+    /// All alignments, one by one: their cost and each element's partner.
+    fn every(from: &[Vec<String>], to: &[Vec<String>]) -> Vec<(u32, Vec<Option<usize>>)> {
+        let Some((head, rest)) = from.split_first() else {
+            let cost = to.iter().map(|rule| rule.len().max(1) as u32).sum();
+            return vec![(cost, Vec::new())];
+        };
+        let mut all = Vec::new();
+        let mut add = |cost: u32, partner: Option<usize>, skip: usize| {
+            for (more, partners) in every(rest, &to[skip..]) {
+                let mut list = vec![partner];
+                list.extend(partners.into_iter().map(|p| p.map(|p| p + skip)));
+                all.push((cost + more, list));
+            }
+        };
+        add(head.len().max(1) as u32, None, 0);
+        for j in 0..to.len() {
+            let skipped: u32 = to[..j].iter().map(|rule| rule.len().max(1) as u32).sum();
+            add(skipped + slow_distance(head, &to[j]), Some(j), j + 1);
+        }
+        all
+    }
+
+    fn slow_distance(a: &[String], b: &[String]) -> u32 {
+        match (a.split_first(), b.split_first()) {
+            (None, _) => b.len() as u32,
+            (_, None) => a.len() as u32,
+            (Some((x, a)), Some((y, b))) if x == y => slow_distance(a, b),
+            (Some((_, ra)), Some((_, rb))) => 1 + slow_distance(ra, b).min(slow_distance(a, rb)),
+        }
+    }
+
+    fn brute_force(from: &[Vec<String>], to: &[Vec<String>]) -> Vec<Partner> {
+        let all = every(from, to);
+        let least = all.iter().map(|(cost, _)| *cost).min().unwrap();
+        let best: Vec<_> = all.iter().filter(|(cost, _)| *cost == least).collect();
+        (0..from.len())
+            .map(|i| {
+                let said = best[0].1[i];
+                match best.iter().all(|(_, list)| list[i] == said) {
+                    true => said.map_or(Gone, At),
+                    false => Ambiguous,
+                }
+            })
+            .collect()
+    }
+
+    fn some_rules() -> impl Strategy<Value = Vec<Vec<String>>> {
+        prop::collection::vec(prop::collection::vec("[abc]", 0..4), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_trying_everything(from in some_rules(), to in some_rules()) {
+            let alignment = align(&from, &to);
+            prop_assert_eq!(&alignment.from, &brute_force(&from, &to));
+            prop_assert_eq!(&alignment.to, &brute_force(&to, &from));
+        }
+
+        #[test]
+        fn both_sides_say_the_same(from in some_rules(), to in some_rules()) {
+            let alignment = align(&from, &to);
+            for (i, partner) in alignment.from.iter().enumerate() {
+                if let At(j) = partner {
+                    prop_assert!(matches!(alignment.to[*j], Partner::At(k) if k == i));
+                }
+            }
+        }
+    }
+
+    fn many() -> Vec<Vec<String>> {
+        (0..10_000)
+            .map(|n| {
+                let line = format!(
+                    "-s 10.{}.{}.1/32 -p tcp -m comment --comment c{n} -m tcp --dport {} -j DNAT",
+                    n / 256,
+                    n % 256,
+                    n % 50
+                );
+                line.split(' ').map(str::to_owned).collect()
+            })
+            .collect()
+    }
+
+    #[rstest]
+    #[case::equal(&[], &[])]
+    #[case::some_gone_some_altered(&[17, 4000, 4001, 9998], &[0, 3000, 9999])]
+    fn ten_thousand_rules_take_no_time(#[case] gone: &[usize], #[case] altered: &[usize]) {
+        let from = many();
+        let mut to = from.clone();
+        for at in altered {
+            to[*at].drain(4..8);
+        }
+        for at in gone.iter().rev() {
+            to.remove(*at);
+        }
+        let begun = std::time::Instant::now();
+        let alignment = align(&from, &to);
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+        let mut next = 0;
+        for (i, partner) in alignment.from.iter().enumerate() {
+            let expected = match gone.contains(&i) {
+                true => Gone,
+                false => {
+                    next += 1;
+                    At(next - 1)
+                }
+            };
+            assert_eq!(*partner, expected, "rule {i}");
+        }
+    }
+
+    #[test]
+    fn a_value_altered_in_every_rule_takes_no_time() {
+        let from = many();
+        let mut to = from.clone();
+        for rule in &mut to {
+            rule[1] = format!("{}x", rule[1]);
+            rule[7] = "other".to_owned();
+        }
+        let alignment = align(&from, &to);
+        assert!(alignment.from.iter().enumerate().all(|(i, p)| *p == At(i)));
+    }
+
+    #[test]
+    fn a_match_lost_in_every_rule_takes_no_time() {
+        let from = many();
+        let mut to = from.clone();
+        for rule in &mut to {
+            rule.drain(4..8);
+        }
+        let alignment = align(&from, &to);
+        assert!(alignment.from.iter().enumerate().all(|(i, p)| *p == At(i)));
+    }
+}

@@ -1,0 +1,66 @@
+//! The iptables-save language: parse, print, compare.
+//!
+//! [`parse`] reads what people write, strictly; [`Printed::read`] reads what builds print, tolerantly. [`align`] finds
+//! which rule of one print is which rule of another, [`compare`] names the parts in which two such rules differ.
+
+mod align;
+mod atoms;
+mod compare;
+mod extensions;
+mod fault;
+mod parse;
+mod parts;
+mod print;
+mod printed;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+pub mod tokens;
+
+pub use align::{Alignment, Partner, align};
+pub use compare::{Change, Difference, compare};
+pub use fault::{Fault, InFile};
+pub use parse::{built_in_chains, parse};
+pub use parts::{Part, Target, parts, target};
+pub use print::normalise_save;
+pub use printed::{Printed, PrintedTable};
+
+/// A ruleset in `iptables-save` syntax.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ruleset {
+    /// Its tables, in the order of the text. No table twice.
+    pub tables: Vec<Table>,
+}
+
+/// One `*table` … `COMMIT` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// `filter`, `nat`, `mangle`, `raw`, `security`.
+    pub name: String,
+    /// The `:CHAIN policy` lines, in order.
+    pub chains: Vec<Chain>,
+    /// The `-A` lines of all chains, in the order of the text.
+    pub rules: Vec<Rule>,
+}
+
+/// One `:CHAIN policy [packets:bytes]` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// `INPUT`, `KUBE-FIREWALL`.
+    pub name: String,
+    /// `ACCEPT` or `DROP`; none (`-`) for a user's chain.
+    pub policy: Option<String>,
+}
+
+/// One `-A` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The chain it is appended to.
+    pub chain: String,
+    /// What follows `-A CHAIN`, after shell-quote parsing: `["-m", "mark", "--mark", "0x8000/0x8000", "-j", "DROP"]`.
+    pub tokens: Vec<String>,
+    /// The line as it stands, without trailing blanks.
+    pub text: String,
+    /// The line's number in its text, from 1.
+    pub line: usize,
+}

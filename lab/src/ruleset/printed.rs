@@ -1,0 +1,136 @@
+//! What a build printed, read tolerantly: nothing it says is refused, and nothing is dropped silently.
+
+use super::parse::counters_length;
+use super::print::is_stamp;
+use super::{Chain, Rule, tokens};
+
+/// The output of an `iptables-save`, whatever its quality.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Printed {
+    /// The tables, in order; a table that was printed twice is here twice.
+    pub tables: Vec<PrintedTable>,
+    /// All `#` lines but `# Generated` and `# Completed`.
+    pub comments: Vec<String>,
+    /// Lines that are nothing known, and rules or chains outside any table.
+    pub strays: Vec<String>,
+}
+
+/// One table as it was printed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PrintedTable {
+    /// `filter`.
+    pub name: String,
+    /// Its chains, with whatever policy was printed.
+    pub chains: Vec<Chain>,
+    /// Its rules, of all chains.
+    pub rules: Vec<Rule>,
+    /// Whether a `COMMIT` ended it.
+    pub committed: bool,
+}
+
+impl PrintedTable {
+    /// The rules of one chain, in order.
+    pub fn chain_rules<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(move |rule| rule.chain == chain)
+    }
+}
+
+impl Printed {
+    /// Reads standard output. Never fails: what is not understood is among the strays.
+    pub fn read(stdout: &str) -> Printed {
+        let mut printed = Printed::default();
+        for (index, line) in stdout.lines().enumerate() {
+            let line = line.trim_end_matches([' ', '\t', '\r']);
+            if !printed.take(line, index + 1) {
+                printed.strays.push(line.to_owned());
+            }
+        }
+        printed
+    }
+
+    /// The table of that name, if it was printed.
+    pub fn table(&self, name: &str) -> Option<&PrintedTable> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// The tables that the build says it cannot print: ``# Table `filter' is incompatible, use 'nft' tool.``
+    pub fn incompatible_tables(&self) -> Vec<&str> {
+        self.comments
+            .iter()
+            .filter(|comment| comment.contains("is incompatible"))
+            .filter_map(|comment| comment.split_once('`')?.1.split_once('\''))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Takes a line to where it belongs; false where it belongs nowhere.
+    fn take(&mut self, line: &str, number: usize) -> bool {
+        match line.chars().next() {
+            None => true,
+            Some('#') => {
+                if !is_stamp(line) {
+                    self.comments.push(line.to_owned());
+                }
+                true
+            }
+            Some('*') => {
+                self.tables.push(PrintedTable {
+                    name: line[1..].to_owned(),
+                    ..PrintedTable::default()
+                });
+                true
+            }
+            _ => match self.tables.last_mut().filter(|table| !table.committed) {
+                Some(table) => table.take(line, number),
+                None => false,
+            },
+        }
+    }
+}
+
+impl PrintedTable {
+    fn take(&mut self, line: &str, number: usize) -> bool {
+        if line == "COMMIT" {
+            self.committed = true;
+            return true;
+        }
+        if let Some(chain) = line.strip_prefix(':').and_then(printed_chain) {
+            self.chains.push(chain);
+            return true;
+        }
+        match printed_rule(line, number) {
+            Some(rule) => {
+                self.rules.push(rule);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+fn printed_chain(line: &str) -> Option<Chain> {
+    let mut words = line.split_ascii_whitespace();
+    let name = words.next()?.to_owned();
+    let policy = words.next()?;
+    Some(Chain {
+        name,
+        policy: (policy != "-").then(|| policy.to_owned()),
+    })
+}
+
+fn printed_rule(line: &str, number: usize) -> Option<Rule> {
+    let rule = &line[counters_length(line).unwrap_or(0)..];
+    let mut words = tokens::split(rule)
+        .ok()?
+        .into_iter()
+        .map(|token| token.text);
+    if words.next()? != "-A" {
+        return None;
+    }
+    Some(Rule {
+        chain: words.next()?,
+        tokens: words.collect(),
+        text: line.to_owned(),
+        line: number,
+    })
+}

@@ -1,0 +1,289 @@
+//! Takes a plan through an engine and emits events. It prints nothing and concludes nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::agent::protocol::{Reply, Request};
+use crate::catalog::Build;
+use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place};
+use crate::plan::control::control;
+use crate::plan::procedure::procedure;
+use crate::plan::script::Script;
+use crate::plan::step::{Action, Answer, Burst, Step};
+use crate::plan::{LaneKind, Load, Operation, Plan};
+use crate::recording::{LoadRecord, LoadRecorder};
+use crate::scenario::Scenario;
+
+/// What happens during a run, as it happens.
+#[derive(Debug)]
+pub enum Event {
+    /// A lane is being opened: its number, its kind and how many builds it holds.
+    LaneOpening {
+        /// From 1.
+        number: usize,
+        /// Which backends run in it.
+        kind: LaneKind,
+        /// How many builds it holds.
+        builds: usize,
+    },
+    /// A lane is open and its builds have passed the control.
+    LaneReady {
+        /// From 1.
+        number: usize,
+        /// How long it took to start.
+        took: Duration,
+    },
+    /// So many more steps were done.
+    Steps(usize),
+    /// A load is through, and this is all that was seen.
+    Load {
+        /// The record.
+        record: Box<LoadRecord>,
+        /// How long its steps took.
+        took: Duration,
+    },
+}
+
+/// Why a run ended before its plan was through.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    /// The engine could not go on.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The control failed: the lab is broken, not iptables.
+    #[error("the control failed, so nothing that this run would say can be trusted: {}", .0.join("; "))]
+    Control(Vec<String>),
+    /// Someone asked it to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How a plan is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// At most so many lanes of each kind, side by side.
+    pub lanes: usize,
+    /// After so long a command is killed.
+    pub timeout: Duration,
+}
+
+/// A plan and what it refers to.
+pub struct Run<'a> {
+    /// What is to be run.
+    pub plan: Plan,
+    /// The scenarios of the plan, by name.
+    pub scenarios: BTreeMap<String, Arc<Scenario>>,
+    /// The builds of the plan, witnesses included.
+    pub builds: &'a [Build],
+    /// How.
+    pub pace: Pace,
+}
+
+/// What a command of the control may take at least: it shows whether the lab works, not how patient its user is.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Queue = Arc<Mutex<VecDeque<Load>>>;
+
+/// Runs the plan. Every load that is through goes to `events`, also when the run then fails or is dropped.
+///
+/// # Errors
+/// The first thing that keeps a lane from going on ends the run.
+pub async fn run(
+    run: Run<'_>,
+    engine: &dyn Engine,
+    events: UnboundedSender<Event>,
+) -> Result<(), RunError> {
+    let operations: Arc<[Operation]> = run.plan.operations.clone().into();
+    let scenarios = Arc::new(run.scenarios);
+    let mut queues: BTreeMap<LaneKind, VecDeque<Load>> = BTreeMap::new();
+    for load in run.plan.loads {
+        queues.entry(load.kind).or_default().push_back(load);
+    }
+    let mut lanes = Vec::new();
+    for (kind, loads) in queues {
+        let count = run.pace.lanes.clamp(1, loads.len());
+        let queue: Queue = Arc::new(Mutex::new(loads));
+        for _ in 0..count {
+            let members = run.plan.lanes.get(&kind).cloned().unwrap_or_default();
+            let spec = LaneSpec {
+                number: lanes.len() + 1,
+                kind,
+                builds: members,
+            };
+            let builds = run
+                .builds
+                .iter()
+                .filter(|build| spec.builds.contains(&build.id))
+                .cloned()
+                .collect();
+            lanes.push(LaneRun {
+                spec,
+                builds,
+                queue: queue.clone(),
+                scenarios: scenarios.clone(),
+                operations: operations.clone(),
+                timeout: run.pace.timeout,
+                events: events.clone(),
+            });
+        }
+    }
+    future::try_join_all(lanes.into_iter().map(|lane| lane.run(engine))).await?;
+    Ok(())
+}
+
+/// One lane and the loads that wait for it.
+struct LaneRun {
+    spec: LaneSpec,
+    builds: Vec<Build>,
+    queue: Queue,
+    scenarios: Arc<BTreeMap<String, Arc<Scenario>>>,
+    operations: Arc<[Operation]>,
+    timeout: Duration,
+    events: UnboundedSender<Event>,
+}
+
+impl LaneRun {
+    async fn run(self, engine: &dyn Engine) -> Result<(), RunError> {
+        let LaneSpec {
+            number,
+            kind,
+            builds,
+        } = &self.spec;
+        let begun = Instant::now();
+        self.emit(Event::LaneOpening {
+            number: *number,
+            kind: *kind,
+            builds: builds.len(),
+        });
+        let mut lane = engine.open(&self.spec).await?;
+        let took = begun.elapsed();
+        let ran = async {
+            self.control(lane.as_mut()).await?;
+            self.emit(Event::LaneReady {
+                number: *number,
+                took,
+            });
+            while let Some(load) = self.next_load() {
+                self.load(lane.as_mut(), load).await?;
+            }
+            Ok(())
+        }
+        .await;
+        lane.close().await;
+        ran
+    }
+
+    fn next_load(&self) -> Option<Load> {
+        lock(&self.queue).pop_front()
+    }
+
+    async fn control(&self, lane: &mut dyn Lane) -> Result<(), RunError> {
+        let faults = Arc::new(Mutex::new(Vec::new()));
+        let builds = self.builds.clone();
+        let report = faults.clone();
+        let mut script =
+            Script::new(move |lab| control(lab, builds, move |fault| lock(&report).push(fault)));
+        let timeout = self.timeout.max(CONTROL_TIMEOUT);
+        let mut answers = None;
+        while let Some(burst) = script.next(answers.take()) {
+            answers = Some(perform(lane, &burst, timeout).await?);
+        }
+        let faults = std::mem::take(&mut *lock(&faults));
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(RunError::Control(faults))
+        }
+    }
+
+    async fn load(&self, lane: &mut dyn Lane, load: Load) -> Result<(), RunError> {
+        let Some(scenario) = self.scenarios.get(&load.scenario).cloned() else {
+            let fault = format!("the plan names no such scenario: {}", load.scenario);
+            return Err(EngineError::Fault(fault).into());
+        };
+        let begun = Instant::now();
+        let mut recorder = LoadRecorder::new(&load);
+        let operations = self.operations.clone();
+        let mut script = Script::new(|lab| procedure(lab, Arc::new(load), scenario, operations));
+        let mut answers = None;
+        while let Some(burst) = script.next(answers.take()) {
+            let seen = perform(lane, &burst, self.timeout).await?;
+            for (step, answer) in burst.steps.iter().zip(&seen) {
+                recorder.keep(step, answer);
+            }
+            self.emit(Event::Steps(seen.len()));
+            answers = Some(seen);
+        }
+        self.emit(Event::Load {
+            record: Box::new(recorder.finish()),
+            took: begun.elapsed(),
+        });
+        Ok(())
+    }
+
+    /// A listener that is gone does not stop the run.
+    fn emit(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
+/// Has the lane do the steps of a burst, in one request to the agent of the build whose commands they are. A command is
+/// killed after `timeout`.
+async fn perform(
+    lane: &mut dyn Lane,
+    burst: &Burst,
+    timeout: Duration,
+) -> Result<Vec<Answer>, EngineError> {
+    let place = burst
+        .build()
+        .map_or(Place::Holder, |build| Place::Build(build.clone()));
+    let requests = burst
+        .steps
+        .iter()
+        .map(|step| request(step, timeout))
+        .collect();
+    let request = Request::Burst {
+        requests,
+        until_failure: burst.until_failure,
+    };
+    match lane.ask(&place, &request).await? {
+        Reply::Burst { replies } => replies.into_iter().map(answer_of).collect(),
+        other => Err(EngineError::Fault(format!(
+            "an agent answered a burst with {other:?}"
+        ))),
+    }
+}
+
+fn request(step: &Step, timeout: Duration) -> Request {
+    match &step.action {
+        Action::Command { argv, stdin, .. } => Request::Run {
+            argv: argv.clone(),
+            stdin: stdin.clone(),
+            timeout_ms: u64::try_from(timeout.as_millis())
+                .unwrap_or(u64::MAX)
+                .max(1),
+        },
+        Action::Dump => Request::Dump,
+        Action::Reset => Request::Reset,
+    }
+}
+
+fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
+    match reply {
+        Reply::Ran(ran) => Ok(Answer::Ran(ran)),
+        Reply::Dumped { dump } => Ok(Answer::Dumped(dump)),
+        Reply::Done => Ok(Answer::Reset),
+        Reply::Failed { message } => Err(EngineError::Fault(format!("an agent failed: {message}"))),
+        other @ (Reply::Hello { .. } | Reply::Burst { .. }) => Err(EngineError::Fault(format!(
+            "an agent answered with {other:?}"
+        ))),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

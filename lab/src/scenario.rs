@@ -1,0 +1,232 @@
+//! Scenarios: a ruleset, how it is written, probes, and where it comes from.
+
+mod file;
+mod probe;
+mod setup;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use probe::{Expect, Probe, ProbeKind, ProbePath};
+pub use setup::{Address, Interface, InterfaceKind, Prefix, Route, Set, Setup};
+
+use crate::catalog::Family;
+use crate::ruleset::{self, Fault, InFile, Ruleset};
+
+const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+/// A ruleset in both families or one, with how its system writes it.
+///
+/// It serialises as the text it was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Text", into = "Text")]
+pub struct Scenario {
+    /// The file's stem: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// One line that says what it is.
+    pub title: String,
+    /// The heading it is listed under: `kubernetes`, `docker`.
+    pub group: String,
+    /// Where the rules were taken from; none for a user's own ruleset.
+    pub source: Option<Source>,
+    /// How the system writes its rules.
+    pub write: Write,
+    /// The chains that the reader owns, for the sync operations.
+    pub own_chains: Vec<String>,
+    /// What must be there before the rules are written.
+    pub setup: Setup,
+    /// The packets that are sent.
+    pub probes: Vec<Probe>,
+    /// The rulesets; empty where `write` is [`Write::Nft`].
+    pub rulesets: BTreeMap<Family, Ruleset>,
+    /// The text for the `nft` tool; empty unless `write` is [`Write::Nft`].
+    pub nft: BTreeMap<Family, String>,
+    /// The file as it stands.
+    pub text: String,
+}
+
+/// Where a scenario's rules were taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// `kubernetes/kubernetes`.
+    pub project: String,
+    /// The file, issue or page.
+    pub url: String,
+    /// The version of the project whose rules these are.
+    pub version: String,
+}
+
+impl std::fmt::Display for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Write::Restore => "iptables-restore",
+            Write::Append => "iptables -A, rule by rule",
+            Write::Insert => "iptables -I, rule by rule",
+            Write::RestoreNoflush => "iptables-restore --noflush",
+            Write::Nft => "nft -f",
+        })
+    }
+}
+
+/// How a system writes its rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Write {
+    /// `iptables-restore`.
+    #[default]
+    Restore,
+    /// One `iptables -A` a rule.
+    Append,
+    /// One `iptables -I` a rule.
+    Insert,
+    /// `iptables-restore --noflush`.
+    RestoreNoflush,
+    /// `nft -f`, not iptables; the rules are text for it.
+    Nft,
+}
+
+impl Scenario {
+    /// Reads a scenario file; `name` is its stem.
+    pub fn from_toml(name: &str, text: &str) -> Result<Scenario, InFile> {
+        Self::read(name, text).map_err(|fault| fault.in_file(&format!("{name}.toml"), text))
+    }
+
+    /// A scenario of a user's own `iptables-save` text; `name` is the file it stands in.
+    pub fn from_rules(name: &str, family: Family, save_text: &str) -> Result<Scenario, InFile> {
+        let ruleset = some_rules(save_text).map_err(|fault| fault.in_file(name, save_text))?;
+        Ok(Scenario {
+            name: name_of_file(name),
+            title: name.to_owned(),
+            group: "own".to_owned(),
+            source: None,
+            write: Write::Restore,
+            own_chains: Vec::new(),
+            setup: Setup::default(),
+            probes: Vec::new(),
+            rulesets: BTreeMap::from([(family, ruleset)]),
+            nft: BTreeMap::new(),
+            text: save_text.to_owned(),
+        })
+    }
+
+    /// The families that it is run in.
+    pub fn families(&self) -> impl Iterator<Item = Family> {
+        let nft = self.nft.keys();
+        self.rulesets.keys().chain(nft).copied()
+    }
+
+    /// Its ruleset of a family; an empty one where it has none.
+    pub fn ruleset(&self, family: Family) -> &Ruleset {
+        static NONE: Ruleset = Ruleset { tables: Vec::new() };
+        self.rulesets.get(&family).unwrap_or(&NONE)
+    }
+
+    /// How many rules it has in a family.
+    pub fn rule_count(&self, family: Family) -> usize {
+        self.ruleset(family).rule_count()
+    }
+}
+
+/// A scenario as recordings keep it: the text that it is read from again.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Text {
+    /// A scenario file.
+    File { name: String, toml: String },
+    /// A user's own `iptables-save` text.
+    Rules {
+        name: String,
+        family: Family,
+        rules: String,
+    },
+}
+
+impl TryFrom<Text> for Scenario {
+    type Error = InFile;
+
+    fn try_from(text: Text) -> Result<Self, InFile> {
+        match text {
+            Text::File { name, toml } => Scenario::from_toml(&name, &toml),
+            Text::Rules {
+                name,
+                family,
+                rules,
+            } => Scenario::from_rules(&name, family, &rules),
+        }
+    }
+}
+
+impl From<Scenario> for Text {
+    fn from(scenario: Scenario) -> Text {
+        let family = scenario.families().next().unwrap_or(Family::Ipv4);
+        match scenario.source {
+            Some(_) => Text::File {
+                name: scenario.name,
+                toml: scenario.text,
+            },
+            None => Text::Rules {
+                name: scenario.title,
+                family,
+                rules: scenario.text,
+            },
+        }
+    }
+}
+
+/// Parses a ruleset that must say something.
+fn some_rules(text: &str) -> Result<Ruleset, Fault> {
+    let ruleset = ruleset::parse(text)?;
+    if ruleset.tables.is_empty() {
+        let fault = Fault::at(text, 0..0, "there is no table in this ruleset");
+        return Err(fault.with_help("paste what iptables-save prints, from `*filter` to `COMMIT`"));
+    }
+    Ok(ruleset)
+}
+
+/// A scenario's name made from a file's: its stem, with what no name may hold as hyphens.
+fn name_of_file(path: &str) -> String {
+    let stem = Path::new(path)
+        .file_stem()
+        .map_or_else(|| path.into(), |stem| stem.to_string_lossy());
+    let name: String = stem
+        .chars()
+        .map(|c| match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => c,
+            _ => '-',
+        })
+        .collect();
+    match name.trim_matches('-') {
+        "" => "rules".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../scenarios/", $name, ".toml")))),*]
+    };
+}
+
+/// The scenario files that are part of the binary: name and text, by name.
+const SHIPPED: &[(&str, &str)] = shipped![
+    "docker",
+    "kube-firewall",
+    "kube-proxy-nat",
+    "kube-router",
+    "mark-matches",
+];
+
+/// The scenarios that are part of the binary, by name.
+pub fn shipped() -> Result<Vec<Scenario>, InFile> {
+    SHIPPED
+        .iter()
+        .map(|(name, text)| Scenario::from_toml(name, text))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

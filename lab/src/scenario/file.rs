@@ -1,0 +1,208 @@
+//! A scenario file as TOML has it, checked: every fault is shown at its place in the file.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Expect, FAMILIES, Probe, ProbeKind, Scenario, Setup, Source, Write, some_rules};
+use crate::catalog::Family;
+use crate::ruleset::Fault;
+
+/// A scenario file as TOML has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    title: String,
+    group: String,
+    source: Source,
+    families: Spanned<Vec<Spanned<Family>>>,
+    rules: Spanned<Rules>,
+    #[serde(default)]
+    write: Write,
+    #[serde(default)]
+    own_chains: Vec<String>,
+    #[serde(default)]
+    setup: Setup,
+    #[serde(default, rename = "probe")]
+    probes: Vec<Spanned<Probe>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    ipv4: Option<Spanned<String>>,
+    ipv6: Option<Spanned<String>>,
+}
+
+impl Rules {
+    fn of(&self, family: Family) -> Option<&Spanned<String>> {
+        match family {
+            Family::Ipv4 => self.ipv4.as_ref(),
+            Family::Ipv6 => self.ipv6.as_ref(),
+        }
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario file; `name` is its stem.
+    pub(super) fn read(name: &str, text: &str) -> Result<Scenario, Fault> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            Fault::at(text, span, error.message().trim_end())
+        })?;
+        check_families(&file, text)?;
+        check_probes(&file, text)?;
+        let mut scenario = Scenario {
+            name: name.to_owned(),
+            title: file.title,
+            group: file.group,
+            source: Some(file.source),
+            write: file.write,
+            own_chains: file.own_chains,
+            setup: file.setup,
+            probes: file.probes.into_iter().map(Spanned::into_inner).collect(),
+            rulesets: BTreeMap::new(),
+            nft: BTreeMap::new(),
+            text: text.to_owned(),
+        };
+        for family in FAMILIES {
+            if let Some(rules) = file.rules.get_ref().of(family) {
+                scenario.take_rules(family, rules)?;
+            }
+        }
+        Ok(scenario)
+    }
+
+    fn take_rules(&mut self, family: Family, rules: &Spanned<String>) -> Result<(), Fault> {
+        match self.write {
+            Write::Nft => {
+                self.nft.insert(family, rules.get_ref().clone());
+            }
+            Write::Restore | Write::Append | Write::Insert | Write::RestoreNoflush => {
+                let ruleset = some_rules(rules.get_ref())
+                    .map_err(|fault| moved_into(&self.text, rules, fault))?;
+                self.rulesets.insert(family, ruleset);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A fault in a string of a TOML file as a fault of the file. Where the string is not written literally (escapes), the
+/// whole string is the place.
+fn moved_into(file: &str, string: &Spanned<String>, fault: Fault) -> Fault {
+    let Fault {
+        span,
+        message,
+        help,
+        ..
+    } = fault;
+    let place = match literal_start(file, string) {
+        Some(start) => start + span.start..start + span.end,
+        None => string.span(),
+    };
+    Fault {
+        help,
+        ..Fault::at(file, place, message)
+    }
+}
+
+/// Where the content of a string begins in the file, if it stands there byte for byte.
+fn literal_start(file: &str, string: &Spanned<String>) -> Option<usize> {
+    let span: Range<usize> = string.span();
+    let written = &file[span.clone()];
+    let content = string.get_ref();
+    let start = span.start + written.find(content.as_str())?;
+    (!content.is_empty()).then_some(start)
+}
+
+fn check_families(file: &File, text: &str) -> Result<(), Fault> {
+    let named = file.families.get_ref();
+    if named.is_empty() {
+        let fault = Fault::at(text, file.families.span(), "no family is named");
+        return Err(fault.with_help("write families = [\"ipv4\"], [\"ipv6\"] or both"));
+    }
+    for (index, family) in named.iter().enumerate() {
+        let word = *family.get_ref();
+        let span = family.span();
+        if named[..index].iter().any(|other| *other.get_ref() == word) {
+            return Err(Fault::at(text, span, format!("{word} is named twice")));
+        }
+        if file.rules.get_ref().of(word).is_none() {
+            let fault = Fault::at(text, span, format!("there are no rules for {word}"));
+            return Err(fault.with_help(format!(
+                "add {word} = '''…''' to [rules], or leave the family out"
+            )));
+        }
+    }
+    for family in FAMILIES {
+        let is_named = named.iter().any(|named| *named.get_ref() == family);
+        if let (Some(rules), false) = (file.rules.get_ref().of(family), is_named) {
+            let fault = Fault::at(
+                text,
+                rules.span(),
+                format!("these rules are for {family}, which families does not name"),
+            );
+            return Err(fault.with_help(format!("add \"{family}\" to families")));
+        }
+    }
+    Ok(())
+}
+
+fn check_probes(file: &File, text: &str) -> Result<(), Fault> {
+    for (index, probe) in file.probes.iter().enumerate() {
+        let earlier = &file.probes[..index];
+        let name = &probe.get_ref().name;
+        let wrong = match earlier.iter().any(|other| other.get_ref().name == *name) {
+            true => Some("has the name of another".to_owned()),
+            false => wrong_with(probe.get_ref(), &file.families),
+        };
+        if let Some(wrong) = wrong {
+            return Err(Fault::at(
+                text,
+                probe.span(),
+                format!("probe `{name}` {wrong}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn wrong_with(probe: &Probe, families: &Spanned<Vec<Spanned<Family>>>) -> Option<String> {
+    let family = family_of(probe.to);
+    let redirected = match probe.expect {
+        Expect::To(address, _) => Some(address),
+        Expect::Delivered | Expect::Dropped => None,
+    };
+    let strangers = probe.from.into_iter().chain(redirected);
+    if strangers
+        .into_iter()
+        .any(|address| family_of(address) != family)
+    {
+        return Some("mixes addresses of both families".to_owned());
+    }
+    if families
+        .get_ref()
+        .iter()
+        .all(|named| *named.get_ref() != family)
+    {
+        return Some(format!(
+            "goes to an {family} address, and families has no {family}"
+        ));
+    }
+    match (probe.kind, probe.port) {
+        (ProbeKind::Icmp, Some(_)) => Some("is icmp, which has no ports".to_owned()),
+        (ProbeKind::Udp | ProbeKind::Tcp, None) => Some("needs a port".to_owned()),
+        _ => None,
+    }
+}
+
+fn family_of(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::Ipv4,
+        IpAddr::V6(_) => Family::Ipv6,
+    }
+}

@@ -1,0 +1,99 @@
+//! Probes: packets that are sent, and what becomes of them while the rules are in place.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A packet that is sent, and what becomes of it while the rules are in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Its name, once in a scenario.
+    pub name: String,
+    /// What is sent.
+    pub kind: ProbeKind,
+    /// Which way it goes.
+    pub path: ProbePath,
+    /// The source address; the kernel's choice where absent.
+    pub from: Option<IpAddr>,
+    /// The destination address.
+    pub to: IpAddr,
+    /// The destination port, for udp and tcp.
+    pub port: Option<u16>,
+    /// The packet mark (SO_MARK).
+    pub mark: Option<u32>,
+    /// What becomes of it.
+    pub expect: Expect,
+}
+
+/// What a probe sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeKind {
+    /// An echo request.
+    Icmp,
+    /// A datagram.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+/// Which way a probe goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbePath {
+    /// Over `lo`.
+    Loopback,
+    /// From the peer to the lane.
+    In,
+    /// From the lane to the peer.
+    Out,
+    /// From the peer through the lane.
+    Forward,
+}
+
+/// What becomes of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Expect {
+    /// It arrives where it was sent.
+    Delivered,
+    /// It arrives nowhere.
+    Dropped,
+    /// It arrives at this address instead, and at this port if one is named.
+    To(IpAddr, Option<u16>),
+}
+
+impl TryFrom<String> for Expect {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "delivered" => return Ok(Expect::Delivered),
+            "dropped" => return Ok(Expect::Dropped),
+            _ => {}
+        }
+        let address = text.strip_prefix("to ").unwrap_or_default();
+        let with_port =
+            SocketAddr::from_str(address).map(|to| Expect::To(to.ip(), Some(to.port())));
+        with_port
+            .or_else(|_| IpAddr::from_str(address).map(|ip| Expect::To(ip, None)))
+            .map_err(|_| {
+                format!(
+                    "`{text}` is no outcome: write \"delivered\", \"dropped\" or \"to ADDRESS\""
+                )
+            })
+    }
+}
+
+impl From<Expect> for String {
+    fn from(expect: Expect) -> String {
+        match expect {
+            Expect::Delivered => "delivered".to_owned(),
+            Expect::Dropped => "dropped".to_owned(),
+            Expect::To(ip, None) => format!("to {ip}"),
+            Expect::To(ip, Some(port)) => format!("to {}", SocketAddr::new(ip, port)),
+        }
+    }
+}

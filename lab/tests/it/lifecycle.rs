@@ -1,0 +1,250 @@
+//! What a run starts is gone when it ends, however it ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use iptables_lab::agent::kernel::{self, KernelDump};
+use iptables_lab::recording::{self, Recording};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rstest::rstest;
+
+use super::docker::{LONG, containers_of, docker, until, wait};
+use super::lab::{both, iptables_lab, small_run};
+
+/// A run that goes on for longer than any test looks at it, and what it says meanwhile.
+struct LongRun {
+    child: Child,
+    said: Receiver<String>,
+    printed: std::thread::JoinHandle<String>,
+    record: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+/// How a run ended.
+struct Ended {
+    status: ExitStatus,
+    said: String,
+    printed: String,
+    recording: Recording,
+}
+
+impl LongRun {
+    /// Of Debian's nft builds.
+    fn start() -> Self {
+        Self::of("debian-*-nft")
+    }
+
+    fn of(builds: &str) -> Self {
+        // So that images are made before, and containers of this process are its lanes'.
+        small_run();
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("run.jsonl");
+        // The smallest load comes first.
+        let mut child = iptables_lab()
+            .args(["matrix", "--scenario", "kube-*", "--scenario", "mark-*"])
+            .args(["--writer", builds, "--reader", builds])
+            .arg("--record")
+            .arg(&record)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (sender, said) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stderr).lines().map_while(Result::ok);
+            lines.for_each(|line| drop(sender.send(line)));
+        });
+        let printed = std::thread::spawn(move || {
+            let mut text = String::new();
+            BufReader::new(stdout).read_to_string(&mut text).unwrap();
+            text
+        });
+        LongRun {
+            child,
+            said,
+            printed,
+            record,
+            _folder: folder,
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn send(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits until it says a line with these words.
+    fn says(&self, words: &str) {
+        while let Ok(line) = self.said.recv_timeout(LONG) {
+            if line.contains(words) {
+                return;
+            }
+        }
+        panic!("it never said `{words}`");
+    }
+
+    /// Waits until a load is through, so that something is recorded.
+    fn records(&self) {
+        self.says(" wrote, ");
+    }
+
+    fn end(mut self) -> Ended {
+        let status = until("the end of the run", || self.child.try_wait().unwrap());
+        Ended {
+            status,
+            said: self.said.iter().collect::<Vec<_>>().join("\n"),
+            printed: self.printed.join().unwrap(),
+            recording: recording::read(&self.record).unwrap().recording,
+        }
+    }
+}
+
+impl Ended {
+    /// It ended with `status` for a reason with these words, having recorded and printed what was run.
+    fn was_cut_short(&self, status: i32, reason: &str) {
+        assert_eq!(self.status.code(), Some(status), "{}", self.said);
+        assert!(self.said.contains("the run ended early"), "{}", self.said);
+        let end = self.recording.end.as_ref().unwrap();
+        let said = end.cut_short.as_deref().unwrap();
+        assert!(said.contains(reason), "{said}");
+        let words = "this run was cut short: ";
+        assert!(self.printed.contains(words), "{}", self.printed);
+    }
+}
+
+#[rstest]
+#[case::ctrl_c(Signal::SIGINT)]
+#[case::terminated(Signal::SIGTERM)]
+fn an_interrupted_run_keeps_what_it_saw_and_leaves_no_container(#[case] signal: Signal) {
+    let run = LongRun::start();
+    run.records();
+    let pid = run.pid();
+    assert!(!containers_of(pid).is_empty());
+    run.send(signal);
+    let ended = run.end();
+    ended.was_cut_short(130, "interrupted");
+    assert_eq!(containers_of(pid), BTreeSet::new());
+    assert!(!ended.recording.loads.is_empty());
+    assert!(ended.printed.contains("writers down, readers across"));
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_its_lanes_open_leaves_no_container() {
+    // Lanes of every kind, and so the most containers at once.
+    let run = LongRun::of("debian-*");
+    let pid = run.pid();
+    until("a container", || {
+        (!containers_of(pid).is_empty()).then_some(())
+    });
+    run.send(Signal::SIGINT);
+    run.end().was_cut_short(130, "interrupted");
+    // What the daemon was still making would come up only now.
+    for _ in 0..20 {
+        assert_eq!(containers_of(pid), BTreeSet::new());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_a_killed_run_leaves_goes_at_the_next_start_and_what_a_living_run_has_stays() {
+    let (mut killed, alive) = (LongRun::start(), LongRun::start());
+    alive.records();
+    until("a container", || {
+        (!containers_of(killed.pid()).is_empty()).then_some(())
+    });
+    alive.send(Signal::SIGSTOP);
+    let has = containers_of(alive.pid());
+    killed.send(Signal::SIGKILL);
+    killed.child.wait().unwrap();
+    // The daemon may still be making what the killed run had asked for.
+    until("the end of what the killed run left", || {
+        let output = iptables_lab().args(["builds", "list"]).output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        containers_of(killed.pid()).is_empty().then_some(())
+    });
+    assert_eq!(containers_of(alive.pid()), has);
+    alive.send(Signal::SIGCONT);
+    alive.records();
+    alive.send(Signal::SIGTERM);
+    alive.end().was_cut_short(130, "interrupted");
+}
+
+#[test]
+fn a_container_that_dies_ends_the_run_and_what_was_recorded_is_said() {
+    let run = LongRun::start();
+    run.records();
+    let pid = run.pid();
+    let victim = containers_of(pid).into_iter().next().unwrap();
+    wait(docker().client().kill_container(&victim, None)).unwrap();
+    let ended = run.end();
+    ended.was_cut_short(3, "is gone");
+    assert!(!ended.recording.loads.is_empty());
+    assert_eq!(containers_of(pid), BTreeSet::new());
+}
+
+/// What of the host a run could have changed.
+#[derive(Debug, PartialEq)]
+struct Host {
+    interfaces: BTreeSet<String>,
+    namespaces: BTreeSet<PathBuf>,
+    networks: BTreeSet<String>,
+    tables: Vec<String>,
+    /// None where this user may not look at them.
+    rules: Option<KernelDump>,
+}
+
+fn names(folder: &str) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
+fn host() -> Host {
+    let networks = wait(docker().client().list_networks(None)).unwrap();
+    let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
+    let interfaces = interfaces.lines().filter_map(|line| line.split_once(':'));
+    let tables = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
+    Host {
+        interfaces: interfaces.map(|(name, _)| name.trim().to_owned()).collect(),
+        namespaces: names("/run/netns").collect(),
+        networks: networks.into_iter().filter_map(|of| of.id).collect(),
+        tables: tables
+            .map(|path| fs::read_to_string(path).unwrap_or_default())
+            .into(),
+        rules: kernel::dump().ok(),
+    }
+}
+
+#[test]
+fn two_runs_side_by_side_succeed_and_nothing_of_the_host_changes() {
+    let small = small_run();
+    let before = host();
+    let start = || {
+        iptables_lab()
+            .args(["matrix", "--scenario", "kube-firewall", "--quiet"])
+            .args(["--writer", &small.writer, "--reader", &small.reader])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let both_runs = [start(), start()];
+    let pids = both_runs.each_ref().map(Child::id);
+    let outputs = both_runs.map(|run| run.wait_with_output().unwrap());
+    for output in &outputs {
+        assert!(output.status.success(), "{}", both(output));
+    }
+    assert_eq!(outputs[0].stdout, outputs[1].stdout);
+    assert_eq!(pids.map(containers_of), [BTreeSet::new(), BTreeSet::new()]);
+    assert_eq!(host(), before);
+}

@@ -1,0 +1,11 @@
+//! The binary on the real thing: real iptables builds, the real kernel, a real Docker daemon.
+#![allow(clippy::unwrap_used)]
+
+mod cli;
+mod docker;
+mod hang;
+mod lab;
+mod lifecycle;
+mod marks;
+mod replay;
+mod snapshots;
