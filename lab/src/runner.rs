@@ -218,6 +218,8 @@ impl LaneRun {
             self.emit(Event::Steps(seen.len()));
             answers = Some(seen);
         }
+        // Builds alone may have done all of it, in a namespace that outlives its holder.
+        lane.ask(&Place::Holder, &Request::Hello).await?;
         self.emit(Event::Load {
             record: Box::new(recorder.finish()),
             took: begun.elapsed(),

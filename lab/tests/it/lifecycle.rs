@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bollard::models::{HostConfig, MountType};
 use iptables_lab::agent::kernel::{self, KernelDump};
 use iptables_lab::recording::{self, Recording};
 use nix::sys::signal::{Signal, kill};
@@ -41,16 +45,28 @@ impl LongRun {
     }
 
     fn of(builds: &str) -> Self {
+        Self::with(builds, |command| command)
+    }
+
+    /// Through another socket than the daemon's own.
+    fn through(socket: &Path) -> Self {
+        let host = format!("unix://{}", socket.display());
+        Self::with("debian-*-nft", |command| command.env("DOCKER_HOST", host))
+    }
+
+    fn with(builds: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         // So that images are made before, and containers of this process are its lanes'.
         small_run();
         let folder = tempfile::tempdir().unwrap();
         let record = folder.path().join("run.jsonl");
         // The smallest load comes first.
-        let mut child = iptables_lab()
+        let mut command = iptables_lab();
+        command
             .args(["matrix", "--scenario", "kube-*", "--scenario", "mark-*"])
             .args(["--writer", builds, "--reader", builds])
             .arg("--record")
-            .arg(&record)
+            .arg(&record);
+        let mut child = set(&mut command)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -180,16 +196,135 @@ fn what_a_killed_run_leaves_goes_at_the_next_start_and_what_a_living_run_has_sta
     alive.end().was_cut_short(130, "interrupted");
 }
 
-#[test]
-fn a_container_that_dies_ends_the_run_and_what_was_recorded_is_said() {
+/// A container of the lab as the daemon runs it.
+fn host_config(container: &str) -> HostConfig {
+    let inspected = wait(docker().client().inspect_container(container, None)).unwrap();
+    inspected.host_config.unwrap()
+}
+
+/// What a container's network mode says it is: a lane's holder, or a build that joined one.
+fn is_holder(container: &str) -> bool {
+    host_config(container).network_mode.as_deref() == Some("none")
+}
+
+#[rstest]
+#[case::of_a_build(false)]
+#[case::that_holds_a_lane(true)]
+fn a_container_that_dies_ends_the_run_and_what_was_recorded_is_said(#[case] holder: bool) {
     let run = LongRun::start();
     run.records();
     let pid = run.pid();
-    let victim = containers_of(pid).into_iter().next().unwrap();
+    let mut containers = containers_of(pid).into_iter();
+    let victim = containers.find(|one| is_holder(one) == holder).unwrap();
     wait(docker().client().kill_container(&victim, None)).unwrap();
     let ended = run.end();
     ended.was_cut_short(3, "is gone");
     assert!(!ended.recording.loads.is_empty());
+    assert_eq!(containers_of(pid), BTreeSet::new());
+}
+
+#[test]
+fn a_container_may_do_nothing_but_what_iptables_needs() {
+    let run = LongRun::start();
+    run.records();
+    let containers = containers_of(run.pid());
+    let (holders, builds): (Vec<_>, Vec<_>) = containers.iter().partition(|one| is_holder(one));
+    for container in &containers {
+        let host = host_config(container);
+        let words = |list: Option<Vec<String>>| list.unwrap_or_default();
+        assert_eq!(words(host.cap_drop), ["ALL"]);
+        let mut added = words(host.cap_add);
+        // Newer daemons answer with the kernel's names.
+        for capability in &mut added {
+            *capability = capability.trim_start_matches("CAP_").to_owned();
+        }
+        assert_eq!(added, ["NET_ADMIN", "NET_RAW"]);
+        assert_eq!(host.readonly_rootfs, Some(true));
+        assert_eq!(words(host.security_opt), ["no-new-privileges"]);
+        assert_eq!(words(host.binds), [""; 0]);
+        let mounts: Vec<_> = host.mounts.into_iter().flatten().collect();
+        assert_eq!(mounts.len(), 1, "{mounts:?}");
+        assert_eq!(mounts[0].target.as_deref(), Some("/run"));
+        assert_eq!(mounts[0].typ, Some(MountType::TMPFS));
+    }
+    let joined: BTreeSet<_> = holders.iter().map(|id| format!("container:{id}")).collect();
+    let modes: BTreeSet<_> = builds
+        .iter()
+        .filter_map(|one| host_config(one).network_mode)
+        .collect();
+    assert_eq!(modes, joined);
+    run.send(Signal::SIGTERM);
+    run.end();
+}
+
+/// A door to the daemon that can be shut for good.
+struct Door {
+    socket: PathBuf,
+    listener: UnixListener,
+    through: Arc<Mutex<Option<Vec<UnixStream>>>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Door {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let through = Arc::new(Mutex::new(Some(Vec::new())));
+        let (incoming, open) = (listener.try_clone().unwrap(), through.clone());
+        std::thread::spawn(move || {
+            for client in incoming.incoming().map_while(Result::ok) {
+                let daemon = UnixStream::connect(daemon_socket()).unwrap();
+                let Some(open) = &mut *open.lock().unwrap() else {
+                    return;
+                };
+                for (from, to) in [(&client, &daemon), (&daemon, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+                open.extend([client, daemon]);
+            }
+        });
+        Door {
+            socket,
+            listener,
+            through,
+            _folder: folder,
+        }
+    }
+
+    fn shut(self) {
+        fs::remove_file(&self.socket).unwrap();
+        let open = self.through.lock().unwrap().take().unwrap();
+        for stream in open {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        drop(self.listener);
+    }
+}
+
+/// Where the daemon listens.
+fn daemon_socket() -> String {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let path = host.strip_prefix("unix://");
+    path.unwrap_or("/var/run/docker.sock").to_owned()
+}
+
+#[test]
+fn a_daemon_that_goes_away_ends_the_run_and_the_next_start_removes_what_it_left() {
+    let door = Door::open();
+    let run = LongRun::through(&door.socket);
+    run.records();
+    let pid = run.pid();
+    door.shut();
+    let ended = run.end();
+    ended.was_cut_short(3, "is gone");
+    assert!(!ended.recording.loads.is_empty());
+    let output = iptables_lab().args(["builds", "list"]).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
     assert_eq!(containers_of(pid), BTreeSet::new());
 }
 
