@@ -364,6 +364,86 @@ fn a_save_alone_says_what_differs_and_nothing_of_the_kernel() {
     }
 }
 
+/// The fields that an object of the JSON has, however many more it grows.
+#[track_caller]
+fn has_fields(object: &Value, fields: &str) {
+    let object = object.as_object().unwrap();
+    for field in fields.split_whitespace() {
+        assert!(object.contains_key(field), "{field} in {object:#?}");
+    }
+}
+
+#[test]
+fn the_json_has_every_field_of_its_schema() {
+    let matrix: Value = serde_json::from_str(&full_run().json).unwrap();
+    has_fields(
+        &matrix,
+        "schema lab host started operations witness builds missing cells",
+    );
+    has_fields(&matrix["lab"], "version");
+    has_fields(&matrix["host"], "kernel arch engine");
+    has_fields(&matrix["witness"], "nft legacy");
+    for build in matrix["builds"].as_array().unwrap() {
+        has_fields(
+            build,
+            "id version backend origin key digest libnftnl banner",
+        );
+    }
+    for missing in matrix["missing"].as_array().unwrap() {
+        has_fields(missing, "id reason");
+    }
+    for cell in matrix["cells"].as_array().unwrap() {
+        has_fields(
+            cell,
+            "scenario family writer reader verdict rules chains probes",
+        );
+        for chain in cell["chains"].as_array().unwrap() {
+            has_fields(
+                chain,
+                "table chain policy_before policy_after rewrite_verdict",
+            );
+        }
+    }
+    for rule in rules(&matrix) {
+        has_fields(
+            rule,
+            "table chain index given written read witness_before witness_after reread reason write read_verdict \
+             rewrite_verdict recognition sync sync_noflush cycle check delete lost altered added consequence potential",
+        );
+        for change in ["lost", "altered", "added"] {
+            for change in rule[change].as_array().unwrap() {
+                has_fields(change, "part from to");
+            }
+        }
+    }
+}
+
+#[test]
+fn builds_are_listed_with_all_that_is_known_of_them_and_made_on_demand() {
+    let small = small_run();
+    let built = run(["builds", "build", &small.writer]);
+    assert!(built.status.success(), "{}", both(&built));
+    let listed = run(["builds", "list"]);
+    assert!(listed.status.success(), "{}", both(&listed));
+    let mut lines = stdout(&listed).lines();
+    let columns: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        columns,
+        [
+            "id", "version", "backend", "origin", "libnftnl", "digest", "state"
+        ]
+    );
+    let of_writer = lines.find(|line| line.starts_with(&small.writer)).unwrap();
+    let writer = small.recording.head.builds.iter();
+    let writer = writer.clone().find(|of| of.id.as_str() == small.writer);
+    let writer = writer.unwrap();
+    let digest = &writer.digest.to_string()[..12];
+    for word in [writer.version.to_string().as_str(), "nft", digest, "built"] {
+        let mut words = of_writer.split_whitespace();
+        assert!(words.any(|known| known == word), "{word} in {of_writer}");
+    }
+}
+
 #[rstest]
 #[case::found("lossy", 1)]
 #[case::consequence("blackhole", 1)]

@@ -39,6 +39,11 @@ fn mark_rules() -> Vec<(&'static Cell, &'static RuleVerdict)> {
     rules
 }
 
+/// Which rule of which pairing, for messages.
+fn at(cell: &Cell, rule: &RuleVerdict) -> String {
+    format!("{} / {}: {}", cell.writer, cell.reader, rule.given)
+}
+
 fn loses_the_mark(rule: &RuleVerdict) -> bool {
     rule.lost.iter().any(|change| change.part == "match mark")
 }
@@ -56,26 +61,16 @@ fn nft_readers_up_to_1_8_7_lose_the_marks_of_nft_writers_from_1_8_8_on() {
             assert_eq!(
                 rule.read_verdict,
                 Some(Verdict::Lossy),
-                "{} / {}: {}",
-                cell.writer,
-                cell.reader,
-                rule.given
+                "{}",
+                at(cell, rule)
             );
             assert_eq!(
                 rule.rewrite_verdict,
                 Some(Verdict::Changed),
-                "{} / {}: {}",
-                cell.writer,
-                cell.reader,
-                rule.given
+                "{}",
+                at(cell, rule)
             );
-            assert!(
-                loses_the_mark(rule),
-                "{} / {}: {}",
-                cell.writer,
-                cell.reader,
-                rule.given
-            );
+            assert!(loses_the_mark(rule), "{}", at(cell, rule));
         }
     }
     assert!(met > 0, "no such pairing was run");
@@ -117,18 +112,14 @@ fn a_mark_that_1_8_7_wrote_and_a_newer_reader_rewrote_is_kept_and_then_misread()
             assert_eq!(
                 rule.rewrite_verdict,
                 Some(Verdict::Kept),
-                "{} / {}: {}",
-                cell.writer,
-                cell.reader,
-                rule.given
+                "{}",
+                at(cell, rule)
             );
             assert_eq!(
                 rule.recognition,
                 Some(Verdict::Misread),
-                "{} / {}: {}",
-                cell.writer,
-                cell.reader,
-                rule.given
+                "{}",
+                at(cell, rule)
             );
         }
     }
@@ -146,13 +137,7 @@ fn nothing_else_loses_a_mark() {
             && !reads_native_marks(writer)
             && writes_native_marks(reader);
         if !old_reader_of_native && !old_writer_rewritten {
-            assert!(
-                !loses_the_mark(rule),
-                "{} / {}: {}",
-                cell.writer,
-                cell.reader,
-                rule.given
-            );
+            assert!(!loses_the_mark(rule), "{}", at(cell, rule));
         }
     }
 }
