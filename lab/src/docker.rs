@@ -1,22 +1,22 @@
 //! The only room that knows bollard: images, containers and their streams.
 
+mod container;
+
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bollard::container::LogOutput;
 use bollard::errors::Error as Fault;
-use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
-    DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, UploadToContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    RemoveImageOptionsBuilder,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
+
+use container::remove_container;
+pub use container::{Ended, Network, Run};
 
 /// The label that everything the lab makes in Docker carries.
 pub const LABEL: &str = "iptables-lab";
@@ -67,43 +67,6 @@ pub enum DockerError {
         /// The system's answer.
         source: std::io::Error,
     },
-}
-
-/// Which network a container gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// None at all.
-    None,
-    /// The daemon's default.
-    Default,
-}
-
-/// A command to be run to its end in a container of its own. All capabilities are dropped.
-#[derive(Debug, Clone)]
-pub struct Run<'a> {
-    /// The image.
-    pub image: &'a str,
-    /// Program and arguments; the image's entry point is not used.
-    pub command: Vec<String>,
-    /// `NAME=value` each.
-    pub env: Vec<String>,
-    /// Its network.
-    pub network: Network,
-    /// A tar to be unpacked at `/` before the command starts.
-    pub upload: Option<&'a Path>,
-    /// A path in the container, and the file that its tar goes to when the command has succeeded.
-    pub download: Option<(&'a str, &'a Path)>,
-    /// Labels beside the lab's own.
-    pub labels: &'a HashMap<String, String>,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// Its exit status.
-    pub status: i64,
-    /// What it wrote to standard output and standard error, as it came.
-    pub output: Vec<u8>,
 }
 
 /// A container that the lab started.
@@ -309,15 +272,8 @@ impl Docker {
     /// # Errors
     /// The daemon does not answer.
     pub async fn remove_container(&self, id: &str) -> Result<(), DockerError> {
-        match remove_container(&self.client, id).await {
-            // Gone, or being removed by someone else.
-            Err(Fault::DockerResponseServerError {
-                status_code: 404 | 409,
-                ..
-            })
-            | Ok(()) => Ok(()),
-            Err(source) => Err(failed(format!("remove the container {id}"), source)),
-        }
+        let removed = remove_container(&self.client, id).await;
+        removed.map_err(|source| failed(format!("remove the container {id}"), source))
     }
 
     /// Removes an image by its reference, unless something uses it.
@@ -341,209 +297,6 @@ impl Docker {
             Err(source) => Err(failed(format!("remove the image {reference}"), source)),
         }
     }
-
-    /// Runs a command to its end in a container of its own, which is gone afterwards whatever happens.
-    ///
-    /// # Errors
-    /// The daemon refuses; the command's own failure is no error but its status.
-    pub async fn run(
-        &self,
-        run: &Run<'_>,
-        on_output: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<Ended, DockerError> {
-        let container = self.create(run).await?;
-        let ended = self.run_in(&container.name, run, on_output).await;
-        container.remove().await?;
-        ended
-    }
-
-    /// Writes the file system of an image, as a tar, to `to`.
-    ///
-    /// # Errors
-    /// The daemon refuses, or the file cannot be written.
-    pub async fn export(
-        &self,
-        image: &str,
-        labels: &HashMap<String, String>,
-        to: &Path,
-    ) -> Result<(), DockerError> {
-        let run = Run {
-            image,
-            // It is never started; an image without a command needs one to make a container of.
-            command: vec!["/".into()],
-            env: Vec::new(),
-            network: Network::None,
-            upload: None,
-            download: None,
-            labels,
-        };
-        let container = self.create(&run).await?;
-        let bytes = self.client.export_container(&container.name);
-        let written = save(bytes, to, &format!("export the image {image}")).await;
-        container.remove().await?;
-        written
-    }
-
-    async fn create(&self, run: &Run<'_>) -> Result<Container, DockerError> {
-        // Named by the lab, so that it can be removed even when the daemon's answer never arrives.
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "iptables-lab-{}-{}-{:08x}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed),
-            jiff::Timestamp::now().as_nanosecond() as u32,
-        );
-        let body = ContainerCreateBody {
-            image: Some(run.image.to_owned()),
-            entrypoint: Some(Vec::new()),
-            cmd: Some(run.command.clone()),
-            env: Some(run.env.clone()),
-            labels: Some(with_own(run.labels)),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            host_config: Some(HostConfig {
-                network_mode: (run.network == Network::None).then(|| "none".to_owned()),
-                cap_drop: Some(vec!["ALL".to_owned()]),
-                security_opt: Some(vec!["no-new-privileges".to_owned()]),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let container = Container {
-            client: Some(self.client.clone()),
-            name,
-        };
-        match self.client.create_container(Some(options), body).await {
-            Ok(_) => Ok(container),
-            Err(source) => {
-                let action = format!("create a container of {}", run.image);
-                container.remove().await?;
-                Err(failed(action, source))
-            }
-        }
-    }
-
-    async fn run_in(
-        &self,
-        name: &str,
-        run: &Run<'_>,
-        on_output: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<Ended, DockerError> {
-        let action = |what: &str| format!("{what} a container of {}", run.image);
-        if let Some(tar) = run.upload {
-            let options = UploadToContainerOptionsBuilder::new().path("/").build();
-            let body = bollard::body_try_stream(chunks(tar).await?);
-            let sent = self.client.upload_to_container(name, Some(options), body);
-            sent.await.map_err(|e| failed(action("send files to"), e))?;
-        }
-        let output = self.attach_and_start(name, run.image).await?;
-        let output = collect(output, on_output)
-            .await
-            .map_err(|e| failed(action("read the output of"), e))?;
-        let options = WaitContainerOptionsBuilder::new()
-            .condition("not-running")
-            .build();
-        let mut waiting = self.client.wait_container(name, Some(options));
-        let status = match waiting.next().await {
-            Some(Ok(done)) => done.status_code,
-            Some(Err(Fault::DockerContainerWaitError { code, .. })) => code,
-            Some(Err(source)) => return Err(failed(action("wait for"), source)),
-            None => -1,
-        };
-        if let Some((path, to)) = run.download.filter(|_| status == 0) {
-            let options = DownloadFromContainerOptionsBuilder::new()
-                .path(path)
-                .build();
-            let bytes = self.client.download_from_container(name, Some(options));
-            save(bytes, to, &action("fetch files from")).await?;
-        }
-        Ok(Ended { status, output })
-    }
-
-    async fn attach_and_start(
-        &self,
-        name: &str,
-        image: &str,
-    ) -> Result<impl Stream<Item = Result<LogOutput, Fault>> + Unpin + use<>, DockerError> {
-        let options = AttachContainerOptionsBuilder::new()
-            .stream(true)
-            .stdout(true)
-            .stderr(true)
-            .build();
-        let attached = self.client.attach_container(name, Some(options)).await;
-        let attached = attached.map_err(|e| failed(format!("attach to {image}"), e))?;
-        let started = self.client.start_container(name, None).await;
-        started.map_err(|e| failed(format!("start a container of {image}"), e))?;
-        Ok(attached.output)
-    }
-}
-
-/// A container that is removed, with force, when this is dropped.
-struct Container {
-    client: Option<bollard::Docker>,
-    name: String,
-}
-
-impl Container {
-    async fn remove(mut self) -> Result<(), DockerError> {
-        let Some(client) = self.client.take() else {
-            return Ok(());
-        };
-        // Until the daemon has answered, the drop guard stays armed.
-        self.client = Some(client.clone());
-        let removed = remove_container(&client, &self.name).await;
-        self.client = None;
-        removed.map_err(|e| failed(format!("remove the container {}", self.name), e))
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        if self.client.is_none() {
-            return;
-        }
-        // Only reached when the run was cancelled: its runtime may be going down, so the removal gets its own.
-        let name = std::mem::take(&mut self.name);
-        let removing = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .ok()?;
-            let client = bollard::Docker::connect_with_defaults().ok()?;
-            runtime.block_on(remove_container(&client, &name)).ok()
-        });
-        // Nobody is left to tell; what is left over carries the run's label and is removed at the next start.
-        let _ = removing.join();
-    }
-}
-
-async fn remove_container(client: &bollard::Docker, name: &str) -> Result<(), Fault> {
-    let options = RemoveContainerOptionsBuilder::new()
-        .force(true)
-        .v(true)
-        .build();
-    match client.remove_container(name, Some(options)).await {
-        // Being removed already, or never made.
-        Err(Fault::DockerResponseServerError {
-            status_code: 404 | 409,
-            ..
-        }) => Ok(()),
-        other => other,
-    }
-}
-
-async fn collect(
-    mut output: impl Stream<Item = Result<LogOutput, Fault>> + Unpin,
-    on_output: &mut (dyn FnMut(&[u8]) + Send),
-) -> Result<Vec<u8>, Fault> {
-    let mut all = Vec::new();
-    while let Some(piece) = output.try_next().await? {
-        let bytes = piece.into_bytes();
-        on_output(&bytes);
-        all.extend_from_slice(&bytes);
-    }
-    Ok(all)
 }
 
 /// A file's bytes as a stream.
@@ -560,23 +313,6 @@ async fn chunks(
         buffer.truncate(read);
         Ok((read > 0).then(|| (Bytes::from(buffer), file)))
     }))
-}
-
-async fn save(
-    mut bytes: impl Stream<Item = Result<Bytes, Fault>> + Unpin,
-    to: &Path,
-    action: &str,
-) -> Result<(), DockerError> {
-    let write_failed = |source| DockerError::File {
-        action: format!("write {}", to.display()),
-        source,
-    };
-    let mut file = File::create(to).await.map_err(write_failed)?;
-    while let Some(piece) = bytes.next().await {
-        let piece = piece.map_err(|e| failed(action.to_owned(), e))?;
-        file.write_all(&piece).await.map_err(write_failed)?;
-    }
-    file.flush().await.map_err(write_failed)
 }
 
 fn with_own(labels: &HashMap<String, String>) -> HashMap<String, String> {
