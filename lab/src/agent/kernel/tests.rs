@@ -4,6 +4,9 @@
 //! entries after it. [`capture`] makes them. `testdata/*.txt` is what was asked of iptables and nft.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
@@ -371,21 +374,45 @@ fn legacy_tables_are_registered_filled_and_emptied() {
     });
 }
 
-/// Makes the test data out of the rules of the namespace that it is run in:
-///
-/// `CAPTURE=DIRECTORY unshare -n sh -c 'sh rules.sh; cargo test -- --ignored capture'`
-#[test]
-#[ignore = "writes files: for whoever makes new test data"]
-fn capture() {
-    let directory =
-        std::path::PathBuf::from(std::env::var_os("CAPTURE").expect("CAPTURE names a directory"));
-    std::fs::write(directory.join("nft"), nft::read().expect("readable")).expect("written");
+/// Writes what the kernel holds into a folder, as test data.
+fn capture(folder: &Path) {
+    fs::write(folder.join("nft"), nft::read().expect("readable")).expect("written");
     for table in legacy::dump().expect("readable") {
         let blob = legacy::capture(table.family, &table.name);
-        std::fs::write(
-            directory.join(format!("{}-{}", table.family, table.name)),
-            blob,
-        )
-        .expect("written");
+        let name = format!("{}-{}", table.family, table.name);
+        fs::write(folder.join(name), blob).expect("written");
     }
+}
+
+/// Makes new test data too: `CAPTURE=FOLDER cargo test capture` runs `rules.sh` of that folder in a namespace of its
+/// own and leaves there what the kernel then holds.
+#[test]
+fn a_capture_decodes_to_what_the_kernel_holds() {
+    in_a_fresh_namespace(|| {
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = std::env::var_os("CAPTURE").map(PathBuf::from);
+        match &folder {
+            Some(folder) => {
+                let rules = Command::new("sh").arg(folder.join("rules.sh")).status();
+                assert!(rules.expect("a shell").success(), "rules.sh failed");
+            }
+            None => {
+                prepare(LegacyTables::Register).expect("prepared");
+                replay(NFT);
+                legacy::write(Family::Ipv4, "filter", FILTER);
+            }
+        }
+        let folder = folder.as_deref().unwrap_or(own.path());
+        capture(folder);
+        let held = dump().expect("readable");
+        let captured = |name: &str| fs::read(folder.join(name)).expect("captured");
+        let decoded = nft::decode(&captured("nft")).expect("well formed");
+        assert_eq!(show(&decoded), show(&held.nft));
+        for table in held.legacy {
+            let bytes = captured(&format!("{}-{}", table.family, table.name));
+            let blob = legacy::Blob::from_capture(&bytes);
+            let decoded = legacy::decode(table.family, &table.name, &blob);
+            assert_eq!(decoded.expect("well formed"), table);
+        }
+    });
 }
