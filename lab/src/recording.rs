@@ -15,7 +15,7 @@ use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::plan::step::{Action, Answer, Role, RuleSet, Stage, Step};
 use crate::plan::{LaneKind, Load, Operation};
-use crate::scenario::Scenario;
+use crate::scenario::{Outcome, Scenario};
 
 /// The version of the format that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -151,6 +151,14 @@ pub enum Seen {
     Dump(DumpRef),
     /// The lane was emptied.
     Reset,
+    /// What the scenario needs was made.
+    Furnished {
+        /// What the kernel lacks for it, in its own words; none where all was made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lacks: Option<String>,
+    },
+    /// What became of each of the scenario's packets, by the probe's name.
+    Probes(Vec<(String, Outcome)>),
 }
 
 /// One command as it was run.
@@ -211,7 +219,7 @@ impl LoadRecord {
         let of_readers = readers.flat_map(|of| [Some(&of.id), of.witness.as_ref()]);
         let of_commands = self.observations.iter().map(|of| match &of.seen {
             Seen::Command(command) => Some(&command.build),
-            Seen::Dump(_) | Seen::Reset => None,
+            Seen::Dump(_) | Seen::Reset | Seen::Furnished { .. } | Seen::Probes(_) => None,
         });
         let others = of_readers.chain(of_commands).flatten();
         std::iter::once(&self.writer).chain(others)
@@ -224,7 +232,7 @@ impl LoadRecord {
                 .flatten()
                 .all(|text| text.0 < self.texts.len()),
             Seen::Dump(dump) => dump.0 < self.dumps.len(),
-            Seen::Reset => true,
+            Seen::Reset | Seen::Furnished { .. } | Seen::Probes(_) => true,
         }
     }
 }
@@ -273,8 +281,15 @@ impl LoadRecorder {
                     stderr: self.text(&ran.stderr),
                 })
             }
+            (Action::Probe(probes), Answer::Probed(outcomes)) => {
+                let names = probes.iter().map(|(_, probe)| probe.name.clone());
+                Seen::Probes(names.zip(outcomes.iter().cloned()).collect())
+            }
             (_, Answer::Dumped(dump)) => Seen::Dump(self.dump(dump)),
-            (_, Answer::Ran(_) | Answer::Reset) => Seen::Reset,
+            (_, Answer::Furnished(furnished)) => Seen::Furnished {
+                lacks: furnished.as_ref().err().cloned(),
+            },
+            (_, Answer::Ran(_) | Answer::Reset | Answer::Probed(_)) => Seen::Reset,
         };
         let Step {
             stage,

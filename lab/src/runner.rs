@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::Build;
-use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place};
+use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
 use crate::plan::control::control;
 use crate::plan::procedure::procedure;
 use crate::plan::script::Script;
@@ -240,16 +240,29 @@ async fn perform(
     burst: &Burst,
     timeout: Duration,
 ) -> Result<Vec<Answer>, EngineError> {
+    if let [step] = burst.steps.as_slice() {
+        match &step.action {
+            Action::Furnish(setup) => {
+                let furnished = surroundings::furnish(lane, setup).await?;
+                return Ok(vec![Answer::Furnished(furnished)]);
+            }
+            Action::Probe(probes) => {
+                let outcomes = surroundings::probe(lane, probes).await?;
+                return Ok(vec![Answer::Probed(outcomes)]);
+            }
+            Action::Command { .. } | Action::Dump | Action::Reset => {}
+        }
+    }
     let place = burst
         .build()
         .map_or(Place::Holder, |build| Place::Build(build.clone()));
-    let requests = burst
+    let requests: Result<_, _> = burst
         .steps
         .iter()
         .map(|step| request(step, timeout))
         .collect();
     let request = Request::Burst {
-        requests,
+        requests: requests?,
         until_failure: burst.until_failure,
     };
     match lane.ask(&place, &request).await? {
@@ -260,17 +273,20 @@ async fn perform(
     }
 }
 
-fn request(step: &Step, timeout: Duration) -> Request {
+fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {
     match &step.action {
-        Action::Command { argv, stdin, .. } => Request::Run {
+        Action::Command { argv, stdin, .. } => Ok(Request::Run {
             argv: argv.clone(),
             stdin: stdin.clone(),
             timeout_ms: u64::try_from(timeout.as_millis())
                 .unwrap_or(u64::MAX)
                 .max(1),
-        },
-        Action::Dump => Request::Dump,
-        Action::Reset => Request::Reset,
+        }),
+        Action::Dump => Ok(Request::Dump),
+        Action::Reset => Ok(Request::Reset),
+        Action::Furnish(_) | Action::Probe(_) => Err(EngineError::Fault(
+            "several agents take part in this step, and it is one of a burst".to_owned(),
+        )),
     }
 }
 

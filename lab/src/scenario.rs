@@ -9,8 +9,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use probe::{Expect, Probe, ProbeKind, ProbePath};
-pub use setup::{Address, Interface, InterfaceKind, Prefix, Route, Set, Setup};
+pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
+pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 
 use crate::catalog::Family;
 use crate::ruleset::{self, Fault, InFile, Ruleset};
@@ -92,6 +92,11 @@ impl Scenario {
     /// Reads a scenario file; `name` is its stem.
     pub fn from_toml(name: &str, text: &str) -> Result<Scenario, InFile> {
         Self::read(name, text).map_err(|fault| fault.in_file(&format!("{name}.toml"), text))
+    }
+
+    /// Reads a user's own scenario file; its name is made from the file's.
+    pub fn from_toml_file(path: &str, text: &str) -> Result<Scenario, InFile> {
+        Self::read(&name_of_file(path), text).map_err(|fault| fault.in_file(path, text))
     }
 
     /// A scenario of a user's own `iptables-save` text; `name` is the file it stands in.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -81,18 +81,10 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
 
 /// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
 pub fn scenarios(args: &RunArgs) -> Result<Vec<Scenario>, Failure> {
-    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
-    let mut chosen = Vec::new();
-    if args.rules.is_empty() || !args.scenario.is_empty() {
-        let found = select(
-            "scenario",
-            &shipped,
-            |scenario| &scenario.name,
-            &args.scenario,
-        )
-        .or_exit(Exit::Usage)?;
-        chosen.extend(found.into_iter().cloned());
-    }
+    let mut chosen = match args.rules.is_empty() || !args.scenario.is_empty() {
+        true => named_scenarios(&args.scenario)?,
+        false => Vec::new(),
+    };
     for path in &args.rules {
         let text = std::fs::read_to_string(path)
             .map_err(|error| miette!("{} cannot be read: {error}", path.display()));
@@ -107,6 +99,33 @@ pub fn scenarios(args: &RunArgs) -> Result<Vec<Scenario>, Failure> {
             return Err(Failure::new(Exit::Usage, error));
         }
         chosen.push(rules);
+    }
+    Ok(chosen)
+}
+
+/// The shipped scenarios that are named by name or glob, and those in the files that are named; every shipped one where
+/// none is named. Which is a file is seen by its `.toml`.
+pub fn named_scenarios(patterns: &[String]) -> Result<Vec<Scenario>, Failure> {
+    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
+    let (files, names): (Vec<String>, Vec<String>) = patterns
+        .iter()
+        .cloned()
+        .partition(|pattern| Path::new(pattern).extension() == Some("toml".as_ref()));
+    let mut chosen = Vec::new();
+    if files.is_empty() || !names.is_empty() {
+        let found = select("scenario", &shipped, |of| &of.name, &names).or_exit(Exit::Usage)?;
+        chosen.extend(found.into_iter().cloned());
+    }
+    for file in &files {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| miette!("{file} cannot be read: {error}"));
+        let read = Scenario::from_toml_file(file, &text.or_exit(Exit::Usage)?);
+        let read = read.or_exit(Exit::Usage)?;
+        if let Some(other) = chosen.iter().find(|other| other.name == read.name) {
+            let error = same_name(&read, other);
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        chosen.push(read);
     }
     Ok(chosen)
 }

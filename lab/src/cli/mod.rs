@@ -101,7 +101,7 @@ enum EngineChoice {
 /// What is run and how.
 #[derive(Args)]
 struct RunArgs {
-    /// Scenarios to run, by name or glob; all where none is named. May be given several times.
+    /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`); all shipped ones where none is named. Repeats.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
     /// A ruleset of your own: any iptables-save text. Runs instead of the shipped scenarios, unless --scenario names some.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure, Or};
 use super::output;
-use super::select::select;
+use super::matrix::named_scenarios;
 use crate::report;
 use crate::scenario;
 
@@ -20,24 +20,20 @@ enum ScenariosCommand {
     List,
     /// Print one: its source, how it is written, its rules.
     Show {
-        /// Its name.
+        /// Its name, a glob, or the path of a scenario file.
         name: String,
     },
 }
 
 pub fn run(args: &ScenariosArgs) -> Result<Exit, Failure> {
-    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
     match &args.command {
-        None | Some(ScenariosCommand::List) => output::print(&report::scenarios::list(&shipped))?,
+        None | Some(ScenariosCommand::List) => {
+            let shipped = scenario::shipped().or_exit(Exit::Fault)?;
+            output::print(&report::scenarios::list(&shipped))?;
+        }
         Some(ScenariosCommand::Show { name }) => {
-            let found = select(
-                "scenario",
-                &shipped,
-                |scenario| &scenario.name,
-                std::slice::from_ref(name),
-            );
-            for scenario in found.or_exit(Exit::Usage)? {
-                output::print(&report::scenarios::show(scenario))?;
+            for scenario in named_scenarios(std::slice::from_ref(name))? {
+                output::print(&report::scenarios::show(&scenario))?;
             }
         }
     }

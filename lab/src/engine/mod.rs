@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod docker;
+pub mod surroundings;
 
 use std::collections::BTreeSet;
 

@@ -266,7 +266,7 @@ impl<'a> Evidence<'a> {
             .filter(move |seen| wanted(seen))
             .filter_map(|seen| match &seen.seen {
                 Seen::Command(command) => Some((seen, command)),
-                Seen::Dump(_) | Seen::Reset => None,
+                Seen::Dump(_) | Seen::Reset | Seen::Furnished { .. } | Seen::Probes(_) => None,
             })
     }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::{Ran, Text};
 use crate::catalog::BuildId;
+use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -151,6 +153,10 @@ pub enum Role {
     Restore,
     /// The build's `iptables -C` of a rule.
     Check,
+    /// Interfaces, addresses, routes, sysctls and sets are made.
+    Furnish,
+    /// The scenario's packets are sent.
+    Probe,
 }
 
 /// What is done in the lane.
@@ -169,6 +175,10 @@ pub enum Action {
     Dump,
     /// Everything is deleted.
     Reset,
+    /// What the scenario's rules and probes need is made, and what an earlier load's needed is removed.
+    Furnish(Arc<Setup>),
+    /// Every one of these packets is sent, from its namespace.
+    Probe(Arc<[(Namespace, Probe)]>),
 }
 
 /// One step of a load.
@@ -216,7 +226,7 @@ impl Burst {
     pub fn build(&self) -> Option<&BuildId> {
         self.steps.iter().find_map(|step| match &step.action {
             Action::Command { build, .. } => Some(build),
-            Action::Dump | Action::Reset => None,
+            Action::Dump | Action::Reset | Action::Furnish(_) | Action::Probe(_) => None,
         })
     }
 }
@@ -230,6 +240,10 @@ pub enum Answer {
     Dumped(KernelDump),
     /// The lane is empty.
     Reset,
+    /// The lane is furnished, or cannot be: what the kernel lacks, in its own words.
+    Furnished(Result<(), String>),
+    /// What became of each packet, in their order.
+    Probed(Vec<Outcome>),
 }
 
 #[cfg(test)]

@@ -237,6 +237,7 @@ fn commands(cell: &Cell, load: &LoadRecord) -> String {
             Seen::Reset => {
                 let _ = writeln!(text, "{}", paint(ASIDE, "# everything is deleted"));
             }
+            Seen::Furnished { .. } | Seen::Probes(_) => {}
         }
     }
     text

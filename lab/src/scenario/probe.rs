@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Address, Namespace, Setup};
+
 /// A packet that is sent, and what becomes of it while the rules are in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,8 @@ pub struct Probe {
     pub path: ProbePath,
     /// The source address; the kernel's choice where absent.
     pub from: Option<IpAddr>,
+    /// The source port, for udp and tcp; the kernel's choice where absent.
+    pub from_port: Option<u16>,
     /// The destination address.
     pub to: IpAddr,
     /// The destination port, for udp and tcp.
@@ -25,6 +29,22 @@ pub struct Probe {
     pub mark: Option<u32>,
     /// What becomes of it.
     pub expect: Expect,
+    /// The source address that whoever gets it sees; not looked at where absent.
+    pub seen_from: Option<IpAddr>,
+}
+
+impl Probe {
+    /// The namespace that it is sent from.
+    pub fn sender(&self, setup: &Setup) -> Namespace {
+        match self.path {
+            ProbePath::Loopback | ProbePath::Out => Namespace::Lane,
+            ProbePath::In | ProbePath::Forward => {
+                let from = |address: &&Address| Some(address.address.address) == self.from;
+                let known = setup.addresses.iter().find(from);
+                known.map_or(Namespace::Peer, |address| address.at)
+            }
+        }
+    }
 }
 
 /// What a probe sends.
@@ -45,11 +65,11 @@ pub enum ProbeKind {
 pub enum ProbePath {
     /// Over `lo`.
     Loopback,
-    /// From the peer to the lane.
+    /// From the peer, or from the inner namespace if `from` is its address, to the lane.
     In,
-    /// From the lane to the peer.
+    /// From the lane.
     Out,
-    /// From the peer through the lane.
+    /// From the peer, or from the inner namespace if `from` is its address, through the lane.
     Forward,
 }
 
@@ -63,6 +83,34 @@ pub enum Expect {
     Dropped,
     /// It arrives at this address instead, and at this port if one is named.
     To(IpAddr, Option<u16>),
+}
+
+/// What became of a probe that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Where it arrived; none where it arrived nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Arrival>,
+    /// Whether its sender had the answer: the echo reply, the connection. Nobody answers a datagram: it is answered by
+    /// its arrival.
+    pub answered: bool,
+    /// What its sender was told where it was refused: an errno.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<i32>,
+}
+
+/// Where a probe arrived, after every rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The namespace whose sockets had it.
+    pub at: Namespace,
+    /// The source address that they saw.
+    pub from: IpAddr,
+    /// The destination address that they saw.
+    pub to: IpAddr,
+    /// The destination port that they saw, of udp and tcp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
 }
 
 impl TryFrom<String> for Expect {

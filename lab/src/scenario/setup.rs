@@ -7,6 +7,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Family;
 
+/// Where a probe is sent from or arrives, and where an address or a route is made.
+///
+/// The rules lie in the lane. The two others hold nothing but one end of a veth pair each, `eth0`, and no rules.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// The namespace with the rules: the node.
+    #[default]
+    Lane,
+    /// Another machine: what is outside of the node.
+    Peer,
+    /// What is behind the node: a container, a pod, a virtual machine.
+    Inner,
+}
+
+impl Namespace {
+    /// The word that scenario files and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Namespace::Lane => "lane",
+            Namespace::Peer => "peer",
+            Namespace::Inner => "inner",
+        }
+    }
+
+    /// Whether it is the rules' own.
+    pub fn is_lane(&self) -> bool {
+        *self == Namespace::Lane
+    }
+}
+
+impl std::fmt::Display for Namespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// What the agent makes before the rules are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,7 +56,7 @@ pub struct Setup {
     pub addresses: Vec<Address>,
     /// Routes to add.
     pub routes: Vec<Route>,
-    /// Sysctls to set: `"net.ipv4.ip_forward" = "1"`.
+    /// Sysctls to set on interfaces: `"net.ipv4.conf.docker0.route_localnet" = "1"`. Packets are forwarded in every lane.
     pub sysctls: BTreeMap<String, String>,
     /// IP sets to make.
     pub sets: Vec<Set>,
@@ -31,32 +70,49 @@ pub struct Interface {
     pub name: String,
     /// What it is.
     pub kind: InterfaceKind,
+    /// Where the other end of a veth pair lies, as `eth0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Namespace>,
+    /// The bridge that it is a port of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<String>,
 }
 
 /// The kinds of interface that the agent makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InterfaceKind {
-    /// Takes every packet and drops it.
-    Dummy,
-    /// A bridge without ports.
+    /// A bridge. Without ports it takes every packet and drops it.
     Bridge,
+    /// One end of a veth pair; the other lies in another namespace.
+    Veth,
 }
 
 /// An address of an interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
-    /// The interface that gets it.
+    /// The namespace of the interface.
+    #[serde(default, skip_serializing_if = "Namespace::is_lane")]
+    pub at: Namespace,
+    /// The interface that gets it; outside of the lane there is only `eth0`.
+    #[serde(default = "eth0")]
     pub interface: String,
     /// The address with its prefix length.
     pub address: Prefix,
+}
+
+fn eth0() -> String {
+    "eth0".to_owned()
 }
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
+    /// The namespace that gets it.
+    #[serde(default, skip_serializing_if = "Namespace::is_lane")]
+    pub at: Namespace,
     /// The destination.
     pub to: Prefix,
     /// The next hop.
