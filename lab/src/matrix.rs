@@ -157,6 +157,7 @@ impl MatrixBuilder {
                 Case {
                     scenario,
                     builds: &self.head.builds,
+                    operations: &self.head.operations,
                 },
             ));
         }

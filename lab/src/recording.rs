@@ -136,6 +136,9 @@ pub struct Observation {
     pub reader: Option<BuildId>,
     /// The rules that were in the lane, or were to be.
     pub rules: RuleSet,
+    /// The one rule that it was about, by its place in the scenario's ruleset from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<usize>,
     /// What was seen.
     #[serde(flatten)]
     pub seen: Seen,
@@ -149,6 +152,8 @@ pub enum Seen {
     Command(CommandRecord),
     /// The kernel's rules.
     Dump(DumpRef),
+    /// The kernel's rules of one chain.
+    Chain(DumpRef),
     /// The lane was emptied.
     Reset,
     /// What the scenario needs was made.
@@ -219,7 +224,7 @@ impl LoadRecord {
         let of_readers = readers.flat_map(|of| [Some(&of.id), of.witness.as_ref()]);
         let of_commands = self.observations.iter().map(|of| match &of.seen {
             Seen::Command(command) => Some(&command.build),
-            Seen::Dump(_) | Seen::Reset | Seen::Furnished { .. } | Seen::Probes(_) => None,
+            _ => None,
         });
         let others = of_readers.chain(of_commands).flatten();
         std::iter::once(&self.writer).chain(others)
@@ -231,7 +236,7 @@ impl LoadRecord {
                 .iter()
                 .flatten()
                 .all(|text| text.0 < self.texts.len()),
-            Seen::Dump(dump) => dump.0 < self.dumps.len(),
+            Seen::Dump(dump) | Seen::Chain(dump) => dump.0 < self.dumps.len(),
             Seen::Reset | Seen::Furnished { .. } | Seen::Probes(_) => true,
         }
     }
@@ -285,6 +290,7 @@ impl LoadRecorder {
                 let names = probes.iter().map(|(_, probe)| probe.name.clone());
                 Seen::Probes(names.zip(outcomes.iter().cloned()).collect())
             }
+            (Action::DumpChain(_), Answer::Dumped(dump)) => Seen::Chain(self.dump(dump)),
             (_, Answer::Dumped(dump)) => Seen::Dump(self.dump(dump)),
             (_, Answer::Furnished(furnished)) => Seen::Furnished {
                 lacks: furnished.as_ref().err().cloned(),
@@ -296,6 +302,7 @@ impl LoadRecorder {
             role,
             reader,
             rules,
+            rule,
             ..
         } = step.clone();
         self.record.observations.push(Observation {
@@ -303,6 +310,7 @@ impl LoadRecorder {
             role,
             reader,
             rules,
+            rule,
             seen,
         });
     }

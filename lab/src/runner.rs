@@ -250,7 +250,7 @@ async fn perform(
                 let outcomes = surroundings::probe(lane, probes).await?;
                 return Ok(vec![Answer::Probed(outcomes)]);
             }
-            Action::Command { .. } | Action::Dump | Action::Reset => {}
+            Action::Command { .. } | Action::Dump | Action::DumpChain(_) | Action::Reset => {}
         }
     }
     let place = burst
@@ -283,6 +283,7 @@ fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {
                 .max(1),
         }),
         Action::Dump => Ok(Request::Dump),
+        Action::DumpChain(chain) => Ok(Request::DumpChain(chain.clone())),
         Action::Reset => Ok(Request::Reset),
         Action::Furnish(_) | Action::Probe(_) => Err(EngineError::Fault(
             "several agents take part in this step, and it is one of a burst".to_owned(),

@@ -13,7 +13,7 @@ pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 
 use crate::catalog::Family;
-use crate::ruleset::{self, Fault, InFile, Ruleset};
+use crate::ruleset::{self, Fault, InFile, Rule, Ruleset};
 
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
@@ -127,6 +127,24 @@ impl Scenario {
     pub fn ruleset(&self, family: Family) -> &Ruleset {
         static NONE: Ruleset = Ruleset { tables: Vec::new() };
         self.rulesets.get(&family).unwrap_or(&NONE)
+    }
+
+    /// Its rules in a family, in order: each with its place from 0, and its table.
+    pub fn placed_rules(&self, family: Family) -> impl Iterator<Item = (usize, &str, &Rule)> {
+        let tables = self.ruleset(family).tables.iter();
+        let rules = tables.flat_map(|table| table.rules.iter().map(|rule| (&*table.name, rule)));
+        rules
+            .enumerate()
+            .map(|(place, (table, rule))| (place, table, rule))
+    }
+
+    /// The packets that are sent with its rules of a family, each with the namespace that it is sent from.
+    pub fn probes_of(&self, family: Family) -> impl Iterator<Item = (Namespace, Probe)> {
+        let of_family = self
+            .probes
+            .iter()
+            .filter(move |probe| probe.family() == family);
+        of_family.map(|probe| (probe.sender(&self.setup), probe.clone()))
     }
 
     /// How many rules it has in a family.

@@ -63,6 +63,12 @@ fn answer(request: Request) -> Reply {
             Ok(dump) => Reply::Dumped { dump },
             Err(error) => failed("reading the kernel's rules", &error),
         },
+        Request::DumpChain(name) => match kernel::dump() {
+            Ok(dump) => Reply::Dumped {
+                dump: dump.only(&name),
+            },
+            Err(error) => failed("reading the kernel's rules", &error),
+        },
         Request::Prepare { legacy } => {
             let tables = if legacy {
                 LegacyTables::Register

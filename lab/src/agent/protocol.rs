@@ -8,6 +8,7 @@ use base64::Engine as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernel::KernelDump;
+use crate::catalog::{Backend, Family};
 
 /// What a command read or wrote: bytes, which nearly always are UTF-8 text.
 ///
@@ -94,6 +95,8 @@ pub enum Request {
     },
     /// What does the kernel hold in this network namespace?
     Dump,
+    /// What does the kernel hold of one chain, in this network namespace?
+    DumpChain(ChainName),
     /// Make ready: `lo` up; where `legacy`, every legacy table registered, so that none appears later by being read.
     Prepare {
         /// Whether legacy builds run in this lane.
@@ -109,6 +112,19 @@ pub enum Request {
         /// Whether to stop after the first command that does not exit with status 0.
         until_failure: bool,
     },
+}
+
+/// One chain of the tables that iptables uses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ChainName {
+    /// Whose tables: those of nf_tables, or the legacy ones.
+    pub backend: Backend,
+    /// `iptables`' or `ip6tables`'.
+    pub family: Family,
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
 }
 
 /// What an agent answers.
@@ -128,7 +144,7 @@ pub enum Reply {
     },
     /// To [`Request::Run`].
     Ran(Ran),
-    /// To [`Request::Dump`].
+    /// To [`Request::Dump`] and [`Request::DumpChain`].
     Dumped {
         /// What the kernel holds.
         dump: KernelDump,

@@ -60,6 +60,14 @@ impl Family {
             Family::Ipv6 => "ip6tables",
         }
     }
+
+    /// The family's name in nf_tables: `ip` or `ip6`.
+    pub fn nft(self) -> &'static str {
+        match self {
+            Family::Ipv4 => "ip",
+            Family::Ipv6 => "ip6",
+        }
+    }
 }
 
 impl fmt::Display for Family {

@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure, Or};
-use super::output;
 use super::matrix::named_scenarios;
+use super::output;
 use crate::report;
 use crate::scenario;
 

@@ -13,7 +13,9 @@ pub async fn furnish(
     if *setup == Setup::default() {
         return Ok(Ok(()));
     }
-    Err(EngineError::Fault("a lane cannot be furnished yet".to_owned()))
+    Err(EngineError::Fault(
+        "a lane cannot be furnished yet".to_owned(),
+    ))
 }
 
 /// Sends every one of `probes` from its namespace and says what became of each, in their order.

@@ -1,7 +1,8 @@
 //! Chains as such: whether they are there, where they hang, their policies, and how many rules they hold.
 
 use super::consequence;
-use super::evidence::{Baseline, Reading, Restored};
+use super::cycle::turns;
+use super::evidence::{Baseline, Reading, Restored, Sync};
 use super::kernel::{KernelChain, chain_names};
 use super::laid::{Aligned, Listing};
 use super::verdict::{Consequence, Verdict};
@@ -45,8 +46,8 @@ impl<'a> Pairing<'a> {
         let before = self.kernel_chain(baseline.dump, table, chain)?;
         let after = |restored: &Restored<'a>| self.kernel_chain(restored.dump, table, chain);
         let rewritten = reading.rewrite.as_ref().map(after);
-        let sync = reading.sync.as_ref();
-        let synced = sync.and_then(|sync| sync.restored.as_ref()).map(after);
+        let synced = restored(&reading.sync).map(after);
+        let noflush = restored(&reading.sync_noflush).map(after);
         let judged = |after: &Option<KernelChain<'_>>| compare_chains(&before, after.as_ref());
         let (rewrite, sync) = (rewritten.as_ref().map(judged), synced.as_ref().map(judged));
         let read = self.read_of_chain((table, chain), baseline, reading);
@@ -58,7 +59,8 @@ impl<'a> Pairing<'a> {
             };
             (resolved, reason)
         });
-        let change = [&rewrite, &sync]
+        let noflush = noflush.as_ref().map(judged);
+        let change = [&rewrite, &sync, &noflush]
             .into_iter()
             .flatten()
             .find(|(verdict, ..)| *verdict == Verdict::Changed);
@@ -76,8 +78,37 @@ impl<'a> Pairing<'a> {
             read_verdict: read.as_ref().map(|(verdict, _)| *verdict),
             rewrite_verdict: rewrite.as_ref().map(|(verdict, ..)| *verdict),
             sync: sync.as_ref().map(|(verdict, ..)| *verdict),
+            sync_noflush: noflush.as_ref().map(|(verdict, ..)| *verdict),
+            cycle: self.cycle_of_chain(&before, (table, chain), reading),
             reason: reason.or_else(|| read.and_then(|(_, reason)| reason)),
             consequence: change.and_then(|(.., consequence)| *consequence),
+        })
+    }
+
+    /// What became of the chain as reader and writer went on rewriting in turn.
+    fn cycle_of_chain(
+        &self,
+        before: &KernelChain<'_>,
+        (table, chain): (&str, &str),
+        reading: &Reading<'a>,
+    ) -> Option<Verdict> {
+        if reading.cycle.is_empty() {
+            return None;
+        }
+        let after = turns(reading).map(|turn| self.kernel_chain(turn.dump, table, chain));
+        let after: Vec<Option<KernelChain<'_>>> = after.collect();
+        let grown = |after: &Option<KernelChain<'_>>| {
+            after
+                .as_ref()
+                .is_some_and(|of| of.rules.len() > before.rules.len())
+        };
+        let changed = |after: &Option<KernelChain<'_>>| {
+            compare_chains(before, after.as_ref()).0 == Verdict::Changed
+        };
+        Some(match () {
+            () if after.iter().any(grown) => Verdict::Grows,
+            () if after.iter().any(changed) => Verdict::Drifts,
+            () => Verdict::Stable,
         })
     }
 
@@ -123,6 +154,8 @@ impl<'a> Pairing<'a> {
                 read_verdict: None,
                 rewrite_verdict: changed(rewritten),
                 sync: changed(synced),
+                sync_noflush: None,
+                cycle: None,
                 reason: Some("the chain is new".to_owned()),
                 consequence: consequence.or(Some(Consequence::Misdirected)),
             })
@@ -164,6 +197,10 @@ impl<'a> Pairing<'a> {
             None => Some((Verdict::Same, None)),
         }
     }
+}
+
+fn restored<'r, 'a>(sync: &'r Option<Sync<'a>>) -> Option<&'r Restored<'a>> {
+    sync.as_ref()?.restored.as_ref()
 }
 
 fn printed_chain<'p>(printed: &'p Printed, table: &str, chain: &str) -> Option<&'p Chain> {

@@ -10,6 +10,7 @@ use crate::catalog::BuildId;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
 use crate::ruleset::Printed;
+use crate::scenario::Outcome;
 
 /// What one build printed, as it ended and as it reads.
 #[derive(Clone)]
@@ -53,17 +54,23 @@ impl Print<'_> {
 
 /// A restore and what it left.
 pub struct Restored<'a> {
-    /// The reader's restore.
+    /// The restore.
     pub command: &'a CommandRecord,
     /// What the kernel held afterwards.
     pub dump: DumpRef,
-    /// What the witness printed afterwards.
-    pub witness: Option<Print<'a>>,
-    /// What the writer printed afterwards.
-    pub reread: Option<Print<'a>>,
+    /// What was printed after it, before the next restore.
+    prints: Vec<Print<'a>>,
 }
 
-impl Restored<'_> {
+impl<'a> Restored<'a> {
+    /// What `build` printed afterwards: if it was not asked, what it printed of the same state at another time.
+    pub fn print_by(&self, build: &BuildId, evidence: &Evidence<'a>) -> Option<Print<'a>> {
+        let mut prints = self.prints.iter();
+        let here = prints.find(|print| &print.command.build == build);
+        here.cloned()
+            .or_else(|| evidence.print_of(build, self.dump))
+    }
+
     /// Whether the restore ended with exit status 0.
     pub fn succeeded(&self) -> bool {
         self.command.end == End::Exit(0)
@@ -78,8 +85,18 @@ pub struct Reading<'a> {
     pub saved: Print<'a>,
     /// What came of restoring that.
     pub rewrite: Option<Restored<'a>>,
-    /// What came of saving, adding a chain and restoring.
+    /// What came of writer and reader going on in turn, the writer first.
+    pub cycle: Vec<Restored<'a>>,
+    /// What came of adding a chain to that and restoring.
     pub sync: Option<Sync<'a>>,
+    /// What came of restoring a part of that without a flush.
+    pub sync_noflush: Option<Sync<'a>>,
+    /// The reader's `-S` and `-L -n -v`, table by table.
+    pub lists: Vec<Listed<'a>>,
+    /// The reader's `-C` of each rule and its near misses: the rule's place from 1.
+    pub checks: Vec<(usize, Role, &'a CommandRecord)>,
+    /// The reader's `-D` of each rule: the rule's place from 1.
+    pub deletions: Vec<(usize, Deletion<'a>)>,
 }
 
 /// What was seen of one `sync`.
@@ -90,39 +107,59 @@ pub struct Sync<'a> {
     pub restored: Option<Restored<'a>>,
 }
 
+/// A listing of one table.
+pub struct Listed<'a> {
+    /// `ListRules` or `ListTable`.
+    pub role: Role,
+    /// The table.
+    pub table: &'a str,
+    /// The command.
+    pub command: &'a CommandRecord,
+}
+
+/// A `-D` and its chain before and after.
+#[derive(Clone, Copy)]
+pub struct Deletion<'a> {
+    /// The command.
+    pub command: &'a CommandRecord,
+    /// The chain before it.
+    pub before: DumpRef,
+    /// The chain after it.
+    pub after: DumpRef,
+}
+
+/// What was seen when a reader of the other backend wrote the rules too.
+pub struct Reassertion<'a> {
+    /// The first of its commands that failed.
+    pub refusal: Option<&'a CommandRecord>,
+    /// What the kernel held afterwards.
+    pub dump: DumpRef,
+    /// What writer and reader printed then.
+    pub prints: Vec<&'a CommandRecord>,
+    /// What writer and reader printed with counters, after packets were sent.
+    pub counts: Vec<&'a CommandRecord>,
+}
+
 impl Reading<'_> {
     /// Whether the reader could print and restore all of these rules.
     pub fn went_well(&self) -> bool {
         let restored =
             |restored: &Option<Restored<'_>>| restored.as_ref().is_none_or(Restored::succeeded);
+        let synced =
+            |sync: &Option<Sync<'_>>| sync.as_ref().is_none_or(|sync| restored(&sync.restored));
         self.saved.is_whole()
             && restored(&self.rewrite)
-            && self
-                .sync
-                .as_ref()
-                .is_none_or(|sync| restored(&sync.restored))
+            && synced(&self.sync)
+            && synced(&self.sync_noflush)
     }
 }
 
-/// What the kernel held and who printed what after the writer wrote a set of rules.
+/// What the kernel held and what the writer printed after it wrote a set of rules.
 pub struct Baseline<'a> {
     /// What the kernel held.
     pub dump: DumpRef,
     /// What the writer printed.
     pub written: Option<Print<'a>>,
-    /// What each witness printed.
-    witnesses: Vec<Print<'a>>,
-}
-
-impl<'a> Baseline<'a> {
-    /// What `witness` printed; the writer's print, where the witness is the writer.
-    pub fn witness(&self, witness: Option<&BuildId>) -> Option<&Print<'a>> {
-        let witness = witness?;
-        self.witnesses
-            .iter()
-            .chain(&self.written)
-            .find(|print| &print.command.build == witness)
-    }
 }
 
 /// A load's observations.
@@ -130,15 +167,70 @@ pub struct Evidence<'a> {
     /// The load.
     pub load: &'a LoadRecord,
     prints: RefCell<HashMap<TextRef, Rc<Printed>>>,
+    /// Who printed what of which kernel state: equal dumps are the same state.
+    printed_of: HashMap<(&'a BuildId, DumpRef), &'a CommandRecord>,
+    /// What became of packets in which kernel state.
+    outcomes: HashMap<DumpRef, &'a [(String, Outcome)]>,
+    /// What became of them before anything was written.
+    before: Option<&'a [(String, Outcome)]>,
 }
 
 impl<'a> Evidence<'a> {
     /// The observations of `load`.
     pub fn new(load: &'a LoadRecord) -> Self {
-        Evidence {
+        let mut evidence = Evidence {
             load,
             prints: RefCell::default(),
+            printed_of: HashMap::new(),
+            outcomes: HashMap::new(),
+            before: None,
+        };
+        let mut held = None;
+        let mut any_written = false;
+        for seen in &load.observations {
+            any_written |= seen.role == Role::Write;
+            match (&seen.seen, held) {
+                (Seen::Dump(dump), _) => held = Some(*dump),
+                (Seen::Reset, _) => held = None,
+                (Seen::Command(command), Some(held)) if is_print(seen.role) => {
+                    let of = (&command.build, held);
+                    evidence.printed_of.entry(of).or_insert(command);
+                }
+                (Seen::Probes(outcomes), _) if !any_written => evidence.before = Some(outcomes),
+                (Seen::Probes(outcomes), Some(held)) => {
+                    evidence.outcomes.entry(held).or_insert(outcomes);
+                }
+                _ => {}
+            }
         }
+        evidence
+    }
+
+    /// What `build` printed of the kernel state in `dump`.
+    pub fn print_of(&self, build: &BuildId, dump: DumpRef) -> Option<Print<'a>> {
+        let command = self.printed_of.get(&(build, dump))?;
+        Some(self.print(command))
+    }
+
+    /// What became of the packet `name` in the kernel state in `dump`.
+    pub fn outcome(&self, name: &str, dump: DumpRef) -> Option<&'a Outcome> {
+        outcome_of(self.outcomes.get(&dump)?, name)
+    }
+
+    /// What became of the packet `name` before anything was written.
+    pub fn outcome_before(&self, name: &str) -> Option<&'a Outcome> {
+        outcome_of(self.before?, name)
+    }
+
+    /// What the kernel lacks for the scenario, in its own words.
+    pub fn lacks(&self) -> Option<&'a str> {
+        self.load
+            .observations
+            .iter()
+            .find_map(|seen| match &seen.seen {
+                Seen::Furnished { lacks } => lacks.as_deref(),
+                _ => None,
+            })
     }
 
     /// A dump of this load.
@@ -166,24 +258,8 @@ impl<'a> Evidence<'a> {
         let Seen::Dump(dump) = dump.seen else {
             return None;
         };
-        let of_role = |role| {
-            move |seen: &Observation| {
-                seen.reader.is_none() && seen.role == role && &seen.rules == rules
-            }
-        };
-        let written = self
-            .commands(of_role(Role::WriterPrint))
-            .next()
-            .map(|(_, command)| self.print(command));
-        let witnesses = self
-            .commands(of_role(Role::WitnessPrint))
-            .map(|(_, command)| self.print(command))
-            .collect();
-        Some(Baseline {
-            dump,
-            written,
-            witnesses,
-        })
+        let written = self.print_of(&self.load.writer, dump);
+        Some(Baseline { dump, written })
     }
 
     /// What was seen of `reader`: on all the rules that the writer took, and on each part that those were split into.
@@ -203,40 +279,105 @@ impl<'a> Evidence<'a> {
 
     fn reading(&self, group: &[&'a Observation]) -> Option<Reading<'a>> {
         let saved = self.find(group, Stage::Save, Role::ReaderPrint)?;
-        let rewrite = self.restored(group, Stage::Rewrite);
-        let sync = self.find(group, Stage::Sync, Role::ReaderPrint);
-        let sync = sync.map(|saved| Sync {
-            saved,
-            restored: self.restored(group, Stage::Sync),
+        let sync = |stage| {
+            let again = self.find(group, stage, Role::ReaderPrint);
+            let restored = self.restored(group, stage).into_iter().next();
+            (again.is_some() || restored.is_some()).then(|| Sync {
+                saved: again.unwrap_or_else(|| saved.clone()),
+                restored,
+            })
+        };
+        let commands = |wanted: Stage| {
+            group.iter().filter_map(move |seen| match &seen.seen {
+                Seen::Command(command) if seen.stage == wanted => Some((*seen, command)),
+                _ => None,
+            })
+        };
+        let lists = commands(Stage::List).map(|(seen, command)| Listed {
+            role: seen.role,
+            table: command.argv.get(2).map_or("", String::as_str),
+            command,
         });
+        let checks = commands(Stage::Check);
+        let checks = checks.filter_map(|(seen, command)| Some((seen.rule?, seen.role, command)));
+        let (sync, sync_noflush) = (sync(Stage::Sync), sync(Stage::SyncNoflush));
         Some(Reading {
             rules: &group.first()?.rules,
-            saved,
-            rewrite,
+            rewrite: self.restored(group, Stage::Rewrite).into_iter().next(),
+            cycle: self.restored(group, Stage::Cycle),
             sync,
+            sync_noflush,
+            lists: lists.collect(),
+            checks: checks.collect(),
+            deletions: deletions(group),
+            saved,
         })
     }
 
-    fn restored(&self, group: &[&'a Observation], stage: Stage) -> Option<Restored<'a>> {
-        let restore = group
-            .iter()
-            .position(|seen| seen.stage == stage && seen.role == Role::Restore)?;
-        let Seen::Command(command) = &group[restore].seen else {
-            return None;
+    /// What was seen when `reader`, of the other backend, wrote the rules too.
+    pub fn reassertion(&self, reader: &BuildId) -> Option<Reassertion<'a>> {
+        let of_reader = self.load.observations.iter();
+        let of_reader: Vec<&Observation> = of_reader
+            .filter(|seen| seen.stage == Stage::Reassert && seen.reader.as_ref() == Some(reader))
+            .filter(|seen| !matches!(seen.role, Role::Reset))
+            .collect();
+        let commands = |wanted: fn(Role) -> bool| {
+            let commands = of_reader.iter().filter_map(move |seen| match &seen.seen {
+                Seen::Command(command) if wanted(seen.role) => Some(command),
+                _ => None,
+            });
+            commands.collect::<Vec<_>>()
         };
-        let after = &group[restore..];
-        let dump = after.iter().find_map(|seen| match seen.seen {
-            Seen::Dump(dump) if seen.stage == stage => Some(dump),
-            _ => None,
-        })?;
-        let witness = self.find(after, stage, Role::WitnessPrint);
-        let reread = self.find(after, stage, Role::WriterPrint);
-        Some(Restored {
-            command,
+        // The lane may be laid anew first: by the writer.
+        let writes = commands(|role| role == Role::Write).into_iter();
+        let mut own = writes.filter(|command| &command.build == reader).peekable();
+        own.peek()?;
+        let refusal = own.find(|command| command.end != End::Exit(0));
+        let last_write = of_reader
+            .iter()
+            .rposition(|seen| seen.role == Role::Write)?;
+        let dump = of_reader[last_write..]
+            .iter()
+            .find_map(|seen| match seen.seen {
+                Seen::Dump(dump) => Some(dump),
+                _ => None,
+            })?;
+        Some(Reassertion {
+            refusal,
             dump,
-            witness,
-            reread,
+            prints: commands(is_print),
+            counts: commands(|role| role == Role::Count),
         })
+    }
+
+    /// Every restore of a stage, and what it left.
+    fn restored(&self, group: &[&'a Observation], stage: Stage) -> Vec<Restored<'a>> {
+        let of_stage = group.iter().enumerate();
+        let restores =
+            of_stage.filter(|(_, seen)| seen.stage == stage && seen.role == Role::Restore);
+        let restored = restores.filter_map(|(at, seen)| {
+            let Seen::Command(command) = &seen.seen else {
+                return None;
+            };
+            let dump = group[at..].iter().find_map(|seen| match seen.seen {
+                Seen::Dump(dump) if seen.stage == stage => Some(dump),
+                _ => None,
+            })?;
+            let until_next = group[at + 1..].iter();
+            let until_next = until_next
+                .take_while(|seen| seen.stage == stage && seen.role != Role::Restore)
+                .filter(|seen| is_print(seen.role));
+            let prints = until_next.filter_map(|seen| match &seen.seen {
+                Seen::Command(command) => Some(self.print(command)),
+                _ => None,
+            });
+            Some(Restored {
+                command,
+                dump,
+                prints: prints.collect(),
+            })
+        });
+        restored.collect()
     }
 
     fn find(&self, group: &[&'a Observation], stage: Stage, role: Role) -> Option<Print<'a>> {
@@ -266,7 +407,7 @@ impl<'a> Evidence<'a> {
             .filter(move |seen| wanted(seen))
             .filter_map(|seen| match &seen.seen {
                 Seen::Command(command) => Some((seen, command)),
-                Seen::Dump(_) | Seen::Reset | Seen::Furnished { .. } | Seen::Probes(_) => None,
+                _ => None,
             })
     }
 
@@ -280,6 +421,42 @@ impl<'a> Evidence<'a> {
             .clone();
         Print { command, printed }
     }
+}
+
+fn is_print(role: Role) -> bool {
+    matches!(
+        role,
+        Role::WriterPrint | Role::WitnessPrint | Role::ReaderPrint
+    )
+}
+
+fn outcome_of<'a>(outcomes: &'a [(String, Outcome)], name: &str) -> Option<&'a Outcome> {
+    let mut outcomes = outcomes.iter();
+    outcomes
+        .find(|(of, _)| of == name)
+        .map(|(_, outcome)| outcome)
+}
+
+/// Each `-D` with the dumps of its chain on both sides of it.
+fn deletions<'a>(group: &[&'a Observation]) -> Vec<(usize, Deletion<'a>)> {
+    let deletion = |around: &[&'a Observation]| {
+        let [before, deletion, after] = around else {
+            return None;
+        };
+        match (&before.seen, &deletion.seen, &after.seen) {
+            (Seen::Chain(before), Seen::Command(command), Seen::Chain(after)) => {
+                let (before, after) = (*before, *after);
+                let deletion_of = Deletion {
+                    command,
+                    before,
+                    after,
+                };
+                Some((deletion.rule?, deletion_of))
+            }
+            _ => None,
+        }
+    };
+    group.windows(3).filter_map(deletion).collect()
 }
 
 /// The bytes as text in which no two bytes look alike: what is no UTF-8 stands as `<e9>`.

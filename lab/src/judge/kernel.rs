@@ -95,6 +95,16 @@ impl<'a> KernelChain<'a> {
 }
 
 impl KernelRule<'_> {
+    /// Whether both are the same expressions or the same entry, whatever the table holds besides.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (KernelRule::Nft(one, _), KernelRule::Nft(other, _)) => one == other,
+            (KernelRule::Legacy(one), KernelRule::Legacy(other)) => one == other,
+            (KernelRule::Nft(..), KernelRule::Legacy(_))
+            | (KernelRule::Legacy(_), KernelRule::Nft(..)) => false,
+        }
+    }
+
     fn names(&self, chain: &str) -> bool {
         match self {
             KernelRule::Nft(rule, _) => rule
@@ -107,10 +117,7 @@ impl KernelRule<'_> {
 }
 
 fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'a NftTable> {
-    let family = match family {
-        Family::Ipv4 => "ip",
-        Family::Ipv6 => "ip6",
-    };
+    let family = family.nft();
     dump.nft
         .iter()
         .find(|known| known.family == family && known.name == table)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Pairing;
-use super::evidence::{Baseline, Print, Reading};
+use super::evidence::{Baseline, Print, Reading, Sync};
 use super::kernel::KernelChain;
 use super::place::Place;
 use super::rewrite::Fates;
@@ -120,11 +120,17 @@ pub struct LaidChain<'a> {
     /// What the writer printed after the rewrite, beside what it printed before.
     pub reread: Option<Aligned>,
     /// What the kernel held; none where it had no such chain.
-    before: Option<KernelChain<'a>>,
+    pub before: Option<KernelChain<'a>>,
     /// How the rules fared in the rewrite; none where none was run.
     pub rewritten: Option<Fates>,
+    /// How they fared in each turn of the cycle after that, the writer's first.
+    pub cycled: Vec<Fates>,
     /// How the rules fared in the sync; none where none was restored.
     pub synced: Option<Fates>,
+    /// How they fared in the sync without a flush; none where none was restored.
+    pub synced_noflush: Option<Fates>,
+    /// What the reader's `-S` printed, beside what the writer's save printed; none where it was not run or failed.
+    pub listed: Option<Aligned>,
 }
 
 impl<'a> LaidChain<'a> {
@@ -152,21 +158,27 @@ impl<'a> LaidChain<'a> {
             Some(Anchored::new(&given, listing))
         };
         let written = anchored(baseline.written.as_ref());
-        let witness = anchored(baseline.witness(pairing.witness));
+        let evidence = pairing.evidence;
+        let of_witness = |dump| evidence.print_of(pairing.witness?, dump);
+        let witness = anchored(of_witness(baseline.dump).as_ref());
         let beside_written = |print: &Print<'_>| {
             let listing = Listing::of(&print.printed, table, chain)?;
             Some(Aligned::new(&written.as_ref()?.listing, listing))
         };
         let read = beside_written(&reading.saved);
         let rewrite = reading.rewrite.as_ref();
-        let reread = rewrite
-            .and_then(|restored| restored.reread.as_ref())
-            .and_then(beside_written);
+        let reread = pairing.reread(reading);
+        let reread = reread.as_ref().and_then(beside_written);
         let before = pairing.kernel_chain(baseline.dump, table, chain);
         let fates = |restored| pairing.fates((table, chain), &before, witness.as_ref(), restored);
         let rewritten = rewrite.map(fates);
-        let sync = reading.sync.as_ref();
-        let synced = sync.and_then(|sync| sync.restored.as_ref()).map(fates);
+        let cycled = reading.cycle.iter().map(fates).collect();
+        let restored = |sync: &'a Option<Sync<'a>>| sync.as_ref()?.restored.as_ref();
+        let synced = restored(&reading.sync).map(fates);
+        let synced_noflush = restored(&reading.sync_noflush).map(fates);
+        let listed = pairing.listing(reading, table, chain);
+        let listed = written.as_ref().zip(listed);
+        let listed = listed.map(|(written, listing)| Aligned::new(&written.listing, listing));
         let position = laid.iter().enumerate();
         let position = position.map(|(at, place)| (place.global, at)).collect();
         LaidChain {
@@ -178,7 +190,10 @@ impl<'a> LaidChain<'a> {
             reread,
             before,
             rewritten,
+            cycled,
             synced,
+            synced_noflush,
+            listed,
         }
     }
 

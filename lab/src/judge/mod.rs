@@ -6,11 +6,15 @@
 
 mod chain;
 mod consequence;
+mod cycle;
+mod effect;
 mod evidence;
 mod kernel;
 mod laid;
+mod lookup;
 mod place;
 mod read;
+mod reassert;
 mod rewrite;
 mod rule;
 #[cfg(test)]
@@ -21,12 +25,17 @@ pub mod verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family};
+use crate::plan::Operation;
 use crate::recording::LoadRecord;
 use crate::ruleset::Change;
 use crate::scenario::Scenario;
-use evidence::{Evidence, Reading};
+pub use cycle::Drift;
+pub use effect::{ProbeVerdict, is_as_expected};
+use evidence::{Baseline, Evidence, Reading};
 use laid::LaidChains;
 use place::{Place, places};
+use reassert::Reasserted;
+pub use reassert::{Met, Warning};
 use verdict::{Consequence, Verdict};
 
 /// What the judge concludes about one pairing in one scenario and family.
@@ -46,8 +55,11 @@ pub struct Cell {
     pub rules: Vec<RuleVerdict>,
     /// A verdict for each chain.
     pub chains: Vec<ChainVerdict>,
-    /// Probes are not run yet: always empty.
-    pub probes: Vec<serde_json::Value>,
+    /// What became of the scenario's packets.
+    pub probes: Vec<ProbeVerdict>,
+    /// What writer and reader said when both backends held rules.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 /// What the judge concludes about one rule.
@@ -83,23 +95,41 @@ pub struct RuleVerdict {
     pub recognition: Option<Verdict>,
     /// What the reader's rewrite with a chain of its own made of it.
     pub sync: Option<Verdict>,
-    /// Not run yet.
+    /// What the reader's restore of its own chains, without a flush, made of it.
     pub sync_noflush: Option<Verdict>,
-    /// Not run yet.
+    /// What became of it as reader and writer went on rewriting in turn.
     pub cycle: Option<Verdict>,
-    /// Not run yet.
+    /// Whether the reader's `-C` finds it, and only it.
     pub check: Option<Verdict>,
-    /// Not run yet.
+    /// Whether the reader's `-D` deletes it.
     pub delete: Option<Verdict>,
+    /// What the reader's `-S` and `-L` show of it: the worse of both.
+    #[serde(default)]
+    pub list: Option<Verdict>,
+    /// What came of it when a reader of the other backend wrote it too.
+    #[serde(default)]
+    pub reassert: Option<Verdict>,
+    /// What the near miss that `-C` found has otherwise: `out-interface: -o eth0x`.
+    #[serde(default)]
+    pub near_miss: Option<String>,
+    /// What `-D` deleted instead, as the witness prints it.
+    #[serde(default)]
+    pub deleted_instead: Option<String>,
+    /// When, by whom and to what it changed in the cycle.
+    #[serde(default)]
+    pub drift: Option<Drift>,
+    /// How many packets met it under each backend, where the kernel held it twice.
+    #[serde(default)]
+    pub met: Option<Met>,
     /// The parts that are gone.
     pub lost: Vec<Change>,
     /// The parts that are there with another value.
     pub altered: Vec<Change>,
     /// The parts that were not there.
     pub added: Vec<Change>,
-    /// What the loss in the kernel does to packets.
+    /// What the loss in the kernel does to packets: as they showed where some were sent, else as the rules predict.
     pub consequence: Option<Consequence>,
-    /// What would happen to packets if what was read were written back.
+    /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
     pub potential: Option<Consequence>,
 }
 
@@ -111,9 +141,15 @@ impl RuleVerdict {
         [
             unwritten,
             self.read_verdict,
+            self.list,
             self.rewrite_verdict,
             self.recognition,
+            self.cycle,
             self.sync,
+            self.sync_noflush,
+            self.check,
+            self.delete,
+            self.reassert,
         ]
         .into_iter()
         .flatten()
@@ -140,6 +176,12 @@ pub struct ChainVerdict {
     pub rewrite_verdict: Option<Verdict>,
     /// What `sync` made of it.
     pub sync: Option<Verdict>,
+    /// What `sync-noflush` made of it.
+    #[serde(default)]
+    pub sync_noflush: Option<Verdict>,
+    /// What became of it as reader and writer went on rewriting in turn.
+    #[serde(default)]
+    pub cycle: Option<Verdict>,
     /// What changed.
     pub reason: Option<String>,
     /// What that does to packets.
@@ -149,9 +191,15 @@ pub struct ChainVerdict {
 impl ChainVerdict {
     /// The verdicts about what the reader did, in the order of the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        [self.read_verdict, self.rewrite_verdict, self.sync]
-            .into_iter()
-            .flatten()
+        [
+            self.read_verdict,
+            self.rewrite_verdict,
+            self.cycle,
+            self.sync,
+            self.sync_noflush,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -162,9 +210,15 @@ pub struct Case<'a> {
     pub scenario: &'a Scenario,
     /// Every build of the run.
     pub builds: &'a [Build],
+    /// What was done with each pairing.
+    pub operations: &'a [Operation],
 }
 
 impl Case<'_> {
+    fn wants(&self, operation: Operation) -> bool {
+        self.operations.contains(&operation)
+    }
+
     fn backend(&self, id: &BuildId) -> Backend {
         self.builds
             .iter()
@@ -208,7 +262,15 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
 impl<'a> Pairing<'a> {
     fn cell(&self, reader: &BuildId) -> Cell {
         let readings = self.evidence.readings(reader);
-        let rules = self.rules(&readings);
+        let reasserted = self.reasserted(reader);
+        let baseline = readings
+            .first()
+            .and_then(|whole| self.evidence.baseline(whole.rules));
+        let probes = self.probes(readings.first(), reasserted.as_ref(), baseline.as_ref());
+        let mut rules = self.rules(&readings, reasserted.as_ref().zip(baseline.as_ref()));
+        for rule in &mut rules {
+            rule.consequence = proved(rule.consequence, &probes);
+        }
         let chains = self.worst_chains(&readings);
         let of_rules = rules.iter().flat_map(RuleVerdict::of_reader);
         let of_chains = chains.iter().flat_map(ChainVerdict::of_reader);
@@ -218,6 +280,7 @@ impl<'a> Pairing<'a> {
         let verdict = worst
             .filter(|verdict| verdict.severity() > 0)
             .unwrap_or(Verdict::Same);
+        let warnings = reasserted.map(|seen| self.warnings(&seen));
         Cell {
             scenario: self.evidence.load.scenario.clone(),
             family: self.family,
@@ -226,23 +289,35 @@ impl<'a> Pairing<'a> {
             verdict,
             rules,
             chains,
-            probes: Vec::new(),
+            probes,
+            warnings: warnings.unwrap_or_default(),
         }
     }
 
-    fn rules(&self, readings: &[Reading<'a>]) -> Vec<RuleVerdict> {
+    fn rules(
+        &self,
+        readings: &[Reading<'a>],
+        reasserted: Option<(&Reasserted<'a>, &Baseline<'a>)>,
+    ) -> Vec<RuleVerdict> {
         let all = places(self.case.scenario.ruleset(self.family));
         let at_fault = at_fault(readings);
         let mut chains = LaidChains::new();
         let verdict = |place: &Place<'a>| {
+            if let Some(lacks) = self.evidence.lacks() {
+                return self.lacking(place, lacks);
+            }
             let Some(number) = deciding(readings, &at_fault, place.global) else {
                 return self.refused_by_writer(place);
             };
             let reading = (number, &readings[number]);
-            match chains.get(self, &all, place, reading) {
+            let mut verdict = match chains.get(self, &all, place, reading) {
                 Some(chain) => self.rule(chain.rule(place)),
                 None => self.unknown(place),
+            };
+            if let Some(reasserted) = reasserted {
+                self.reassert(&all, place, reasserted, &mut verdict);
             }
+            verdict
         };
         all.iter().map(verdict).collect()
     }
@@ -270,6 +345,23 @@ impl<'a> Pairing<'a> {
             }
         }
         chains
+    }
+}
+
+/// What a loss does to packets: packets have the last word over what the rules predict. Where they fared otherwise in
+/// the way that was predicted, that; where in another, the worst of it; where as before, nothing.
+fn proved(predicted: Option<Consequence>, probes: &[ProbeVerdict]) -> Option<Consequence> {
+    let were_sent = probes.iter().any(|probe| !probe.after.is_empty());
+    let predicted = predicted?;
+    if !were_sent {
+        return Some(predicted);
+    }
+    let effects = probes.iter().flat_map(|probe| probe.after.values());
+    let mut shown: Vec<Consequence> = effects.filter_map(|of| of.consequence()).collect();
+    shown.sort_unstable();
+    match shown.contains(&predicted) {
+        true => Some(predicted),
+        false => shown.pop(),
     }
 }
 

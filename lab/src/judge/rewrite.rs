@@ -1,10 +1,11 @@
 //! What became of a rule in the kernel when the reader restored, and whether its writer still knows it.
 
-use super::evidence::{Print, Restored};
+use super::evidence::{Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::{Anchored, Laid, Listing};
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
+use crate::plan::Operation;
 use crate::plan::procedure::OWN_CHAIN;
 use crate::recording::DumpRef;
 use crate::ruleset::{Partner, Rule, align};
@@ -102,8 +103,10 @@ impl<'a> Pairing<'a> {
             let reason = format!("the kernel has no chain {chain} any more");
             return Fates::All(Fate::gone(reason));
         };
-        let listing = restored
+        let witness_print = self
             .witness
+            .and_then(|witness| restored.print_by(witness, self.evidence));
+        let listing = witness_print
             .as_ref()
             .filter(|print| print.vouches_for(table))
             .and_then(|print| Listing::of(&print.printed, table, chain));
@@ -180,9 +183,17 @@ impl<'a> Pairing<'a> {
         }
     }
 
+    /// What the writer prints after the rewrite, where that was asked for.
+    pub(super) fn reread(&self, reading: &Reading<'a>) -> Option<Print<'a>> {
+        let rewrite = reading.rewrite.as_ref()?;
+        let is_asked = self.case.wants(Operation::Recognition);
+        let writer = &self.evidence.load.writer;
+        is_asked.then(|| rewrite.print_by(writer, self.evidence))?
+    }
+
     /// Whether the writer knows the rule after the rewrite. Returns the rule as it then prints it.
-    pub(super) fn recognise(&self, laid: Laid<'_, '_>, verdict: &mut RuleVerdict) -> Option<Rule> {
-        let reread = laid.chain.reading.rewrite.as_ref()?.reread.as_ref()?;
+    pub(super) fn recognise(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) -> Option<Rule> {
+        let reread = self.reread(laid.chain.reading)?;
         let at = laid.written_place()?;
         let table = laid.place.table;
         let is_readable =

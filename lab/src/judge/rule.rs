@@ -1,16 +1,17 @@
 //! One rule through every operation: what was seen of it, which parts differ, and what follows for packets.
 
 use super::consequence;
+use super::evidence::Sync;
 use super::laid::Laid;
 use super::place::Place;
-use super::rewrite::Fate;
+use super::rewrite::{Fate, Fates};
 use super::verdict::{Consequence, Verdict};
 use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
 use crate::recording::CommandRecord;
 use crate::ruleset::{Difference, Rule, compare};
 
-impl Pairing<'_> {
+impl<'a> Pairing<'a> {
     /// The verdicts about a rule that the writer did not take.
     pub(super) fn refused_by_writer(&self, place: &Place<'_>) -> RuleVerdict {
         let refusal = self.evidence.refusal(place.global);
@@ -28,6 +29,15 @@ impl Pairing<'_> {
         }
     }
 
+    /// The verdicts about a rule of a scenario that this kernel has not what it takes for.
+    pub(super) fn lacking(&self, place: &Place<'_>, lacks: &str) -> RuleVerdict {
+        RuleVerdict {
+            write: Some(Verdict::Unsupported),
+            reason: Some(lacks.to_owned()),
+            ..self.blank(place)
+        }
+    }
+
     /// The verdicts about a rule of whose writing the recording holds no dump.
     pub(super) fn unknown(&self, place: &Place<'_>) -> RuleVerdict {
         RuleVerdict {
@@ -37,7 +47,7 @@ impl Pairing<'_> {
     }
 
     /// The verdicts about a rule that lay in the lane.
-    pub(super) fn rule(&self, laid: Laid<'_, '_>) -> RuleVerdict {
+    pub(super) fn rule(&self, laid: Laid<'_, 'a>) -> RuleVerdict {
         let mut verdict = self.blank(laid.place);
         verdict.written = laid.written().map(|rule| rule.text.clone());
         verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
@@ -50,16 +60,24 @@ impl Pairing<'_> {
             verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
         }
         let reread = self.recognise(laid, &mut verdict);
-        let synced = self.synced(laid);
-        if let Some(fate) = &synced {
-            verdict.sync = Some(fate.verdict);
+        let (reading, chain) = (laid.chain.reading, laid.chain);
+        let synced = self.synced(laid, &reading.sync, &chain.synced);
+        let noflush = self.synced(laid, &reading.sync_noflush, &chain.synced_noflush);
+        for fate in synced.iter().chain(&noflush) {
             verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
         }
+        verdict.sync = synced.as_ref().map(|fate| fate.verdict);
+        verdict.sync_noflush = noflush.as_ref().map(|fate| fate.verdict);
+        self.list(laid, &mut verdict);
+        self.cycle(laid, &mut verdict);
+        self.check(laid, &mut verdict);
+        self.delete(laid, &mut verdict);
         let seen = Aftermath {
             read,
             rewritten,
             reread,
             synced,
+            noflush,
         };
         finish(laid, &seen, verdict)
     }
@@ -74,10 +92,15 @@ impl Pairing<'_> {
         Some(self.fate(laid, &reading.saved, restored))
     }
 
-    /// What the sync made of it.
-    fn synced(&self, laid: Laid<'_, '_>) -> Option<Fate> {
-        let sync = laid.chain.reading.sync.as_ref()?;
-        let restored = sync.restored.as_ref().zip(laid.chain.synced.as_ref());
+    /// What a sync made of it.
+    fn synced(
+        &self,
+        laid: Laid<'_, '_>,
+        sync: &Option<Sync<'_>>,
+        fates: &Option<Fates>,
+    ) -> Option<Fate> {
+        let sync = sync.as_ref()?;
+        let restored = sync.restored.as_ref().zip(fates.as_ref());
         Some(self.fate(laid, &sync.saved, restored))
     }
 
@@ -125,12 +148,15 @@ struct Aftermath {
     reread: Option<Rule>,
     /// What the sync made of it.
     synced: Option<Fate>,
+    /// What the sync without a flush made of it.
+    noflush: Option<Fate>,
 }
 
 impl Aftermath {
-    /// The first of rewrite and sync that did not keep it.
+    /// The first of rewrite and the syncs that did not keep it.
     fn damage(&self) -> Option<&Fate> {
         let fates = self.rewritten.iter().chain(&self.synced);
+        let fates = fates.chain(&self.noflush);
         fates
             .into_iter()
             .find(|fate| fate.verdict == Verdict::Changed)
@@ -228,10 +254,8 @@ fn differing<'l>(
 }
 
 /// Whether a refusal says that something is missing, rather than that the rule is wrong.
-fn says_unsupported(said: &str) -> bool {
-    const LACKS: [&str; 8] = [
-        "Couldn't load match",
-        "Couldn't load target",
+pub(super) fn says_unsupported(said: &str) -> bool {
+    const LACKS: [&str; 6] = [
         "missing kernel module",
         "No chain/target/match by that name",
         "can't initialize",
@@ -239,5 +263,12 @@ fn says_unsupported(said: &str) -> bool {
         "Protocol not supported",
         "No such file or directory",
     ];
-    LACKS.iter().any(|lack| said.contains(lack))
+    lacks_an_extension(said) || LACKS.iter().any(|lack| said.contains(lack))
+}
+
+/// Whether a refusal says that the build lacks a match or a target.
+pub(super) fn lacks_an_extension(said: &str) -> bool {
+    ["Couldn't load match", "Couldn't load target"]
+        .iter()
+        .any(|lack| said.contains(lack))
 }

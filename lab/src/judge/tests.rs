@@ -31,6 +31,7 @@ fn cells(name: &str, spoil: impl Fn(&mut Value)) -> Vec<Cell> {
         let case = Case {
             scenario: &recording.head.scenarios[0],
             builds: &recording.head.builds,
+            operations: &recording.head.operations,
         };
         judge(&load, case)
     });
@@ -117,6 +118,7 @@ fn a_writer_that_does_not_end_well(#[case] end: End, #[case] verdict: Verdict) {
     let case = Case {
         scenario: &recording.head.scenarios[0],
         builds: &recording.head.builds,
+        operations: &recording.head.operations,
     };
     for cell in judge(&recording.loads[0], case) {
         let unwritten = cell.rules.iter().filter(|rule| rule.written.is_none());

@@ -57,18 +57,46 @@ pub enum Verdict {
     Unseen,
     /// After the rewrite the writer cannot print its table.
     Unreadable,
+    // cycle
+    /// However often both rewrite, the kernel holds the same rule.
+    Stable,
+    /// As both go on rewriting, the kernel's rule becomes another.
+    Drifts,
+    /// As both go on rewriting, the chain gets more rules.
+    Grows,
+    // check
+    /// The reader's `-C` finds the rule.
+    Found,
+    /// The reader's `-C` does not find the rule that is there.
+    NotFound,
+    /// The reader's `-C` finds a rule that is not there.
+    FoundWrong,
+    // delete
+    /// The reader's `-D` deleted the rule.
+    Deleted,
+    /// The reader's `-D` left the rule where it is.
+    NotDeleted,
+    /// The reader's `-D` deleted another rule.
+    WrongRule,
+    // reassert
+    /// The kernel holds the rule under both backends.
+    Doubled,
 }
 
 impl Verdict {
     /// Every verdict, the least first.
-    pub const ALL: [Verdict; 21] = [
+    pub const ALL: [Verdict; 31] = [
         Verdict::Faithful,
         Verdict::Same,
         Verdict::Kept,
         Verdict::Recognised,
+        Verdict::Stable,
+        Verdict::Found,
+        Verdict::Deleted,
         Verdict::Misprinted,
         Verdict::Reworded,
         Verdict::Differs,
+        Verdict::Doubled,
         Verdict::Invisible,
         Verdict::Unsupported,
         Verdict::Refused,
@@ -76,13 +104,19 @@ impl Verdict {
         Verdict::Unrestorable,
         Verdict::TimedOut,
         Verdict::Crashed,
+        Verdict::NotFound,
+        Verdict::NotDeleted,
         Verdict::Misread,
         Verdict::Unseen,
         Verdict::Unreadable,
         Verdict::Ambiguous,
         Verdict::Absent,
+        Verdict::Grows,
+        Verdict::Drifts,
         Verdict::Changed,
         Verdict::Lossy,
+        Verdict::FoundWrong,
+        Verdict::WrongRule,
     ];
 
     /// How bad it is. What stays silent outranks what is loud; 0 is no harm at all.
@@ -92,20 +126,28 @@ impl Verdict {
             | Verdict::Same
             | Verdict::Kept
             | Verdict::Recognised
+            | Verdict::Stable
+            | Verdict::Found
+            | Verdict::Deleted
             | Verdict::Misprinted => 0,
             Verdict::Reworded => 1,
             Verdict::Differs => 2,
-            Verdict::Invisible => 3,
-            Verdict::Unsupported => 4,
-            Verdict::Refused | Verdict::NothingToRestore => 5,
-            Verdict::Unrestorable => 6,
-            Verdict::TimedOut => 7,
-            Verdict::Crashed => 8,
-            Verdict::Misread | Verdict::Unseen | Verdict::Unreadable => 9,
-            Verdict::Ambiguous => 10,
-            Verdict::Absent => 11,
-            Verdict::Changed => 12,
-            Verdict::Lossy => 13,
+            Verdict::Doubled => 3,
+            Verdict::Invisible => 4,
+            Verdict::Unsupported => 5,
+            Verdict::Refused | Verdict::NothingToRestore => 6,
+            Verdict::Unrestorable => 7,
+            Verdict::TimedOut => 8,
+            Verdict::Crashed => 9,
+            Verdict::NotFound | Verdict::NotDeleted => 10,
+            Verdict::Misread | Verdict::Unseen | Verdict::Unreadable => 11,
+            Verdict::Ambiguous => 12,
+            Verdict::Absent => 13,
+            Verdict::Grows | Verdict::Drifts => 14,
+            Verdict::Changed => 15,
+            Verdict::Lossy => 16,
+            Verdict::FoundWrong => 17,
+            Verdict::WrongRule => 18,
         }
     }
 
@@ -147,6 +189,16 @@ impl Verdict {
             Verdict::Misread => "misread",
             Verdict::Unseen => "unseen",
             Verdict::Unreadable => "unreadable",
+            Verdict::Stable => "stable",
+            Verdict::Drifts => "drifts",
+            Verdict::Grows => "grows",
+            Verdict::Found => "found",
+            Verdict::NotFound => "not-found",
+            Verdict::FoundWrong => "found-wrong",
+            Verdict::Deleted => "deleted",
+            Verdict::NotDeleted => "not-deleted",
+            Verdict::WrongRule => "wrong-rule",
+            Verdict::Doubled => "doubled",
         }
     }
 
@@ -174,11 +226,63 @@ impl Verdict {
             Verdict::Misread => "after the rewrite its writer reads it differently",
             Verdict::Unseen => "after the rewrite its writer does not see it any more",
             Verdict::Unreadable => "after the rewrite its writer cannot read its table any more",
+            Verdict::Stable => "however often both rewrite, it stays",
+            Verdict::Drifts => "as both go on rewriting, it becomes another rule",
+            Verdict::Grows => "as both go on rewriting, there are more and more rules",
+            Verdict::Found => "-C finds it",
+            Verdict::NotFound => "-C does not find it",
+            Verdict::FoundWrong => "-C finds a rule that is not there",
+            Verdict::Deleted => "-D deletes it",
+            Verdict::NotDeleted => "-D does not delete it",
+            Verdict::WrongRule => "-D deletes another rule",
+            Verdict::Doubled => "not seen, so written again: there under both backends",
         }
     }
 }
 
 impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What became of a packet after a reader changed the rules, beside what became of it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The same.
+    AsBefore,
+    /// It arrives elsewhere, or from another address.
+    Rerouted,
+    /// It was not answered before, and is now.
+    Passed,
+    /// It was answered before, and is not any more.
+    Dropped,
+}
+
+impl Effect {
+    /// The word that every format uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::AsBefore => "as-before",
+            Effect::Rerouted => "rerouted",
+            Effect::Passed => "passed",
+            Effect::Dropped => "dropped",
+        }
+    }
+
+    /// What it is called where rules are to blame for it; none where nothing changed.
+    pub fn consequence(self) -> Option<Consequence> {
+        match self {
+            Effect::AsBefore => None,
+            Effect::Rerouted => Some(Consequence::Misdirected),
+            Effect::Passed => Some(Consequence::Exposure),
+            Effect::Dropped => Some(Consequence::Blackhole),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }

@@ -210,6 +210,20 @@ fn of_rule(rule: &RuleVerdict) -> Option<(Verdict, Kind)> {
 }
 
 fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
+    match verdict {
+        Verdict::NotFound => return "-C does not find it".to_owned(),
+        Verdict::NotDeleted => return "-D does not delete it".to_owned(),
+        Verdict::FoundWrong => {
+            let part = rule
+                .near_miss
+                .as_deref()
+                .and_then(|near| near.split_once(':'));
+            let part = part.map_or("value", |(part, _)| part);
+            return format!("-C finds it with another {part}, too");
+        }
+        Verdict::WrongRule => return "-D deletes another rule".to_owned(),
+        _ => {}
+    }
     let named = [
         ("lost", &rule.lost),
         ("altered", &rule.altered),
@@ -223,17 +237,25 @@ fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
         }
     }
     if words.is_empty() {
-        let only_sync = rule.sync == Some(verdict) && rule.rewrite_verdict != Some(verdict);
-        let by = if only_sync {
-            ", by a component that adds its own chain"
-        } else {
-            ""
-        };
+        let by = by_whom(
+            verdict,
+            [rule.rewrite_verdict, rule.sync, rule.sync_noflush],
+        );
         let reason = rule.reason.as_deref();
         let reason = reason.map(|reason| format!(" ({})", core_message(reason)));
         return format!("the whole rule{by}{}", reason.unwrap_or_default());
     }
     words.join("; ")
+}
+
+/// Which of rewrite, sync and sync without a flush came to `verdict`, where it was not the first.
+fn by_whom(verdict: Verdict, [rewrite, sync, noflush]: [Option<Verdict>; 3]) -> &'static str {
+    match Some(verdict) {
+        of if of == rewrite => "",
+        of if of == sync => ", by a component that adds its own chain",
+        of if of == noflush => ", by a component that restores its own chains with --noflush",
+        _ => "",
+    }
 }
 
 /// What was said, without what each release says in its own words: its banner, where in its input it stopped, and how
@@ -262,12 +284,10 @@ fn of_chain(chain: &ChainVerdict) -> Option<(Verdict, Kind)> {
     if verdict.severity() <= Verdict::Invisible.severity() {
         return None;
     }
-    let only_sync = chain.sync == Some(verdict) && chain.rewrite_verdict != Some(verdict);
-    let by = if only_sync {
-        ", by a component that adds its own chain"
-    } else {
-        ""
-    };
+    let by = by_whom(
+        verdict,
+        [chain.rewrite_verdict, chain.sync, chain.sync_noflush],
+    );
     let kind = Kind {
         mildness: u8::MAX - verdict.severity(),
         verdict: verdict.as_str(),

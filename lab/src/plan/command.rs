@@ -3,7 +3,7 @@
 use super::step::RuleSet;
 use crate::agent::protocol::Text;
 use crate::catalog::{Backend, Build, Family};
-use crate::ruleset::{Ruleset, Table};
+use crate::ruleset::{Printed, Ruleset, Table};
 use crate::scenario::{Scenario, Write};
 
 /// A command: program and arguments, and what it reads from standard input.
@@ -81,7 +81,8 @@ fn one_by_one(backend: Backend, family: Family, ruleset: &Ruleset, how: &str) ->
     commands
 }
 
-fn iptables(
+/// `iptables-nft -t TABLE WORDS RULE`.
+pub fn iptables(
     backend: Backend,
     family: Family,
     table: &str,
@@ -133,6 +134,29 @@ pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
     let mut text = lines.join(&b'\n');
     text.push(b'\n');
     Text(text)
+}
+
+/// What a component restores with `--noflush`: in each of `tables` the chains it owns, as `saved` has them, and the
+/// chain `own` with a jump to it. Chains of others are not named, so they stay as they are.
+pub fn own_chains(saved: &Text, tables: &[Table], owned: &[String], own: &str) -> Text {
+    let printed = Printed::read(&saved.to_lossy());
+    let mut text = String::new();
+    for table in tables {
+        let saved = printed.table(&table.name);
+        let is_owned = |chain: &str| owned.iter().any(|owned| owned == chain);
+        let chains = saved.iter().flat_map(|saved| &saved.chains);
+        let chains = chains.filter(|chain| is_owned(&chain.name));
+        let rules = saved.iter().flat_map(|saved| &saved.rules);
+        let rules = rules.filter(|rule| is_owned(&rule.chain));
+        text.push_str(&format!("*{}\n:{own} - [0:0]\n", table.name));
+        text.extend(chains.map(|chain| format!(":{} - [0:0]\n", chain.name)));
+        text.extend(rules.map(|rule| format!("{}\n", rule.text)));
+        text.push_str(&format!(
+            "-A {} -j {own}\nCOMMIT\n",
+            first_hook(&table.name)
+        ));
+    }
+    text.into()
 }
 
 /// The built-in chain that the own chain is called from.
@@ -224,6 +248,21 @@ mod tests {
     ) {
         let text = add_own_chain(&saved.into(), &[table("filter")], "OWN");
         assert_eq!(text.to_lossy(), with_own);
+    }
+
+    #[test]
+    fn a_component_that_does_not_flush_restores_what_it_owns_and_nothing_else() {
+        let saved = "*filter\n:INPUT ACCEPT [0:0]\n:MINE - [0:0]\n:THEIRS - [0:0]\n-A INPUT -j THEIRS\n\
+                     -A MINE -j DROP\n-A THEIRS -j MINE\nCOMMIT\n";
+        let text = own_chains(
+            &saved.into(),
+            &[table("filter")],
+            &["MINE".to_owned()],
+            "OWN",
+        );
+        let expected =
+            "*filter\n:OWN - [0:0]\n:MINE - [0:0]\n-A MINE -j DROP\n-A INPUT -j OWN\nCOMMIT\n";
+        assert_eq!(text.to_lossy(), expected);
     }
 
     #[test]

@@ -123,6 +123,7 @@ fn step(role: Role, action: Action) -> Step {
         role,
         reader: None,
         rules: RuleSet::default(),
+        rule: None,
         action,
     }
 }

@@ -35,22 +35,43 @@ pub enum Operation {
     Write,
     /// The reader's iptables-save.
     Save,
+    /// The reader's `-S` and `-L -n -v`.
+    List,
     /// The reader saves, and restores just that.
     Rewrite,
     /// After the rewrite the writer saves.
     Recognition,
+    /// Reader and writer rewrite in turn until the kernel's rules repeat.
+    Cycle,
     /// The reader saves, adds a chain and a jump of its own, and restores.
     Sync,
+    /// The reader saves, and restores with `--noflush` what it owns of that, a chain and a jump of its own.
+    SyncNoflush,
+    /// The reader's `-C` of each rule, and of near misses of it.
+    Check,
+    /// The reader's `-D` of each rule.
+    Delete,
+    /// A reader of the other backend writes the rules itself.
+    Reassert,
+    /// The scenario's packets are sent before the write, after it, and after whatever changed the rules.
+    Effect,
 }
 
 impl Operation {
-    /// All of them, in the order in which they are done.
-    pub const ALL: [Operation; 5] = [
+    /// All of them.
+    pub const ALL: [Operation; 12] = [
         Operation::Write,
         Operation::Save,
+        Operation::List,
         Operation::Rewrite,
         Operation::Recognition,
+        Operation::Cycle,
         Operation::Sync,
+        Operation::SyncNoflush,
+        Operation::Check,
+        Operation::Delete,
+        Operation::Reassert,
+        Operation::Effect,
     ];
 
     /// The word that the command line and reports use.
@@ -58,9 +79,16 @@ impl Operation {
         match self {
             Operation::Write => "write",
             Operation::Save => "save",
+            Operation::List => "list",
             Operation::Rewrite => "rewrite",
             Operation::Recognition => "recognition",
+            Operation::Cycle => "cycle",
             Operation::Sync => "sync",
+            Operation::SyncNoflush => "sync-noflush",
+            Operation::Check => "check",
+            Operation::Delete => "delete",
+            Operation::Reassert => "reassert",
+            Operation::Effect => "effect",
         }
     }
 
@@ -68,9 +96,17 @@ impl Operation {
     fn needs(self) -> &'static [Operation] {
         match self {
             Operation::Write => &[],
-            Operation::Save | Operation::Sync => &[Operation::Write],
-            Operation::Rewrite => &[Operation::Write, Operation::Save],
-            Operation::Recognition => &[Operation::Write, Operation::Save, Operation::Rewrite],
+            Operation::Save
+            | Operation::Check
+            | Operation::Delete
+            | Operation::Reassert
+            | Operation::Effect => &[Operation::Write],
+            Operation::Rewrite | Operation::List | Operation::Sync | Operation::SyncNoflush => {
+                &[Operation::Write, Operation::Save]
+            }
+            Operation::Recognition | Operation::Cycle => {
+                &[Operation::Write, Operation::Save, Operation::Rewrite]
+            }
         }
     }
 
@@ -360,7 +396,8 @@ mod tests {
 
     #[rstest]
     #[case(&[Operation::Recognition], &[Operation::Write, Operation::Save, Operation::Rewrite, Operation::Recognition])]
-    #[case(&[Operation::Sync], &[Operation::Write, Operation::Sync])]
+    #[case(&[Operation::Sync], &[Operation::Write, Operation::Save, Operation::Sync])]
+    #[case(&[Operation::Delete, Operation::Check], &[Operation::Write, Operation::Check, Operation::Delete])]
     #[case(&[], &Operation::ALL)]
     fn what_an_operation_needs_is_done_with_it(
         #[case] chosen: &[Operation],

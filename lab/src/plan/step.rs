@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{Ran, Text};
+use crate::agent::protocol::{ChainName, Ran, Text};
 use crate::catalog::BuildId;
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
@@ -127,10 +127,22 @@ pub enum Stage {
     Baseline,
     /// The reader saves.
     Save,
+    /// The reader's `-S` and `-L -n -v` of every table.
+    List,
     /// The reader restores just what it saved; witness and writer print what that left.
     Rewrite,
+    /// Writer and reader go on rewriting in turn.
+    Cycle,
     /// The reader saves, adds a chain and a jump of its own, and restores.
     Sync,
+    /// The reader saves, and restores what it owns of that with `--noflush`.
+    SyncNoflush,
+    /// The reader's `-C` of each rule and of near misses.
+    Check,
+    /// The reader's `-D` of each rule.
+    Delete,
+    /// A reader of the other backend writes the rules itself.
+    Reassert,
 }
 
 /// What a step is for within its stage.
@@ -139,6 +151,8 @@ pub enum Stage {
 pub enum Role {
     /// The lane is emptied.
     Reset,
+    /// Interfaces, addresses, routes, sysctls and sets are made.
+    Furnish,
     /// The writer writes the rules, with one command or several.
     Write,
     /// The kernel's own rules are read.
@@ -149,14 +163,22 @@ pub enum Role {
     WitnessPrint,
     /// The reader's `iptables-save`.
     ReaderPrint,
-    /// The reader's `iptables-restore`.
+    /// An `iptables-restore` of what the build printed before.
     Restore,
+    /// The reader's `iptables -S`.
+    ListRules,
+    /// The reader's `iptables -L -n -v`.
+    ListTable,
     /// The build's `iptables -C` of a rule.
     Check,
-    /// Interfaces, addresses, routes, sysctls and sets are made.
-    Furnish,
+    /// The reader's `iptables -C` of a rule that is not there, but nearly.
+    CheckNearMiss,
+    /// The reader's `iptables -D` of a rule.
+    Delete,
     /// The scenario's packets are sent.
     Probe,
+    /// An `iptables-save -c`: which rules packets have met.
+    Count,
 }
 
 /// What is done in the lane.
@@ -173,6 +195,8 @@ pub enum Action {
     },
     /// The kernel's own rules are read.
     Dump,
+    /// The kernel's own rules of one chain are read.
+    DumpChain(ChainName),
     /// Everything is deleted.
     Reset,
     /// What the scenario's rules and probes need is made, and what an earlier load's needed is removed.
@@ -192,6 +216,8 @@ pub struct Step {
     pub reader: Option<BuildId>,
     /// The rules that are in the lane, or are to be.
     pub rules: RuleSet,
+    /// The one rule that it is about, by its place in the scenario's ruleset from 1; none where it is about all.
+    pub rule: Option<usize>,
     /// What is done.
     pub action: Action,
 }
@@ -226,7 +252,11 @@ impl Burst {
     pub fn build(&self) -> Option<&BuildId> {
         self.steps.iter().find_map(|step| match &step.action {
             Action::Command { build, .. } => Some(build),
-            Action::Dump | Action::Reset | Action::Furnish(_) | Action::Probe(_) => None,
+            Action::Dump
+            | Action::DumpChain(_)
+            | Action::Reset
+            | Action::Furnish(_)
+            | Action::Probe(_) => None,
         })
     }
 }

@@ -26,6 +26,8 @@ pub fn render(cell: &Cell, load: &LoadRecord) -> String {
     );
     let _ = writeln!(page, "{mark}: {}\n", cell.verdict.meaning());
     page.push_str(&verdicts(cell));
+    page.push_str(&packets(cell));
+    page.push_str(&warnings(cell));
     page.push_str(&prints(cell, load));
     page.push_str(&commands(cell, load));
     page
@@ -73,15 +75,22 @@ fn of_rule(rule: &RuleVerdict) -> String {
     let operations = [
         ("write", rule.write),
         ("save", rule.read_verdict),
+        ("list", rule.list),
         ("rewrite", rule.rewrite_verdict),
         ("recognition", rule.recognition),
+        ("cycle", rule.cycle),
         ("sync", rule.sync),
+        ("sync-noflush", rule.sync_noflush),
+        ("check", rule.check),
+        ("delete", rule.delete),
+        ("reassert", rule.reassert),
     ];
     for (name, verdict) in operations {
         if let Some(verdict) = verdict {
             let _ = writeln!(text, "    {name:<15} {}", explained(verdict));
         }
     }
+    text.push_str(&details(rule));
     for (how, changes) in [
         ("lost", &rule.lost),
         ("altered", &rule.altered),
@@ -91,22 +100,74 @@ fn of_rule(rule: &RuleVerdict) -> String {
             let _ = writeln!(text, "    {how:<15} {}", inert(&change_in_words(change)));
         }
     }
-    if let Some(consequence) = rule.consequence.or(rule.potential) {
-        let when = if rule.consequence.is_none() {
-            " (if written back)"
-        } else {
-            ""
-        };
-        let _ = writeln!(
-            text,
-            "    {:<15} {consequence}: {}{when}",
-            "consequence",
-            consequence.meaning()
-        );
+    for (name, consequence) in [
+        ("consequence", rule.consequence),
+        ("predicted", rule.potential),
+    ] {
+        if let Some(consequence) = consequence {
+            let meaning = consequence.meaning();
+            let _ = writeln!(text, "    {name:<15} {consequence}: {meaning}");
+        }
     }
     if let Some(reason) = &rule.reason {
         let _ = writeln!(text, "    {:<15} {}", "because", inert(reason));
     }
+    text
+}
+
+/// What is known besides the verdicts of cycle, check, delete and reassert.
+fn details(rule: &RuleVerdict) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, said: String| {
+        let _ = writeln!(text, "    {name:<15} {}", inert(&said));
+    };
+    if let Some(drift) = &rule.drift {
+        let to = drift.to.as_deref().unwrap_or("nothing that can be told");
+        line(
+            "drifts",
+            format!("in round {}, by {}, to {to}", drift.round, drift.by),
+        );
+    }
+    if let Some(near_miss) = &rule.near_miss {
+        line("-C finds too", format!("the rule with {near_miss}"));
+    }
+    if let Some(instead) = &rule.deleted_instead {
+        line("-D deleted", instead.clone());
+    }
+    if let Some(met) = &rule.met {
+        let (writer, reader) = (met.writer, met.reader);
+        line(
+            "packets met",
+            format!("{writer} under the writer's backend, {reader} under the reader's"),
+        );
+    }
+    text
+}
+
+/// What became of the scenario's packets.
+fn packets(cell: &Cell) -> String {
+    if cell.probes.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", paint(HEADING, "packets"));
+    for probe in &cell.probes {
+        let _ = writeln!(text, "  {}", inert(&probe.name));
+        let mut line = |name: &str, said: &str| {
+            let _ = writeln!(text, "    {name:<15} {}", inert(said));
+        };
+        line("expected", &probe.expected);
+        line("before", probe.before.as_deref().unwrap_or("not sent"));
+        line("written", probe.written.as_deref().unwrap_or("not sent"));
+        if probe.as_expected == Some(false) {
+            line("broken", "that is not what the scenario expects");
+        }
+        for (operation, effect) in &probe.after {
+            let then = probe.then.get(operation);
+            let then = then.map_or_else(String::new, |then| format!(": {then}"));
+            line(operation.as_str(), &format!("{effect}{then}"));
+        }
+    }
+    text.push('\n');
     text
 }
 
@@ -119,7 +180,9 @@ fn of_chain(chain: &ChainVerdict) -> String {
     let operations = [
         ("save", chain.read_verdict),
         ("rewrite", chain.rewrite_verdict),
+        ("cycle", chain.cycle),
         ("sync", chain.sync),
+        ("sync-noflush", chain.sync_noflush),
     ];
     for (name, verdict) in operations {
         if let Some(verdict) = verdict {
@@ -143,6 +206,19 @@ fn change_in_words(change: &Change) -> String {
         (None, Some(to)) => format!("{}: `{to}`", change.part),
         (None, None) => change.part.clone(),
     }
+}
+
+/// What writer and reader say when both backends hold rules.
+fn warnings(cell: &Cell) -> String {
+    if cell.warnings.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", paint(HEADING, "warnings"));
+    for warning in &cell.warnings {
+        let _ = writeln!(text, "  {}: {}", warning.by, inert(&warning.text));
+    }
+    text.push('\n');
+    text
 }
 
 /// What writer and reader print of the same kernel state, as a diff.
@@ -237,7 +313,7 @@ fn commands(cell: &Cell, load: &LoadRecord) -> String {
             Seen::Reset => {
                 let _ = writeln!(text, "{}", paint(ASIDE, "# everything is deleted"));
             }
-            Seen::Furnished { .. } | Seen::Probes(_) => {}
+            Seen::Chain(_) | Seen::Furnished { .. } | Seen::Probes(_) => {}
         }
     }
     text
@@ -249,7 +325,15 @@ fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
         Stage::Save if of_reader => "the reader saves",
         Stage::Save => "save",
         Stage::Rewrite => "the reader restores what it saved; witness and writer print",
-        Stage::Sync => "the reader saves, adds a chain of its own, and restores",
+        Stage::Sync => "the reader adds a chain of its own to what it saved, and restores",
+        Stage::SyncNoflush => {
+            "the reader restores without a flush what it owns, and a chain of its own"
+        }
+        Stage::List => "the reader lists",
+        Stage::Cycle => "writer and reader go on rewriting in turn",
+        Stage::Check => "the reader checks for each rule, and for near misses",
+        Stage::Delete => "the reader deletes each rule",
+        Stage::Reassert => "a reader of the other backend writes the rules too",
     }
 }
 

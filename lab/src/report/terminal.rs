@@ -12,7 +12,13 @@ pub const DEFAULT_WIDTH: usize = 120;
 /// The sign of a verdict in a table: small where nothing is lost, a letter where it is loud, a mark where it is silent.
 pub fn sign(verdict: Verdict) -> char {
     match verdict {
-        Verdict::Faithful | Verdict::Same | Verdict::Kept | Verdict::Recognised => '.',
+        Verdict::Faithful
+        | Verdict::Same
+        | Verdict::Kept
+        | Verdict::Recognised
+        | Verdict::Stable
+        | Verdict::Found
+        | Verdict::Deleted => '.',
         Verdict::Misprinted => 'p',
         Verdict::Reworded => '~',
         Verdict::Differs => '?',
@@ -30,6 +36,13 @@ pub fn sign(verdict: Verdict) -> char {
         Verdict::Absent => 'A',
         Verdict::Changed => 'C',
         Verdict::Lossy => 'X',
+        Verdict::Doubled => '2',
+        Verdict::NotFound => 'f',
+        Verdict::NotDeleted => 'd',
+        Verdict::Grows => '+',
+        Verdict::Drifts => '>',
+        Verdict::FoundWrong => 'F',
+        Verdict::WrongRule => 'D',
     }
 }
 
@@ -37,21 +50,34 @@ pub fn sign(verdict: Verdict) -> char {
 pub fn style(verdict: Verdict) -> Style {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     match verdict {
-        Verdict::Faithful | Verdict::Same | Verdict::Kept | Verdict::Recognised => {
-            colour(AnsiColor::Green)
-        }
+        Verdict::Faithful
+        | Verdict::Same
+        | Verdict::Kept
+        | Verdict::Recognised
+        | Verdict::Stable
+        | Verdict::Found
+        | Verdict::Deleted => colour(AnsiColor::Green),
         Verdict::Misprinted | Verdict::Reworded | Verdict::Differs => colour(AnsiColor::Cyan),
-        Verdict::Invisible => Style::new().dimmed(),
+        Verdict::Invisible | Verdict::Doubled => Style::new().dimmed(),
         Verdict::Unsupported
         | Verdict::Refused
         | Verdict::NothingToRestore
         | Verdict::Unrestorable
         | Verdict::TimedOut
         | Verdict::Crashed => colour(AnsiColor::Yellow),
-        Verdict::Misread | Verdict::Unseen | Verdict::Unreadable | Verdict::Ambiguous => {
-            colour(AnsiColor::Magenta).bold()
-        }
-        Verdict::Absent | Verdict::Changed | Verdict::Lossy => colour(AnsiColor::Red).bold(),
+        Verdict::NotFound
+        | Verdict::NotDeleted
+        | Verdict::Misread
+        | Verdict::Unseen
+        | Verdict::Unreadable
+        | Verdict::Ambiguous => colour(AnsiColor::Magenta).bold(),
+        Verdict::Absent
+        | Verdict::Grows
+        | Verdict::Drifts
+        | Verdict::Changed
+        | Verdict::Lossy
+        | Verdict::FoundWrong
+        | Verdict::WrongRule => colour(AnsiColor::Red).bold(),
     }
 }
 
@@ -105,6 +131,9 @@ mod tests {
                 Verdict::Misprinted,
                 Verdict::Kept,
                 Verdict::Recognised,
+                Verdict::Stable,
+                Verdict::Found,
+                Verdict::Deleted,
             ];
             let row = format!(
                 "| `{}` | `{verdict}` | {} |",

@@ -8,6 +8,7 @@ mod atoms;
 mod compare;
 mod extensions;
 mod fault;
+mod near_miss;
 mod parse;
 mod parts;
 mod print;
@@ -20,10 +21,11 @@ pub mod tokens;
 pub use align::{Alignment, Partner, align};
 pub use compare::{Change, Difference, compare};
 pub use fault::{Fault, InFile};
+pub use near_miss::{NearMiss, near_misses};
 pub use parse::{built_in_chains, parse};
 pub use parts::{Part, Target, parts, target};
 pub use print::normalise_save;
-pub use printed::{Printed, PrintedTable};
+pub use printed::{Printed, PrintedTable, listed_rules};
 
 /// A ruleset in `iptables-save` syntax.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -48,6 +48,28 @@ impl Printed {
         printed
     }
 
+    /// Reads what `iptables -t TABLE -S` printed: its `-A` lines; `-P` and `-N` lines say what a save says otherwise.
+    pub fn read_list(table: &str, stdout: &str) -> Printed {
+        let mut list = PrintedTable {
+            name: table.to_owned(),
+            ..PrintedTable::default()
+        };
+        let mut strays = Vec::new();
+        for (index, line) in stdout.lines().enumerate() {
+            let line = line.trim_end_matches([' ', '\t', '\r']);
+            let is_chain = ["-P ", "-N "].iter().any(|of| line.starts_with(of));
+            if !is_chain && !line.is_empty() && !list.take(line, index + 1) {
+                strays.push(line.to_owned());
+            }
+        }
+        list.committed = true;
+        Printed {
+            tables: vec![list],
+            comments: Vec::new(),
+            strays,
+        }
+    }
+
     /// The table of that name, if it was printed.
     pub fn table(&self, name: &str) -> Option<&PrintedTable> {
         self.tables.iter().find(|table| table.name == name)
@@ -106,6 +128,15 @@ impl PrintedTable {
             None => false,
         }
     }
+}
+
+/// How many rules `iptables -L -n` printed of `chain`; none where it printed no such chain.
+pub fn listed_rules(stdout: &str, chain: &str) -> Option<usize> {
+    let head = format!("Chain {chain} (");
+    let mut lines = stdout.lines().skip_while(|line| !line.starts_with(&head));
+    lines.next()?;
+    // The names of the columns, the rules, and an empty line before the next chain.
+    Some(lines.skip(1).take_while(|line| !line.is_empty()).count())
 }
 
 fn printed_chain(line: &str) -> Option<Chain> {

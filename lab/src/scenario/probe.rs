@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{Address, Namespace, Setup};
+use crate::catalog::Family;
 
 /// A packet that is sent, and what becomes of it while the rules are in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,14 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// The family of its packet.
+    pub fn family(&self) -> Family {
+        match self.to {
+            IpAddr::V4(_) => Family::Ipv4,
+            IpAddr::V6(_) => Family::Ipv6,
+        }
+    }
+
     /// The namespace that it is sent from.
     pub fn sender(&self, setup: &Setup) -> Namespace {
         match self.path {
@@ -97,6 +106,13 @@ pub struct Outcome {
     /// What its sender was told where it was refused: an errno.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<i32>,
+}
+
+impl Outcome {
+    /// Whether it arrived somewhere and was answered.
+    pub fn is_delivered(&self) -> bool {
+        self.arrival.is_some() && self.answered
+    }
 }
 
 /// Where a probe arrived, after every rule.

@@ -64,7 +64,7 @@ fn shipped_scenarios_have_their_family() {
 fn a_file_is_read_whole() {
     let probe = r#"
 [setup]
-interfaces = [{ name = "d0", kind = "dummy" }]
+interfaces = [{ name = "d0", kind = "bridge" }]
 addresses = [{ interface = "d0", address = "10.0.0.1/24" }]
 routes = [{ to = "10.1.0.0/16", via = "10.0.0.2" }]
 sysctls = { "net.ipv4.ip_forward" = "1" }

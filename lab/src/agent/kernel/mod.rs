@@ -13,7 +13,8 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Family;
+use super::protocol::ChainName;
+use crate::catalog::{Backend, Family};
 
 pub use error::KernelError;
 
@@ -60,6 +61,28 @@ pub struct KernelDump {
     /// Registered legacy tables, IPv4 first, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub legacy: Vec<LegacyTable>,
+}
+
+impl KernelDump {
+    /// What it holds of one chain: its table with nothing but that chain and the sets that its rules may use.
+    pub fn only(mut self, name: &ChainName) -> Self {
+        let ChainName { table, chain, .. } = name;
+        let (nft_family, nft, legacy) = match name.backend {
+            Backend::Nft => (name.family.nft(), true, false),
+            Backend::Legacy => (name.family.nft(), false, true),
+        };
+        self.nft
+            .retain(|known| nft && known.family == nft_family && known.name == *table);
+        self.legacy
+            .retain(|known| legacy && known.family == name.family && known.name == *table);
+        for table in &mut self.nft {
+            table.chains.retain(|known| known.name == *chain);
+        }
+        for table in &mut self.legacy {
+            table.chains.retain(|known| known.name == *chain);
+        }
+        self
+    }
 }
 
 /// One nf_tables table.

@@ -1,0 +1,61 @@
+//! What becomes of a rule when reader and writer go on rewriting in turn.
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Reading, Restored};
+use super::laid::Laid;
+use super::rewrite::{Fate, Fates};
+use super::verdict::Verdict;
+use super::{Pairing, RuleVerdict};
+use crate::catalog::BuildId;
+
+/// When, by whom and to what a rule changed as both went on rewriting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// In which round, from 1: in each the reader rewrites, then the writer.
+    pub round: usize,
+    /// Whose rewrite it was.
+    pub by: BuildId,
+    /// The rule as the witness prints it then; none where it is gone, or cannot be told.
+    pub to: Option<String>,
+}
+
+impl<'a> Pairing<'a> {
+    /// What became of the rule in the whole cycle: in the reader's rewrite, and in every turn after that.
+    pub(super) fn cycle(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let reading = laid.chain.reading;
+        if reading.cycle.is_empty() {
+            return;
+        }
+        let fates = laid.chain.rewritten.iter().chain(&laid.chain.cycled);
+        let fates = fates.map(|fates| of_rule(laid, fates));
+        let changed = turns(reading)
+            .zip(fates)
+            .enumerate()
+            .find(|(_, (_, fate))| fate.as_ref().is_none_or(|f| f.verdict == Verdict::Changed));
+        verdict.cycle = Some(match changed {
+            None => Verdict::Stable,
+            Some((_, (_, None))) => Verdict::Ambiguous,
+            Some((turn, (restored, Some(fate)))) => {
+                verdict.drift = Some(Drift {
+                    round: turn / 2 + 1,
+                    by: restored.command.build.clone(),
+                    to: fate.after.map(|rule| rule.text),
+                });
+                Verdict::Drifts
+            }
+        });
+    }
+}
+
+/// Every turn of the cycle, the reader's rewrite first.
+pub fn turns<'r, 'a>(reading: &'r Reading<'a>) -> impl Iterator<Item = &'r Restored<'a>> {
+    reading.rewrite.iter().chain(&reading.cycle)
+}
+
+fn of_rule(laid: Laid<'_, '_>, fates: &Fates) -> Option<Fate> {
+    match fates {
+        Fates::All(fate) => Some(fate.clone()),
+        Fates::Each(fates) => fates.get(laid.kernel_place()?).cloned(),
+    }
+}

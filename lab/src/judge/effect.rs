@@ -1,0 +1,150 @@
+//! What became of the scenario's packets before the rules were written, with them, and after each reader's change.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Pairing;
+use super::evidence::{Baseline, Reading, Restored, Sync};
+use super::reassert::Reasserted;
+use super::verdict::Effect;
+use crate::plan::Operation;
+use crate::recording::DumpRef;
+use crate::scenario::{Expect, Outcome, Probe};
+
+/// What became of one of the scenario's packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeVerdict {
+    /// The probe's name.
+    pub name: String,
+    /// What the scenario expects while the rules are in place: `delivered`, `dropped`, `to ADDRESS`.
+    pub expected: String,
+    /// What became of it before anything was written.
+    pub before: Option<String>,
+    /// What became of it when the rules were written, before any reader came.
+    pub written: Option<String>,
+    /// Whether that is what the scenario expects; unknown where it was not sent.
+    pub as_expected: Option<bool>,
+    /// What became of it after each operation that may change rules, beside `written`.
+    pub after: BTreeMap<Operation, Effect>,
+    /// What became of it where that was not as before, in words.
+    pub then: BTreeMap<Operation, String>,
+}
+
+impl ProbeVerdict {
+    /// The worst that any operation did to it.
+    pub fn worst(&self) -> Effect {
+        let worst = self.after.values().max().copied();
+        worst.unwrap_or(Effect::AsBefore)
+    }
+}
+
+impl<'a> Pairing<'a> {
+    /// What became of every packet of the scenario.
+    pub(super) fn probes(
+        &self,
+        reading: Option<&Reading<'a>>,
+        reasserted: Option<&Reasserted<'a>>,
+        baseline: Option<&Baseline<'a>>,
+    ) -> Vec<ProbeVerdict> {
+        let Some(baseline) = baseline.filter(|_| self.case.wants(Operation::Effect)) else {
+            return Vec::new();
+        };
+        let mut changes = reading.map_or_else(Vec::new, changes);
+        changes.extend(reasserted.map(|seen| (Operation::Reassert, seen.dump())));
+        let probes = self.case.scenario.probes_of(self.family);
+        probes
+            .map(|(_, probe)| self.probe(&probe, baseline.dump, &changes))
+            .collect()
+    }
+
+    fn probe(
+        &self,
+        probe: &Probe,
+        baseline: DumpRef,
+        changes: &[(Operation, DumpRef)],
+    ) -> ProbeVerdict {
+        let written = self.evidence.outcome(&probe.name, baseline);
+        let mut after = BTreeMap::new();
+        let mut then = BTreeMap::new();
+        for (operation, dump) in changes {
+            let outcome = self.evidence.outcome(&probe.name, *dump);
+            if let Some((written, outcome)) = written.zip(outcome) {
+                let effect = effect(written, outcome);
+                after.insert(*operation, effect);
+                if effect != Effect::AsBefore {
+                    then.insert(*operation, in_words(outcome));
+                }
+            }
+        }
+        let before = self.evidence.outcome_before(&probe.name);
+        ProbeVerdict {
+            name: probe.name.clone(),
+            expected: String::from(probe.expect),
+            before: before.map(in_words),
+            written: written.map(in_words),
+            as_expected: written.map(|outcome| is_as_expected(probe, outcome)),
+            after,
+            then,
+        }
+    }
+}
+
+/// The operations that may have changed rules, and what the kernel held after each.
+fn changes(reading: &Reading<'_>) -> Vec<(Operation, DumpRef)> {
+    let restored = |sync: &Option<Sync<'_>>| Some(sync.as_ref()?.restored.as_ref()?.dump);
+    let dump = |restored: &Restored<'_>| restored.dump;
+    let changes = [
+        (Operation::Rewrite, reading.rewrite.as_ref().map(dump)),
+        (Operation::Cycle, reading.cycle.last().map(dump)),
+        (Operation::Sync, restored(&reading.sync)),
+        (Operation::SyncNoflush, restored(&reading.sync_noflush)),
+    ];
+    let known = changes.into_iter();
+    known
+        .filter_map(|(operation, dump)| Some((operation, dump?)))
+        .collect()
+}
+
+fn effect(written: &Outcome, after: &Outcome) -> Effect {
+    match (written.is_delivered(), after.is_delivered()) {
+        (true, false) => Effect::Dropped,
+        (false, true) => Effect::Passed,
+        (true, true) if written.arrival != after.arrival => Effect::Rerouted,
+        (true, true) | (false, false) => Effect::AsBefore,
+    }
+}
+
+/// Whether a packet fared as the scenario says.
+pub fn is_as_expected(probe: &Probe, outcome: &Outcome) -> bool {
+    let Some(arrival) = outcome.arrival.filter(|_| outcome.answered) else {
+        return probe.expect == Expect::Dropped;
+    };
+    let (to, port) = match probe.expect {
+        Expect::Delivered => (probe.to, probe.port),
+        Expect::To(to, port) => (to, port),
+        Expect::Dropped => return false,
+    };
+    arrival.to == to
+        && port.is_none_or(|port| arrival.port == Some(port))
+        && probe.seen_from.is_none_or(|from| arrival.from == from)
+}
+
+/// `delivered to 10.0.0.1:80 from 192.0.2.1`, `dropped`, `refused (errno 111)`.
+fn in_words(outcome: &Outcome) -> String {
+    match (&outcome.arrival, outcome.answered) {
+        (Some(arrival), answered) => {
+            let to = match arrival.port {
+                Some(port) => std::net::SocketAddr::new(arrival.to, port).to_string(),
+                None => arrival.to.to_string(),
+            };
+            let unanswered = if answered { "" } else { ", unanswered" };
+            let (at, from) = (arrival.at, arrival.from);
+            format!("delivered to {to} ({at}) from {from}{unanswered}")
+        }
+        (None, _) => match outcome.refused {
+            Some(errno) => format!("dropped (errno {errno})"),
+            None => "dropped".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,202 @@
+//! Whether the reader finds a rule: in its listings, with `-C`, and with `-D`.
+
+use super::evidence::{Deletion, Listed, Reading};
+use super::kernel::{KernelChain, KernelRule};
+use super::laid::{Laid, Listing};
+use super::rule::{lacks_an_extension, says_unsupported};
+use super::verdict::Verdict;
+use super::{Pairing, RuleVerdict};
+use crate::agent::protocol::End;
+use crate::plan::step::Role;
+use crate::recording::CommandRecord;
+use crate::ruleset::{Partner, Printed, compare, listed_rules};
+
+impl<'a> Pairing<'a> {
+    /// What the reader's `-S` printed of a chain; none where it was not run, or failed.
+    pub(super) fn listing(
+        &self,
+        reading: &Reading<'a>,
+        table: &str,
+        chain: &str,
+    ) -> Option<Listing> {
+        let list = listed(reading, Role::ListRules, table)?;
+        let stdout = self.evidence.text(list.command.stdout);
+        let is_whole = list.command.end == End::Exit(0);
+        Listing::of(&Printed::read_list(table, &stdout), table, chain).filter(|_| is_whole)
+    }
+
+    /// What the reader's listings show of the rule: the worse of `-S` and `-L`.
+    pub(super) fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let (reading, table) = (laid.chain.reading, laid.place.table);
+        let of_role = |role| Some(listed(reading, role, table)?.command);
+        let by_rules = of_role(Role::ListRules).map(|command| {
+            self.failed(command)
+                .unwrap_or_else(|| self.shown_by_rules(laid, verdict.rewrite_verdict))
+        });
+        let by_table = of_role(Role::ListTable).map(|command| {
+            self.failed(command)
+                .unwrap_or_else(|| self.shown_by_table(laid, command))
+        });
+        let worst = by_rules.into_iter().chain(by_table);
+        verdict.list = worst.max_by_key(|verdict| verdict.severity());
+    }
+
+    fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<Verdict>) -> Verdict {
+        let found = laid.chain.listed.as_ref().zip(laid.written_place());
+        let (partner, rule) = match found {
+            Some((listed, at)) => (Some(listed.partner(at)), listed.rule(at)),
+            None => (None, None),
+        };
+        let same = rule.map(|rule| Some(&rule.tokens) == laid.written().map(|w| &w.tokens));
+        match (same, partner) {
+            (Some(true), _) => Verdict::Same,
+            (Some(false), _) => rewrite.map_or(Verdict::Differs, Verdict::of_difference),
+            (None, _) if self.crossed => Verdict::Invisible,
+            (None, Some(Partner::Gone)) => Verdict::Absent,
+            (None, _) => Verdict::Ambiguous,
+        }
+    }
+
+    /// `-L -n -v` prints no rule as it was given; how many there are can be counted.
+    fn shown_by_table(&self, laid: Laid<'_, 'a>, command: &CommandRecord) -> Verdict {
+        let stdout = self.evidence.text(command.stdout);
+        let printed = listed_rules(&stdout, &laid.place.rule.chain).unwrap_or(0);
+        match laid.chain.written.as_ref() {
+            _ if self.crossed => Verdict::Invisible,
+            Some(written) if printed < written.listing.rules.len() => Verdict::Absent,
+            _ => Verdict::Same,
+        }
+    }
+
+    /// The verdict where a command that only reads did not end well.
+    fn failed(&self, command: &CommandRecord) -> Option<Verdict> {
+        match command.end {
+            End::Exit(0) => None,
+            End::Signal(_) => Some(Verdict::Crashed),
+            End::TimedOut => Some(Verdict::TimedOut),
+            End::NotFound(_) => Some(Verdict::Unsupported),
+            End::Exit(_) if says_unsupported(&self.complaint(command)) => {
+                Some(Verdict::Unsupported)
+            }
+            End::Exit(_) => Some(Verdict::Refused),
+        }
+    }
+
+    /// Whether the reader's `-C` finds the rule, and what is not there.
+    pub(super) fn check(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let number = laid.place.global + 1;
+        let of_rule = |wanted: Role| {
+            let checks = laid.chain.reading.checks.iter();
+            checks.filter_map(move |(rule, role, command)| {
+                (*rule == number && *role == wanted).then_some(*command)
+            })
+        };
+        let Some(check) = of_rule(Role::Check).next() else {
+            return;
+        };
+        let wrong = of_rule(Role::CheckNearMiss).find(|near| near.end == End::Exit(0));
+        if let Some(near) = wrong {
+            verdict.near_miss = Some(self.changed_word(laid, near));
+            verdict.check = Some(Verdict::FoundWrong);
+            return;
+        }
+        verdict.check = Some(self.looked_up(check, Verdict::Found, Verdict::NotFound));
+    }
+
+    /// The verdict of a `-C` or `-D`, which exit with nonzero status where there is no such rule.
+    fn looked_up(&self, command: &CommandRecord, found: Verdict, not_found: Verdict) -> Verdict {
+        match command.end {
+            End::Exit(0) => found,
+            End::Signal(_) => Verdict::Crashed,
+            End::TimedOut => Verdict::TimedOut,
+            End::NotFound(_) => Verdict::Unsupported,
+            End::Exit(_) if lacks_an_extension(&self.complaint(command)) => Verdict::Unsupported,
+            End::Exit(_) => not_found,
+        }
+    }
+
+    /// What the near miss has otherwise than the rule: `out-interface: -o eth0x`.
+    fn changed_word(&self, laid: Laid<'_, 'a>, near: &CommandRecord) -> String {
+        // `iptables -t TABLE -C CHAIN` stands before the rule.
+        let tokens = near.argv.get(5..).unwrap_or_default();
+        let difference = compare(&laid.place.rule.tokens, tokens);
+        let change = difference.altered.into_iter().next();
+        let word = change.and_then(|change| Some(format!("{}: {}", change.part, change.to?)));
+        word.unwrap_or_else(|| tokens.join(" "))
+    }
+
+    /// What the reader's `-D` of the rule took.
+    pub(super) fn delete(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let number = laid.place.global + 1;
+        let deletions = laid.chain.reading.deletions.iter();
+        // Of one that came after another had taken the wrong rule nothing can be said: it was done again.
+        let of_rule = deletions.filter(|(rule, _)| *rule == number);
+        let Some((_, deletion)) = of_rule.last() else {
+            return;
+        };
+        let said = self.looked_up(deletion.command, Verdict::Deleted, Verdict::NotDeleted);
+        verdict.delete = Some(match (said, self.taken(laid, deletion)) {
+            (Verdict::Deleted, Taken::Rule(rule)) if Some(rule) == held(laid) => Verdict::Deleted,
+            (Verdict::Deleted, Taken::Nothing) => Verdict::NotDeleted,
+            (said, Taken::Nothing) => said,
+            (_, Taken::Rule(rule)) => {
+                verdict.deleted_instead = Some(self.printed(laid, rule));
+                Verdict::WrongRule
+            }
+            (_, Taken::More) => {
+                verdict.deleted_instead = Some("more than one rule".to_owned());
+                Verdict::WrongRule
+            }
+        });
+    }
+
+    fn taken(&self, laid: Laid<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {
+        let (table, chain) = (laid.place.table, laid.place.rule.chain.as_str());
+        let rules = |dump| {
+            let chain: Option<KernelChain<'a>> = self.kernel_chain(dump, table, chain);
+            chain.map_or_else(Vec::new, |chain| chain.rules)
+        };
+        let (before, after) = (rules(deletion.before), rules(deletion.after));
+        if deletion.before == deletion.after {
+            return Taken::Nothing;
+        }
+        let alike = |(one, other): &(&KernelRule<'_>, &KernelRule<'_>)| one.is_alike(other);
+        let kept = before.iter().zip(&after).take_while(alike).count();
+        let rest = before.iter().skip(kept + 1).zip(after.iter().skip(kept));
+        match before.get(kept) {
+            Some(gone)
+                if after.len() + 1 == before.len() && rest.into_iter().all(|p| alike(&p)) =>
+            {
+                Taken::Rule(*gone)
+            }
+            _ => Taken::More,
+        }
+    }
+
+    /// A rule of the kernel's as the witness prints it.
+    fn printed(&self, laid: Laid<'_, 'a>, rule: KernelRule<'a>) -> String {
+        let held = laid.chain.before.as_ref();
+        let at = held.and_then(|held| held.rules.iter().position(|of| of.is_alike(&rule)));
+        let witness = laid.chain.witness.as_ref();
+        let listed = at.and_then(|at| witness?.listing.rules.get(at));
+        listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.clone())
+    }
+}
+
+/// What a deletion took from its chain.
+enum Taken<'a> {
+    Nothing,
+    Rule(KernelRule<'a>),
+    More,
+}
+
+/// The rule as the kernel held it when its writer had written it.
+fn held<'a>(laid: Laid<'_, 'a>) -> Option<KernelRule<'a>> {
+    let place = laid.kernel_place()?;
+    laid.chain.before.as_ref()?.rules.get(place).copied()
+}
+
+fn listed<'r, 'a>(reading: &'r Reading<'a>, role: Role, table: &str) -> Option<&'r Listed<'a>> {
+    let mut lists = reading.lists.iter();
+    lists.find(|list| list.role == role && list.table == table)
+}

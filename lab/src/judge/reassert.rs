@@ -1,0 +1,141 @@
+//! What comes of it when a reader of the other backend writes the rules too: the kernel then holds them twice.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Baseline, Reassertion};
+use super::kernel::KernelChain;
+use super::place::Place;
+use super::verdict::Verdict;
+use super::{Pairing, RuleVerdict};
+use crate::catalog::{Backend, BuildId};
+use crate::recording::DumpRef;
+use crate::ruleset::Printed;
+
+/// How many packets met a rule that the kernel holds twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Met {
+    /// Under the writer's backend.
+    pub writer: u64,
+    /// Under the reader's.
+    pub reader: u64,
+}
+
+/// What a build says of the other backend's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Who says it.
+    pub by: BuildId,
+    /// What it says.
+    pub text: String,
+}
+
+/// What is known of one reassertion.
+pub struct Reasserted<'a> {
+    seen: Reassertion<'a>,
+    counts: HashMap<&'a BuildId, Printed>,
+}
+
+impl Reasserted<'_> {
+    /// What the kernel held when both had written.
+    pub fn dump(&self) -> DumpRef {
+        self.seen.dump
+    }
+}
+
+impl<'a> Pairing<'a> {
+    /// What was seen when the reader wrote the rules too; none where it was not asked to.
+    pub(super) fn reasserted(&self, reader: &BuildId) -> Option<Reasserted<'a>> {
+        let seen = self.evidence.reassertion(reader)?;
+        let counts = seen.counts.iter().map(|command| {
+            let printed = Printed::read(&self.evidence.text(command.stdout));
+            (&command.build, printed)
+        });
+        let counts = counts.collect();
+        Some(Reasserted { seen, counts })
+    }
+
+    /// Whether the kernel then holds the rule under both backends, and how many packets each of the two met.
+    pub(super) fn reassert(
+        &self,
+        all: &[Place<'a>],
+        place: &Place<'a>,
+        (reasserted, baseline): (&Reasserted<'a>, &Baseline<'a>),
+        verdict: &mut RuleVerdict,
+    ) {
+        if verdict.write.is_some_and(|write| write.severity() > 0) {
+            return;
+        }
+        let backend = match self.backend {
+            Backend::Nft => Backend::Legacy,
+            Backend::Legacy => Backend::Nft,
+        };
+        let (table, chain) = (place.table, place.rule.chain.as_str());
+        let held = |dump, backend| {
+            let dump = self.evidence.dump(dump);
+            KernelChain::find(dump, backend, self.family, table, chain)
+        };
+        let is_kept = held(baseline.dump, self.backend) == held(reasserted.seen.dump, self.backend);
+        let given = all
+            .iter()
+            .filter(|other| is_in(other, table, chain))
+            .count();
+        let own = held(reasserted.seen.dump, backend).map_or(0, |chain| chain.rules.len());
+        verdict.reassert = Some(match reasserted.seen.refusal {
+            Some(refusal) if own < given => {
+                let said = self.complaint(refusal);
+                verdict.reason.get_or_insert(said);
+                Verdict::Refused
+            }
+            _ if is_kept && own >= given => Verdict::Doubled,
+            _ if !is_kept => Verdict::Changed,
+            _ => Verdict::Absent,
+        });
+        let at = all
+            .iter()
+            .filter(|other| is_in(other, table, chain) && other.global < place.global)
+            .count();
+        let packets = |build: &BuildId| {
+            let table = reasserted.counts.get(build)?.table(table)?;
+            let rules: Vec<_> = table.chain_rules(chain).collect();
+            let is_complete = rules.len() == given;
+            packets(&rules.get(at).filter(|_| is_complete)?.text)
+        };
+        let reader = reasserted.seen.counts.iter().map(|command| &command.build);
+        let reader = reader
+            .into_iter()
+            .find(|build| **build != self.evidence.load.writer);
+        verdict.met = packets(&self.evidence.load.writer)
+            .zip(reader.and_then(packets))
+            .map(|(writer, reader)| Met { writer, reader });
+    }
+
+    /// What writer and reader say besides the rules, when both backends hold some.
+    pub(super) fn warnings(&self, reasserted: &Reasserted<'a>) -> Vec<Warning> {
+        let mut warnings: Vec<Warning> = Vec::new();
+        for command in &reasserted.seen.prints {
+            let printed = Printed::read(&self.evidence.text(command.stdout));
+            let stderr = self.evidence.text(command.stderr);
+            let said = printed.comments.into_iter();
+            for text in said.chain(stderr.lines().map(str::to_owned)) {
+                let by = command.build.clone();
+                let warning = Warning { by, text };
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+        }
+        warnings
+    }
+}
+
+fn is_in(place: &Place<'_>, table: &str, chain: &str) -> bool {
+    place.table == table && place.rule.chain == chain
+}
+
+/// The first number of `[packets:bytes] -A CHAIN …`.
+fn packets(line: &str) -> Option<u64> {
+    let (packets, _) = line.strip_prefix('[')?.split_once(':')?;
+    packets.parse().ok()
+}

@@ -1,0 +1,279 @@
+//! The lane as the procedure knows it: what was laid into it, what the kernel holds, and who printed what of that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::agent::kernel::KernelDump;
+use crate::agent::protocol::{End, Ran, Text};
+use crate::catalog::BuildId;
+use crate::plan::script::Lab;
+use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
+use crate::plan::{Load, Operation, Reader, command};
+use crate::scenario::{Namespace, Probe, Scenario, Setup};
+
+/// The lane as the procedure knows it.
+pub struct Bench {
+    pub lab: Lab,
+    pub load: Arc<Load>,
+    pub scenario: Arc<Scenario>,
+    operations: Arc<[Operation]>,
+    /// All the rules that the writer takes, once that is known.
+    pub whole: Option<RuleSet>,
+    /// The rules that are in the lane exactly as the writer left them.
+    laid: Option<RuleSet>,
+    /// What the kernel held when the writer had written a set of rules.
+    baselines: BTreeMap<RuleSet, KernelDump>,
+    /// What the kernel holds, as it was last dumped.
+    pub held: KernelDump,
+    /// Who printed what of which kernel state.
+    prints: Vec<(BuildId, KernelDump, Ran)>,
+    /// The kernel states that packets were sent into.
+    probed: Vec<KernelDump>,
+    /// The packets of the load's family.
+    probes: Arc<[(Namespace, Probe)]>,
+}
+
+impl Bench {
+    pub fn new(
+        lab: Lab,
+        load: Arc<Load>,
+        scenario: Arc<Scenario>,
+        operations: Arc<[Operation]>,
+    ) -> Self {
+        let probes = scenario.probes_of(load.family).collect();
+        Bench {
+            lab,
+            load,
+            scenario,
+            operations,
+            whole: None,
+            laid: None,
+            baselines: BTreeMap::new(),
+            held: KernelDump::default(),
+            prints: Vec::new(),
+            probed: Vec::new(),
+            probes,
+        }
+    }
+
+    pub fn wants(&self, operation: Operation) -> bool {
+        self.operations.contains(&operation)
+    }
+
+    /// Makes what the scenario needs, and removes what an earlier load's needed. Says whether the kernel could.
+    pub async fn furnish(&mut self) -> bool {
+        let rules = RuleSet::first(self.scenario.rule_count(self.load.family));
+        let scene = Scene {
+            rules: &rules,
+            reader: None,
+            stage: Stage::Baseline,
+        };
+        let setup: Arc<Setup> = Arc::new(self.scenario.setup.clone());
+        let step = scene.step(Role::Furnish, Action::Furnish(setup));
+        let answer = self.lab.perform_one(step).await;
+        matches!(answer, Some(Answer::Furnished(Ok(()))))
+    }
+
+    /// Empties the lane and has the writer write `rules`, unless they lie there untouched. Says whether it took them.
+    pub async fn lay(&mut self, scene: Scene<'_>) -> bool {
+        if self.laid.as_ref() == Some(scene.rules) {
+            return true;
+        }
+        self.laid = None;
+        let load = &self.load;
+        let commands = command::write(&load.writer, load.family, &self.scenario, scene.rules);
+        let writes = commands.into_iter().map(|(argv, stdin)| {
+            let build = load.writer.id.clone();
+            scene.step(Role::Write, Action::Command { build, argv, stdin })
+        });
+        let reset = scene.step(Role::Reset, Action::Reset);
+        let dump = scene.step(Role::Dump, Action::Dump);
+        let steps: Vec<Step> = [reset].into_iter().chain(writes).chain([dump]).collect();
+        let answers = self.lab.perform(Burst::until_failure(steps)).await;
+        // The dump is there only if every write succeeded.
+        let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() else {
+            return false;
+        };
+        self.held = dump.clone();
+        self.baselines.entry(scene.rules.clone()).or_insert(dump);
+        self.laid = Some(scene.rules.clone());
+        true
+    }
+
+    /// What the kernel held when the writer had written `rules`.
+    pub fn baseline(&self, rules: &RuleSet) -> Option<&KernelDump> {
+        self.baselines.get(rules)
+    }
+
+    /// Has the writer and `witness` print the rules that lie in the lane, each once for each set of rules.
+    pub async fn print_baseline(&mut self, rules: &RuleSet, witness: Option<&BuildId>) {
+        let scene = Scene {
+            rules,
+            reader: None,
+            stage: Stage::Baseline,
+        };
+        let writer = self.load.writer.id.clone();
+        let prints = [
+            (Role::WriterPrint, Some(&writer)),
+            (Role::WitnessPrint, witness),
+        ];
+        for (role, build) in prints {
+            let Some(build) = build else { continue };
+            if self.lay(scene).await && self.known_print(build).is_none() {
+                self.print_and_dump(scene, role, build).await;
+            }
+        }
+    }
+
+    /// What `build` printed of what the kernel holds now, if it did.
+    pub fn known_print(&self, build: &BuildId) -> Option<&Ran> {
+        let mut prints = self.prints.iter();
+        let known = prints.find(|(by, of, _)| by == build && *of == self.held);
+        known.map(|(.., ran)| ran)
+    }
+
+    /// What `build` prints of what the kernel holds now; it is asked only if that is not known.
+    pub async fn print(&mut self, scene: Scene<'_>, role: Role, build: &BuildId) -> Ran {
+        if let Some(known) = self.known_print(build) {
+            return known.clone();
+        }
+        self.print_and_dump(scene, role, build).await
+    }
+
+    /// Has `build` print what the kernel holds, and notes whether that touched anything.
+    pub async fn print_and_dump(&mut self, scene: Scene<'_>, role: Role, build: &BuildId) -> Ran {
+        let argv = command::save(self.load.backend_of(build), self.load.family);
+        let action = Action::Command {
+            build: build.clone(),
+            argv,
+            stdin: None,
+        };
+        let held = self.held.clone();
+        let ran = self.run_and_dump(scene, role, action).await;
+        self.prints.push((build.clone(), held, ran.clone()));
+        ran
+    }
+
+    /// Has `build` restore `text` with `options`; dump and witness say what that left.
+    pub async fn restore(
+        &mut self,
+        scene: Scene<'_>,
+        build: &BuildId,
+        text: Text,
+        options: &[&str],
+    ) -> Ran {
+        let mut argv = command::restore(self.load.backend_of(build), self.load.family);
+        argv.extend(options.iter().map(|&option| option.to_owned()));
+        let restore = Action::Command {
+            build: build.clone(),
+            argv,
+            stdin: Some(text),
+        };
+        let ran = self.run_and_dump(scene, Role::Restore, restore).await;
+        if let Some(witness) = scene.reader.and_then(|reader| reader.witness.as_ref()) {
+            self.print(scene, Role::WitnessPrint, witness).await;
+        }
+        self.effect(scene).await;
+        ran
+    }
+
+    /// Runs a command, and notes by a dump whether what the writer laid is still as it was.
+    pub async fn run_and_dump(&mut self, scene: Scene<'_>, role: Role, action: Action) -> Ran {
+        let mut ran = self.run_all(scene, vec![scene.step(role, action)]).await;
+        ran.pop().unwrap_or(Ran {
+            end: End::NotFound(0),
+            stdout: Text::default(),
+            stderr: Text::default(),
+        })
+    }
+
+    /// Runs commands of one build, and notes by a dump whether what the writer laid is still as it was.
+    pub async fn run_all(&mut self, scene: Scene<'_>, mut steps: Vec<Step>) -> Vec<Ran> {
+        steps.push(scene.step(Role::Dump, Action::Dump));
+        let mut answers = self.lab.perform(Burst::all(steps)).await;
+        if let Some(Answer::Dumped(dump)) = answers.pop() {
+            self.now_holds(scene.rules, dump);
+        }
+        let ran = answers.into_iter().filter_map(|answer| match answer {
+            Answer::Ran(ran) => Some(ran),
+            _ => None,
+        });
+        ran.collect()
+    }
+
+    /// Notes what the kernel holds, and whether those are `rules` as the writer left them.
+    pub fn now_holds(&mut self, rules: &RuleSet, dump: KernelDump) {
+        let same = self.baseline(rules) == Some(&dump);
+        self.laid = same.then(|| rules.clone());
+        self.held = dump;
+    }
+
+    /// Nothing is known of the lane any more.
+    pub fn touched(&mut self) {
+        self.laid = None;
+    }
+
+    /// Sends every packet of the scenario before anything is written.
+    pub async fn probe_empty(&mut self, scene: Scene<'_>) {
+        if !self.wants(Operation::Effect) || self.probes.is_empty() {
+            return;
+        }
+        let reset = scene.step(Role::Reset, Action::Reset);
+        let dump = scene.step(Role::Dump, Action::Dump);
+        let answers = self.lab.perform(Burst::all(vec![reset, dump])).await;
+        if let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() {
+            self.laid = None;
+            self.held = dump;
+            self.send(scene).await;
+        }
+    }
+
+    /// Sends every packet of the scenario into what the kernel holds now, if none were sent into the same before. Of
+    /// parts of the rules nothing is expected.
+    pub async fn effect(&mut self, scene: Scene<'_>) {
+        let is_whole = self.whole.as_ref() == Some(scene.rules);
+        if is_whole && self.wants(Operation::Effect) {
+            self.send(scene).await;
+        }
+    }
+
+    async fn send(&mut self, scene: Scene<'_>) {
+        if self.probes.is_empty() || self.probed.contains(&self.held) {
+            return;
+        }
+        let step = scene.step(Role::Probe, Action::Probe(self.probes.clone()));
+        self.lab.perform_one(step).await;
+        self.probed.push(self.held.clone());
+    }
+}
+
+/// Which rules are in the lane, for whom, and why.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    pub rules: &'a RuleSet,
+    pub reader: Option<&'a Reader>,
+    pub stage: Stage,
+}
+
+impl Scene<'_> {
+    /// A step about all of the rules.
+    pub fn step(&self, role: Role, action: Action) -> Step {
+        let reader = self.reader.map(|reader| reader.build.id.clone());
+        Step {
+            stage: self.stage,
+            role,
+            reader,
+            rules: self.rules.clone(),
+            rule: None,
+            action,
+        }
+    }
+
+    /// A step about the rule at `index` (from 0) of the scenario's ruleset.
+    pub fn step_about(&self, index: usize, role: Role, action: Action) -> Step {
+        Step {
+            rule: Some(index + 1),
+            ..self.step(role, action)
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A reader looks rules up: it lists them, checks for each, and deletes each.
+
+use std::collections::BTreeMap;
+
+use super::bench::{Bench, Scene};
+use super::succeeded;
+use crate::agent::kernel::KernelDump;
+use crate::agent::protocol::ChainName;
+use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
+use crate::plan::{LaneKind, Operation, Reader, command};
+use crate::ruleset::{Rule, near_misses};
+
+/// A rule of the scenario: its place in the ruleset from 0, its table, itself.
+type Placed<'a> = (usize, &'a str, &'a Rule);
+
+impl Bench {
+    /// Has `reader` list `rules`, check for each and delete each. A reader of the other backend looks into other
+    /// tables: it only lists.
+    pub async fn look_up(&mut self, reader: &Reader, rules: &RuleSet) {
+        let scene = Scene {
+            rules,
+            reader: Some(reader),
+            stage: Stage::List,
+        };
+        if self.wants(Operation::List) && self.lay(scene).await {
+            self.list(scene, reader).await;
+        }
+        if self.load.kind == LaneKind::Cross {
+            return;
+        }
+        if self.wants(Operation::Check) && self.lay(scene).await {
+            self.check(scene, reader).await;
+        }
+        if self.wants(Operation::Delete) {
+            self.delete(scene, reader).await;
+        }
+    }
+
+    async fn list(&mut self, scene: Scene<'_>, reader: &Reader) {
+        let mut steps = Vec::new();
+        for table in &self.scenario.ruleset(self.load.family).tables {
+            let list = |words: &[&str]| Action::Command {
+                build: reader.build.id.clone(),
+                argv: command::iptables(
+                    reader.build.backend,
+                    self.load.family,
+                    &table.name,
+                    words,
+                    &[],
+                ),
+                stdin: None,
+            };
+            steps.push(scene.step(Role::ListRules, list(&["-S"])));
+            steps.push(scene.step(Role::ListTable, list(&["-L", "-n", "-v"])));
+        }
+        self.run_all(scene, steps).await;
+    }
+
+    /// The reader's `-C` of each rule and of its near misses.
+    async fn check(&mut self, scene: Scene<'_>, reader: &Reader) {
+        let scene = Scene {
+            stage: Stage::Check,
+            ..scene
+        };
+        let scenario = self.scenario.clone();
+        let placed: Vec<Placed<'_>> = scenario.placed_rules(self.load.family).collect();
+        let mut steps = Vec::new();
+        for &(index, table, rule) in &placed {
+            if !scene.rules.contains(index) {
+                continue;
+            }
+            let asked = |role, tokens: &[String]| {
+                let argv = self.with_rule(reader, table, ["-C", &rule.chain], tokens);
+                scene.step_about(index, role, argv)
+            };
+            steps.push(asked(Role::Check, &rule.tokens));
+            let is_there = |tokens: &[String]| {
+                placed.iter().any(|(_, other_table, other)| {
+                    *other_table == table && other.chain == rule.chain && other.tokens == tokens
+                })
+            };
+            let near = near_misses(&rule.tokens).into_iter();
+            let absent = near.filter(|near| !is_there(&near.tokens));
+            steps.extend(absent.map(|near| asked(Role::CheckNearMiss, &near.tokens)));
+        }
+        self.run_all(scene, steps).await;
+    }
+
+    /// The reader's `-D` of each rule, the last one first: `-D` takes the first rule that fits, so each finds in front of
+    /// it what the writer wrote. Where a deletion took what it should not, the rules are laid anew for the next one.
+    /// What else was asked of that chain then says nothing: of the deletions of a rule the last one counts.
+    async fn delete(&mut self, scene: Scene<'_>, reader: &Reader) {
+        let scene = Scene {
+            stage: Stage::Delete,
+            ..scene
+        };
+        let mut pending = self.by_chain(scene.rules);
+        while !pending.is_empty() && self.lay(scene).await {
+            for chain in &mut pending {
+                let steps = self.deletions(scene, reader, chain);
+                let answers = self.lab.perform(Burst::all(steps)).await;
+                self.touched();
+                let done = taken_well(chain, &answers);
+                chain.truncate(chain.len() - done);
+            }
+            pending.retain(|chain| !chain.is_empty());
+        }
+    }
+
+    /// The rules of each chain, by their places in the scenario's ruleset, in order.
+    fn by_chain(&self, rules: &RuleSet) -> Vec<Vec<usize>> {
+        let placed = self.scenario.placed_rules(self.load.family);
+        let laid = placed.filter(|(index, ..)| rules.contains(*index));
+        let mut chains: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+        for (index, table, rule) in laid {
+            chains.entry((table, &rule.chain)).or_default().push(index);
+        }
+        chains.into_values().collect()
+    }
+
+    /// A dump of the chain, the deletion, and a dump again, for each rule of `chain`, the last one first.
+    fn deletions(&self, scene: Scene<'_>, reader: &Reader, chain: &[usize]) -> Vec<Step> {
+        let placed: Vec<Placed<'_>> = self.scenario.placed_rules(self.load.family).collect();
+        let of_rule = |&index: &usize| {
+            let (_, table, rule) = placed[index];
+            let name = ChainName {
+                backend: self.load.writer.backend,
+                family: self.load.family,
+                table: table.to_owned(),
+                chain: rule.chain.clone(),
+            };
+            let dump = || scene.step_about(index, Role::Dump, Action::DumpChain(name.clone()));
+            let delete = self.with_rule(reader, table, ["-D", &rule.chain], &rule.tokens);
+            let delete = scene.step_about(index, Role::Delete, delete);
+            [dump(), delete, dump()]
+        };
+        chain.iter().rev().flat_map(of_rule).collect()
+    }
+
+    fn with_rule(&self, reader: &Reader, table: &str, words: [&str; 2], rule: &[String]) -> Action {
+        Action::Command {
+            build: reader.build.id.clone(),
+            argv: command::iptables(reader.build.backend, self.load.family, table, &words, rule),
+            stdin: None,
+        }
+    }
+}
+
+/// How many of the deletions of a chain's rules, the last one first, took just their rule or nothing; the first that took
+/// something else is counted too.
+fn taken_well(chain: &[usize], answers: &[Answer]) -> usize {
+    for (done, answers) in answers.chunks(3).enumerate() {
+        let [
+            Answer::Dumped(before),
+            Answer::Ran(ran),
+            Answer::Dumped(after),
+        ] = answers
+        else {
+            break;
+        };
+        let place = chain.len() - 1 - done;
+        let expected = match succeeded(ran) {
+            true => without_rule(before, place),
+            false => Some(before.clone()),
+        };
+        if expected.as_ref() != Some(after) {
+            return done + 1;
+        }
+    }
+    chain.len()
+}
+
+/// A dump of one chain without the rule at `place`; none where there is no such rule.
+fn without_rule(dump: &KernelDump, place: usize) -> Option<KernelDump> {
+    let mut dump = dump.clone();
+    let nft = dump.nft.iter_mut().flat_map(|table| &mut table.chains);
+    for chain in nft {
+        if place < chain.rules.len() {
+            chain.rules.remove(place);
+            return Some(dump);
+        }
+    }
+    let legacy = dump.legacy.iter_mut().flat_map(|table| &mut table.chains);
+    for chain in legacy {
+        if place < chain.rules.len() {
+            chain.rules.remove(place);
+            return Some(dump);
+        }
+    }
+    None
+}

@@ -1,0 +1,42 @@
+//! A reader of the other backend does not find the rules, and writes them itself: then the kernel holds them twice.
+
+use super::bench::{Bench, Scene};
+use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
+use crate::plan::{LaneKind, Operation, Reader, command};
+
+impl Bench {
+    /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
+    /// say which rules those met.
+    pub async fn reassert(&mut self, reader: &Reader, rules: &RuleSet) {
+        let scene = Scene {
+            rules,
+            reader: Some(reader),
+            stage: Stage::Reassert,
+        };
+        let is_crossed = self.load.kind == LaneKind::Cross;
+        if !is_crossed || !self.wants(Operation::Reassert) || !self.lay(scene).await {
+            return;
+        }
+        let commands = command::write(&reader.build, self.load.family, &self.scenario, rules);
+        let writes = commands.into_iter().map(|(argv, stdin)| {
+            let build = reader.build.id.clone();
+            scene.step(Role::Write, Action::Command { build, argv, stdin })
+        });
+        let writes: Vec<Step> = writes.collect();
+        self.run_all(scene, writes).await;
+        let writer = self.load.writer.id.clone();
+        self.print(scene, Role::WriterPrint, &writer).await;
+        self.print(scene, Role::ReaderPrint, &reader.build.id).await;
+        self.effect(scene).await;
+        for build in [&writer, &reader.build.id] {
+            let mut argv = command::save(self.load.backend_of(build), self.load.family);
+            argv.push("-c".to_owned());
+            let count = Action::Command {
+                build: build.clone(),
+                argv,
+                stdin: None,
+            };
+            self.run_and_dump(scene, Role::Count, count).await;
+        }
+    }
+}

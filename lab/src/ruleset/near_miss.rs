@@ -1,0 +1,199 @@
+//! Near misses: a rule with one value changed. Whoever finds one where only the rule itself is compares less than all.
+
+use std::net::IpAddr;
+
+use super::atoms::{Atom, Kind, dissect};
+
+/// A rule with one value changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NearMiss {
+    /// What follows the chain's name.
+    pub tokens: Vec<String>,
+    /// The option whose value was changed: `--mark`, `-s`.
+    pub option: String,
+}
+
+/// The near misses of a rule, given what follows `-A CHAIN`: one for each value that can be changed to another that
+/// iptables takes in the same place. Values that name something that must exist are left as they are.
+pub fn near_misses(tokens: &[String]) -> Vec<NearMiss> {
+    let atoms = dissect(tokens).atoms;
+    let near_miss = |atom: &Atom| {
+        let words = &tokens[atom.tokens.clone()];
+        let head = words.iter().position(|word| word != "!")?;
+        let (option, values) = (&words[head], &words[head + 1..]);
+        let (place, value) = other_value(&atom.kind, option, values)?;
+        let mut changed = tokens.to_vec();
+        changed[atom.tokens.start + head + 1 + place] = value;
+        Some(NearMiss {
+            tokens: changed,
+            option: option.clone(),
+        })
+    };
+    atoms.iter().filter_map(near_miss).collect()
+}
+
+/// Another value for one of the words of an option: the word's place among them, and the value.
+fn other_value(kind: &Kind, option: &str, values: &[String]) -> Option<(usize, String)> {
+    let first = values.first()?;
+    let other = match kind {
+        Kind::Source | Kind::Destination => other_address(first),
+        Kind::InInterface | Kind::OutInterface => Some(other_interface(first)),
+        Kind::Jump { .. } => other_verdict(first),
+        Kind::Option { .. } => return other_option_value(option, values),
+        Kind::Protocol
+        | Kind::Fragment
+        | Kind::Family
+        | Kind::Counters
+        | Kind::Match { .. }
+        | Kind::Goto { .. }
+        | Kind::Words => None,
+    };
+    Some((0, other?))
+}
+
+fn other_option_value(option: &str, values: &[String]) -> Option<(usize, String)> {
+    let first = values.first()?;
+    let other = match option {
+        "--mark" | "--set-xmark" | "--set-mark" => other_mark(first),
+        "--sport" | "--source-port" | "--dport" | "--destination-port" | "--to-ports" => {
+            other_number(first)
+        }
+        "--sports" | "--dports" | "--ports" | "--source-ports" | "--destination-ports" => {
+            other_number(first)
+        }
+        "--uid-owner" | "--gid-owner" | "--length" | "--ttl-eq" | "--every" | "--nflog-group"
+        | "--limit-burst" | "--hitcount" | "--seconds" | "--on-port" | "--queue-num"
+        | "--connlimit-above" => other_number(first),
+        "--comment" | "--log-prefix" | "--nflog-prefix" | "--name" => Some(format!("{first}x")),
+        "--physdev-in" | "--physdev-out" => Some(other_interface(first)),
+        "--ctstate" | "--state" => Some(other_state(first)),
+        "--src-type" | "--dst-type" => other_word(first, &["LOCAL", "BROADCAST"]),
+        "--to-destination" | "--to-source" => other_nat(first),
+        "--ctorigdst" | "--ctorigsrc" => other_address(first),
+        // The set must exist: only the direction is another.
+        "--match-set" => {
+            let direction = values.get(1)?;
+            let turned = match direction.strip_prefix("src") {
+                Some(rest) => format!("dst{rest}"),
+                None => format!("src{}", direction.strip_prefix("dst")?),
+            };
+            return Some((1, turned));
+        }
+        _ => None,
+    };
+    Some((0, other?))
+}
+
+/// Another network of the same size, or another host.
+fn other_address(text: &str) -> Option<String> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    if length == Some("0") {
+        return None;
+    }
+    let other: IpAddr = match address.parse().ok()? {
+        IpAddr::V4(address) => (u32::from(address) ^ 1 << 31).to_be_bytes().into(),
+        IpAddr::V6(address) => (u128::from(address) ^ 1 << 124).to_be_bytes().into(),
+    };
+    Some(match length {
+        Some(length) => format!("{other}/{length}"),
+        None => other.to_string(),
+    })
+}
+
+/// The address of `ADDRESS` or of `ADDRESS:PORT` changed.
+fn other_nat(text: &str) -> Option<String> {
+    let end = text.find([':', '-']).unwrap_or(text.len());
+    let address = text.get(..end).filter(|_| !text.starts_with('['))?;
+    Some(format!("{}{}", other_address(address)?, &text[end..]))
+}
+
+/// `IFNAMSIZ` is 16, and `+` at the end stands for any ending.
+fn other_interface(text: &str) -> String {
+    let (stem, wild) = match text.strip_suffix('+') {
+        Some(stem) => (stem, "+"),
+        None => (text, ""),
+    };
+    let last = if stem.ends_with('x') { "y" } else { "x" };
+    let kept: String = stem.chars().take(14 - wild.len()).collect();
+    format!("{kept}{last}{wild}")
+}
+
+fn other_verdict(text: &str) -> Option<String> {
+    other_word(text, &["DROP", "ACCEPT"]).or_else(|| other_word(text, &["RETURN", "ACCEPT"]))
+}
+
+/// The other of two words.
+fn other_word(text: &str, words: &[&str; 2]) -> Option<String> {
+    let at = words.iter().position(|word| *word == text)?;
+    Some(words[1 - at].to_owned())
+}
+
+/// One state less, or another one.
+fn other_state(text: &str) -> String {
+    match text.split_once(',') {
+        Some((_, rest)) => rest.to_owned(),
+        None if text == "NEW" => "ESTABLISHED".to_owned(),
+        None => "NEW".to_owned(),
+    }
+}
+
+/// `VALUE` or `VALUE/MASK` with another value; in the mask, so that it is another condition.
+fn other_mark(text: &str) -> Option<String> {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    const BIT: u32 = 1 << 20;
+    Some(match text.split_once('/') {
+        Some((value, mask)) => format!("{:#x}/{:#x}", number(value)? ^ BIT, number(mask)? | BIT),
+        None => format!("{:#x}", number(text)? ^ BIT),
+    })
+}
+
+/// The first number of `NUMBER`, `NUMBER:NUMBER` or `NUMBER,NUMBER` is another; still the least of a range.
+fn other_number(text: &str) -> Option<String> {
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    let number: u32 = digits.parse().ok()?;
+    let other = match number.checked_sub(1) {
+        Some(less) if number > 1 => less,
+        _ => number + 1,
+    };
+    Some(format!("{other}{rest}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::ruleset::compare;
+    use crate::ruleset::tokens::split;
+
+    fn words(text: &str) -> Vec<String> {
+        let tokens = split(text).unwrap();
+        tokens.into_iter().map(|token| token.text).collect()
+    }
+
+    #[rstest]
+    #[case("-m mark --mark 0x8000/0x8000 -j DROP", &["-m mark --mark 0x108000/0x108000 -j DROP", "-m mark --mark 0x8000/0x8000 -j ACCEPT"])]
+    #[case("-s 10.0.0.0/8 ! -i docker0 -j KUBE-SERVICES", &["-s 138.0.0.0/8 ! -i docker0 -j KUBE-SERVICES", "-s 10.0.0.0/8 ! -i docker0x -j KUBE-SERVICES"])]
+    #[case("-d ::1/128 -j RETURN", &["-d 1000::1/128 -j RETURN", "-d ::1/128 -j ACCEPT"])]
+    #[case("-i cali+ -p tcp -m tcp --dport 80:90", &["-i calix+ -p tcp -m tcp --dport 80:90", "-i cali+ -p tcp -m tcp --dport 79:90"])]
+    #[case("-m set --match-set all src,dst -m conntrack --ctstate NEW", &["-m set --match-set all dst,dst -m conntrack --ctstate NEW", "-m set --match-set all src,dst -m conntrack --ctstate ESTABLISHED"])]
+    #[case("-j DNAT --to-destination 10.0.0.1:80", &["-j DNAT --to-destination 138.0.0.1:80"])]
+    #[case("-s 0.0.0.0/0 -j CHAIN", &[])]
+    fn one_value_is_another(#[case] rule: &str, #[case] expected: &[&str]) {
+        let found = near_misses(&words(rule));
+        let texts: Vec<String> = found.iter().map(|near| near.tokens.join(" ")).collect();
+        assert_eq!(texts, expected);
+        for near in found {
+            let difference = compare(&words(rule), &near.tokens);
+            assert!(!difference.is_empty());
+        }
+    }
+}
