@@ -1,12 +1,15 @@
 //! All verdicts of a run: what every report is made from. Its JSON is schema 1.
 
 mod losses;
+mod packets;
+mod who;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use losses::{Loss, Subject, losses};
+pub use losses::{Certainty, Loss, Subject, losses};
+pub use packets::{Broken, PacketChange, broken, packet_changes};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::judge::{Case, Cell, judge};

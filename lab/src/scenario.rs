@@ -1,6 +1,7 @@
 //! Scenarios: a ruleset, how it is written, probes, and where it comes from.
 
 mod file;
+mod pairings;
 mod probe;
 mod setup;
 
@@ -9,13 +10,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use pairings::{Detection, Look, Pairings, Pattern, Same};
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 
 use crate::catalog::Family;
 use crate::ruleset::{self, Fault, InFile, Rule, Ruleset};
 
-const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+/// Both families, in the order in which every listing shows them.
+pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
 /// A ruleset in both families or one, with how its system writes it.
 ///
@@ -35,6 +38,8 @@ pub struct Scenario {
     pub write: Write,
     /// The chains that the reader owns, for the sync operations.
     pub own_chains: Vec<String>,
+    /// Which pairings it is about.
+    pub pairings: Pairings,
     /// What must be there before the rules are written.
     pub setup: Setup,
     /// The packets that are sent.
@@ -109,6 +114,7 @@ impl Scenario {
             source: None,
             write: Write::Restore,
             own_chains: Vec::new(),
+            pairings: Pairings::default(),
             setup: Setup::default(),
             probes: Vec::new(),
             rulesets: BTreeMap::from([(family, ruleset)]),
@@ -235,11 +241,21 @@ macro_rules! shipped {
 
 /// The scenario files that are part of the binary: name and text, by name.
 const SHIPPED: &[(&str, &str)] = shipped![
+    "detect-v1",
+    "detect-v2",
+    "detect-v3",
+    "detect-v3-before-kubelet",
     "docker",
+    "downgraded-host",
     "kube-firewall",
     "kube-proxy-nat",
     "kube-router",
     "mark-matches",
+    "mixed-backends",
+    "one-binary",
+    "pin-1-8-7",
+    "pin-readers-only",
+    "same-backend",
 ];
 
 /// The scenarios that are part of the binary, by name.

@@ -144,6 +144,13 @@ impl BuildId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The build of the same image that is of `backend`, given that this one is of `own`.
+    pub fn sibling(&self, own: Backend, backend: Backend) -> BuildId {
+        let image = self.0.strip_suffix(own.as_str());
+        let image = image.map_or(self.0.as_str(), |image| image.trim_end_matches('-'));
+        BuildId::new(image, backend)
+    }
 }
 
 impl fmt::Display for BuildId {

@@ -21,11 +21,12 @@ pub struct Drift {
 }
 
 impl<'a> Pairing<'a> {
-    /// What became of the rule in the whole cycle: in the reader's rewrite, and in every turn after that.
-    pub(super) fn cycle(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+    /// Says what became of the rule in the whole cycle: in the reader's rewrite, and in every turn after that. Returns
+    /// what it came to where it did not stay.
+    pub(super) fn cycle(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) -> Option<Fate> {
         let reading = laid.chain.reading;
         if reading.cycle.is_empty() {
-            return;
+            return None;
         }
         let fates = laid.chain.rewritten.iter().chain(&laid.chain.cycled);
         let fates = fates.map(|fates| of_rule(laid, fates));
@@ -33,18 +34,21 @@ impl<'a> Pairing<'a> {
             .zip(fates)
             .enumerate()
             .find(|(_, (_, fate))| fate.as_ref().is_none_or(|f| f.verdict == Verdict::Changed));
-        verdict.cycle = Some(match changed {
-            None => Verdict::Stable,
-            Some((_, (_, None))) => Verdict::Ambiguous,
-            Some((turn, (restored, Some(fate)))) => {
-                verdict.drift = Some(Drift {
-                    round: turn / 2 + 1,
-                    by: restored.command.build.clone(),
-                    to: fate.after.map(|rule| rule.text),
-                });
-                Verdict::Drifts
-            }
+        let Some((turn, (restored, fate))) = changed else {
+            verdict.cycle = Some(Verdict::Stable);
+            return None;
+        };
+        let Some(fate) = fate else {
+            verdict.cycle = Some(Verdict::Ambiguous);
+            return None;
+        };
+        verdict.cycle = Some(Verdict::Drifts);
+        verdict.drift = Some(Drift {
+            round: turn / 2 + 1,
+            by: restored.command.build.clone(),
+            to: fate.after.as_ref().map(|rule| rule.text.clone()),
         });
+        Some(fate)
     }
 }
 

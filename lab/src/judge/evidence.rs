@@ -350,6 +350,15 @@ impl<'a> Evidence<'a> {
         })
     }
 
+    /// What `reader` had its own backends print to find out which one is in use.
+    pub fn looks(&self, reader: &BuildId) -> Vec<&'a CommandRecord> {
+        let of_reader =
+            |seen: &Observation| seen.role == Role::Look && seen.reader.as_ref() == Some(reader);
+        self.commands(of_reader)
+            .map(|(_, command)| command)
+            .collect()
+    }
+
     /// Every restore of a stage, and what it left.
     fn restored(&self, group: &[&'a Observation], stage: Stage) -> Vec<Restored<'a>> {
         let of_stage = group.iter().enumerate();

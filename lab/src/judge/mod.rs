@@ -28,7 +28,7 @@ use crate::catalog::{Backend, Build, BuildId, Family};
 use crate::plan::Operation;
 use crate::recording::LoadRecord;
 use crate::ruleset::Change;
-use crate::scenario::Scenario;
+use crate::scenario::{Look, Scenario};
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, Reading};
@@ -57,6 +57,9 @@ pub struct Cell {
     pub chains: Vec<ChainVerdict>,
     /// What became of the scenario's packets.
     pub probes: Vec<ProbeVerdict>,
+    /// The backend that the reader picked, where it looked which one is in use.
+    #[serde(default)]
+    pub picked: Option<Backend>,
     /// What writer and reader said when both backends held rules.
     #[serde(default)]
     pub warnings: Vec<Warning>,
@@ -261,13 +264,18 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
 
 impl<'a> Pairing<'a> {
     fn cell(&self, reader: &BuildId) -> Cell {
+        let picked = self.picked(reader);
+        let is_averted = picked.is_some_and(|picked| picked != self.case.backend(reader));
         let readings = self.evidence.readings(reader);
         let reasserted = self.reasserted(reader);
         let baseline = readings
             .first()
             .and_then(|whole| self.evidence.baseline(whole.rules));
         let probes = self.probes(readings.first(), reasserted.as_ref(), baseline.as_ref());
-        let mut rules = self.rules(&readings, reasserted.as_ref().zip(baseline.as_ref()));
+        let mut rules = match is_averted {
+            true => self.untouched(),
+            false => self.rules(&readings, reasserted.as_ref().zip(baseline.as_ref())),
+        };
         for rule in &mut rules {
             rule.consequence = proved(rule.consequence, &probes);
         }
@@ -279,7 +287,10 @@ impl<'a> Pairing<'a> {
             .max_by_key(|verdict| verdict.severity());
         let verdict = worst
             .filter(|verdict| verdict.severity() > 0)
-            .unwrap_or(Verdict::Same);
+            .unwrap_or(match is_averted {
+                true => Verdict::Averted,
+                false => Verdict::Same,
+            });
         let warnings = reasserted.map(|seen| self.warnings(&seen));
         Cell {
             scenario: self.evidence.load.scenario.clone(),
@@ -290,8 +301,29 @@ impl<'a> Pairing<'a> {
             rules,
             chains,
             probes,
+            picked,
             warnings: warnings.unwrap_or_default(),
         }
+    }
+
+    /// The backend that the reader picked, if it looked.
+    fn picked(&self, reader: &BuildId) -> Option<Backend> {
+        let detection = self.case.scenario.pairings.detect?;
+        let looks = self.evidence.looks(reader);
+        let texts: Vec<String> = looks.iter().map(|l| self.evidence.text(l.stdout)).collect();
+        let looks = looks.iter().zip(&texts).map(|(command, stdout)| Look {
+            backend: self.case.backend(&command.build),
+            mangle: command.argv.iter().any(|word| word == "mangle"),
+            stdout,
+        });
+        let looks: Vec<Look<'_>> = looks.collect();
+        (!looks.is_empty()).then(|| detection.pick(&looks))
+    }
+
+    /// The rules of a pairing that does not come about.
+    fn untouched(&self) -> Vec<RuleVerdict> {
+        let all = places(self.case.scenario.ruleset(self.family));
+        all.iter().map(|place| self.blank(place)).collect()
     }
 
     fn rules(

@@ -69,7 +69,7 @@ impl<'a> Pairing<'a> {
         verdict.sync = synced.as_ref().map(|fate| fate.verdict);
         verdict.sync_noflush = noflush.as_ref().map(|fate| fate.verdict);
         self.list(laid, &mut verdict);
-        self.cycle(laid, &mut verdict);
+        let drifted = self.cycle(laid, &mut verdict);
         self.check(laid, &mut verdict);
         self.delete(laid, &mut verdict);
         let seen = Aftermath {
@@ -78,6 +78,7 @@ impl<'a> Pairing<'a> {
             reread,
             synced,
             noflush,
+            drifted,
         };
         finish(laid, &seen, verdict)
     }
@@ -104,7 +105,8 @@ impl<'a> Pairing<'a> {
         Some(self.fate(laid, &sync.saved, restored))
     }
 
-    fn blank(&self, place: &Place<'_>) -> RuleVerdict {
+    /// A rule of which nothing is known yet.
+    pub(super) fn blank(&self, place: &Place<'_>) -> RuleVerdict {
         RuleVerdict {
             table: place.table.to_owned(),
             chain: place.rule.chain.clone(),
@@ -150,13 +152,15 @@ struct Aftermath {
     synced: Option<Fate>,
     /// What the sync without a flush made of it.
     noflush: Option<Fate>,
+    /// What became of it as both went on rewriting, if it did not stay.
+    drifted: Option<Fate>,
 }
 
 impl Aftermath {
-    /// The first of rewrite and the syncs that did not keep it.
+    /// The first of rewrite, syncs and cycle that did not keep it.
     fn damage(&self) -> Option<&Fate> {
         let fates = self.rewritten.iter().chain(&self.synced);
-        let fates = fates.chain(&self.noflush);
+        let fates = fates.chain(&self.noflush).chain(&self.drifted);
         fates
             .into_iter()
             .find(|fate| fate.verdict == Verdict::Changed)

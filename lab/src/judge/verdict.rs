@@ -78,6 +78,9 @@ pub enum Verdict {
     NotDeleted,
     /// The reader's `-D` deleted another rule.
     WrongRule,
+    // detect
+    /// The reader looked which backend is in use and takes the other one: this pairing does not come about.
+    Averted,
     // reassert
     /// The kernel holds the rule under both backends.
     Doubled,
@@ -85,7 +88,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, the least first.
-    pub const ALL: [Verdict; 31] = [
+    pub const ALL: [Verdict; 32] = [
         Verdict::Faithful,
         Verdict::Same,
         Verdict::Kept,
@@ -93,6 +96,7 @@ impl Verdict {
         Verdict::Stable,
         Verdict::Found,
         Verdict::Deleted,
+        Verdict::Averted,
         Verdict::Misprinted,
         Verdict::Reworded,
         Verdict::Differs,
@@ -129,6 +133,7 @@ impl Verdict {
             | Verdict::Stable
             | Verdict::Found
             | Verdict::Deleted
+            | Verdict::Averted
             | Verdict::Misprinted => 0,
             Verdict::Reworded => 1,
             Verdict::Differs => 2,
@@ -199,6 +204,7 @@ impl Verdict {
             Verdict::NotDeleted => "not-deleted",
             Verdict::WrongRule => "wrong-rule",
             Verdict::Doubled => "doubled",
+            Verdict::Averted => "averted",
         }
     }
 
@@ -235,6 +241,7 @@ impl Verdict {
             Verdict::Deleted => "-D deletes it",
             Verdict::NotDeleted => "-D does not delete it",
             Verdict::WrongRule => "-D deletes another rule",
+            Verdict::Averted => "the reader looks first, and takes its other backend",
             Verdict::Doubled => "not seen, so written again: there under both backends",
         }
     }

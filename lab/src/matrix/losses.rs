@@ -1,9 +1,10 @@
 //! The distinct losses of a scenario: which rules lose which parts, between which builds, with which consequence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Matrix;
-use crate::catalog::{Backend, Build, BuildId, Family};
+use super::who::{Pairs, in_words, place, rectangles};
+use crate::catalog::Family;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 
@@ -16,8 +17,8 @@ pub struct Loss {
     pub what: String,
     /// What that does to packets.
     pub consequence: Option<Consequence>,
-    /// Whether the harm comes only if what was read is written back: by the writer itself, after a rewrite.
-    pub is_potential: bool,
+    /// How sure that is.
+    pub certainty: Certainty,
     /// The rules and chains, as the scenario counts them: `KUBE-FIREWALL 1`.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
     /// The writers, in words: `nft from 1.8.8 on`.
@@ -28,11 +29,26 @@ pub struct Loss {
     pub pairings: usize,
 }
 
+/// How sure it is that a loss does to packets what its rules say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// Packets showed it.
+    Shown,
+    /// The rules say so, and no packets were sent.
+    Predicted,
+    /// The rules say so, and the packets that were sent fared as before.
+    Unmet,
+    /// It comes only if what was read is written back.
+    IfWrittenBack,
+}
+
 /// A rule or a chain that suffers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
     /// Its place in the scenario.
     order: usize,
+    /// Its table.
+    pub table: String,
     /// Its chain.
     pub chain: String,
     /// The rule's place in the chain, from 1; none where the chain itself suffers.
@@ -46,11 +62,8 @@ struct Kind {
     verdict: &'static str,
     what: String,
     consequence: Option<Consequence>,
-    is_potential: bool,
+    certainty: Certainty,
 }
-
-/// Writers and their readers, by their places in the matrix.
-type Pairs = BTreeMap<usize, BTreeSet<usize>>;
 
 /// Who suffers, and in which pairings.
 type Suffering = BTreeMap<(Family, Subject), Pairs>;
@@ -58,10 +71,6 @@ type Suffering = BTreeMap<(Family, Subject), Pairs>;
 /// The distinct losses of `scenario`, the worst first.
 pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
     let (writers, readers) = (matrix.writers(), matrix.readers());
-    let place = |builds: &[&Build], id: &BuildId| {
-        let found = builds.iter().position(|build| &build.id == id);
-        found.unwrap_or(usize::MAX)
-    };
     let mut found: BTreeMap<Kind, (Verdict, Suffering)> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
         for (subject, verdict, kind) in of_cell(cell) {
@@ -81,7 +90,7 @@ pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
                 verdict,
                 what: kind.what.clone(),
                 consequence: kind.consequence,
-                is_potential: kind.is_potential,
+                certainty: kind.certainty,
                 subjects: subjects.clone(),
                 pairings: of_writers.len() * of_readers.len(),
                 writers: in_words(&of_writers, &writers),
@@ -106,73 +115,14 @@ fn alike(suffering: Suffering) -> Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> {
     groups
 }
 
-/// The writers that share their readers, together.
-fn rectangles(pairs: &Pairs) -> Vec<(BTreeSet<usize>, BTreeSet<usize>)> {
-    let mut by_readers: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
-    for (writer, readers) in pairs {
-        match by_readers.iter_mut().find(|(_, known)| known == readers) {
-            Some((writers, _)) => {
-                writers.insert(*writer);
-            }
-            None => by_readers.push((BTreeSet::from([*writer]), readers.clone())),
-        }
-    }
-    by_readers
-}
-
-/// A set of builds in words: by backend, as a range of versions where it is one among those that took part.
-fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
-    let mut words = Vec::new();
-    for backend in Backend::ALL {
-        let of_backend = builds
-            .iter()
-            .enumerate()
-            .filter(|(_, build)| build.backend == backend);
-        let mut of_backend: Vec<(usize, &Build)> = of_backend.map(|(at, b)| (at, *b)).collect();
-        of_backend.sort_by(|(_, one), (_, other)| one.version.cmp(&other.version));
-        let in_it: Vec<bool> = of_backend
-            .iter()
-            .map(|(at, _)| chosen.contains(at))
-            .collect();
-        if in_it.contains(&true) {
-            let names: Vec<&str> = of_backend.iter().map(|(_, build)| stem(build)).collect();
-            words.push(format!("{backend} {}", range_in_words(&names, &in_it)));
-        }
-    }
-    words.join(" and ")
-}
-
-/// The id without the backend.
-fn stem(build: &Build) -> &str {
-    let id = build.id.as_str();
-    let stem = id.strip_suffix(build.backend.as_str());
-    stem.map_or(id, |stem| stem.trim_end_matches('-'))
-}
-
-fn range_in_words(names: &[&str], in_it: &[bool]) -> String {
-    let count = in_it.iter().filter(|in_it| **in_it).count();
-    let first = in_it.iter().position(|in_it| *in_it).unwrap_or(0);
-    let last = in_it.iter().rposition(|in_it| *in_it).unwrap_or(0);
-    let is_range = last - first + 1 == count;
-    match (first, last) {
-        (0, last) if is_range && last + 1 == in_it.len() => "(every release)".to_owned(),
-        (0, last) if is_range => format!("up to {}", names[last]),
-        (first, last) if is_range && last + 1 == in_it.len() => format!("from {} on", names[first]),
-        (first, last) if is_range && first == last => names[first].to_owned(),
-        (first, last) if is_range => format!("{} to {}", names[first], names[last]),
-        _ => {
-            let chosen = names.iter().zip(in_it).filter(|(_, in_it)| **in_it);
-            chosen.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
 /// The losses in one cell: who suffers, the worst verdict about it, and what kind of loss it is.
 fn of_cell(cell: &Cell) -> Vec<(Subject, Verdict, Kind)> {
+    let were_sent = cell.probes.iter().any(|probe| !probe.after.is_empty());
     let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
-        let (verdict, kind) = of_rule(rule)?;
+        let (verdict, kind) = of_rule(rule, were_sent)?;
         let subject = Subject {
             order,
+            table: rule.table.clone(),
             chain: rule.chain.clone(),
             index: Some(rule.index),
         };
@@ -184,6 +134,7 @@ fn of_cell(cell: &Cell) -> Vec<(Subject, Verdict, Kind)> {
         Some((
             Subject {
                 order,
+                table: chain.table.clone(),
                 chain: chain.chain.clone(),
                 index: None,
             },
@@ -194,19 +145,39 @@ fn of_cell(cell: &Cell) -> Vec<(Subject, Verdict, Kind)> {
     rules.chain(chains).collect()
 }
 
-fn of_rule(rule: &RuleVerdict) -> Option<(Verdict, Kind)> {
-    let verdict = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
-    if verdict.severity() <= Verdict::Invisible.severity() {
-        return None;
-    }
+fn of_rule(rule: &RuleVerdict, were_sent: bool) -> Option<(Verdict, Kind)> {
+    let worst = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
+    let is_doubled = rule.reassert == Some(Verdict::Doubled);
+    let verdict = match worst.severity() > Verdict::Invisible.severity() {
+        true => worst,
+        false if is_doubled => Verdict::Doubled,
+        false => return None,
+    };
     let kind = Kind {
         mildness: u8::MAX - verdict.severity(),
         verdict: verdict.as_str(),
         what: what_of_rule(rule, verdict),
         consequence: rule.consequence.or(rule.potential),
-        is_potential: rule.consequence.is_none(),
+        certainty: certainty(rule, were_sent),
     };
     Some((verdict, kind))
+}
+
+fn certainty(rule: &RuleVerdict, were_sent: bool) -> Certainty {
+    let is_changed = [
+        rule.rewrite_verdict,
+        rule.sync,
+        rule.sync_noflush,
+        rule.cycle,
+    ]
+    .iter()
+    .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Drifts)));
+    match rule.consequence {
+        Some(_) if were_sent => Certainty::Shown,
+        Some(_) => Certainty::Predicted,
+        None if is_changed => Certainty::Unmet,
+        None => Certainty::IfWrittenBack,
+    }
 }
 
 fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
@@ -222,6 +193,7 @@ fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
             return format!("-C finds it with another {part}, too");
         }
         Verdict::WrongRule => return "-D deletes another rule".to_owned(),
+        Verdict::Doubled => return "written again under the other backend".to_owned(),
         _ => {}
     }
     let named = [
@@ -293,7 +265,7 @@ fn of_chain(chain: &ChainVerdict) -> Option<(Verdict, Kind)> {
         verdict: verdict.as_str(),
         what: format!("{}{by}", chain.reason.as_deref().unwrap_or("the chain")),
         consequence: chain.consequence,
-        is_potential: false,
+        certainty: Certainty::Predicted,
     };
     Some((verdict, kind))
 }
@@ -346,20 +318,5 @@ mod tests {
     #[case("signal 11", "signal 11")]
     fn a_release_is_left_out_of_what_it_says(#[case] reason: &str, #[case] core: &str) {
         assert_eq!(core_message(reason), core);
-    }
-
-    #[rstest]
-    #[case("11111", "(every release)")]
-    #[case("11000", "up to 1.8.5")]
-    #[case("10000", "up to 1.8.4")]
-    #[case("00111", "from 1.8.6 on")]
-    #[case("00001", "from 1.8.8 on")]
-    #[case("01110", "1.8.5 to 1.8.7")]
-    #[case("01000", "1.8.5")]
-    #[case("10100", "1.8.4, 1.8.6")]
-    fn a_set_of_releases_is_a_range_where_it_is_one(#[case] in_it: &str, #[case] words: &str) {
-        let in_it: Vec<bool> = in_it.bytes().map(|byte| byte == b'1').collect();
-        let names = ["1.8.4", "1.8.5", "1.8.6", "1.8.7", "1.8.8"];
-        assert_eq!(range_in_words(&names, &in_it), words);
     }
 }

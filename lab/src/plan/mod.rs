@@ -202,6 +202,11 @@ pub struct Load {
 }
 
 impl Load {
+    /// Whether the reader is of another backend than the writer.
+    fn is_crossed(&self, reader: &Reader) -> bool {
+        reader.build.backend != self.writer.backend
+    }
+
     /// The backend of one of the load's builds. A witness is of the writer's backend.
     fn backend_of(&self, build: &BuildId) -> Backend {
         self.readers
@@ -263,10 +268,21 @@ impl Plan {
         selection: Selection<'_>,
     ) {
         let mut readers: BTreeMap<LaneKind, Vec<Reader>> = BTreeMap::new();
+        let pairings = &scenario.pairings;
         for build in selection.readers {
+            if !pairings.allow(writer, build) {
+                continue;
+            }
+            let kind = match pairings.detect {
+                // Who looks which backend is in use asks both of its own.
+                Some(_) => LaneKind::Cross,
+                None => LaneKind::of(writer.backend, build.backend),
+            };
+            if pairings.detect.is_some() && !has_both_backends(selection.available, build) {
+                continue;
+            }
             let witness =
                 witness(selection.available, writer.backend, Some(&build.id)).map(|w| w.id.clone());
-            let kind = LaneKind::of(writer.backend, build.backend);
             readers.entry(kind).or_default().push(Reader {
                 build: build.clone(),
                 witness,
@@ -277,6 +293,13 @@ impl Plan {
             members.insert(writer.id.clone());
             members.extend(readers.iter().map(|reader| reader.build.id.clone()));
             members.extend(readers.iter().filter_map(|reader| reader.witness.clone()));
+            if pairings.detect.is_some() {
+                let siblings = readers.iter().flat_map(|reader| {
+                    let build = &reader.build;
+                    Backend::ALL.map(|backend| build.id.sibling(build.backend, backend))
+                });
+                members.extend(siblings);
+            }
             let (scenario, writer) = (scenario.name.clone(), writer.clone());
             self.loads.push(Load {
                 scenario,
@@ -292,6 +315,14 @@ impl Plan {
     pub fn pairings(&self) -> usize {
         self.loads.iter().map(|load| load.readers.len()).sum()
     }
+}
+
+/// Whether the image of `build` holds the other backend too.
+fn has_both_backends(available: &[Build], build: &Build) -> bool {
+    Backend::ALL.into_iter().all(|backend| {
+        let sibling = build.id.sibling(build.backend, backend);
+        available.iter().any(|known| known.id == sibling)
+    })
 }
 
 /// The witness of `backend`: its newest upstream build, or the newest of any origin where there is none; the next

@@ -125,6 +125,8 @@ impl From<RuleSet> for String {
 pub enum Stage {
     /// The writer writes, and writer and witness print what it wrote.
     Baseline,
+    /// The reader finds out which backend is in use.
+    Detect,
     /// The reader saves.
     Save,
     /// The reader's `-S` and `-L -n -v` of every table.
@@ -161,6 +163,8 @@ pub enum Role {
     WriterPrint,
     /// The witness's `iptables-save`.
     WitnessPrint,
+    /// What one of the reader's own backends prints while it looks which one is in use.
+    Look,
     /// The reader's `iptables-save`.
     ReaderPrint,
     /// An `iptables-restore` of what the build printed before.

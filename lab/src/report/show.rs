@@ -329,6 +329,7 @@ fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
         Stage::SyncNoflush => {
             "the reader restores without a flush what it owns, and a chain of its own"
         }
+        Stage::Detect => "the reader looks which backend is in use",
         Stage::List => "the reader lists",
         Stage::Cycle => "writer and reader go on rewriting in turn",
         Stage::Check => "the reader checks for each rule, and for near misses",

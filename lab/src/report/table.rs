@@ -10,7 +10,7 @@ use super::by_reason;
 use super::terminal::{ASIDE, HEADING, inert, paint, sign, style, wrap};
 use crate::catalog::{Build, Family};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Loss, Matrix, Subject, losses};
+use crate::matrix::{Certainty, Loss, Matrix, Subject, broken, losses, packet_changes};
 
 /// The whole matrix, in `width` columns.
 pub fn render(matrix: &Matrix, width: usize) -> String {
@@ -33,6 +33,7 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
             let _ = writeln!(page, "{table}");
         }
         page.push_str(&losses_of(matrix, &scenario.name, width));
+        page.push_str(&packets_of(matrix, &scenario.name, width));
         page.push('\n');
     }
     page.push_str(&legend(matrix, width));
@@ -148,6 +149,9 @@ fn stacked_name(build: &Build) -> String {
 }
 
 fn losses_of(matrix: &Matrix, scenario: &str, width: usize) -> String {
+    if matrix.families(scenario).is_empty() {
+        return "  no pairing of these builds is one of the scenario's\n".to_owned();
+    }
     let losses = losses(matrix, scenario);
     if losses.is_empty() {
         return format!(
@@ -158,23 +162,61 @@ fn losses_of(matrix: &Matrix, scenario: &str, width: usize) -> String {
     losses.iter().map(|loss| line_of(loss, width)).collect()
 }
 
-/// One loss: wrapped and indented where it is wider than the terminal.
+/// The packets that fare otherwise afterwards, and those that do not fare as the scenario says in the first place.
+fn packets_of(matrix: &Matrix, scenario: &str, width: usize) -> String {
+    let mut text = String::new();
+    for of in broken(matrix, scenario) {
+        let said = format!(
+            "broken: {} ({}) is expected to be {} and is {}, with what {} writes",
+            of.probe, of.family, of.expected, of.written, of.writers
+        );
+        let mark = paint(style(Verdict::Lossy), '?');
+        text.push_str(&marked(mark, &said, width));
+    }
+    for change in packet_changes(matrix, scenario) {
+        let operations: Vec<&str> = change.operations.iter().map(|of| of.as_str()).collect();
+        let said = format!(
+            "packet {}: {} ({}); {}, and {} after {}; {} → {}",
+            change.effect,
+            change.probe,
+            change.family,
+            change.written,
+            change.then,
+            operations.join(", "),
+            change.writers,
+            change.readers,
+        );
+        let mark = paint(style(Verdict::Lossy), '*');
+        text.push_str(&marked(mark, &said, width));
+    }
+    text
+}
+
+/// One loss.
 fn line_of(loss: &Loss, width: usize) -> String {
     let mark = paint(style(loss.verdict), sign(loss.verdict));
-    let consequence = match (loss.consequence, loss.is_potential) {
-        (Some(consequence), false) => format!("; {consequence}"),
-        (Some(consequence), true) => format!("; {consequence} if written back"),
-        (None, _) => String::new(),
+    let certainty = match loss.certainty {
+        Certainty::Shown => ", as packets show",
+        Certainty::Predicted => "",
+        Certainty::Unmet => " by the rules, and no packet that was sent met it",
+        Certainty::IfWrittenBack => " if written back",
     };
-    let text = inert(&format!(
+    let consequence = loss.consequence;
+    let consequence = consequence.map_or_else(String::new, |of| format!("; {of}{certainty}"));
+    let text = format!(
         "{}: {}; {} → {}{consequence}; {}",
         loss.verdict,
         loss.what,
         loss.writers,
         loss.readers,
         subjects_in_words(loss),
-    ));
-    let mut lines = wrap(&text, width.saturating_sub(6)).into_iter();
+    );
+    marked(mark, &text, width)
+}
+
+/// A line behind its mark: wrapped and indented where it is wider than the terminal.
+fn marked(mark: String, text: &str, width: usize) -> String {
+    let mut lines = wrap(&inert(text), width.saturating_sub(6)).into_iter();
     let mut out = format!("  {mark} {}\n", lines.next().unwrap_or_default());
     for line in lines {
         let _ = writeln!(out, "      {line}");
@@ -199,18 +241,27 @@ fn subjects_in_words(loss: &Loss) -> String {
 }
 
 fn chains_in_words(subjects: &[Subject]) -> String {
-    let mut chains: Vec<(&str, Vec<usize>)> = Vec::new();
+    let mut chains: Vec<((&str, &str), Vec<usize>)> = Vec::new();
     for subject in subjects {
-        match chains.iter_mut().find(|(known, _)| *known == subject.chain) {
+        let chain = (subject.table.as_str(), subject.chain.as_str());
+        match chains.iter_mut().find(|(known, _)| *known == chain) {
             Some((_, indices)) => indices.extend(subject.index),
-            None => chains.push((&subject.chain, subject.index.into_iter().collect())),
+            None => chains.push((chain, subject.index.into_iter().collect())),
         }
     }
+    // The table is said where tables have chains of the same name.
+    let name = |(table, chain): (&str, &str)| {
+        let of_name = chains.iter().filter(|((_, other), _)| *other == chain);
+        match of_name.count() {
+            1 => chain.to_owned(),
+            _ => format!("{table} {chain}"),
+        }
+    };
     let words = chains
         .iter()
         .map(|(chain, indices)| match indices.as_slice() {
-            [] => format!("chain {chain}"),
-            indices => format!("{chain} {}", ranges(indices)),
+            [] => format!("chain {}", name(*chain)),
+            indices => format!("{} {}", name(*chain), ranges(indices)),
         });
     words.collect::<Vec<_>>().join(", ")
 }

@@ -37,6 +37,7 @@ pub fn sign(verdict: Verdict) -> char {
         Verdict::Changed => 'C',
         Verdict::Lossy => 'X',
         Verdict::Doubled => '2',
+        Verdict::Averted => '=',
         Verdict::NotFound => 'f',
         Verdict::NotDeleted => 'd',
         Verdict::Grows => '+',
@@ -58,7 +59,7 @@ pub fn style(verdict: Verdict) -> Style {
         | Verdict::Found
         | Verdict::Deleted => colour(AnsiColor::Green),
         Verdict::Misprinted | Verdict::Reworded | Verdict::Differs => colour(AnsiColor::Cyan),
-        Verdict::Invisible | Verdict::Doubled => Style::new().dimmed(),
+        Verdict::Invisible | Verdict::Doubled | Verdict::Averted => Style::new().dimmed(),
         Verdict::Unsupported
         | Verdict::Refused
         | Verdict::NothingToRestore

@@ -7,7 +7,9 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Expect, FAMILIES, Probe, ProbeKind, Scenario, Setup, Source, Write, some_rules};
+use super::{
+    Expect, FAMILIES, Pairings, Probe, ProbeKind, Scenario, Setup, Source, Write, some_rules,
+};
 use crate::catalog::Family;
 use crate::ruleset::Fault;
 
@@ -24,6 +26,8 @@ struct File {
     write: Write,
     #[serde(default)]
     own_chains: Vec<String>,
+    #[serde(default)]
+    pairings: Pairings,
     #[serde(default)]
     setup: Setup,
     #[serde(default, rename = "probe")]
@@ -62,6 +66,7 @@ impl Scenario {
             source: Some(file.source),
             write: file.write,
             own_chains: file.own_chains,
+            pairings: file.pairings,
             setup: file.setup,
             probes: file.probes.into_iter().map(Spanned::into_inner).collect(),
             rulesets: BTreeMap::new(),

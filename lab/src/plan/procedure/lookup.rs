@@ -7,7 +7,7 @@ use super::succeeded;
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::ChainName;
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
-use crate::plan::{LaneKind, Operation, Reader, command};
+use crate::plan::{Operation, Reader, command};
 use crate::ruleset::{Rule, near_misses};
 
 /// A rule of the scenario: its place in the ruleset from 0, its table, itself.
@@ -25,7 +25,7 @@ impl Bench {
         if self.wants(Operation::List) && self.lay(scene).await {
             self.list(scene, reader).await;
         }
-        if self.load.kind == LaneKind::Cross {
+        if self.load.is_crossed(reader) {
             return;
         }
         if self.wants(Operation::Check) && self.lay(scene).await {

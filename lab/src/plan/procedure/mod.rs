@@ -5,6 +5,7 @@
 //! is the same.
 
 mod bench;
+mod detect;
 mod lookup;
 mod reading;
 mod reassert;
@@ -41,6 +42,9 @@ pub async fn procedure(
         return;
     };
     for reader in &load.readers {
+        if !bench.picks_its_backend(reader, &accepted).await {
+            continue;
+        }
         bench
             .print_baseline(&accepted, reader.witness.as_ref())
             .await;

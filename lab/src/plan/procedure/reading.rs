@@ -8,7 +8,7 @@ use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::Ran;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
-use crate::plan::{LaneKind, Operation, Reader, command};
+use crate::plan::{Operation, Reader, command};
 
 impl Bench {
     /// Has `reader` save `rules` and write them back. Says whether it could print and restore all of them.
@@ -50,7 +50,7 @@ impl Bench {
             self.print(scene, Role::WriterPrint, &writer).await;
         }
         // A reader of the other backend rewrites its own tables, which are empty.
-        if self.wants(Operation::Cycle) && self.load.kind != LaneKind::Cross {
+        if self.wants(Operation::Cycle) && !self.load.is_crossed(reader) {
             let scene = Scene {
                 stage: Stage::Cycle,
                 ..scene

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Scene};
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
-use crate::plan::{LaneKind, Operation, Reader, command};
+use crate::plan::{Operation, Reader, command};
 
 impl Bench {
     /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
@@ -13,7 +13,7 @@ impl Bench {
             reader: Some(reader),
             stage: Stage::Reassert,
         };
-        let is_crossed = self.load.kind == LaneKind::Cross;
+        let is_crossed = self.load.is_crossed(reader);
         if !is_crossed || !self.wants(Operation::Reassert) || !self.lay(scene).await {
             return;
         }

@@ -1,0 +1,124 @@
+//! The packets of a scenario that fare otherwise after a reader changed the rules, and between which builds.
+
+use std::collections::BTreeMap;
+
+use super::Matrix;
+use super::who::{Pairs, in_words, place, rectangles};
+use crate::catalog::Family;
+use crate::judge::ProbeVerdict;
+use crate::judge::verdict::Effect;
+use crate::plan::Operation;
+
+/// A packet that fares otherwise afterwards, the same way between all these builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketChange {
+    /// The probe's name.
+    pub probe: String,
+    /// In which family.
+    pub family: Family,
+    /// What became of it beside what became of it before.
+    pub effect: Effect,
+    /// What became of it with the rules as they were written.
+    pub written: String,
+    /// What became of it afterwards.
+    pub then: String,
+    /// After which operations.
+    pub operations: Vec<Operation>,
+    /// The writers, in words: `nft from 1.8.8 on`.
+    pub writers: String,
+    /// The readers, in words.
+    pub readers: String,
+    /// How many pairings of a writer and a reader.
+    pub pairings: usize,
+}
+
+/// A packet that does not fare as its scenario says, before any reader touched the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The probe's name.
+    pub probe: String,
+    /// In which family.
+    pub family: Family,
+    /// What the scenario expects.
+    pub expected: String,
+    /// What became of it.
+    pub written: String,
+    /// Whose rules these were, in words.
+    pub writers: String,
+}
+
+/// A packet, its fate, and after which operations: the worst first.
+type Kind<'a> = (Family, &'a str, Effect, &'a str, &'a str, Vec<Operation>);
+
+/// The packets of `scenario` that fare otherwise afterwards.
+pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
+    let (writers, readers) = (matrix.writers(), matrix.readers());
+    let mut found: BTreeMap<Kind<'_>, Pairs> = BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
+        for probe in &cell.probes {
+            for (effect, then, operations) in changes(probe) {
+                let written = probe.written.as_deref().unwrap_or("not sent");
+                let kind = (cell.family, &*probe.name, effect, written, then, operations);
+                let pairs = found.entry(kind).or_default();
+                let readers_of = pairs.entry(place(&writers, &cell.writer)).or_default();
+                readers_of.insert(place(&readers, &cell.reader));
+            }
+        }
+    }
+    let mut changed = Vec::new();
+    for ((family, probe, effect, written, then, operations), pairs) in found {
+        let groups = rectangles(&pairs).into_iter();
+        changed.extend(groups.map(|(of_writers, of_readers)| PacketChange {
+            probe: probe.to_owned(),
+            family,
+            effect,
+            written: written.to_owned(),
+            then: then.to_owned(),
+            operations: operations.clone(),
+            pairings: of_writers.len() * of_readers.len(),
+            writers: in_words(&of_writers, &writers),
+            readers: in_words(&of_readers, &readers),
+        }));
+    }
+    changed
+}
+
+/// Each way in which a packet fared otherwise, and after which operations.
+fn changes(probe: &ProbeVerdict) -> Vec<(Effect, &str, Vec<Operation>)> {
+    let mut changes: BTreeMap<(Effect, &str), Vec<Operation>> = BTreeMap::new();
+    for (operation, effect) in &probe.after {
+        if let (true, Some(then)) = (*effect != Effect::AsBefore, probe.then.get(operation)) {
+            changes.entry((*effect, then)).or_default().push(*operation);
+        }
+    }
+    let changes = changes.into_iter();
+    changes
+        .map(|((effect, then), operations)| (effect, then, operations))
+        .collect()
+}
+
+/// The packets of `scenario` that do not fare as it says with the rules as they were written.
+pub fn broken(matrix: &Matrix, scenario: &str) -> Vec<Broken> {
+    let writers = matrix.writers();
+    let mut found: BTreeMap<(Family, &str, &str, &str), std::collections::BTreeSet<usize>> =
+        BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
+        let of_cell = cell.probes.iter();
+        for probe in of_cell.filter(|probe| probe.as_expected == Some(false)) {
+            let written = probe.written.as_deref().unwrap_or("not sent");
+            let kind = (cell.family, &*probe.name, &*probe.expected, written);
+            let of_kind = found.entry(kind).or_default();
+            of_kind.insert(place(&writers, &cell.writer));
+        }
+    }
+    let broken = found.into_iter();
+    broken
+        .map(|((family, probe, expected, written), of_writers)| Broken {
+            probe: probe.to_owned(),
+            family,
+            expected: expected.to_owned(),
+            written: written.to_owned(),
+            writers: in_words(&of_writers, &writers),
+        })
+        .collect()
+}

@@ -1,0 +1,97 @@
+//! Who writes and who reads, in words: ranges of releases where they are ranges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Backend, Build, BuildId};
+
+/// Writers and their readers, by their places among the matrix's writers and readers.
+pub(super) type Pairs = BTreeMap<usize, BTreeSet<usize>>;
+
+/// The place of a build among `builds`.
+pub(super) fn place(builds: &[&Build], id: &BuildId) -> usize {
+    let found = builds.iter().position(|build| &build.id == id);
+    found.unwrap_or(usize::MAX)
+}
+
+/// The writers that share their readers, together.
+pub(super) fn rectangles(pairs: &Pairs) -> Vec<(BTreeSet<usize>, BTreeSet<usize>)> {
+    let mut by_readers: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
+    for (writer, readers) in pairs {
+        match by_readers.iter_mut().find(|(_, known)| known == readers) {
+            Some((writers, _)) => {
+                writers.insert(*writer);
+            }
+            None => by_readers.push((BTreeSet::from([*writer]), readers.clone())),
+        }
+    }
+    by_readers
+}
+
+/// A set of builds in words: by backend, as a range of versions where it is one among those that took part.
+pub(super) fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
+    let mut words = Vec::new();
+    for backend in Backend::ALL {
+        let of_backend = builds
+            .iter()
+            .enumerate()
+            .filter(|(_, build)| build.backend == backend);
+        let mut of_backend: Vec<(usize, &Build)> = of_backend.map(|(at, b)| (at, *b)).collect();
+        of_backend.sort_by(|(_, one), (_, other)| one.version.cmp(&other.version));
+        let in_it: Vec<bool> = of_backend
+            .iter()
+            .map(|(at, _)| chosen.contains(at))
+            .collect();
+        if in_it.contains(&true) {
+            let names: Vec<&str> = of_backend.iter().map(|(_, build)| stem(build)).collect();
+            words.push(format!("{backend} {}", range_in_words(&names, &in_it)));
+        }
+    }
+    words.join(" and ")
+}
+
+/// The id without the backend.
+fn stem(build: &Build) -> &str {
+    let id = build.id.as_str();
+    let stem = id.strip_suffix(build.backend.as_str());
+    stem.map_or(id, |stem| stem.trim_end_matches('-'))
+}
+
+fn range_in_words(names: &[&str], in_it: &[bool]) -> String {
+    let count = in_it.iter().filter(|in_it| **in_it).count();
+    let first = in_it.iter().position(|in_it| *in_it).unwrap_or(0);
+    let last = in_it.iter().rposition(|in_it| *in_it).unwrap_or(0);
+    let is_range = last - first + 1 == count;
+    match (first, last) {
+        (0, last) if is_range && last + 1 == in_it.len() => "(every release)".to_owned(),
+        (0, last) if is_range => format!("up to {}", names[last]),
+        (first, last) if is_range && last + 1 == in_it.len() => format!("from {} on", names[first]),
+        (first, last) if is_range && first == last => names[first].to_owned(),
+        (first, last) if is_range => format!("{} to {}", names[first], names[last]),
+        _ => {
+            let chosen = names.iter().zip(in_it).filter(|(_, in_it)| **in_it);
+            chosen.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("11111", "(every release)")]
+    #[case("11000", "up to 1.8.5")]
+    #[case("10000", "up to 1.8.4")]
+    #[case("00111", "from 1.8.6 on")]
+    #[case("00001", "from 1.8.8 on")]
+    #[case("01110", "1.8.5 to 1.8.7")]
+    #[case("01000", "1.8.5")]
+    #[case("10100", "1.8.4, 1.8.6")]
+    fn a_set_of_releases_is_a_range_where_it_is_one(#[case] in_it: &str, #[case] words: &str) {
+        let in_it: Vec<bool> = in_it.bytes().map(|byte| byte == b'1').collect();
+        let names = ["1.8.4", "1.8.5", "1.8.6", "1.8.7", "1.8.8"];
+        assert_eq!(range_in_words(&names, &in_it), words);
+    }
+}
