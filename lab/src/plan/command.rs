@@ -30,11 +30,18 @@ pub fn check(
     iptables(backend, family, table, &["-C", chain], rule)
 }
 
-/// The commands with which `writer` writes `rules` of the scenario, the way the scenario says its system writes.
-pub fn write(writer: &Build, family: Family, scenario: &Scenario, rules: &RuleSet) -> Vec<Command> {
+/// The commands with which `writer` writes `rules` of the scenario in the way of `how`: the scenario says which way its
+/// system's is.
+pub fn write(
+    writer: &Build,
+    family: Family,
+    scenario: &Scenario,
+    how: Write,
+    rules: &RuleSet,
+) -> Vec<Command> {
     let kept = scenario.ruleset(family).only(|index| rules.contains(index));
     let restore = restore(writer.backend, family);
-    match scenario.write {
+    match how {
         Write::Restore => vec![(restore, Some(kept.to_string().into()))],
         Write::RestoreNoflush => {
             let argv = restore
@@ -191,9 +198,9 @@ mod tests {
     fn written(write: Write, rules: &str) -> Vec<String> {
         let text = "*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n-A INPUT -j OWN\n-A OWN -s 10.0.0.1 -j DROP\n\
                     -A OWN -j RETURN\nCOMMIT\n";
-        let mut scenario = Scenario::from_rules("own", Family::Ipv4, text).unwrap();
-        scenario.write = write;
-        let commands = super::write(&writer(), Family::Ipv4, &scenario, &rules.parse().unwrap());
+        let scenario = Scenario::from_rules("own", Family::Ipv4, text).unwrap();
+        let rules = rules.parse().unwrap();
+        let commands = super::write(&writer(), Family::Ipv4, &scenario, write, &rules);
         let shown = |(argv, stdin): Command| match stdin {
             Some(stdin) => format!(
                 "{} <<{}",

@@ -9,7 +9,7 @@ use crate::catalog::BuildId;
 use crate::plan::script::Lab;
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::{Load, Operation, Reader, command};
-use crate::scenario::{Namespace, Probe, Scenario, Setup};
+use crate::scenario::{Namespace, Probe, Scenario, Setup, Write};
 
 /// The lane as the procedure knows it.
 pub struct Bench {
@@ -23,6 +23,8 @@ pub struct Bench {
     laid: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
     baselines: BTreeMap<RuleSet, KernelDump>,
+    /// Sets of rules that come to something else when they are restored at once.
+    is_slow: Vec<RuleSet>,
     /// What the kernel holds, as it was last dumped.
     pub held: KernelDump,
     /// Who printed what of which kernel state.
@@ -49,6 +51,7 @@ impl Bench {
             whole: None,
             laid: None,
             baselines: BTreeMap::new(),
+            is_slow: Vec::new(),
             held: KernelDump::default(),
             prints: Vec::new(),
             probed: Vec::new(),
@@ -75,15 +78,47 @@ impl Bench {
     }
 
     /// Empties the lane and has the writer write `rules`, unless they lie there untouched. Says whether it took them.
+    ///
+    /// Rules that were written one by one before are restored at once, if the dump proves that to come to the same.
     pub async fn lay(&mut self, scene: Scene<'_>) -> bool {
         if self.laid.as_ref() == Some(scene.rules) {
             return true;
         }
         self.laid = None;
         let load = &self.load;
-        let commands = command::write(&load.writer, load.family, &self.scenario, scene.rules);
+        let written =
+            |how| command::write(&load.writer, load.family, &self.scenario, how, scene.rules);
+        let known = self.baseline(scene.rules).cloned();
+        let quickly = match (&known, self.scenario.write) {
+            (Some(known), Write::Append | Write::Insert) if !self.is_slow.contains(scene.rules) => {
+                Some((known.clone(), written(Write::Restore)))
+            }
+            _ => None,
+        };
+        let slowly = written(self.scenario.write);
+        if let Some((known, commands)) = quickly {
+            if self.written(scene, commands).await.as_ref() == Some(&known) {
+                self.laid = Some(scene.rules.clone());
+                return true;
+            }
+            self.is_slow.push(scene.rules.clone());
+        }
+        let Some(dump) = self.written(scene, slowly).await else {
+            return false;
+        };
+        self.baselines.entry(scene.rules.clone()).or_insert(dump);
+        self.laid = Some(scene.rules.clone());
+        true
+    }
+
+    /// Empties the lane and has the writer run `commands`. Returns what the kernel then holds; none where one failed.
+    async fn written(
+        &mut self,
+        scene: Scene<'_>,
+        commands: Vec<command::Command>,
+    ) -> Option<KernelDump> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
-            let build = load.writer.id.clone();
+            let build = self.load.writer.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
         });
         let reset = scene.step(Role::Reset, Action::Reset);
@@ -92,12 +127,10 @@ impl Bench {
         let answers = self.lab.perform(Burst::until_failure(steps)).await;
         // The dump is there only if every write succeeded.
         let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() else {
-            return false;
+            return None;
         };
         self.held = dump.clone();
-        self.baselines.entry(scene.rules.clone()).or_insert(dump);
-        self.laid = Some(scene.rules.clone());
-        true
+        Some(dump)
     }
 
     /// What the kernel held when the writer had written `rules`.

@@ -56,7 +56,7 @@ impl Bench {
         self.run_all(scene, steps).await;
     }
 
-    /// The reader's `-C` of each rule and of its near misses.
+    /// The reader's `-C` of each rule and of a near miss of it.
     async fn check(&mut self, scene: Scene<'_>, reader: &Reader) {
         let scene = Scene {
             stage: Stage::Check,
@@ -64,6 +64,7 @@ impl Bench {
         };
         let scenario = self.scenario.clone();
         let placed: Vec<Placed<'_>> = scenario.placed_rules(self.load.family).collect();
+        let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let mut steps = Vec::new();
         for &(index, table, rule) in &placed {
             if !scene.rules.contains(index) {
@@ -81,7 +82,12 @@ impl Bench {
             };
             let near = near_misses(&rule.tokens).into_iter();
             let absent = near.filter(|near| !is_there(&near.tokens));
-            steps.extend(absent.map(|near| asked(Role::CheckNearMiss, &near.tokens)));
+            // Of every rule one, and of every kind of value as many as of the others.
+            let rarest = absent.min_by_key(|near| changed.get(&near.option).copied());
+            if let Some(near) = rarest {
+                steps.push(asked(Role::CheckNearMiss, &near.tokens));
+                *changed.entry(near.option).or_insert(0) += 1;
+            }
         }
         self.run_all(scene, steps).await;
     }
@@ -118,10 +124,11 @@ impl Bench {
         chains.into_values().collect()
     }
 
-    /// A dump of the chain, the deletion, and a dump again, for each rule of `chain`, the last one first.
+    /// The deletion of each rule of `chain`, the last one first, with a dump of the chain before and after each.
     fn deletions(&self, scene: Scene<'_>, reader: &Reader, chain: &[usize]) -> Vec<Step> {
         let placed: Vec<Placed<'_>> = self.scenario.placed_rules(self.load.family).collect();
-        let of_rule = |&index: &usize| {
+        let mut steps = Vec::new();
+        for &index in chain.iter().rev() {
             let (_, table, rule) = placed[index];
             let name = ChainName {
                 backend: self.load.writer.backend,
@@ -130,11 +137,14 @@ impl Bench {
                 chain: rule.chain.clone(),
             };
             let dump = || scene.step_about(index, Role::Dump, Action::DumpChain(name.clone()));
+            if steps.is_empty() {
+                steps.push(dump());
+            }
             let delete = self.with_rule(reader, table, ["-D", &rule.chain], &rule.tokens);
-            let delete = scene.step_about(index, Role::Delete, delete);
-            [dump(), delete, dump()]
-        };
-        chain.iter().rev().flat_map(of_rule).collect()
+            steps.push(scene.step_about(index, Role::Delete, delete));
+            steps.push(dump());
+        }
+        steps
     }
 
     fn with_rule(&self, reader: &Reader, table: &str, words: [&str; 2], rule: &[String]) -> Action {

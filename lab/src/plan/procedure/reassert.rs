@@ -17,7 +17,8 @@ impl Bench {
         if !is_crossed || !self.wants(Operation::Reassert) || !self.lay(scene).await {
             return;
         }
-        let commands = command::write(&reader.build, self.load.family, &self.scenario, rules);
+        let (family, how) = (self.load.family, self.scenario.write);
+        let commands = command::write(&reader.build, family, &self.scenario, how, rules);
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = reader.build.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
