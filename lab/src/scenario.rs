@@ -1,8 +1,11 @@
 //! Scenarios: a ruleset, how it is written, probes, and where it comes from.
 
+mod check;
 mod file;
 mod probe;
+mod set;
 mod setup;
+pub mod sysctl;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
+pub use set::{Entry, Part, SetKind};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 
 use crate::catalog::Family;
