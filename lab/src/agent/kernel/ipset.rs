@@ -148,7 +148,7 @@ pub(super) fn names(connection: &mut Connection) -> Result<Vec<String>, KernelEr
 /// Makes a set and fills it.
 pub(super) fn make(set: &Set) -> Result<(), KernelError> {
     let mut connection = connect()?;
-    let revision = newest_revision(&mut connection, set)?;
+    let revision = newest_revision(&mut connection, set.kind.as_str(), family(set))?;
     let what = format!("making the set {}", set.name);
     // Without this flag a set that is there already would do (`flag_exist` in net/netfilter/ipset/ip_set_core.c).
     let (kind, flags) = (IPSET | command::CREATE, libc::NLM_F_EXCL);
@@ -171,13 +171,16 @@ pub(super) fn connect() -> Result<Connection, KernelError> {
     Connection::open(netlink_sys::protocols::NETLINK_NETFILTER)
 }
 
-/// The newest revision of the set's type that the kernel has.
-fn newest_revision(connection: &mut Connection, set: &Set) -> Result<u8, KernelError> {
-    let family = family(set);
+/// The newest revision of a set type that the kernel has.
+pub(super) fn newest_revision(
+    connection: &mut Connection,
+    kind: &str,
+    family: i32,
+) -> Result<u8, KernelError> {
     let mut body = start(family);
-    put_name(&mut body, attribute::TYPE, set.kind.as_str());
+    put_name(&mut body, attribute::TYPE, kind);
     put(&mut body, attribute::FAMILY, &[family_byte(family)]);
-    let what = format!("looking for the set type {}", set.kind.as_str());
+    let what = format!("looking for the set type {kind}");
     let lacking = [FIND_TYPE, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOENT];
     let answer = connection
         .ask(&what, IPSET | command::TYPE, 0, &body)

@@ -120,6 +120,16 @@ pub(super) fn make(connection: &mut Connection, name: &str, kind: Kind) -> Resul
         Kind::Bridge => "bridge",
         Kind::Veth { .. } => "veth",
     };
+    make_kind(connection, name, word, kind)
+}
+
+/// Makes an interface of a kind that the kernel knows by this word, or does not know.
+pub(super) fn make_kind(
+    connection: &mut Connection,
+    name: &str,
+    word: &str,
+    kind: Kind,
+) -> Result<(), KernelError> {
     connection
         .request(
             &format!("making the {word} {name}"),

@@ -295,3 +295,21 @@ fn what_the_kernel_lacks_is_told_from_what_it_refuses() {
     let fault = refused(libc::EPERM).lacking_if(&[libc::ENOENT, libc::EOPNOTSUPP]);
     assert!(matches!(fault, KernelError::Refused { .. }), "{fault}");
 }
+
+#[test]
+fn that_the_kernel_lacks_something_is_seen_from_its_answer() {
+    in_a_fresh_namespace(|| {
+        let connection = &mut link::connect().expect("a socket");
+        let lacks = link::make_kind(connection, "odd0", "nosuchkind", Kind::Bridge);
+        let lacks = lacks.expect_err("nobody has that");
+        assert!(matches!(lacks, KernelError::Lacks { .. }), "{lacks}");
+        let says = "making the nosuchkind odd0: ";
+        assert!(lacks.to_string().starts_with(says), "{lacks}");
+        let connection = &mut ipset::connect().expect("a socket");
+        let lacks = ipset::newest_revision(connection, "hash:none", libc::AF_INET);
+        let lacks = lacks.expect_err("nobody has that");
+        assert!(matches!(lacks, KernelError::Lacks { .. }), "{lacks}");
+        let says = "looking for the set type hash:none: IPSET_ERR_FIND_TYPE: no such set type";
+        assert_eq!(lacks.to_string(), says);
+    });
+}
