@@ -300,41 +300,72 @@ COMMIT
     }
 }
 
+/// A datagram with both ports given.
+fn datagram(name: &str, path: &str, ports: (u16, u16), to: &str, expect: &str) -> String {
+    let (from_port, port) = ports;
+    format!(
+        "[[probe]]\nname = \"{name}\"\nkind = \"udp\"\npath = \"{path}\"\nto = \"{to}\"\nfrom_port = {from_port}\nport = {port}\nexpect = \"{expect}\"\n"
+    )
+}
+
 #[test]
 fn every_round_begins_with_nothing_remembered() {
     let mut lane = TestLane::open();
     lane.furnish(NODE);
+    let neighbour = |expect| datagram("neighbour", "out", (1, 2), "2001:db8::2", expect);
+    lane.all_met(NODE, &neighbour("delivered"));
     lane.write(
         Family::Ipv4,
         "*filter
 :INPUT ACCEPT [0:0]
 -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
--A INPUT -i eth0 -p udp -m mark --mark 0x0/0xff -m conntrack --ctstate NEW -j ACCEPT
 -A INPUT -i eth0 -j DROP
 COMMIT
 ",
     );
-    // The neighbour's answer is dropped, and so is what waits for it.
     lane.write(
         Family::Ipv6,
         "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -i eth0 -p ipv6-icmp -j DROP\nCOMMIT\n",
     );
-    let probe = |name: &str, path: &str, to: &str, expect: &str| {
-        format!(
-            "[[probe]]\nname = \"{name}\"\nkind = \"udp\"\npath = \"{path}\"\nto = \"{to}\"\nfrom_port = 4000\nport = 4000\nexpect = \"{expect}\"\n"
-        )
-    };
-    // The same ports over and over, which are listened on too.
-    let probes = [
-        probe("one", "in", "192.0.2.1", "delivered"),
-        probe("same again", "in", "192.0.2.1", "delivered"),
-        probe("neighbour", "out", "2001:db8::2", "dropped"),
-        probe("tcp", "in", "192.0.2.1", "dropped").replace("udp", "tcp"),
-        probe("tcp same again", "out", "192.0.2.2", "delivered").replace("udp", "tcp"),
-    ]
-    .concat();
+    // The neighbour's answer is dropped now, and so is what waits for it.
+    lane.all_met(NODE, &neighbour("dropped"));
+    // What comes in would answer what went out, were that not forgotten.
+    for _ in 0..2 {
+        lane.all_met(
+            NODE,
+            &datagram("out", "out", (4000, 4001), "192.0.2.2", "delivered"),
+        );
+        lane.all_met(
+            NODE,
+            &datagram("in", "in", (4001, 4000), "192.0.2.1", "dropped"),
+        );
+    }
+}
+
+#[test]
+fn the_same_ports_can_be_sent_from_over_and_over_and_listened_on_meanwhile() {
+    let mut lane = TestLane::open();
+    lane.furnish(NODE);
+    let mut probes = String::new();
+    for (number, path, to) in [
+        (1, "in", "192.0.2.1"),
+        (2, "in", "192.0.2.1"),
+        (3, "loopback", "127.0.0.1"),
+    ] {
+        let udp = datagram(
+            &format!("udp {number}"),
+            path,
+            (4000, 4000),
+            to,
+            "delivered",
+        );
+        probes += &udp.replace("udp", "tcp");
+        probes += &udp;
+    }
     for _ in 0..3 {
-        lane.all_met(NODE, &probes);
+        // A connection to oneself is one that both ends open: no rule is needed for it to be there.
+        let outcomes = lane.all_met(NODE, &probes);
+        assert!(outcomes.iter().all(|outcome| outcome.refused.is_none()));
     }
 }
 
