@@ -21,6 +21,7 @@ mod attribute {
     pub const LINKINFO: u16 = 18;
     pub const NET_NS_PID: u16 = 19;
     pub const AF_SPEC: u16 = 26;
+    pub const GROUP: u16 = 27;
     /// Within `IFLA_LINKINFO`.
     pub const INFO_KIND: u16 = 1;
     pub const INFO_DATA: u16 = 2;
@@ -35,6 +36,9 @@ mod attribute {
 
 /// `IN6_ADDR_GEN_MODE_NONE`: no link-local address comes by itself, at a time of its own.
 const NO_ADDRESSES: u8 = 1;
+
+/// The group of interfaces that were made here, for they are deleted together. Everyone else's are in group 0.
+const OWN: u32 = 0x1ab;
 
 /// `IF_OPER_UP`.
 const OPER_UP: u8 = 6;
@@ -114,6 +118,17 @@ pub(super) fn all(connection: &mut Connection) -> Result<Vec<Link>, KernelError>
         .collect()
 }
 
+/// Whether packets can pass an interface, asked for it alone: since Linux 6.8 the kernel then sees at once what it else
+/// sees within a second (`rtnl_getlink` in net/core/rtnetlink.c, `linkwatch_sync_dev`).
+pub(super) fn is_up(connection: &mut Connection, link: &Link) -> Result<bool, KernelError> {
+    let what = format!("reading the interface {}", link.name);
+    let answer = connection.ask(&what, libc::RTM_GETLINK, 0, &header(link.index, 0))?;
+    match messages(&answer).next().transpose()? {
+        Some(message) => Ok(decode(message.body)?.is_up),
+        None => Ok(false),
+    }
+}
+
 /// Makes an interface, and its other end.
 pub(super) fn make(connection: &mut Connection, name: &str, kind: Kind) -> Result<(), KernelError> {
     let word = match kind {
@@ -143,6 +158,7 @@ pub(super) fn make_kind(
 fn making(name: &str, word: &str, kind: Kind) -> Vec<u8> {
     let mut body = header(0, 0);
     put_name(&mut body, attribute::NAME, name);
+    put(&mut body, attribute::GROUP, &OWN.to_ne_bytes());
     put_nest(&mut body, attribute::LINKINFO, |info| {
         put_name(info, attribute::INFO_KIND, word);
         if let Kind::Veth { far } = kind {
@@ -197,6 +213,18 @@ fn setting(index: i32, settings: &Settings) -> Vec<u8> {
         }
     });
     body
+}
+
+/// Deletes what was made, with a single wait for the kernel's grace period (`rtnl_group_dellink` in
+/// net/core/rtnetlink.c).
+pub(super) fn delete_own(connection: &mut Connection) -> Result<(), KernelError> {
+    let mut body = header(0, 0);
+    put(&mut body, attribute::GROUP, &OWN.to_ne_bytes());
+    match connection.request("deleting interfaces", libc::RTM_DELLINK, 0, &body) {
+        // There is none.
+        Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
+        other => other,
+    }
 }
 
 /// Deletes an interface, unless the namespace has it by itself.

@@ -1,4 +1,4 @@
-//! What the kernel itself holds, read over netlink and getsockopt, not by any iptables.
+//! What the kernel itself holds, read and made over netlink and getsockopt, not by any iptables or ip.
 
 mod attributes;
 mod conntrack;

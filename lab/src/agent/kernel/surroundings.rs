@@ -34,6 +34,7 @@ impl Surroundings {
     /// tracked connections. Rules hold on to sets, so they must be gone already.
     pub fn clear(&mut self) -> Result<(), KernelError> {
         let connection = &mut link::connect()?;
+        link::delete_own(connection)?;
         for link in link::all(connection)? {
             if link.index != LOOPBACK {
                 link::delete(connection, &link)?;
@@ -137,7 +138,7 @@ fn unsettled(connection: &mut Connection) -> Result<Option<String>, KernelError>
     for link in &links {
         let has_ports = links.iter().any(|port| port.master == Some(link.index));
         let is_veth = link.kind.as_deref() == Some("veth");
-        if (is_veth || has_ports) && !link.is_up {
+        if (is_veth || has_ports) && !link.is_up && !link::is_up(connection, link)? {
             return Ok(Some(format!("the interface {}", link.name)));
         }
     }

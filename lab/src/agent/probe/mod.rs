@@ -45,7 +45,7 @@ struct Sent {
     fate: Fate,
     family: Family,
     kind: ProbeKind,
-    /// Where its answer, or an error, comes; none where it could not be sent.
+    /// Where its answer, or an error, comes; none when that has come.
     socket: Option<OwnedFd>,
 }
 
