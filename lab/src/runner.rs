@@ -1,6 +1,6 @@
 //! Takes a plan through an engine and emits events. It prints nothing and concludes nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::plan::script::Script;
 use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{LaneKind, Load, Operation, Plan};
 use crate::recording::{LoadRecord, LoadRecorder};
-use crate::scenario::Scenario;
+use crate::scenario::{Namespace, Scenario};
 
 /// What happens during a run, as it happens.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ pub async fn run(
     }
     let mut lanes = Vec::new();
     for (kind, loads) in queues {
+        let far = far(&loads, &scenarios);
         let count = run.pace.lanes.clamp(1, loads.len());
         let queue: Queue = Arc::new(Mutex::new(loads));
         for _ in 0..count {
@@ -113,6 +114,7 @@ pub async fn run(
                 number: lanes.len() + 1,
                 kind,
                 builds: members,
+                far: far.clone(),
             };
             let builds = run
                 .builds
@@ -135,6 +137,16 @@ pub async fn run(
     Ok(())
 }
 
+/// The namespaces beside the lane's own that loads need.
+fn far(loads: &VecDeque<Load>, scenarios: &BTreeMap<String, Arc<Scenario>>) -> BTreeSet<Namespace> {
+    let of_load = |load: &Load| scenarios.get(&load.scenario);
+    loads
+        .iter()
+        .filter_map(of_load)
+        .flat_map(|scenario| scenario.setup.ends())
+        .collect()
+}
+
 /// One lane and the loads that wait for it.
 struct LaneRun {
     spec: LaneSpec,
@@ -152,6 +164,7 @@ impl LaneRun {
             number,
             kind,
             builds,
+            ..
         } = &self.spec;
         let begun = Instant::now();
         self.emit(Event::LaneOpening {
@@ -297,7 +310,10 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
         Reply::Dumped { dump } => Ok(Answer::Dumped(dump)),
         Reply::Done => Ok(Answer::Reset),
         Reply::Failed { message } => Err(EngineError::Fault(format!("an agent failed: {message}"))),
-        other @ (Reply::Hello { .. } | Reply::Burst { .. }) => Err(EngineError::Fault(format!(
+        other @ (Reply::Hello { .. }
+        | Reply::Burst { .. }
+        | Reply::Heard { .. }
+        | Reply::Lacks { .. }) => Err(EngineError::Fault(format!(
             "an agent answered with {other:?}"
         ))),
     }

@@ -1,9 +1,12 @@
 //! Scenarios: a ruleset, how it is written, probes, and where it comes from.
 
+mod check;
 mod file;
 mod pairings;
 mod probe;
+mod set;
 mod setup;
+pub mod sysctl;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use pairings::{Detection, Look, Pairings, Pattern, Same};
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
+pub use set::{Entry, Part, SetKind};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 
 use crate::catalog::Family;

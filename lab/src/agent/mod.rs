@@ -1,7 +1,9 @@
-//! What runs inside a lane: executes commands, reads the kernel's rules and resets them, over one pair of byte streams.
+//! What runs inside a lane: executes commands, reads the kernel's rules and resets them, makes what they need around
+//! them and sends packets, over one pair of byte streams.
 
 pub mod exec;
 pub mod kernel;
+pub mod probe;
 pub mod protocol;
 
 use std::fs;
@@ -14,7 +16,9 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use kernel::LegacyTables;
+use kernel::surroundings::{self, Surroundings};
+use kernel::{KernelError, LegacyTables};
+use probe::Round;
 use protocol::{End, Reply, Request};
 
 /// Answers requests, one JSON object a line, until `input` ends.
@@ -25,10 +29,11 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     if init {
         end_at_sigterm()?;
     }
+    let mut agent = Agent::default();
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let reply = match serde_json::from_slice(&line) {
-            Ok(request) => answer(request),
+            Ok(request) => agent.answer(request),
             Err(error) => failed("this line is no request", &error),
         };
         line.clear();
@@ -44,74 +49,148 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     Ok(())
 }
 
-/// Does what is asked.
-fn answer(request: Request) -> Reply {
-    match request {
-        Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
-        Request::Run {
-            argv,
-            stdin,
-            timeout_ms,
-        } => {
-            let input = stdin.as_ref().map(|text| text.0.as_slice());
-            match exec::run(&argv, input, Duration::from_millis(timeout_ms)) {
-                Ok(ran) => Reply::Ran(ran),
-                Err(error) => failed(&format!("running {argv:?}"), &error),
+/// What an agent has made in its namespace, and must remove.
+#[derive(Default)]
+struct Agent {
+    surroundings: Surroundings,
+    round: Option<Round>,
+}
+
+impl Agent {
+    /// Does what is asked.
+    fn answer(&mut self, request: Request) -> Reply {
+        match request {
+            Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
+            Request::Run {
+                argv,
+                stdin,
+                timeout_ms,
+            } => {
+                let input = stdin.as_ref().map(|text| text.0.as_slice());
+                match exec::run(&argv, input, Duration::from_millis(timeout_ms)) {
+                    Ok(ran) => Reply::Ran(ran),
+                    Err(error) => failed(&format!("running {argv:?}"), &error),
+                }
+            }
+            Request::Dump => match kernel::dump() {
+                Ok(dump) => Reply::Dumped { dump },
+                Err(error) => failed("reading the kernel's rules", &error),
+            },
+            Request::DumpChain(name) => match kernel::dump() {
+                Ok(dump) => Reply::Dumped {
+                    dump: dump.only(&name),
+                },
+                Err(error) => failed("reading the kernel's rules", &error),
+            },
+            Request::Prepare { legacy } => {
+                let tables = if legacy {
+                    LegacyTables::Register
+                } else {
+                    LegacyTables::Leave
+                };
+                done("preparing the network namespace", kernel::prepare(tables))
+            }
+            Request::Reset => done("deleting the kernel's rules", kernel::reset()),
+            Request::Clear => done("clearing the network namespace", self.clear()),
+            Request::Furnish { at, setup, far } => {
+                let furnished = self.surroundings.furnish(at, &setup, &far);
+                done(&format!("furnishing the {at}"), furnished)
+            }
+            Request::Settle => done("waiting until packets can pass", surroundings::settle()),
+            Request::Burst {
+                requests,
+                until_failure,
+            } => Reply::Burst {
+                replies: self.burst(requests, until_failure),
+            },
+            Request::Listen { .. } | Request::Send { .. } | Request::Hear | Request::Hush => {
+                self.probe(request)
             }
         }
-        Request::Dump => match kernel::dump() {
-            Ok(dump) => Reply::Dumped { dump },
-            Err(error) => failed("reading the kernel's rules", &error),
-        },
-        Request::DumpChain(name) => match kernel::dump() {
-            Ok(dump) => Reply::Dumped {
-                dump: dump.only(&name),
-            },
-            Err(error) => failed("reading the kernel's rules", &error),
-        },
-        Request::Prepare { legacy } => {
-            let tables = if legacy {
-                LegacyTables::Register
-            } else {
-                LegacyTables::Leave
+    }
+
+    fn clear(&mut self) -> Result<(), KernelError> {
+        self.round = None;
+        kernel::reset()?;
+        self.surroundings.clear()
+    }
+
+    /// What is asked of a round.
+    fn probe(&mut self, request: Request) -> Reply {
+        if let Request::Listen {
+            round,
+            families,
+            udp,
+            tcp,
+        } = &request
+        {
+            self.round = None;
+            if let Err(error) = surroundings::forget() {
+                return done("forgetting what packets left", Err(error));
+            }
+            return match Round::listen(*round, families, udp, tcp) {
+                Ok(round) => {
+                    self.round = Some(round);
+                    Reply::Done
+                }
+                Err(error) => failed("listening for packets", &error),
             };
-            done("preparing the network namespace", kernel::prepare(tables))
         }
-        Request::Reset => done("deleting the kernel's rules", kernel::reset()),
-        Request::Burst {
-            requests,
-            until_failure,
-        } => Reply::Burst {
-            replies: burst(requests, until_failure),
+        let Some(round) = &mut self.round else {
+            return Reply::Failed {
+                message: "no packet is listened for".to_owned(),
+            };
+        };
+        if let Request::Send { packets } = &request {
+            for packet in packets {
+                if let Err(error) = round.send(packet) {
+                    return failed(&format!("sending `{}`", packet.probe.name), &error);
+                }
+            }
+            return Reply::Done;
+        }
+        let heard = round.hear();
+        if request == Request::Hush {
+            self.round = None;
+        }
+        match heard {
+            Ok((sightings, fates)) => Reply::Heard { sightings, fates },
+            Err(error) => failed("looking for packets", &error),
+        }
+    }
+
+    /// Does one after the other, up to what fails.
+    fn burst(&mut self, requests: Vec<Request>, until_failure: bool) -> Vec<Reply> {
+        let mut replies = Vec::with_capacity(requests.len());
+        for request in requests {
+            let reply = match request {
+                Request::Burst { .. } => Reply::Failed {
+                    message: "a burst within a burst".to_owned(),
+                },
+                request => self.answer(request),
+            };
+            let ends = match &reply {
+                Reply::Failed { .. } | Reply::Lacks { .. } => true,
+                Reply::Ran(ran) => until_failure && ran.end != End::Exit(0),
+                _ => false,
+            };
+            replies.push(reply);
+            if ends {
+                break;
+            }
+        }
+        replies
+    }
+}
+
+fn done(what: &str, result: Result<(), KernelError>) -> Reply {
+    match result {
+        Ok(()) => Reply::Done,
+        Err(error @ KernelError::Lacks { .. }) => Reply::Lacks {
+            message: error.to_string(),
         },
+        Err(error) => failed(what, &error),
     }
-}
-
-/// Does one after the other, up to what fails.
-fn burst(requests: Vec<Request>, until_failure: bool) -> Vec<Reply> {
-    let mut replies = Vec::with_capacity(requests.len());
-    for request in requests {
-        let reply = match request {
-            Request::Burst { .. } => Reply::Failed {
-                message: "a burst within a burst".to_owned(),
-            },
-            request => answer(request),
-        };
-        let ends = match &reply {
-            Reply::Failed { .. } => true,
-            Reply::Ran(ran) => until_failure && ran.end != End::Exit(0),
-            _ => false,
-        };
-        replies.push(reply);
-        if ends {
-            break;
-        }
-    }
-    replies
-}
-
-fn done(what: &str, result: Result<(), kernel::KernelError>) -> Reply {
-    result.map_or_else(|error| failed(what, &error), |()| Reply::Done)
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Reply {
@@ -127,6 +206,7 @@ fn hello() -> io::Result<Reply> {
         kernel: system.release().to_string_lossy().into_owned(),
         arch: system.machine().to_string_lossy().into_owned(),
         netns: fs::metadata("/proc/thread-self/ns/net")?.ino(),
+        pid: std::process::id(),
     })
 }
 

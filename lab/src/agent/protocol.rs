@@ -2,13 +2,16 @@
 //!
 //! It knows nothing of Docker: any pair of byte streams carries it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernel::KernelDump;
 use crate::catalog::{Backend, Family};
+use crate::scenario::{Namespace, Probe, Setup};
 
 /// What a command read or wrote: bytes, which nearly always are UTF-8 text.
 ///
@@ -104,6 +107,41 @@ pub enum Request {
     },
     /// Delete every nf_tables table, empty every registered legacy table and set its policies to ACCEPT.
     Reset,
+    /// Delete the rules, and everything else that is not there in a fresh namespace: interfaces, addresses, routes,
+    /// sets, tracked connections, and what probes left open.
+    Clear,
+    /// Make what a setup says of this namespace.
+    Furnish {
+        /// Which of the setup's namespaces this one is.
+        at: Namespace,
+        /// The whole setup.
+        setup: Setup,
+        /// A process in each namespace that a veth pair leads to, by its id here.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        far: BTreeMap<Namespace, u32>,
+    },
+    /// Wait until packets can pass what was made.
+    Settle,
+    /// Forget tracked connections and neighbours, and open ears for packets. What an earlier request opened is closed.
+    Listen {
+        /// What is in every packet of the round.
+        round: u64,
+        /// The families of its packets.
+        families: BTreeSet<Family>,
+        /// Where datagrams are taken, so that their sender is not told that nobody takes them.
+        udp: BTreeSet<u16>,
+        /// Where connections are accepted.
+        tcp: BTreeSet<u16>,
+    },
+    /// Send packets, without waiting for what becomes of them.
+    Send {
+        /// All of one round, which was listened for.
+        packets: Vec<Packet>,
+    },
+    /// What was heard, and what became of what was sent, so far? Nothing is waited for.
+    Hear,
+    /// The same for the last time, and close everything that was opened for the round.
+    Hush,
     /// Do all of these, one after the other: a stream that passes through several processes costs more than most
     /// commands do.
     Burst {
@@ -127,6 +165,42 @@ pub struct ChainName {
     pub chain: String,
 }
 
+/// A probe on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packet {
+    /// By which it is known again, whatever rules make of its addresses and ports. Below
+    /// [`NUMBERS`](super::probe::NUMBERS), and once in a round.
+    pub number: u16,
+    /// What is sent.
+    pub probe: Probe,
+}
+
+/// A packet that was delivered in a namespace, after every hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The packet's number.
+    pub number: u16,
+    /// The source address that it had.
+    pub from: IpAddr,
+    /// The destination address that it had.
+    pub to: IpAddr,
+    /// The destination port that it had, of udp and tcp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+/// What the sender of a packet knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fate {
+    /// The packet's number.
+    pub number: u16,
+    /// Whether the echo reply came, or the connection was established.
+    pub answered: bool,
+    /// The errno that it was refused with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<i32>,
+}
+
 /// What an agent answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reply")]
@@ -141,6 +215,8 @@ pub enum Reply {
         arch: String,
         /// The inode of the network namespace it is in.
         netns: u64,
+        /// Its process id, in the process namespace that it is in.
+        pid: u32,
     },
     /// To [`Request::Run`].
     Ran(Ran),
@@ -149,8 +225,20 @@ pub enum Reply {
         /// What the kernel holds.
         dump: KernelDump,
     },
-    /// To [`Request::Prepare`] and [`Request::Reset`].
+    /// To every request that asks for nothing but to be done.
     Done,
+    /// To [`Request::Hear`] and [`Request::Hush`].
+    Heard {
+        /// What was delivered here, in its order.
+        sightings: Vec<Sighting>,
+        /// What became of what was sent from here, in its order.
+        fates: Vec<Fate>,
+    },
+    /// The kernel has not what was asked for. It says so of the machine, and is no fault of the lab.
+    Lacks {
+        /// What it lacks, with its own answer.
+        message: String,
+    },
     /// To [`Request::Burst`]: a reply to each request that was done. One that is [`Reply::Failed`] is the last.
     Burst {
         /// In the order of the requests.

@@ -1,9 +1,10 @@
-//! Lanes as Docker containers: a holder without network, and a container an image that joins its namespace.
+//! Lanes as Docker containers: a holder without network, a container an image that joins its namespace, and a
+//! container for each namespace that the lane has interfaces to.
 //!
 //! The agent is PID 1 of every container and is spoken to over its standard streams, attached once: a command then
 //! costs a fork and an exec, not a `docker exec`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use super::{Engine, EngineError, Lane, LaneSpec, Place};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
 use crate::docker::Docker;
+use crate::scenario::Namespace;
 
 /// How long a container may take to start on a machine that is busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -62,7 +64,9 @@ impl DockerEngine {
     async fn open_lane(&self, spec: &LaneSpec) -> Result<Box<dyn Lane>, EngineError> {
         let holder_name = format!("iptables-lab-{}-{}", self.run, spec.number);
         let holder = self
-            .start(&self.holder_image, holder_name.clone(), holder_network)
+            .start(&self.holder_image, holder_name.clone(), |host| {
+                alone(host, FORWARDING)
+            })
             .await?;
         let mut members: BTreeMap<&String, Vec<BuildId>> = BTreeMap::new();
         for build in &spec.builds {
@@ -78,7 +82,18 @@ impl DockerEngine {
                 host.network_mode = Some(network.clone())
             })
         });
-        let containers = future::try_join_all(joined).await?;
+        let far = spec.far.iter().map(|&namespace| {
+            let processes = format!("container:{}", holder.container.id());
+            let name = format!("{holder_name}-{namespace}");
+            let started = self.start(&self.holder_image, name, move |host| {
+                alone(host, &[]);
+                // Interfaces are moved to a namespace by a process in it, which the lane's agent must know by its id.
+                host.pid_mode = Some(processes.clone());
+            });
+            started.map(move |member| Ok((namespace, member?)))
+        });
+        let (containers, far) =
+            future::try_join(future::try_join_all(joined), future::try_join_all(far)).await?;
         let places = members
             .values()
             .enumerate()
@@ -87,6 +102,7 @@ impl DockerEngine {
             holder,
             places: places.collect(),
             containers,
+            far: far.into_iter().collect(),
         };
         lane.greet(spec).await?;
         Ok(Box::new(lane))
@@ -178,16 +194,32 @@ fn piece_of(piece: Result<LogOutput, bollard::errors::Error>) -> Option<std::io:
     }
 }
 
-/// No network at all, and IPv6 switched on: engines up to 20.10 disable it in namespaces without network.
-fn holder_network(host: &mut HostConfig) {
+/// What every namespace has that no scenario asks for: IPv6 switched on, which engines up to 20.10 switch off in
+/// namespaces without network; no packet dropped for the way it came (the host's own setting is inherited, and the
+/// stricter of this and the interface's counts); and every ICMP error sent, however many there were before.
+const SYSCTLS: &[(&str, &str)] = &[
+    ("net.ipv6.conf.all.disable_ipv6", "0"),
+    ("net.ipv6.conf.default.disable_ipv6", "0"),
+    ("net.ipv6.conf.lo.disable_ipv6", "0"),
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv4.conf.default.rp_filter", "0"),
+    ("net.ipv4.icmp_ratemask", "0"),
+    ("net.ipv6.icmp.ratelimit", "0"),
+];
+
+/// What a lane has besides: packets are forwarded.
+const FORWARDING: &[(&str, &str)] = &[
+    ("net.ipv4.ip_forward", "1"),
+    ("net.ipv6.conf.all.forwarding", "1"),
+    ("net.ipv6.conf.default.forwarding", "1"),
+];
+
+/// No network at all.
+fn alone(host: &mut HostConfig, sysctls: &[(&str, &str)]) {
     host.network_mode = Some("none".to_owned());
-    let sysctls = ["all", "default", "lo"].map(|interface| {
-        (
-            format!("net.ipv6.conf.{interface}.disable_ipv6"),
-            "0".to_owned(),
-        )
-    });
-    host.sysctls = Some(HashMap::from(sysctls));
+    let sysctls = SYSCTLS.iter().chain(sysctls);
+    let owned = sysctls.map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    host.sysctls = Some(owned.collect());
 }
 
 impl Engine for DockerEngine {
@@ -210,45 +242,21 @@ struct Member {
     agent: AgentClient,
 }
 
-struct DockerLane {
-    holder: Member,
-    places: BTreeMap<BuildId, usize>,
-    containers: Vec<Member>,
-}
-
-impl DockerLane {
-    /// Makes sure that every agent is this program's and that all are in one namespace, and makes that ready.
-    async fn greet(&mut self, spec: &LaneSpec) -> Result<(), EngineError> {
-        let mut namespaces = Vec::new();
-        for member in self.containers.iter_mut().chain([&mut self.holder]) {
-            match member.agent.ask(&Request::Hello).await? {
-                Reply::Hello { netns, version, .. } if version == env!("CARGO_PKG_VERSION") => {
-                    namespaces.push(netns)
-                }
-                other => {
-                    return Err(EngineError::Fault(format!(
-                        "an agent greeted with {other:?}"
-                    )));
-                }
+impl Member {
+    /// The network namespace that its agent is in, if that is this program.
+    async fn namespace(&mut self) -> Result<u64, EngineError> {
+        match self.agent.ask(&Request::Hello).await? {
+            Reply::Hello { netns, version, .. } if version == env!("CARGO_PKG_VERSION") => {
+                Ok(netns)
             }
+            other => Err(EngineError::Fault(format!(
+                "an agent greeted with {other:?}"
+            ))),
         }
-        if namespaces
-            .iter()
-            .any(|netns| Some(netns) != namespaces.first())
-        {
-            return Err(EngineError::Fault(format!(
-                "lane {} lies in several namespaces: {namespaces:?}",
-                spec.number
-            )));
-        }
-        match self
-            .holder
-            .agent
-            .ask(&Request::Prepare {
-                legacy: spec.kind.has_legacy(),
-            })
-            .await?
-        {
+    }
+
+    async fn prepare(&mut self, spec: &LaneSpec, legacy: bool) -> Result<(), EngineError> {
+        match self.agent.ask(&Request::Prepare { legacy }).await? {
             Reply::Done => Ok(()),
             other => Err(EngineError::Lost(format!(
                 "a {} lane cannot be made ready: {other:?}",
@@ -256,9 +264,49 @@ impl DockerLane {
             ))),
         }
     }
+}
+
+struct DockerLane {
+    holder: Member,
+    places: BTreeMap<BuildId, usize>,
+    containers: Vec<Member>,
+    far: BTreeMap<Namespace, Member>,
+}
+
+impl DockerLane {
+    /// Makes sure that every agent is this program's, that all are in one namespace but those that are to be in one of
+    /// their own, and makes that ready.
+    async fn greet(&mut self, spec: &LaneSpec) -> Result<(), EngineError> {
+        let own = self.holder.namespace().await?;
+        let mut namespaces = vec![own];
+        for member in &mut self.containers {
+            namespaces.push(member.namespace().await?);
+        }
+        if namespaces.iter().any(|namespace| *namespace != own) {
+            return Err(EngineError::Fault(format!(
+                "lane {} lies in several namespaces: {namespaces:?}",
+                spec.number
+            )));
+        }
+        let mut known = BTreeSet::from([own]);
+        for (name, member) in &mut self.far {
+            if !known.insert(member.namespace().await?) {
+                return Err(EngineError::Fault(format!(
+                    "the {name} of lane {} has no namespace of its own",
+                    spec.number
+                )));
+            }
+        }
+        for member in self.far.values_mut() {
+            member.prepare(spec, false).await?;
+        }
+        let legacy = spec.kind.has_legacy();
+        self.holder.prepare(spec, legacy).await
+    }
 
     async fn remove(self) {
-        let members = self.containers.into_iter().chain([self.holder]);
+        let members = self.containers.into_iter().chain(self.far.into_values());
+        let members = members.chain([self.holder]);
         future::join_all(members.map(|member| member.container.rm())).await;
     }
 }
@@ -272,6 +320,12 @@ impl Lane for DockerLane {
         async move {
             let agent = match place {
                 Place::Holder => &mut self.holder.agent,
+                Place::Far(namespace) => {
+                    let member = self.far.get_mut(namespace).ok_or_else(|| {
+                        EngineError::Fault(format!("this lane has no {namespace}"))
+                    })?;
+                    &mut member.agent
+                }
                 Place::Build(build) => {
                     let member = self
                         .places
@@ -286,6 +340,11 @@ impl Lane for DockerLane {
             agent.ask(request).await
         }
         .boxed()
+    }
+
+    fn namespaces(&self) -> Vec<Namespace> {
+        let far = self.far.keys().copied();
+        std::iter::once(Namespace::Lane).chain(far).collect()
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
 use crate::plan::LaneKind;
+use crate::scenario::Namespace;
 
 /// Who answers a request in a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Place {
     Build(BuildId),
     /// The agent that holds the namespace: it dumps and resets.
     Holder,
+    /// The agent of another namespace, which the lane's interfaces lead to.
+    Far(Namespace),
 }
 
 /// What a lane is to hold.
@@ -30,6 +33,8 @@ pub struct LaneSpec {
     pub kind: LaneKind,
     /// The builds joined to it.
     pub builds: BTreeSet<BuildId>,
+    /// The namespaces beside its own that its scenarios have interfaces to.
+    pub far: BTreeSet<Namespace>,
 }
 
 /// Why an engine or a lane cannot go on.
@@ -56,7 +61,7 @@ pub trait Engine: Send + Sync {
     fn settled(&self) -> BoxFuture<'_, ()>;
 }
 
-/// One network namespace with its builds.
+/// One network namespace with its builds, and the namespaces that it has interfaces to.
 pub trait Lane: Send {
     /// Has an agent of the lane answer `request`.
     fn ask<'a>(
@@ -64,6 +69,9 @@ pub trait Lane: Send {
         place: &'a Place,
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Reply, EngineError>>;
+
+    /// Its namespaces, its own first.
+    fn namespaces(&self) -> Vec<Namespace>;
 
     /// Takes the lane down.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;

@@ -1,15 +1,13 @@
 //! A scenario file as TOML has it, checked: every fault is shown at its place in the file.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{
-    Expect, FAMILIES, Pairings, Probe, ProbeKind, Scenario, Setup, Source, Write, some_rules,
-};
+use super::check::{self, SetupInFile};
+use super::{FAMILIES, Pairings, Probe, Scenario, Source, Write, some_rules};
 use crate::catalog::Family;
 use crate::ruleset::Fault;
 
@@ -29,7 +27,7 @@ struct File {
     #[serde(default)]
     pairings: Pairings,
     #[serde(default)]
-    setup: Setup,
+    setup: SetupInFile,
     #[serde(default, rename = "probe")]
     probes: Vec<Spanned<Probe>>,
 }
@@ -58,7 +56,10 @@ impl Scenario {
             Fault::at(text, span, error.message().trim_end())
         })?;
         check_families(&file, text)?;
-        check_probes(&file, text)?;
+        let setup = check::setup(file.setup, text)?;
+        let families = file.families.get_ref().iter();
+        let families: Vec<Family> = families.map(|family| *family.get_ref()).collect();
+        check::probes(&file.probes, &setup, &families, text)?;
         let mut scenario = Scenario {
             name: name.to_owned(),
             title: file.title,
@@ -67,7 +68,7 @@ impl Scenario {
             write: file.write,
             own_chains: file.own_chains,
             pairings: file.pairings,
-            setup: file.setup,
+            setup,
             probes: file.probes.into_iter().map(Spanned::into_inner).collect(),
             rulesets: BTreeMap::new(),
             nft: BTreeMap::new(),
@@ -155,59 +156,4 @@ fn check_families(file: &File, text: &str) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn check_probes(file: &File, text: &str) -> Result<(), Fault> {
-    for (index, probe) in file.probes.iter().enumerate() {
-        let earlier = &file.probes[..index];
-        let name = &probe.get_ref().name;
-        let wrong = match earlier.iter().any(|other| other.get_ref().name == *name) {
-            true => Some("has the name of another".to_owned()),
-            false => wrong_with(probe.get_ref(), &file.families),
-        };
-        if let Some(wrong) = wrong {
-            return Err(Fault::at(
-                text,
-                probe.span(),
-                format!("probe `{name}` {wrong}"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn wrong_with(probe: &Probe, families: &Spanned<Vec<Spanned<Family>>>) -> Option<String> {
-    let family = family_of(probe.to);
-    let redirected = match probe.expect {
-        Expect::To(address, _) => Some(address),
-        Expect::Delivered | Expect::Dropped => None,
-    };
-    let strangers = probe.from.into_iter().chain(redirected);
-    if strangers
-        .into_iter()
-        .any(|address| family_of(address) != family)
-    {
-        return Some("mixes addresses of both families".to_owned());
-    }
-    if families
-        .get_ref()
-        .iter()
-        .all(|named| *named.get_ref() != family)
-    {
-        return Some(format!(
-            "goes to an {family} address, and families has no {family}"
-        ));
-    }
-    match (probe.kind, probe.port) {
-        (ProbeKind::Icmp, Some(_)) => Some("is icmp, which has no ports".to_owned()),
-        (ProbeKind::Udp | ProbeKind::Tcp, None) => Some("needs a port".to_owned()),
-        _ => None,
-    }
-}
-
-fn family_of(address: IpAddr) -> Family {
-    match address {
-        IpAddr::V4(_) => Family::Ipv4,
-        IpAddr::V6(_) => Family::Ipv6,
-    }
 }

@@ -56,6 +56,25 @@ impl Probe {
     }
 }
 
+impl Probe {
+    /// Whether what became of it is what the scenario expects.
+    pub fn is_met_by(&self, outcome: &Outcome) -> bool {
+        let Some(arrival) = outcome.arrival else {
+            return self.expect == Expect::Dropped;
+        };
+        let is_there = match self.expect {
+            Expect::Dropped => false,
+            Expect::Delivered => {
+                outcome.answered && arrival.to == self.to && arrival.port == self.port
+            }
+            Expect::To(address, port) => {
+                arrival.to == address && (port.is_none() || arrival.port == port)
+            }
+        };
+        is_there && self.seen_from.is_none_or(|from| arrival.from == from)
+    }
+}
+
 /// What a probe sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,10 +1,11 @@
 //! What must be there before a scenario's rules are written: interfaces, addresses, routes, sysctls, sets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::SetKind;
 use crate::catalog::Family;
 
 /// Where a probe is sent from or arrives, and where an address or a route is made.
@@ -60,6 +61,23 @@ pub struct Setup {
     pub sysctls: BTreeMap<String, String>,
     /// IP sets to make.
     pub sets: Vec<Set>,
+}
+
+impl Setup {
+    /// The namespaces that veth pairs lead to.
+    pub fn ends(&self) -> BTreeSet<Namespace> {
+        self.interfaces
+            .iter()
+            .filter_map(|interface| interface.end)
+            .collect()
+    }
+
+    /// Whether any of it is IPv6's.
+    pub fn has_ipv6(&self) -> bool {
+        let addresses = self.addresses.iter().map(|address| address.address.address);
+        let routes = self.routes.iter().map(|route| route.to.address);
+        addresses.chain(routes).any(|address| address.is_ipv6())
+    }
 }
 
 /// An interface to make.
@@ -129,7 +147,7 @@ pub struct Set {
     pub name: String,
     /// `hash:ip`, `hash:ip,port`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: SetKind,
     /// The family of its addresses.
     pub family: Family,
     /// Its members, as the ipset tool writes them.
@@ -145,6 +163,22 @@ pub struct Prefix {
     pub address: IpAddr,
     /// The number of leading bits that are the network's.
     pub length: u8,
+}
+
+impl Prefix {
+    /// The network's own address: all other bits are zero.
+    pub fn network(self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.length));
+                IpAddr::from((address.to_bits() & mask.unwrap_or(0)).to_be_bytes())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.length));
+                IpAddr::from((address.to_bits() & mask.unwrap_or(0)).to_be_bytes())
+            }
+        }
+    }
 }
 
 impl TryFrom<String> for Prefix {

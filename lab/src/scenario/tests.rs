@@ -64,10 +64,17 @@ fn shipped_scenarios_have_their_family() {
 fn a_file_is_read_whole() {
     let probe = r#"
 [setup]
-interfaces = [{ name = "d0", kind = "bridge" }]
-addresses = [{ interface = "d0", address = "10.0.0.1/24" }]
-routes = [{ to = "10.1.0.0/16", via = "10.0.0.2" }]
-sysctls = { "net.ipv4.ip_forward" = "1" }
+interfaces = [
+  { name = "br0", kind = "bridge" },
+  { name = "eth0", kind = "veth", end = "peer" },
+  { name = "eth1", kind = "veth", end = "inner", master = "br0" },
+]
+addresses = [
+  { interface = "br0", address = "10.0.0.1/24" },
+  { at = "peer", address = "192.0.2.2/24" },
+]
+routes = [{ at = "peer", to = "10.0.0.0/24", via = "192.0.2.1" }]
+sysctls = { "net.ipv4.conf.br0.route_localnet" = "1" }
 sets = [{ name = "s", type = "hash:ip", family = "ipv4", entries = ["10.0.0.3"] }]
 [[probe]]
 name = "p"
@@ -82,11 +89,11 @@ expect = "to 127.0.0.3:8080"
     let file = format!("write = \"restore-noflush\"\n{HEAD}{RULES}{probe}");
     let scenario = Scenario::from_toml("whole", &file).unwrap();
     assert_eq!(scenario.write, Write::RestoreNoflush);
-    assert_eq!(scenario.setup.sets[0].kind, "hash:ip");
-    assert_eq!(
-        String::from(scenario.setup.addresses[0].address),
-        "10.0.0.1/24"
-    );
+    let setup = &scenario.setup;
+    assert_eq!(setup.ends(), [Namespace::Peer, Namespace::Inner].into());
+    assert_eq!(setup.sets[0].kind, SetKind::HashIp);
+    assert_eq!(setup.addresses[1].interface, "eth0");
+    assert_eq!(String::from(setup.addresses[0].address), "10.0.0.1/24");
     let probe = &scenario.probes[0];
     assert_eq!(probe.mark, Some(0x8000));
     assert_eq!(
@@ -172,11 +179,199 @@ fn what_is_wrong_is_said(#[case] file: &str, #[case] line: usize, #[case] says: 
     "kind = \"icmp\"\nto = \"127.0.0.1\"\nexpect = \"to nobody\"",
     "is no outcome"
 )]
+#[case::redirected_port(
+    "kind = \"icmp\"\nto = \"127.0.0.1\"\nexpect = \"to 127.0.0.1:80\"",
+    "no ports"
+)]
+#[case::from_port(
+    "kind = \"icmp\"\nfrom_port = 5\nto = \"127.0.0.1\"\nexpect = \"dropped\"",
+    "no ports"
+)]
+#[case::port_zero(
+    "kind = \"udp\"\nport = 0\nto = \"127.0.0.1\"\nexpect = \"dropped\"",
+    "the port 0"
+)]
+#[case::seen_from(
+    "kind = \"icmp\"\nseen_from = \"::1\"\nto = \"127.0.0.1\"\nexpect = \"delivered\"",
+    "both families"
+)]
+#[case::not_its_own(
+    "kind = \"icmp\"\nfrom = \"10.0.0.1\"\nto = \"127.0.0.1\"\nexpect = \"delivered\"",
+    "comes from 10.0.0.1, which is no address of the lane"
+)]
 fn wrong_probes_are_refused(#[case] probe: &str, #[case] says: &str) {
     let file = format!("{HEAD}{RULES}[[probe]]\nname = \"p\"\npath = \"loopback\"\n{probe}\n");
     let error = wrong(&file);
     assert!(error.message.contains(says), "{}", error.message);
     assert!(error.line >= 11, "{error}");
+}
+
+const SETUP: &str = r#"
+[setup]
+interfaces = [
+  { name = "eth0", kind = "veth", end = "peer" },
+  { name = "br0", kind = "bridge" },
+]
+addresses = [
+  { interface = "eth0", address = "192.0.2.1/24" },
+  { at = "peer", address = "192.0.2.2/24" },
+]
+"#;
+
+#[rstest]
+#[case::unknown_place(
+    "in",
+    "from = \"192.0.2.3\"",
+    "192.0.2.3, which is no address of the peer"
+)]
+#[case::own_place("in", "from = \"192.0.2.1\"", "from an address of the lane itself")]
+#[case::nobody("forward", "", "needs from")]
+#[case::other_place("out", "from = \"192.0.2.2\"", "which is no address of the lane")]
+fn a_probe_has_to_be_sent_from_somewhere(
+    #[case] path: &str,
+    #[case] from: &str,
+    #[case] says: &str,
+) {
+    let probe = format!(
+        "[[probe]]\nname = \"p\"\nkind = \"icmp\"\npath = \"{path}\"\n{from}\nto = \"192.0.2.1\"\nexpect = \"dropped\"\n"
+    );
+    let error = wrong(&format!("{HEAD}{RULES}{SETUP}{probe}"));
+    assert!(error.message.contains(says), "{}", error.message);
+    let without = wrong(&format!("{HEAD}{RULES}{}", probe.replace("out", "in")));
+    assert!(
+        ["which no veth leads to", "needs from"]
+            .iter()
+            .any(|says| without.message.contains(says)),
+        "{}",
+        without.message
+    );
+}
+
+#[rstest]
+#[case::name(
+    "interfaces = [{ name = \"a b\", kind = \"bridge\" }]",
+    "no interface can have"
+)]
+#[case::long_name(
+    "interfaces = [{ name = \"sixteen-letters-\", kind = \"bridge\" }]",
+    "no interface can have"
+)]
+#[case::loopback("interfaces = [{ name = \"lo\", kind = \"bridge\" }]", "there already")]
+#[case::twice(
+    "interfaces = [{ name = \"b\", kind = \"bridge\" }, { name = \"b\", kind = \"bridge\" }]",
+    "there already"
+)]
+#[case::kind(
+    "interfaces = [{ name = \"d\", kind = \"dummy\" }]",
+    "unknown variant `dummy`"
+)]
+#[case::no_end(
+    "interfaces = [{ name = \"v\", kind = \"veth\" }]",
+    "needs its other end"
+)]
+#[case::end_in_the_lane(
+    "interfaces = [{ name = \"v\", kind = \"veth\", end = \"lane\" }]",
+    "needs its other end"
+)]
+#[case::bridge_end(
+    "interfaces = [{ name = \"b\", kind = \"bridge\", end = \"peer\" }]",
+    "has no other end"
+)]
+#[case::end_twice(
+    "interfaces = [{ name = \"v\", kind = \"veth\", end = \"peer\" }, { name = \"w\", kind = \"veth\", end = \"peer\" }]",
+    "leads to the peer, and so does `v`"
+)]
+#[case::master(
+    "interfaces = [{ name = \"v\", kind = \"veth\", end = \"peer\", master = \"b\" }]",
+    "no bridge of the setup"
+)]
+#[case::address_nowhere(
+    "addresses = [{ at = \"inner\", address = \"10.0.0.1/8\" }]",
+    "in the inner, which no veth leads to"
+)]
+#[case::address_of_nothing(
+    "addresses = [{ interface = \"b\", address = \"10.0.0.1/8\" }]",
+    "no interface of the lane"
+)]
+#[case::route_nowhere("routes = [{ to = \"10.0.0.0/8\" }]", "leads nowhere")]
+#[case::route_to_a_host(
+    "routes = [{ to = \"10.1.0.0/8\", interface = \"lo\" }]",
+    "write 10.0.0.0/8"
+)]
+#[case::route_mixed("routes = [{ to = \"10.0.0.0/8\", via = \"::1\" }]", "both families")]
+#[case::sysctl(
+    "sysctls = { \"net.ipv4.ip_forward\" = \"1\" }",
+    "no setting of an interface"
+)]
+#[case::sysctl_of_nothing(
+    "sysctls = { \"net.ipv4.conf.b.rp_filter\" = \"1\" }",
+    "no interface of the lane"
+)]
+#[case::set_kind(
+    "sets = [{ name = \"s\", type = \"hash:mac\", family = \"ipv4\" }]",
+    "unknown variant `hash:mac`"
+)]
+#[case::set_entry(
+    "sets = [{ name = \"s\", type = \"hash:ip\", family = \"ipv4\", entries = [\"x\"] }]",
+    "no address in `x`"
+)]
+#[case::set_of_nothing(
+    "sets = [{ name = \"s\", type = \"list:set\", family = \"ipv4\", entries = [\"t\"] }]",
+    "no set above it"
+)]
+#[case::set_twice(
+    "sets = [{ name = \"s\", type = \"hash:ip\", family = \"ipv4\" }, { name = \"s\", type = \"hash:ip\", family = \"ipv4\" }]",
+    "the name of another"
+)]
+fn a_setup_that_cannot_be_made_is_refused(#[case] setup: &str, #[case] says: &str) {
+    let error = wrong(&format!("{HEAD}{RULES}[setup]\n{setup}\n"));
+    assert!(error.message.contains(says), "{}", error.message);
+    assert_eq!(error.line, 12, "{error}");
+}
+
+#[rstest]
+#[case::delivered("delivered", "127.0.0.2", Some(80), true, true)]
+#[case::unanswered("delivered", "127.0.0.2", Some(80), false, false)]
+#[case::elsewhere("delivered", "127.0.0.3", Some(80), true, false)]
+#[case::other_port("delivered", "127.0.0.2", Some(81), true, false)]
+#[case::not_dropped("dropped", "127.0.0.2", Some(80), true, false)]
+#[case::redirected("to 127.0.0.3", "127.0.0.3", Some(81), false, true)]
+#[case::redirected_port("to 127.0.0.3:82", "127.0.0.3", Some(81), true, false)]
+fn what_is_expected_of_a_probe(
+    #[case] expect: &str,
+    #[case] to: &str,
+    #[case] port: Option<u16>,
+    #[case] answered: bool,
+    #[case] is_met: bool,
+) {
+    let mut probe = Probe {
+        name: "p".to_owned(),
+        kind: ProbeKind::Tcp,
+        path: ProbePath::Loopback,
+        from: None,
+        from_port: None,
+        to: "127.0.0.2".parse().unwrap(),
+        port: Some(80),
+        mark: None,
+        expect: expect.to_owned().try_into().unwrap(),
+        seen_from: None,
+    };
+    let nowhere = Outcome::default();
+    assert_eq!(probe.is_met_by(&nowhere), expect == "dropped");
+    let arrival = Arrival {
+        at: Namespace::Lane,
+        from: "127.0.0.1".parse().unwrap(),
+        to: to.parse().unwrap(),
+        port,
+    };
+    let outcome = Outcome {
+        arrival: Some(arrival),
+        answered,
+        refused: None,
+    };
+    assert_eq!(probe.is_met_by(&outcome), is_met);
+    probe.seen_from = Some("127.0.0.9".parse().unwrap());
+    assert!(!probe.is_met_by(&outcome));
 }
 
 #[rstest]

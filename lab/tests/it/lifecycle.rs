@@ -12,14 +12,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::models::{HostConfig, MountType};
+use bollard::query_parameters::KillContainerOptionsBuilder;
 use iptables_lab::agent::kernel::{self, KernelDump};
+use iptables_lab::agent::protocol::Request;
+use iptables_lab::engine::{EngineError, Place};
 use iptables_lab::recording::{self, Recording};
+use iptables_lab::scenario::Namespace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rstest::rstest;
 
 use super::docker::{LONG, containers_of, docker, until, wait};
 use super::lab::{both, iptables_lab, small_run};
+use super::lane::TestLane;
 
 /// A run that goes on for longer than any test looks at it, and what it says meanwhile.
 struct LongRun {
@@ -223,6 +228,25 @@ fn a_container_that_dies_ends_the_run_and_what_was_recorded_is_said(#[case] hold
     assert_eq!(containers_of(pid), BTreeSet::new());
 }
 
+#[track_caller]
+fn may_do_little(host: HostConfig) {
+    let words = |list: Option<Vec<String>>| list.unwrap_or_default();
+    assert_eq!(words(host.cap_drop), ["ALL"]);
+    let mut added = words(host.cap_add);
+    // Newer daemons answer with the kernel's names.
+    for capability in &mut added {
+        *capability = capability.trim_start_matches("CAP_").to_owned();
+    }
+    assert_eq!(added, ["NET_ADMIN", "NET_RAW"]);
+    assert_eq!(host.readonly_rootfs, Some(true));
+    assert_eq!(words(host.security_opt), ["no-new-privileges"]);
+    assert_eq!(words(host.binds), [""; 0]);
+    let mounts: Vec<_> = host.mounts.into_iter().flatten().collect();
+    assert_eq!(mounts.len(), 1, "{mounts:?}");
+    assert_eq!(mounts[0].target.as_deref(), Some("/run"));
+    assert_eq!(mounts[0].typ, Some(MountType::TMPFS));
+}
+
 #[test]
 fn a_container_may_do_nothing_but_what_iptables_needs() {
     let run = LongRun::start();
@@ -230,22 +254,7 @@ fn a_container_may_do_nothing_but_what_iptables_needs() {
     let containers = containers_of(run.pid());
     let (holders, builds): (Vec<_>, Vec<_>) = containers.iter().partition(|one| is_holder(one));
     for container in &containers {
-        let host = host_config(container);
-        let words = |list: Option<Vec<String>>| list.unwrap_or_default();
-        assert_eq!(words(host.cap_drop), ["ALL"]);
-        let mut added = words(host.cap_add);
-        // Newer daemons answer with the kernel's names.
-        for capability in &mut added {
-            *capability = capability.trim_start_matches("CAP_").to_owned();
-        }
-        assert_eq!(added, ["NET_ADMIN", "NET_RAW"]);
-        assert_eq!(host.readonly_rootfs, Some(true));
-        assert_eq!(words(host.security_opt), ["no-new-privileges"]);
-        assert_eq!(words(host.binds), [""; 0]);
-        let mounts: Vec<_> = host.mounts.into_iter().flatten().collect();
-        assert_eq!(mounts.len(), 1, "{mounts:?}");
-        assert_eq!(mounts[0].target.as_deref(), Some("/run"));
-        assert_eq!(mounts[0].typ, Some(MountType::TMPFS));
+        may_do_little(host_config(container));
     }
     let joined: BTreeSet<_> = holders.iter().map(|id| format!("container:{id}")).collect();
     let modes: BTreeSet<_> = builds
@@ -255,6 +264,63 @@ fn a_container_may_do_nothing_but_what_iptables_needs() {
     assert_eq!(modes, joined);
     run.send(Signal::SIGTERM);
     run.end();
+}
+
+/// The containers that hold a lane's far namespaces: those that have its processes, and not its network.
+fn far_ends(containers: &BTreeSet<String>) -> Vec<&String> {
+    let has_processes = |id: &&String| {
+        let mode = host_config(id).pid_mode.unwrap_or_default();
+        mode.starts_with("container:")
+    };
+    containers.iter().filter(has_processes).collect()
+}
+
+#[test]
+fn far_namespaces_may_do_as_little_as_others_and_go_with_their_lane() {
+    let mut lane = TestLane::open();
+    let containers = lane.containers();
+    // The holder, a build, the peer and the inner namespace.
+    assert_eq!(containers.len(), 4);
+    let far = far_ends(&containers);
+    assert_eq!(far.len(), 2);
+    for container in far {
+        assert!(is_holder(container), "it has a namespace of its own");
+        may_do_little(host_config(container));
+    }
+    lane.close();
+    assert_eq!(lane.containers(), BTreeSet::new());
+}
+
+/// The request fails for good when its agent is gone.
+fn is_lost(lane: &mut TestLane, place: &Place) -> Option<()> {
+    match lane.ask(place, &Request::Hello) {
+        Ok(_) => None,
+        Err(EngineError::Lost(_)) => Some(()),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_far_namespace_ends_when_it_is_asked_to_and_with_its_lane() {
+    let mut lane = TestLane::open();
+    let containers = lane.containers();
+    let terminated = KillContainerOptionsBuilder::new().signal("SIGTERM").build();
+    let victim = far_ends(&containers)[0];
+    wait(docker().client().kill_container(victim, Some(terminated))).unwrap();
+    let [peer, inner] = [Namespace::Peer, Namespace::Inner].map(Place::Far);
+    let one = until("the end of one", || {
+        is_lost(&mut lane, &peer)
+            .map(|()| &inner)
+            .or(is_lost(&mut lane, &inner).map(|()| &peer))
+    });
+    assert!(lane.ask(one, &Request::Hello).is_ok(), "the other lives");
+    let holder = containers
+        .iter()
+        .find(|id| is_holder(id) && !far_ends(&containers).contains(id));
+    wait(docker().client().kill_container(holder.unwrap(), None)).unwrap();
+    until("the end of the other", || is_lost(&mut lane, one));
+    lane.close();
+    assert_eq!(lane.containers(), BTreeSet::new());
 }
 
 /// A door to the daemon that can be shut for good.

@@ -10,6 +10,12 @@ const HEADER: usize = 4;
 /// `NLA_TYPE_MASK`: the type without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const TYPE_MASK: u16 = 0x3fff;
 
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 0x8000;
+
+/// `NLA_F_NET_BYTEORDER`.
+pub(super) const NETWORK_ORDER: u16 = 0x4000;
+
 /// `NLA_ALIGN`.
 pub(super) fn align(length: usize) -> usize {
     length.div_ceil(4) * 4
@@ -22,6 +28,20 @@ pub(super) fn put(request: &mut Vec<u8>, kind: u16, value: &[u8]) {
     request.extend(kind.to_ne_bytes());
     request.extend(value);
     request.resize(align(request.len()), 0);
+}
+
+/// Appends an attribute that holds attributes, which `fill` appends.
+pub(super) fn put_nest(request: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let mut nest = Vec::new();
+    fill(&mut nest);
+    put(request, kind | NESTED, &nest);
+}
+
+/// Appends a name with the NUL that ends it.
+pub(super) fn put_name(request: &mut Vec<u8>, kind: u16, name: &str) {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.push(0);
+    put(request, kind, &bytes);
 }
 
 /// The attributes of one message or nest, each of which can be taken once.

@@ -1,13 +1,17 @@
-//! What the kernel itself holds, read over netlink and getsockopt, not by any iptables.
+//! What the kernel itself holds, read and made over netlink and getsockopt, not by any iptables or ip.
 
 mod attributes;
+mod conntrack;
 mod error;
 mod expression;
+mod ipset;
 mod legacy;
 mod link;
 mod netlink;
 mod nft;
+mod route;
 mod sockopt;
+pub mod surroundings;
 #[cfg(test)]
 mod tests;
 

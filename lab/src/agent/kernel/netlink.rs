@@ -210,6 +210,68 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends one request and waits until it is acknowledged.
+    pub(super) fn request(
+        &mut self,
+        what: &str,
+        kind: u16,
+        flags: i32,
+        body: &[u8],
+    ) -> Result<(), KernelError> {
+        self.ask(what, kind, flags, body).map(drop)
+    }
+
+    /// Sends one request and gives what comes before its acknowledgement: messages, as they came.
+    pub(super) fn ask(
+        &mut self,
+        what: &str,
+        kind: u16,
+        flags: i32,
+        body: &[u8],
+    ) -> Result<Vec<u8>, KernelError> {
+        let mut request = Vec::with_capacity(128);
+        let sequence = self.put(&mut request, kind, libc::NLM_F_ACK | flags, body);
+        self.send(what, &request)?;
+        let mut answer = Vec::new();
+        loop {
+            self.receive(what)?;
+            for message in messages(&self.buffer) {
+                let message = message?;
+                if message.sequence != sequence {
+                    continue;
+                }
+                match message.errno() {
+                    Some(0) => return Ok(answer),
+                    Some(errno) => {
+                        return Err(KernelError::refused(what)(io::Error::from_raw_os_error(
+                            -errno,
+                        )));
+                    }
+                    None => {
+                        answer.extend(message.whole);
+                        answer.resize(align(answer.len()), 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for a dump, again where it was disturbed.
+    pub(super) fn whole_dump(
+        &mut self,
+        what: &str,
+        kind: u16,
+        body: &[u8],
+    ) -> Result<Vec<u8>, KernelError> {
+        for _ in 0..ATTEMPTS {
+            let mut answer = Vec::new();
+            if self.dump(what, kind, body, &mut answer)? == Dumped::Whole {
+                return Ok(answer);
+            }
+        }
+        Err(KernelError::Unsteady(ATTEMPTS))
+    }
+
     /// Receives one datagram into the buffer.
     fn receive(&mut self, what: &str) -> Result<(), KernelError> {
         self.buffer.clear();
