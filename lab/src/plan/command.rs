@@ -172,13 +172,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::{BuildId, Digest, Origin, Version};
+    use crate::catalog::{BuildId, Digest, Origin, Tool, Version};
 
     fn writer() -> Build {
         let digest: Digest = "0".repeat(64).parse().unwrap();
         Build {
             id: BuildId::new("1.8.7", Backend::Nft),
             version: Version::new("1.8.7"),
+            tool: Tool::Iptables,
             backend: Backend::Nft,
             origin: Origin::Upstream,
             key: digest.clone(),

@@ -343,13 +343,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::{Digest, Version};
+    use crate::catalog::{Digest, Tool, Version};
 
     fn build(image: &str, origin: Origin, backend: Backend) -> Build {
         let digest: Digest = "0".repeat(64).parse().unwrap();
         Build {
             id: BuildId::new(image, backend),
             version: Version::new(image.trim_start_matches("debian-")),
+            tool: Tool::Iptables,
             backend,
             origin,
             key: digest.clone(),
