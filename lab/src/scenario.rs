@@ -265,6 +265,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "kube-router",
     "mark-matches",
     "mixed-backends",
+    "nft-native-filter",
     "one-binary",
     "pin-1-8-7",
     "pin-readers-only",
