@@ -459,6 +459,9 @@ pub fn target(words: &[String]) -> Target {
     if words.iter().any(|word| word.starts_with('-')) {
         return Target::None;
     }
+    if words.iter().any(|word| word == "vmap") {
+        return Target::Other("vmap".to_owned());
+    }
     let said = words.iter().take_while(|word| *word != "comment");
     let pairs = said.zip(words.iter().skip(1).map(Some).chain([None]));
     let named = pairs.filter_map(|(word, next)| match (word.as_str(), next) {
@@ -716,6 +719,7 @@ what is this
     #[case("meta mark 0x8000 counter drop comment accept", Target::Drop)]
     #[case("tcp dport 22 jump OWN", Target::Jump("OWN".to_owned()))]
     #[case("tcp dport 22 dnat to 10.0.0.1", Target::Other("dnat".to_owned()))]
+    #[case("ct state vmap { new : accept , invalid : drop }", Target::Other("vmap".to_owned()))]
     #[case("counter", Target::None)]
     #[case("-m comment --comment drop", Target::None)]
     fn what_a_rule_does(#[case] words: &str, #[case] expected: Target) {

@@ -7,5 +7,6 @@ mod hang;
 mod lab;
 mod lifecycle;
 mod marks;
+mod native;
 mod replay;
 mod snapshots;
