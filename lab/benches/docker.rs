@@ -195,7 +195,7 @@ fn bare_lane<'l>(
                     };
                     kernel::prepare(legacy)?;
                 }
-                Seen::Dump(_) => {}
+                Seen::Dump(_) | Seen::Chain(_) | Seen::Furnished { .. } | Seen::Probes(_) => {}
                 Seen::Command(command) => {
                     let root = root_of
                         .get(&command.build)

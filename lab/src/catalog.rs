@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Version};
+pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Tool, Version};
 pub use file::CatalogError;
 
 /// Everything that the lab could build: one entry an image, and how images are made.
@@ -27,12 +27,14 @@ pub struct Catalog {
 /// One entry of the catalog: what holds the backends of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// The stem of its builds' ids: `1.8.8`, `debian-1.8.7-1`, or the user's own name.
+    /// The stem of its builds' ids: `1.8.8`, `debian-1.8.7-1`, `debian-nft-1.1.3-1`, or the user's own name.
     pub name: String,
     /// The version where it is known beforehand.
     pub version: Option<Version>,
     /// Who made it.
     pub origin: Origin,
+    /// Which program it holds.
+    pub tool: Tool,
     /// Which backends it is expected to hold.
     pub backends: Vec<Backend>,
     /// What it is made from.
@@ -42,8 +44,16 @@ pub struct Image {
 impl Image {
     /// The ids of its builds, one a backend.
     pub fn ids(&self) -> Vec<BuildId> {
-        let id = |&backend| BuildId::new(&self.name, backend);
+        let id = |&backend| BuildId::of_tool(self.tool, &self.name, backend);
         self.backends.iter().map(id).collect()
+    }
+
+    /// Its name when its version is known: a package's image is named after the version that was really found.
+    pub fn name_of(&self, version: &Version) -> String {
+        match self.origin {
+            Origin::Debian => debian_name(self.tool, version.as_str()),
+            Origin::Upstream | Origin::Own => self.name.clone(),
+        }
     }
 }
 
@@ -216,11 +226,20 @@ impl Catalog {
 }
 
 /// The name of the image of Debian's package: after its version, or after its suite while the version is not known.
-pub fn debian_name(version_or_suite: &str) -> String {
-    // An epoch's colon or a tilde would not do in the name of a container image.
-    let plain = |c: char| if is_name_character(c) { c } else { '_' };
+pub fn debian_name(tool: Tool, version_or_suite: &str) -> String {
+    // An epoch's colon or a tilde would not do in a name that is a file's too.
+    let plain = |c: char| {
+        if c == '+' || is_name_character(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let text: String = version_or_suite.chars().map(plain).collect();
-    format!("debian-{text}")
+    match tool {
+        Tool::Iptables => format!("debian-{text}"),
+        Tool::Nft => format!("debian-nft-{text}"),
+    }
 }
 
 /// What the name of a build may hold.

@@ -18,8 +18,8 @@ pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use set::{Entry, Part, SetKind};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 
-use crate::catalog::Family;
-use crate::ruleset::{self, Fault, InFile, Rule, Ruleset};
+use crate::catalog::{Family, Tool};
+use crate::ruleset::{self, Fault, InFile, Native, Rule, Ruleset};
 
 /// Both families, in the order in which every listing shows them.
 pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
@@ -50,8 +50,8 @@ pub struct Scenario {
     pub probes: Vec<Probe>,
     /// The rulesets; empty where `write` is [`Write::Nft`].
     pub rulesets: BTreeMap<Family, Ruleset>,
-    /// The text for the `nft` tool; empty unless `write` is [`Write::Nft`].
-    pub nft: BTreeMap<Family, String>,
+    /// The commands for nft; empty unless `write` is [`Write::Nft`].
+    pub nft: BTreeMap<Family, Native>,
     /// The file as it stands.
     pub text: String,
 }
@@ -97,6 +97,18 @@ pub enum Write {
     Nft,
 }
 
+impl Write {
+    /// The program that writes so.
+    pub fn tool(self) -> Tool {
+        match self {
+            Write::Restore | Write::Append | Write::Insert | Write::RestoreNoflush => {
+                Tool::Iptables
+            }
+            Write::Nft => Tool::Nft,
+        }
+    }
+}
+
 impl Scenario {
     /// Reads a scenario file; `name` is its stem.
     pub fn from_toml(name: &str, text: &str) -> Result<Scenario, InFile> {
@@ -133,10 +145,11 @@ impl Scenario {
         self.rulesets.keys().chain(nft).copied()
     }
 
-    /// Its ruleset of a family; an empty one where it has none.
+    /// Its ruleset of a family, in iptables' words or in nft's; an empty one where it has none.
     pub fn ruleset(&self, family: Family) -> &Ruleset {
         static NONE: Ruleset = Ruleset { tables: Vec::new() };
-        self.rulesets.get(&family).unwrap_or(&NONE)
+        let native = self.nft.get(&family).map(|native| &native.ruleset);
+        self.rulesets.get(&family).or(native).unwrap_or(&NONE)
     }
 
     /// Its rules in a family, in order: each with its place from 0, and its table.
@@ -256,6 +269,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "kube-router",
     "mark-matches",
     "mixed-backends",
+    "nft-native-filter",
     "one-binary",
     "pin-1-8-7",
     "pin-readers-only",

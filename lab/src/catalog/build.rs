@@ -34,6 +34,43 @@ impl fmt::Display for Backend {
     }
 }
 
+/// Which program a build is: what language it is spoken to in.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Tool {
+    /// iptables and ip6tables: rules as `iptables-save` has them.
+    #[default]
+    Iptables,
+    /// nft: nf_tables' own language. It writes, and reads nothing yet.
+    Nft,
+}
+
+impl Tool {
+    /// The word that catalogs and reports use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tool::Iptables => "iptables",
+            Tool::Nft => "nft",
+        }
+    }
+
+    /// The Debian package that holds it.
+    pub fn package(self) -> &'static str {
+        match self {
+            Tool::Iptables => "iptables",
+            Tool::Nft => "nftables",
+        }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// IPv4 (`iptables`) or IPv6 (`ip6tables`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,7 +113,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// An iptables version as its origin writes it: `1.8.8`, or a package's `1.8.7-1`, revision and all.
+/// A version as its origin writes it: `1.8.8`, or a package's `1.8.7-1`, revision and all.
 ///
 /// Ordered as versions, not as text: `1.8.9` comes before `1.8.10`, and a release before its packages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -129,7 +166,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The name of a build everywhere: `1.8.8-nft`, `debian-1.8.7-1-legacy`.
+/// The name of a build everywhere: `1.8.8-nft`, `debian-1.8.7-1-legacy`, `debian-nft-1.1.3-1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BuildId(String);
@@ -138,6 +175,14 @@ impl BuildId {
     /// The id of one backend of the image called `image`.
     pub fn new(image: &str, backend: Backend) -> Self {
         BuildId(format!("{image}-{backend}"))
+    }
+
+    /// The id of what the image called `image` holds of `tool`. nft has one backend, which its id does not repeat.
+    pub fn of_tool(tool: Tool, image: &str, backend: Backend) -> Self {
+        match tool {
+            Tool::Iptables => BuildId::new(image, backend),
+            Tool::Nft => BuildId(image.to_owned()),
+        }
     }
 
     /// The text of the id.
@@ -248,6 +293,9 @@ pub struct Build {
     pub id: BuildId,
     /// Exact version; a package's carries its revision.
     pub version: Version,
+    /// Which program it is.
+    #[serde(default)]
+    pub tool: Tool,
     /// Which kernel interface it speaks.
     pub backend: Backend,
     /// Who made it.
@@ -259,7 +307,7 @@ pub struct Build {
     /// The libnftnl it is linked with, where known.
     #[serde(default)]
     pub libnftnl: Option<String>,
-    /// What `iptables --version` prints, without the line's end.
+    /// What its `--version` prints, without the line's end.
     pub banner: String,
 }
 

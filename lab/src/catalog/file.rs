@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::{
     Backend, Base, Catalog, CompileNeed, DebianSource, Digest, Image, Origin, Release, Source,
-    Toolchain, Version, debian_name, is_name_character,
+    Tool, Toolchain, Version, debian_name, is_name_character,
 };
 
 const EMBEDDED: &str = include_str!("../../../images/builds.toml");
@@ -229,6 +229,7 @@ impl ReleaseEntry {
             name: version.as_str().to_owned(),
             version: Some(version),
             origin: Origin::Upstream,
+            tool: Tool::Iptables,
             backends: Backend::ALL.to_vec(),
             source: Source::Release(Release {
                 date: self.date.to_string(),
@@ -246,20 +247,24 @@ impl ReleaseEntry {
 struct SuiteEntry {
     suite: Spanned<String>,
     version: Option<Version>,
+    #[serde(default)]
+    tool: Tool,
 }
 
 impl SuiteEntry {
     fn into_image(self) -> Image {
         let suite = self.suite.into_inner();
+        let known = self.version.as_ref();
+        let backends = match self.tool {
+            Tool::Iptables => Backend::ALL.to_vec(),
+            Tool::Nft => vec![Backend::Nft],
+        };
         Image {
-            name: debian_name(
-                self.version
-                    .as_ref()
-                    .map_or(suite.as_str(), Version::as_str),
-            ),
+            name: debian_name(self.tool, known.map_or(&suite, Version::as_str)),
             version: self.version,
             origin: Origin::Debian,
-            backends: Backend::ALL.to_vec(),
+            tool: self.tool,
+            backends,
             source: Source::Suite { suite },
         }
     }
@@ -323,6 +328,7 @@ impl OwnEntry {
             name: self.name.into_inner(),
             version: self.version,
             origin: Origin::Own,
+            tool: Tool::Iptables,
             backends,
             source,
         })

@@ -11,7 +11,7 @@ fn load(text: &str) -> Result<Catalog, CatalogError> {
 }
 
 #[test]
-fn the_embedded_catalog_has_ten_releases_then_debians_four_suites() {
+fn the_embedded_catalog_has_ten_releases_then_debians_four_suites_of_iptables_and_of_nft() {
     let catalog = Catalog::load(&[]).unwrap();
     let names: Vec<&str> = catalog.images.iter().map(|i| i.name.as_str()).collect();
     assert_eq!(
@@ -31,8 +31,39 @@ fn the_embedded_catalog_has_ten_releases_then_debians_four_suites() {
             "debian-1.8.9-2",
             "debian-1.8.11-2",
             "debian-sid",
+            "debian-nft-0.9.8-3.1+deb11u2",
+            "debian-nft-1.0.6-2+deb12u2",
+            "debian-nft-1.1.3-1",
+            "debian-nft-sid",
         ]
     );
+}
+
+#[test]
+fn what_holds_nft_has_one_build_of_the_images_name() {
+    let text = "[[debian]]\nsuite = 'forky'\ntool = 'nft'\nversion = '1:1.1.5~rc1-1+b1'";
+    let catalog = load(text).unwrap();
+    let image = catalog.images.last().unwrap();
+    let ids: Vec<String> = image.ids().iter().map(ToString::to_string).collect();
+    assert_eq!(ids, ["debian-nft-1_1.1.5_rc1-1+b1"]);
+    let found = image.name_of(&Version::new("1.1.6-1"));
+    assert_eq!(found, "debian-nft-1.1.6-1");
+    assert_eq!(image.tool, Tool::Nft);
+    let of_iptables = catalog
+        .images
+        .iter()
+        .filter(|image| image.tool == Tool::Iptables);
+    assert!(of_iptables.into_iter().all(|image| image.ids().len() == 2));
+}
+
+#[test]
+fn a_build_of_an_older_recording_is_an_iptables() {
+    let build = serde_json::json!({
+        "id": "1.8.8-nft", "version": "1.8.8", "backend": "nft", "origin": "upstream",
+        "key": "0".repeat(64), "digest": "0".repeat(64), "banner": "iptables v1.8.8 (nf_tables)",
+    });
+    let build: Build = serde_json::from_value(build).unwrap();
+    assert_eq!(build.tool, Tool::Iptables);
 }
 
 #[test]
@@ -91,6 +122,18 @@ fn an_own_build_takes_an_upstream_releases_place() {
     "own catalog has",
     2,
     8
+)]
+#[case::tool(
+    "[[debian]]\nsuite = 'sid'\ntool = 'ipset'",
+    "unknown variant `ipset`",
+    3,
+    8
+)]
+#[case::tool_of_an_own_build(
+    "[[build]]\nname = 'a'\nhost = true\ntool = 'nft'",
+    "unknown field `tool`",
+    4,
+    1
 )]
 #[case::digest(
     "[[build]]\nname = 'a'\ntarball = 'b'\nsha256 = '12'",

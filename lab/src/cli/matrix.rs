@@ -178,6 +178,14 @@ impl Prepared {
             selection,
             Operation::with_needs(&args.operation),
         );
+        let is_planned =
+            |scenario: &Scenario| plan.loads.iter().any(|load| load.scenario == scenario.name);
+        if plan.loads.is_empty() {
+            return Err(nothing_to_run(&scenarios));
+        }
+        for scenario in scenarios.iter().filter(|of| !is_planned(of)) {
+            session.progress.left_out(scenario);
+        }
         let engine = Box::new(session.engine(&provision));
         let head = head(
             &plan,
@@ -279,6 +287,21 @@ impl Prepared {
         let matrix = listener.builder.finish(Some(&end));
         Ok((matrix, ended.map_err(Stopped::failure)))
     }
+}
+
+/// Not one of the scenarios has a writer and a reader among those chosen.
+fn nothing_to_run(scenarios: &[Scenario]) -> Failure {
+    let names: Vec<String> = scenarios
+        .iter()
+        .map(|scenario| format!("{} ({})", scenario.name, scenario.write.tool()))
+        .collect();
+    let error = miette!(
+        help = "what nft writes needs an nft such as debian-nft-1.1.3-1 as --writer, all else an iptables; every \
+                --reader is an iptables; `builds list` says which there are",
+        "nothing is left to run: of {} none has both a writer and a reader among those chosen",
+        names.join(", ")
+    );
+    Failure::new(Exit::Usage, error)
 }
 
 fn by_name(scenarios: &[Scenario]) -> BTreeMap<String, Arc<Scenario>> {

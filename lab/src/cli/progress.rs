@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::images;
 use crate::runner;
+use crate::scenario::Scenario;
 
 /// Shows how far the work is.
 pub struct Progress {
@@ -70,6 +71,18 @@ impl Progress {
                 }
                 let _ = bars.println(format!("{step} failed: {reason}"));
             }
+        }
+    }
+
+    /// A scenario that nobody of those chosen can write is not run.
+    pub fn left_out(&self, scenario: &Scenario) {
+        let (name, tool) = (&scenario.name, scenario.write.tool());
+        let words = format!("{name} is not run: {tool} writes it, and none of the writers is one");
+        match &self.bars {
+            Some(bars) => {
+                let _ = bars.println(words);
+            }
+            None => say(format_args!("{words}")),
         }
     }
 

@@ -133,11 +133,12 @@ pub(super) fn is_made_here(image: &OwnImage) -> bool {
 /// The repository of an image's name. Docker allows lower case only, and single signs between: another name is made so,
 /// and told apart from its like by a digest.
 fn repository(name: &str) -> String {
-    let words = name.split(['.', '_', '-']);
+    let words = name.split(['.', '_', '-', '+']);
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let plain = words
-        .clone()
-        .all(|word| !word.is_empty() && word.chars().all(allowed));
+    let plain = !name.contains('+')
+        && words
+            .clone()
+            .all(|word| !word.is_empty() && word.chars().all(allowed));
     if plain {
         return format!("{BUILDS}{name}");
     }
@@ -184,6 +185,10 @@ mod tests {
     #[case("1.8.8", "iptables-lab/1.8.8")]
     #[case("debian-1.8.7-1", "iptables-lab/debian-1.8.7-1")]
     #[case("Git-Head", "iptables-lab/git.head.")]
+    #[case(
+        "debian-nft-1.0.6-2+deb12u2",
+        "iptables-lab/debian.nft.1.0.6.2.deb12u2."
+    )]
     #[case("..", "iptables-lab/")]
     fn names_become_repositories_that_docker_allows(#[case] name: &str, #[case] stem: &str) {
         let found = repository(name);

@@ -12,10 +12,7 @@ use super::request::{Effort, ProvideRequest};
 use super::store::{PackageSet, Store};
 use super::tarball;
 use super::work::{blocking, lock, step};
-use crate::catalog::{Digest, Image, Release, Source};
-
-/// The name of the set that holds a suite's iptables.
-const IPTABLES: &str = "iptables";
+use crate::catalog::{Digest, Image, Release, Source, Tool};
 
 /// A package set, by its suite and name, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,13 +23,23 @@ pub(super) struct SetOf {
 }
 
 impl SetOf {
-    /// Debian's iptables of a suite, as people run it.
-    pub(super) fn iptables(suite: &str) -> SetOf {
+    /// Debian's package of a tool, as people run it.
+    pub(super) fn tool(suite: &str, tool: Tool) -> SetOf {
         SetOf {
             suite: suite.to_owned(),
-            set: IPTABLES,
-            asked: vec!["iptables".into(), "netbase".into()],
+            set: tool.package(),
+            asked: match tool {
+                Tool::Iptables => vec!["iptables".into(), "netbase".into()],
+                Tool::Nft => vec!["nftables".into()],
+            },
         }
+    }
+
+    /// Whether a suite may have newer builds of it.
+    fn is_tool(&self) -> bool {
+        [Tool::Iptables, Tool::Nft]
+            .iter()
+            .any(|tool| self.set == tool.package())
     }
 
     pub(super) fn toolchain(request: &ProvideRequest<'_>) -> SetOf {
@@ -60,7 +67,7 @@ impl SetOf {
     /// What an image is unpacked from, or compiled with.
     pub(super) fn of(image: &Image, request: &ProvideRequest<'_>) -> Option<SetOf> {
         match &image.source {
-            Source::Suite { suite } => Some(SetOf::iptables(suite)),
+            Source::Suite { suite } => Some(SetOf::tool(suite, image.tool)),
             Source::Release(_) | Source::Tarball { .. } | Source::Tree { .. } => {
                 Some(SetOf::toolchain(request))
             }
@@ -182,7 +189,7 @@ impl Gathering<'_> {
 
     /// The set from the store, or the reason of a failure that is not long ago.
     fn without_apt(&self, set: &SetOf) -> Option<Result<PackageSet, String>> {
-        let again = self.request.effort != Effort::Usual && set.set == IPTABLES;
+        let again = self.request.effort != Effort::Usual && set.is_tool();
         if let Some(found) = set.in_store(self.request.store).filter(|_| !again) {
             return Some(Ok(found));
         }

@@ -44,7 +44,7 @@ pub(super) async fn material_of(
     let tmp = request.store.tmp();
     match &image.source {
         Source::Release(release) => Ok((Material::Tarball(release.sha256.clone()), None)),
-        Source::Suite { suite } => Ok((Material::Suite(SetOf::iptables(suite)), None)),
+        Source::Suite { suite } => Ok((Material::Suite(SetOf::tool(suite, image.tool)), None)),
         Source::Tarball { path, sha256 } => {
             let (path, expected) = (path.clone(), sha256.clone());
             let found = blocking(move || own_tarball(&path, expected.as_ref())).await?;

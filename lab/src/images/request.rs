@@ -41,7 +41,8 @@ pub enum Effort {
 /// What came of it.
 #[derive(Debug)]
 pub struct Provision {
-    /// The builds that can run: nft before legacy, by version; of one version upstream's, Debian's, then own.
+    /// The builds that can run: iptables before nft the tool, the nft backend before legacy, by version; of one
+    /// version upstream's, Debian's, then own.
     pub builds: Vec<ReadyBuild>,
     /// The builds that cannot be had, each with its reason, in the same order.
     pub missing: Vec<Missing>,

@@ -6,7 +6,7 @@ use super::archive;
 use super::digest::KeyOf;
 use super::store::{PackageSet, Store};
 use super::tree::{Kind, Tree};
-use crate::catalog::{Backend, Base, Family};
+use crate::catalog::{Backend, Base, Family, Tool};
 
 /// Users and groups that rules may name (`-m owner --uid-owner nobody`), the same everywhere.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/false\n\
@@ -85,12 +85,26 @@ pub(super) fn add_base(
     add().map_err(|e: std::io::Error| format!("the base files cannot be laid down: {e}"))
 }
 
-/// Which backends a root filesystem holds, and where. Each command that the lab calls (`iptables-nft-save`) is then there:
-/// a link is made where a distribution has none.
+/// Which backends of a tool a root filesystem holds, and where.
 ///
 /// # Errors
-/// A link cannot be made.
-pub(super) fn find_backends(tree: &mut Tree) -> std::io::Result<Vec<(Backend, PathBuf)>> {
+/// A link cannot be read or made.
+pub(super) fn find_backends(
+    tree: &mut Tree,
+    tool: Tool,
+) -> std::io::Result<Vec<(Backend, PathBuf)>> {
+    match tool {
+        Tool::Iptables => find_iptables(tree),
+        Tool::Nft => Ok(find(tree, "nft")?
+            .map(|nft| (Backend::Nft, nft))
+            .into_iter()
+            .collect()),
+    }
+}
+
+/// Which backends of iptables a root filesystem holds, and where. Each command that the lab calls (`iptables-nft-save`) is then there:
+/// a link is made where a distribution has none.
+fn find_iptables(tree: &mut Tree) -> std::io::Result<Vec<(Backend, PathBuf)>> {
     let mut found = Vec::new();
     for backend in Backend::ALL {
         let Some(binary) = find(tree, &format!("xtables-{backend}-multi"))? else {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::Package;
 use super::digest;
 use super::tree::Tree;
-use crate::catalog::{Backend, Build, BuildId, Digest, Image, Origin, Version, debian_name};
+use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
 
 /// How long a look-up that failed is remembered.
 const MISS_LASTS: SignedDuration = SignedDuration::from_hours(1);
@@ -76,13 +76,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// One backend of it as a build.
-    pub fn build(&self, id: BuildId, origin: Origin, backend: Backend, banner: &str) -> Build {
+    /// One backend of it as a build of `image`.
+    pub fn build(&self, image: &Image, backend: Backend, banner: &str) -> Build {
+        let name = image.name_of(&self.version);
         Build {
-            id,
+            id: BuildId::of_tool(image.tool, &name, backend),
             version: self.version.clone(),
+            tool: image.tool,
             backend,
-            origin,
+            origin: image.origin,
             key: self.key.clone(),
             digest: self.digest.clone(),
             libnftnl: self.libnftnl.clone(),
@@ -92,19 +94,8 @@ impl Record {
 
     /// Its backends as the builds of `image`.
     pub fn builds(&self, image: &Image) -> impl Iterator<Item = Build> {
-        let name = match image.origin {
-            Origin::Debian => debian_name(self.version.as_str()),
-            Origin::Upstream | Origin::Own => image.name.clone(),
-        };
-        let build = move |(backend, banner): (&Backend, &String)| {
-            self.build(
-                BuildId::new(&name, *backend),
-                image.origin,
-                *backend,
-                banner,
-            )
-        };
-        self.banners.iter().map(build)
+        let banners = self.banners.iter();
+        banners.map(|(backend, banner)| self.build(image, *backend, banner))
     }
 }
 

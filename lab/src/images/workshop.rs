@@ -19,7 +19,7 @@ use super::tree::{Kind, Tree};
 use super::work::{blocking, lock, step};
 use super::{own, rootfs};
 use crate::catalog::{
-    Backend, Build, BuildId, Digest, Image, Missing, Origin, Source, Version, debian_name,
+    Backend, Build, BuildId, Digest, Image, Missing, Origin, Source, Tool, Version,
 };
 use crate::docker::{Docker, DockerError, Network, Run};
 
@@ -134,7 +134,7 @@ impl Workshop<'_> {
         let Some((record, rootfs)) = found else {
             return Ok(None);
         };
-        let name = name_of(image, &record.version);
+        let name = image.name_of(&record.version);
         let container_image = self.container_image(&name, &rootfs, &record.digest).await?;
         Ok(Some(Ready {
             name,
@@ -196,20 +196,26 @@ impl Workshop<'_> {
             self.request.store.clone(),
             self.request.catalog.base.clone(),
         );
+        let tool = image.tool;
         let write = move || {
             rootfs::add_base(&mut tree, &store, &base, &files)?;
-            let backends = rootfs::find_backends(&mut tree).map_err(|e| e.to_string())?;
+            let backends = rootfs::find_backends(&mut tree, tool).map_err(|e| e.to_string())?;
             let draft = store.draft(&tree).map_err(|e| e.to_string())?;
             Ok((backends, draft))
         };
         let (backends, draft) = blocking(write).await?;
         if backends.is_empty() {
-            let message = "it holds neither xtables-nft-multi nor xtables-legacy-multi (iptables 1.8.0 and later have them)";
+            let message = match tool {
+                Tool::Iptables => {
+                    "it holds neither xtables-nft-multi nor xtables-legacy-multi (iptables 1.8.0 and later have them)"
+                }
+                Tool::Nft => "it holds no nft",
+            };
             return Err(message.to_owned());
         }
         let known = packages.version.clone().or_else(|| image.version.clone());
         let name = match &packages.version {
-            Some(version) => name_of(image, version),
+            Some(version) => image.name_of(version),
             None => image.name.clone(),
         };
         let container_image = self
@@ -229,7 +235,10 @@ impl Workshop<'_> {
         let record = Record {
             key: key.clone(),
             digest: draft.digest.clone(),
-            ids: banners.keys().map(|b| BuildId::new(&name, *b)).collect(),
+            ids: banners
+                .keys()
+                .map(|backend| BuildId::of_tool(tool, &name, *backend))
+                .collect(),
             version,
             banners,
             libnftnl: packages.libnftnl,
@@ -290,7 +299,7 @@ impl Workshop<'_> {
         match (&image.source, material, tree) {
             (Source::Suite { .. }, Material::Suite(set), _) => {
                 let set = self.gathered.set(set).map_err(machine)?.clone();
-                let contents = Contents::of_packages(&set);
+                let contents = Contents::of_packages(&set, image.tool);
                 let store = self.request.store.clone();
                 let unpack = move || rootfs::from_packages(&store, &set);
                 Ok((blocking(unpack).await.map_err(machine)?, contents))
@@ -427,10 +436,10 @@ struct Contents {
 }
 
 impl Contents {
-    fn of_packages(set: &PackageSet) -> Contents {
+    fn of_packages(set: &PackageSet, tool: Tool) -> Contents {
         let upstream = |version: &Version| version.release().to_owned();
         Contents {
-            version: set.version("iptables").cloned(),
+            version: set.version(tool.package()).cloned(),
             libnftnl: set.version("libnftnl11").map(upstream),
             packages: set.packages.clone(),
         }
@@ -443,14 +452,6 @@ impl Contents {
             libnftnl: found.map(|version| version.release().to_owned()),
             packages: set.packages.clone(),
         }
-    }
-}
-
-/// A package's image is named after the version that was really found.
-fn name_of(image: &Image, version: &Version) -> String {
-    match image.origin {
-        Origin::Debian => debian_name(version.as_str()),
-        Origin::Upstream | Origin::Own => image.name.clone(),
     }
 }
 
@@ -477,21 +478,29 @@ fn all_missing(image: &Image, reason: &str) -> Vec<Missing> {
 /// The builds of one image, and the backends that it was to hold and does not.
 fn sort_out(image: &Image, ready: Ready, builds: &mut Vec<ReadyBuild>, missing: &mut Vec<Missing>) {
     for &backend in &image.backends {
-        let id = BuildId::new(&ready.name, backend);
+        let id = BuildId::of_tool(image.tool, &ready.name, backend);
         let Some(banner) = ready.record.banners.get(&backend) else {
             let reason = format!("it holds no xtables-{backend}-multi");
             missing.push(Missing { id, reason });
             continue;
         };
         builds.push(ReadyBuild {
-            build: ready.record.build(id, image.origin, backend, banner),
+            build: ready.record.build(image, backend, banner),
             container_image: ready.container_image.clone(),
             rootfs: ready.rootfs.clone(),
         });
     }
 }
 
-/// By version within a backend, whoever made it: so that a matrix shows where a fault begins and ends.
-fn order(build: &Build) -> (Backend, &Version, Origin, &BuildId) {
-    (build.backend, &build.version, build.origin, &build.id)
+/// By version within a tool and backend, whoever made it: so that a matrix shows where a fault begins and ends.
+fn order(build: &Build) -> (Tool, Backend, &Version, Origin, &BuildId) {
+    let Build {
+        tool,
+        backend,
+        version,
+        origin,
+        id,
+        ..
+    } = build;
+    (*tool, *backend, version, *origin, id)
 }

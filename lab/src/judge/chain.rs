@@ -188,7 +188,10 @@ impl<'a> Pairing<'a> {
         }
         let from = Listing::of(&written.printed, table, chain)?;
         let to = Listing::of(&saved.printed, table, chain)?;
-        let added = Aligned::new(&from, to).added();
+        let added = match self.is_native() {
+            true => Aligned::with_native(&from, None, to).added(),
+            false => Aligned::new(&from, to).added(),
+        };
         if added > 0 {
             return differs(format!("the reader prints {added} more rules"));
         }

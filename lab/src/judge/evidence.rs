@@ -9,7 +9,7 @@ use crate::agent::protocol::End;
 use crate::catalog::BuildId;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
-use crate::ruleset::Printed;
+use crate::ruleset::{Printed, read_listing};
 use crate::scenario::Outcome;
 
 /// What one build printed, as it ended and as it reads.
@@ -421,7 +421,13 @@ impl<'a> Evidence<'a> {
     }
 
     fn print(&self, command: &'a CommandRecord) -> Print<'a> {
-        let read = || Rc::new(Printed::read(&exact(&self.load.text(command.stdout).0)));
+        let read = || {
+            let stdout = exact(&self.load.text(command.stdout).0);
+            Rc::new(match command.argv.first().map(String::as_str) {
+                Some("nft") => read_listing(self.load.family, &stdout),
+                _ => Printed::read(&stdout),
+            })
+        };
         let printed = self
             .prints
             .borrow_mut()

@@ -117,7 +117,8 @@ impl KernelRule<'_> {
 }
 
 fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'a NftTable> {
-    let family = family.nft();
+    // A table of another family is named with it in a ruleset of nft's: `inet filter`.
+    let (family, table) = table.split_once(' ').unwrap_or((family.nft(), table));
     dump.nft
         .iter()
         .find(|known| known.family == family && known.name == table)

@@ -51,6 +51,32 @@ impl Aligned {
         Aligned { listing, alignment }
     }
 
+    /// Puts `listing` beside what nft prints, which says the same in other words. As many rules are these, in order: nobody
+    /// prints the kernel's rules in another order. Of fewer or more, those are whose partners that `witness` prints
+    /// likewise; where it prints not each of them, nobody knows.
+    pub fn with_native(native: &Listing, witness: Option<&Listing>, listing: Listing) -> Self {
+        let (held, printed) = (native.rules.len(), listing.rules.len());
+        let witness = witness.filter(|witness| witness.rules.len() == held);
+        let alignment = match witness {
+            _ if held == printed => Alignment {
+                from: (0..held).map(Partner::At).collect(),
+                to: (0..held).map(Partner::At).collect(),
+            },
+            Some(witness) => align(&witness.tokens(), &listing.tokens()),
+            None => {
+                let or_new = |at| match at < held {
+                    true => Partner::Ambiguous,
+                    false => Partner::Gone,
+                };
+                Alignment {
+                    from: vec![Partner::Ambiguous; held],
+                    to: (0..printed).map(or_new).collect(),
+                }
+            }
+        };
+        Aligned { listing, alignment }
+    }
+
     /// The partner of the rule at `at` of the other.
     pub fn partner(&self, at: usize) -> Partner {
         let partner = self.alignment.from.get(at).copied();
@@ -107,6 +133,8 @@ impl Anchored {
 
 /// One chain as it lies in the lane, with all that is known of it.
 pub struct LaidChain<'a> {
+    /// Whether nft itself wrote it.
+    is_native: bool,
     /// What was seen of the reader.
     pub reading: &'a Reading<'a>,
     /// Where each rule of the scenario is among the chain's rules that lie in the lane, from 0.
@@ -131,6 +159,17 @@ pub struct LaidChain<'a> {
     pub synced_noflush: Option<Fates>,
     /// What the reader's `-S` printed, beside what the writer's save printed; none where it was not run or failed.
     pub listed: Option<Aligned>,
+}
+
+impl Pairing<'_> {
+    /// Which rules of `listing` are which of what the writer printed.
+    fn beside(&self, written: &Anchored, witness: Option<&Anchored>, listing: Listing) -> Aligned {
+        let witness = witness.map(|anchored| &anchored.listing);
+        match self.is_native() {
+            true => Aligned::with_native(&written.listing, witness, listing),
+            false => Aligned::new(&written.listing, listing),
+        }
+    }
 }
 
 impl<'a> LaidChain<'a> {
@@ -163,7 +202,7 @@ impl<'a> LaidChain<'a> {
         let witness = anchored(of_witness(baseline.dump).as_ref());
         let beside_written = |print: &Print<'_>| {
             let listing = Listing::of(&print.printed, table, chain)?;
-            Some(Aligned::new(&written.as_ref()?.listing, listing))
+            Some(pairing.beside(written.as_ref()?, witness.as_ref(), listing))
         };
         let read = beside_written(&reading.saved);
         let rewrite = reading.rewrite.as_ref();
@@ -178,10 +217,12 @@ impl<'a> LaidChain<'a> {
         let synced_noflush = restored(&reading.sync_noflush).map(fates);
         let listed = pairing.listing(reading, table, chain);
         let listed = written.as_ref().zip(listed);
-        let listed = listed.map(|(written, listing)| Aligned::new(&written.listing, listing));
+        let listed =
+            listed.map(|(written, listing)| pairing.beside(written, witness.as_ref(), listing));
         let position = laid.iter().enumerate();
         let position = position.map(|(at, place)| (place.global, at)).collect();
         LaidChain {
+            is_native: pairing.is_native(),
             reading,
             position,
             written,
@@ -228,6 +269,14 @@ impl<'l> Laid<'l, '_> {
     /// As the witness prints it before any reader came.
     pub fn witness_before(self) -> Option<&'l Rule> {
         self.chain.witness.as_ref()?.rule(self.at)
+    }
+
+    /// As its writer prints it, in a reader's words: where nft wrote, as the witness prints it.
+    pub fn written_for_readers(self) -> Option<&'l Rule> {
+        match self.chain.is_native {
+            true => self.witness_before(),
+            false => self.written(),
+        }
     }
 
     /// Its place in the writer's print of its chain.

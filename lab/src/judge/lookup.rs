@@ -130,8 +130,8 @@ impl<'a> Pairing<'a> {
         let number = laid.place.global + 1;
         let deletions = laid.chain.reading.deletions.iter();
         // Of one that came after another had taken the wrong rule nothing can be said: it was done again.
-        let of_rule = deletions.filter(|(rule, _)| *rule == number);
-        let Some((_, deletion)) = of_rule.last() else {
+        let mut of_rule = deletions.filter(|(rule, _)| *rule == number);
+        let Some((_, deletion)) = of_rule.next_back() else {
             return;
         };
         let said = self.looked_up(deletion.command, Verdict::Deleted, Verdict::NotDeleted);

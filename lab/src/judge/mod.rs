@@ -12,6 +12,7 @@ mod evidence;
 mod kernel;
 mod laid;
 mod lookup;
+mod native;
 mod place;
 mod read;
 mod reassert;
@@ -28,7 +29,7 @@ use crate::catalog::{Backend, Build, BuildId, Family};
 use crate::plan::Operation;
 use crate::recording::LoadRecord;
 use crate::ruleset::Change;
-use crate::scenario::{Look, Scenario};
+use crate::scenario::{Look, Scenario, Write};
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, Reading};
@@ -263,6 +264,11 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
 }
 
 impl<'a> Pairing<'a> {
+    /// Whether nft itself wrote: its own print has no words in common with any reader's.
+    fn is_native(&self) -> bool {
+        self.case.scenario.write == Write::Nft
+    }
+
     fn cell(&self, reader: &BuildId) -> Cell {
         let picked = self.picked(reader);
         let is_averted = picked.is_some_and(|picked| picked != self.case.backend(reader));

@@ -3,13 +3,13 @@
 use super::evidence::{Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::{Anchored, Laid, Listing};
+use super::native::{Anew, anew};
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::plan::procedure::OWN_CHAIN;
 use crate::recording::DumpRef;
-use crate::ruleset::{Partner, Rule, align};
-use crate::scenario::Write;
+use crate::ruleset::{Difference, Partner, Rule, align};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Fate {
     pub is_gone: bool,
     /// Why, where a verdict needs saying so.
     pub reason: Option<String>,
+    /// What the kernel's rule has lost, where only its expressions say so.
+    pub in_kernel: Option<Difference>,
 }
 
 impl Fate {
@@ -31,6 +33,7 @@ impl Fate {
             after: None,
             is_gone: false,
             reason: None,
+            in_kernel: None,
         }
     }
 
@@ -38,6 +41,18 @@ impl Fate {
         Fate {
             reason: Some(reason.into()),
             ..Fate::plain(verdict)
+        }
+    }
+
+    /// What became of a rule that nft wrote.
+    fn anew(anew: Anew) -> Self {
+        match anew {
+            Anew::Same => Fate::plain(Verdict::Kept),
+            Anew::Lost(difference) => Fate {
+                in_kernel: Some(difference),
+                ..Fate::plain(Verdict::Changed)
+            },
+            Anew::Another(reason) => Fate::because(Verdict::Changed, reason),
         }
     }
 
@@ -126,22 +141,24 @@ impl<'a> Pairing<'a> {
         (was, from): (&[KernelRule<'_>], &[&Rule]),
         (is, to): (&[KernelRule<'_>], &[&Rule]),
     ) -> Vec<Fate> {
-        // Of what nft itself wrote, iptables may print two different rules alike.
-        let prints_prove = self.case.scenario.write != Write::Nft;
         let words = |rules: &[&Rule]| -> Vec<Vec<String>> {
             rules.iter().map(|rule| rule.tokens.clone()).collect()
         };
         let partners = align(&words(from), &words(to)).from;
         let fate = |(at, partner): (usize, Partner)| match partner {
             Partner::At(found) => {
-                let same_print = prints_prove && from[at].tokens == to[found].tokens;
-                let verdict = match was[at] == is[found] || same_print {
-                    true => Verdict::Kept,
-                    false => Verdict::Changed,
+                let same_print = from[at].tokens == to[found].tokens;
+                let fate = match () {
+                    () if was[at] == is[found] => Fate::plain(Verdict::Kept),
+                    () if self.is_native() => Fate::anew(anew(self.family, &was[at], &is[found])),
+                    () if same_print => Fate::plain(Verdict::Kept),
+                    () => Fate::plain(Verdict::Changed),
                 };
                 Fate {
                     after: Some(to[found].clone()),
-                    ..Fate::plain(verdict)
+                    // Where prints differ, they say it in better words.
+                    in_kernel: fate.in_kernel.filter(|_| same_print),
+                    ..fate
                 }
             }
             Partner::Ambiguous => Fate::plain(Verdict::Ambiguous),
@@ -186,7 +203,7 @@ impl<'a> Pairing<'a> {
     /// What the writer prints after the rewrite, where that was asked for.
     pub(super) fn reread(&self, reading: &Reading<'a>) -> Option<Print<'a>> {
         let rewrite = reading.rewrite.as_ref()?;
-        let is_asked = self.case.wants(Operation::Recognition);
+        let is_asked = self.case.wants(Operation::Recognition) && !self.is_native();
         let writer = &self.evidence.load.writer;
         is_asked.then(|| rewrite.print_by(writer, self.evidence))?
     }

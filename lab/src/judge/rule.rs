@@ -51,7 +51,7 @@ impl<'a> Pairing<'a> {
         let mut verdict = self.blank(laid.place);
         verdict.written = laid.written().map(|rule| rule.text.clone());
         verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
-        verdict.write = write(laid);
+        verdict.write = write(laid).filter(|_| !self.is_native());
         let read = self.read(laid, &mut verdict);
         let rewritten = self.rewritten(laid);
         if let Some(fate) = &rewritten {
@@ -173,7 +173,9 @@ fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> Rul
         verdict.read_verdict = verdict.rewrite_verdict.map(Verdict::of_difference);
         verdict.read_verdict.get_or_insert(Verdict::Differs);
     }
-    let found = differing(laid, seen, &verdict);
+    let in_kernel = seen.damage().and_then(|fate| fate.in_kernel.clone());
+    let in_kernel = laid.witness_before().zip(in_kernel);
+    let found = in_kernel.or_else(|| differing(laid, seen, &verdict));
     verdict.potential = potential(laid, seen, found.as_ref(), &verdict);
     verdict.consequence = verdict.potential.filter(|_| seen.damage().is_some());
     if let Some((_, difference)) = found {
@@ -220,7 +222,7 @@ fn differing<'l>(
     seen: &Aftermath,
     verdict: &RuleVerdict,
 ) -> Option<(&'l Rule, Difference)> {
-    let (written, read) = (laid.written(), seen.read.as_ref());
+    let (written, read) = (laid.written_for_readers(), seen.read.as_ref());
     let damage = seen.damage();
     let compared = [
         (

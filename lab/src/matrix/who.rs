@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Backend, Build, BuildId};
+use crate::catalog::{Backend, Build, BuildId, Tool};
 
 /// Writers and their readers, by their places among the matrix's writers and readers.
 pub(super) type Pairs = BTreeMap<usize, BTreeSet<usize>>;
@@ -27,14 +27,20 @@ pub(super) fn rectangles(pairs: &Pairs) -> Vec<(BTreeSet<usize>, BTreeSet<usize>
     by_readers
 }
 
-/// A set of builds in words: by backend, as a range of versions where it is one among those that took part.
+/// A set of builds in words: by backend, as a range of versions where it is one among those that took part. nft is not of
+/// the backend that is called after it.
 pub(super) fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
+    let kinds = [
+        (Tool::Iptables, Backend::Nft, "nft"),
+        (Tool::Iptables, Backend::Legacy, "legacy"),
+        (Tool::Nft, Backend::Nft, "nft itself"),
+    ];
     let mut words = Vec::new();
-    for backend in Backend::ALL {
+    for (tool, backend, name) in kinds {
         let of_backend = builds
             .iter()
             .enumerate()
-            .filter(|(_, build)| build.backend == backend);
+            .filter(|(_, build)| build.tool == tool && build.backend == backend);
         let mut of_backend: Vec<(usize, &Build)> = of_backend.map(|(at, b)| (at, *b)).collect();
         of_backend.sort_by(|(_, one), (_, other)| one.version.cmp(&other.version));
         let in_it: Vec<bool> = of_backend
@@ -43,7 +49,7 @@ pub(super) fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
             .collect();
         if in_it.contains(&true) {
             let names: Vec<&str> = of_backend.iter().map(|(_, build)| stem(build)).collect();
-            words.push(format!("{backend} {}", range_in_words(&names, &in_it)));
+            words.push(format!("{name} {}", range_in_words(&names, &in_it)));
         }
     }
     words.join(" and ")
@@ -79,6 +85,37 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::catalog::{Digest, Origin, Version};
+
+    #[test]
+    fn nft_itself_is_no_release_of_the_nft_backend() {
+        let digest: Digest = "0".repeat(64).parse().expect("a digest");
+        let build = |tool, image: &str, version: &str| Build {
+            id: BuildId::of_tool(tool, image, Backend::Nft),
+            version: Version::new(version),
+            tool,
+            backend: Backend::Nft,
+            origin: Origin::Debian,
+            key: digest.clone(),
+            digest: digest.clone(),
+            libnftnl: None,
+            banner: String::new(),
+        };
+        let builds = [
+            build(Tool::Iptables, "1.8.4", "1.8.4"),
+            build(Tool::Iptables, "1.8.5", "1.8.5"),
+            build(Tool::Nft, "debian-nft-0.9.8-1", "0.9.8-1"),
+            build(Tool::Nft, "debian-nft-1.0.6-1", "1.0.6-1"),
+        ];
+        let builds: Vec<&Build> = builds.iter().collect();
+        let words = |chosen: &[usize]| in_words(&chosen.iter().copied().collect(), &builds);
+        assert_eq!(words(&[0]), "nft up to 1.8.4");
+        assert_eq!(words(&[2, 3]), "nft itself (every release)");
+        assert_eq!(
+            words(&[1, 3]),
+            "nft from 1.8.5 on and nft itself from debian-nft-1.0.6-1 on"
+        );
+    }
 
     #[rstest]
     #[case("11111", "(every release)")]

@@ -3,7 +3,7 @@
 use super::step::RuleSet;
 use crate::agent::protocol::Text;
 use crate::catalog::{Backend, Build, Family};
-use crate::ruleset::{Printed, Ruleset, Table};
+use crate::ruleset::{Printed, Ruleset, Table, built_in_chains};
 use crate::scenario::{Scenario, Write};
 
 /// A command: program and arguments, and what it reads from standard input.
@@ -17,6 +17,16 @@ pub fn save(backend: Backend, family: Family) -> Vec<String> {
 /// `iptables-nft-restore`, `ip6tables-legacy-restore`.
 pub fn restore(backend: Backend, family: Family) -> Vec<String> {
     vec![format!("{}-{backend}-restore", family.command())]
+}
+
+/// `nft -f -`: commands from standard input.
+pub fn nft_file() -> Vec<String> {
+    ["nft", "-f", "-"].map(str::to_owned).to_vec()
+}
+
+/// `nft -s list ruleset`: every table of every family, without counts.
+pub fn nft_list() -> Vec<String> {
+    ["nft", "-s", "list", "ruleset"].map(str::to_owned).to_vec()
 }
 
 /// `iptables-nft -t TABLE -C CHAIN …`: is this rule there?
@@ -52,7 +62,13 @@ pub fn write(
         }
         Write::Append => one_by_one(writer.backend, family, &kept, "-A"),
         Write::Insert => one_by_one(writer.backend, family, &kept, "-I"),
-        Write::Nft => Vec::new(),
+        Write::Nft => {
+            let native = scenario.nft.get(&family);
+            let text = native.map(|native| native.only(|index| rules.contains(index)));
+            text.into_iter()
+                .map(|text| (nft_file(), Some(text.into())))
+                .collect()
+        }
     }
 }
 
@@ -106,7 +122,13 @@ pub fn iptables(
     argv
 }
 
-/// `saved` with the chain `own` and a jump to it in each of `tables`, as a component adds its own chain before it
+/// Those of a ruleset's tables that an iptables knows: all of one in its words, few of one in nft's.
+pub fn known_tables(tables: &[Table]) -> impl Iterator<Item = &Table> {
+    let is_known = |table: &&Table| !built_in_chains(&table.name).is_empty();
+    tables.iter().filter(is_known)
+}
+
+/// `saved` with the chain `own` and a jump to it in each of `tables` that there is in iptables, as a component adds its own chain before it
 /// restores: into the section of the table, or, where the save printed none, into a section with nothing else.
 pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
     let mut lines: Vec<Vec<u8>> = saved
@@ -117,7 +139,7 @@ pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
     if lines.last().is_some_and(Vec::is_empty) {
         lines.pop();
     }
-    for table in tables {
+    for table in known_tables(tables) {
         let declare = format!(":{own} - [0:0]").into_bytes();
         let jump = format!("-A {} -j {own}", first_hook(&table.name)).into_bytes();
         let header = format!("*{}", table.name).into_bytes();
@@ -148,7 +170,7 @@ pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
 pub fn own_chains(saved: &Text, tables: &[Table], owned: &[String], own: &str) -> Text {
     let printed = Printed::read(&saved.to_lossy());
     let mut text = String::new();
-    for table in tables {
+    for table in known_tables(tables) {
         let saved = printed.table(&table.name);
         let is_owned = |chain: &str| owned.iter().any(|owned| owned == chain);
         let chains = saved.iter().flat_map(|saved| &saved.chains);
@@ -179,13 +201,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::{BuildId, Digest, Origin, Version};
+    use crate::catalog::{BuildId, Digest, Origin, Tool, Version};
 
     fn writer() -> Build {
         let digest: Digest = "0".repeat(64).parse().unwrap();
         Build {
             id: BuildId::new("1.8.7", Backend::Nft),
             version: Version::new("1.8.7"),
+            tool: Tool::Iptables,
             backend: Backend::Nft,
             origin: Origin::Upstream,
             key: digest.clone(),
@@ -229,6 +252,37 @@ mod tests {
         #[case] commands: &[&str],
     ) {
         assert_eq!(written(write, rules), commands);
+    }
+
+    #[test]
+    fn nft_is_given_the_chosen_rules_and_all_that_they_need() {
+        let text = "title = 't'\ngroup = 'g'\nfamilies = ['ipv4']\nwrite = 'nft'\n\
+            source = { project = 'p', url = 'u', version = '1' }\n[rules]\nipv4 = '''\n\
+            add table ip t\nadd chain ip t c\nadd rule ip t c accept\nadd rule ip t c drop\n'''\n";
+        let scenario = Scenario::from_toml("nft", text).unwrap();
+        let rules = "2".parse().unwrap();
+        let commands = super::write(&writer(), Family::Ipv4, &scenario, Write::Nft, &rules);
+        let [(argv, Some(stdin))] = commands.as_slice() else {
+            panic!("{commands:?}");
+        };
+        assert_eq!(argv.join(" "), "nft -f -");
+        let expected = "add table ip t\nadd chain ip t c\nadd rule ip t c drop\n";
+        assert_eq!(stdin.to_lossy(), expected);
+        assert!(super::write(&writer(), Family::Ipv6, &scenario, Write::Nft, &rules).is_empty());
+    }
+
+    #[test]
+    fn a_component_adds_nothing_to_tables_that_iptables_has_not() {
+        let saved = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n";
+        let tables = [table("inet filter"), table("own")];
+        assert_eq!(
+            add_own_chain(&saved.into(), &tables, "OWN").to_lossy(),
+            saved
+        );
+        assert_eq!(
+            own_chains(&saved.into(), &tables, &[], "OWN").to_lossy(),
+            ""
+        );
     }
 
     fn table(name: &str) -> Table {

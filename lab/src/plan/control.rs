@@ -1,27 +1,35 @@
 //! The control: before anything is concluded about iptables, the lab shows that it itself works.
 //!
-//! A plain rule that every build must write, read, keep and find, and a dump that must come back the same.
+//! A plain rule that every build must write, read, keep and, where it is an iptables, find, and a dump that must come
+//! back the same.
 
 use super::command;
 use super::script::Lab;
 use super::step::{Action, Answer, Role, RuleSet, Stage, Step};
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::{End, Ran, Text};
-use crate::catalog::{Build, Family};
+use crate::catalog::{Build, Family, Tool};
 
 const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
+
+/// The same for nft, as it prints it.
+const NFT_RULE: &str = "ip saddr 192.0.2.1 accept";
 
 /// Takes every build of a lane through the control. `report` gets one sentence for each thing that is wrong.
 pub async fn control(lab: Lab, builds: Vec<Build>, mut report: impl FnMut(String) + Send) {
     let empty = reset(&lab).await;
     for build in &builds {
-        if let Err(fault) = one_build(&lab, build, &empty).await {
+        let passed = match build.tool {
+            Tool::Iptables => iptables(&lab, build, &empty).await,
+            Tool::Nft => nft(&lab, build, &empty).await,
+        };
+        if let Err(fault) = passed {
             report(format!("{}: {fault}", build.id));
         }
     }
 }
 
-async fn one_build(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String> {
+async fn iptables(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String> {
     let (backend, family) = (build.backend, Family::Ipv4);
     // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
     let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
@@ -75,10 +83,46 @@ async fn one_build(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), S
         Role::Check,
     )
     .await?;
-    if reset(lab).await != *empty {
-        return Err("the lane is not as it was after a reset".to_owned());
+    is_empty_again(lab, empty).await
+}
+
+async fn nft(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String> {
+    let given = format!("add table ip lab\nadd chain ip lab c\nadd rule ip lab c {NFT_RULE}\n");
+    run(
+        lab,
+        build,
+        command::nft_file(),
+        Some(given.into()),
+        Role::Write,
+    )
+    .await?;
+    let written = dump(lab).await;
+    let listed = run(lab, build, command::nft_list(), None, Role::WriterPrint).await?;
+    let text = listed.stdout.to_lossy().into_owned();
+    if !text.lines().any(|line| line.trim() == NFT_RULE) {
+        return Err(format!("wrote `{NFT_RULE}` and printed {text:?}"));
     }
-    Ok(())
+    let again = format!("flush ruleset\n{text}");
+    run(
+        lab,
+        build,
+        command::nft_file(),
+        Some(again.into()),
+        Role::Write,
+    )
+    .await?;
+    if dump(lab).await != written || written == *empty {
+        let fault = "wrote its own print of a plain rule, and the kernel's rules are not the same";
+        return Err(fault.to_owned());
+    }
+    is_empty_again(lab, empty).await
+}
+
+async fn is_empty_again(lab: &Lab, empty: &KernelDump) -> Result<(), String> {
+    match reset(lab).await == *empty {
+        true => Ok(()),
+        false => Err("the lane is not as it was after a reset".to_owned()),
+    }
 }
 
 async fn run(

@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Backend, Build, BuildId, Family, Origin};
+use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
 use crate::scenario::Scenario;
 
 /// What a reader does, and what is asked about it.
@@ -89,6 +89,25 @@ impl Operation {
             Operation::Delete => "delete",
             Operation::Reassert => "reassert",
             Operation::Effect => "effect",
+        }
+    }
+
+    /// Whether it is done with what this tool wrote: nft reads nothing yet, and no iptables is asked for a rule in nft's
+    /// words.
+    pub fn suits(self, writer: Tool) -> bool {
+        match self {
+            Operation::Write
+            | Operation::Save
+            | Operation::List
+            | Operation::Rewrite
+            | Operation::Sync
+            | Operation::SyncNoflush
+            | Operation::Effect => true,
+            Operation::Recognition
+            | Operation::Cycle
+            | Operation::Check
+            | Operation::Delete
+            | Operation::Reassert => writer == Tool::Iptables,
         }
     }
 
@@ -214,6 +233,14 @@ impl Load {
             .find(|reader| &reader.build.id == build)
             .map_or(self.writer.backend, |r| r.build.backend)
     }
+
+    /// How one of the load's builds prints what the kernel holds.
+    fn print_command(&self, build: &BuildId) -> Vec<String> {
+        match self.writer.tool {
+            Tool::Nft if build == &self.writer.id => command::nft_list(),
+            Tool::Nft | Tool::Iptables => command::save(self.backend_of(build), self.family),
+        }
+    }
 }
 
 /// All that is to be run.
@@ -239,7 +266,8 @@ pub struct Selection<'a> {
 }
 
 impl Plan {
-    /// Lays out every pairing of the selection with every scenario and family.
+    /// Lays out every pairing of the selection with every scenario and family. Who writes a scenario is the tool that its
+    /// system uses; every reader is an iptables. A scenario that nobody of the selection can write has no load.
     pub fn new(
         scenarios: &[Scenario],
         selection: Selection<'_>,
@@ -252,7 +280,8 @@ impl Plan {
         };
         for scenario in scenarios {
             for family in scenario.families() {
-                for writer in selection.writers {
+                let tool = scenario.write.tool();
+                for writer in selection.writers.iter().filter(|of| of.tool == tool) {
                     plan.add_loads(scenario, family, writer, selection);
                 }
             }
@@ -270,7 +299,7 @@ impl Plan {
         let mut readers: BTreeMap<LaneKind, Vec<Reader>> = BTreeMap::new();
         let pairings = &scenario.pairings;
         for build in selection.readers {
-            if !pairings.allow(writer, build) {
+            if build.tool != Tool::Iptables || !pairings.allow(writer, build) {
                 continue;
             }
             let kind = match pairings.detect {
@@ -325,8 +354,8 @@ fn has_both_backends(available: &[Build], build: &Build) -> bool {
     })
 }
 
-/// The witness of `backend`: its newest upstream build, or the newest of any origin where there is none; the next
-/// newest where that is the `reader` itself.
+/// The witness of `backend`: its newest upstream build of iptables, or the newest of any origin where there is none; the
+/// next newest where that is the `reader` itself.
 pub fn witness<'a>(
     available: &'a [Build],
     backend: Backend,
@@ -334,7 +363,8 @@ pub fn witness<'a>(
 ) -> Option<&'a Build> {
     available
         .iter()
-        .filter(|build| build.backend == backend && Some(&build.id) != reader)
+        .filter(|build| build.tool == Tool::Iptables && build.backend == backend)
+        .filter(|build| Some(&build.id) != reader)
         .max_by_key(|build| (build.origin == Origin::Upstream, &build.version, &build.id))
 }
 
@@ -350,6 +380,7 @@ mod tests {
         Build {
             id: BuildId::new(image, backend),
             version: Version::new(image.trim_start_matches("debian-")),
+            tool: Tool::Iptables,
             backend,
             origin,
             key: digest.clone(),
@@ -423,6 +454,99 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// nft itself, newer than any iptables.
+    fn nft() -> Build {
+        let build = build("debian-nft-9.9.9-1", Origin::Upstream, Backend::Nft);
+        Build {
+            id: BuildId::of_tool(Tool::Nft, "debian-nft-9.9.9-1", Backend::Nft),
+            tool: Tool::Nft,
+            ..build
+        }
+    }
+
+    fn scenarios() -> [Scenario; 2] {
+        let text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
+        let file = "title = 't'\ngroup = 'g'\nfamilies = ['ipv4']\nwrite = 'nft'\n\
+            source = { project = 'p', url = 'u', version = '1' }\n[rules]\nipv4 = '''\n\
+            add table ip filter\nadd chain ip filter INPUT\nadd rule ip filter INPUT drop\n'''\n";
+        [
+            Scenario::from_rules("own", Family::Ipv4, text).unwrap(),
+            Scenario::from_toml("native", file).unwrap(),
+        ]
+    }
+
+    fn plan_of(writers: &[Build], readers: &[Build]) -> Plan {
+        let mut available = builds();
+        available.push(nft());
+        let selection = Selection {
+            available: &available,
+            writers,
+            readers,
+        };
+        Plan::new(&scenarios(), selection, Operation::ALL.to_vec())
+    }
+
+    #[test]
+    fn nft_writes_what_its_users_write_and_iptables_all_else() {
+        let mut all = builds();
+        all.push(nft());
+        let plan = plan_of(&all, &all);
+        assert_eq!(
+            plan.pairings(),
+            builds().len() * builds().len() + builds().len()
+        );
+        for load in &plan.loads {
+            let tool = if load.scenario == "native" {
+                Tool::Nft
+            } else {
+                Tool::Iptables
+            };
+            assert_eq!(load.writer.tool, tool);
+            for reader in &load.readers {
+                assert_eq!(reader.build.tool, Tool::Iptables);
+                assert_ne!(reader.witness.as_ref(), Some(&nft().id));
+                assert!(reader.witness.is_some());
+            }
+        }
+        let kinds: Vec<LaneKind> = [LaneKind::Nft, LaneKind::Cross]
+            .into_iter()
+            .filter(|kind| plan.lanes[kind].contains(&nft().id))
+            .collect();
+        assert_eq!(kinds, [LaneKind::Nft, LaneKind::Cross]);
+        assert!(!plan.lanes[&LaneKind::Legacy].contains(&nft().id));
+    }
+
+    #[test]
+    fn a_scenario_that_no_writer_can_write_has_no_load() {
+        let iptables = plan_of(&builds(), &builds());
+        assert!(iptables.loads.iter().all(|load| load.scenario == "own"));
+        assert!(
+            iptables
+                .lanes
+                .values()
+                .all(|members| !members.contains(&nft().id))
+        );
+        let native = plan_of(&[nft()], &builds());
+        assert!(native.loads.iter().all(|load| load.scenario == "native"));
+        assert_eq!(native.pairings(), builds().len());
+        assert_eq!(plan_of(&builds(), &[nft()]).loads, []);
+    }
+
+    #[test]
+    fn nft_prints_as_nft_and_is_the_only_one_that_does() {
+        let plan = plan_of(&[nft()], &builds());
+        let load = plan
+            .loads
+            .iter()
+            .find(|of| of.kind == LaneKind::Cross)
+            .unwrap();
+        let print = |id: &BuildId| load.print_command(id).join(" ");
+        assert_eq!(print(&nft().id), "nft -s list ruleset");
+        assert_eq!(print(&load.readers[0].build.id), "iptables-legacy-save");
+        let witness = load.readers[0].witness.as_ref().unwrap();
+        assert_eq!(print(witness), "iptables-nft-save");
     }
 
     #[rstest]

@@ -70,7 +70,7 @@ fn not_built(image: &Image) -> impl Iterator<Item = [String; 7]> {
     image.backends.iter().map(|&backend| {
         let version = image.version.as_ref();
         [
-            BuildId::new(&image.name, backend).to_string(),
+            BuildId::of_tool(image.tool, &image.name, backend).to_string(),
             version.map(ToString::to_string).unwrap_or_default(),
             backend.to_string(),
             image.origin.to_string(),

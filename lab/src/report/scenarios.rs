@@ -62,7 +62,11 @@ pub fn show(scenario: &Scenario) -> String {
     let _ = writeln!(page, "written with {}", scenario.write);
     for family in scenario.families() {
         let _ = writeln!(page, "\n{}", paint(HEADING, family));
-        page.push_str(&inert(&scenario.ruleset(family).to_string()));
+        let rules = match scenario.nft.get(&family) {
+            Some(native) => native.only(|_| true),
+            None => scenario.ruleset(family).to_string(),
+        };
+        page.push_str(&inert(&rules));
     }
     page
 }

@@ -8,7 +8,7 @@ use tabled::settings::{Alignment, Padding, Style as Borders, object::Columns};
 
 use super::by_reason;
 use super::terminal::{ASIDE, HEADING, inert, paint, sign, style, wrap};
-use crate::catalog::{Build, Family};
+use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{Certainty, Loss, Matrix, Subject, broken, losses, packet_changes};
 
@@ -56,7 +56,11 @@ fn tables(matrix: &Matrix, scenario: &str, width: usize) -> Vec<(Vec<Family>, St
 }
 
 fn table(matrix: &Matrix, scenario: &str, family: Family, width: usize) -> String {
-    let (writers, readers) = (matrix.writers(), matrix.readers());
+    let (mut writers, readers) = (matrix.writers(), matrix.readers());
+    let cells = matrix.cells.iter();
+    let cells = cells.filter(|cell| cell.scenario == scenario && cell.family == family);
+    let wrote: BTreeSet<&BuildId> = cells.map(|cell| &cell.writer).collect();
+    writers.retain(|writer| wrote.contains(&writer.id));
     let headers = Headers::fitting(&writers, &readers, width);
     let mut builder = Builder::default();
     builder.push_record(std::iter::once(String::new()).chain(headers.columns));
@@ -74,18 +78,20 @@ fn table(matrix: &Matrix, scenario: &str, family: Family, width: usize) -> Strin
         .with(Borders::blank())
         .with(Padding::new(0, headers.gap, 0, 0));
     table.modify(Columns::new(1..), Alignment::center());
-    table
-        .to_string()
-        .lines()
-        .map(str::trim_end)
-        .collect::<Vec<_>>()
-        .join("\n")
+    let table = table.to_string();
+    let lines = table.lines().map(str::trim_end).map(str::to_owned);
+    let numbers = wrap(&headers.unexplained.join(" "), width.saturating_sub(4));
+    let numbers = numbers.into_iter().filter(|line| !line.is_empty());
+    let numbers = numbers.map(|line| format!("    {}", paint(ASIDE, line)));
+    lines.chain(numbers).collect::<Vec<_>>().join("\n")
 }
 
 /// The labels of a table: names where they fit, else numbers that the rows explain.
 struct Headers {
     columns: Vec<String>,
     rows: Vec<String>,
+    /// Readers that are in no row, with their numbers: `12=1.8.9-nft`.
+    unexplained: Vec<String>,
     gap: usize,
 }
 
@@ -107,6 +113,7 @@ impl Headers {
             return Headers {
                 columns: names,
                 rows,
+                unexplained: Vec::new(),
                 gap,
             };
         }
@@ -121,6 +128,11 @@ impl Headers {
                 .map(|at| (at + 1).to_string());
             format!("{:>2} {}", number.unwrap_or_default(), writer.id)
         });
+        let numbered = readers.iter().enumerate();
+        let is_row = |id: &BuildId| writers.iter().any(|writer| &writer.id == id);
+        let unexplained = numbered
+            .filter(|(_, reader)| !is_row(&reader.id))
+            .map(|(at, reader)| format!("{}={}", at + 1, reader.id));
         let gap = usize::from(label_width + 4 + 3 * readers.len() <= width);
         let columns = (1..=readers.len()).map(|number| match number {
             0..=9 => format!(" \n{number}"),
@@ -129,6 +141,7 @@ impl Headers {
         Headers {
             columns: columns.collect(),
             rows: rows.collect(),
+            unexplained: unexplained.collect(),
             gap,
         }
     }

@@ -289,6 +289,22 @@ enum Weight {
     Other,
 }
 
+/// The kernel's expressions that look at a packet, of a rule that nft wrote.
+const MATCHING: [&str; 12] = [
+    "bitwise",
+    "byteorder",
+    "cmp",
+    "ct",
+    "exthdr",
+    "fib",
+    "lookup",
+    "match",
+    "meta",
+    "payload",
+    "range",
+    "socket",
+];
+
 impl Weight {
     fn of(lost: &Change) -> Self {
         let text = lost.from.as_deref().unwrap_or_default();
@@ -300,6 +316,7 @@ impl Weight {
             part => match part.split_once(' ') {
                 Some(("match", name)) if is_bare_protocol_match(name, text) => Weight::Neutral,
                 Some(("match", _)) => Weight::Condition,
+                Some(("expression", name)) if MATCHING.contains(&name) => Weight::Condition,
                 Some((name, option)) if extensions::is_condition(name, option) => Weight::Condition,
                 _ => Weight::Other,
             },

@@ -1,4 +1,4 @@
-//! The iptables-save language: parse, print, compare.
+//! The iptables-save language: parse, print, compare. And nft's, as far as scenarios are written in it.
 //!
 //! [`parse`] reads what people write, strictly; [`Printed::read`] reads what builds print, tolerantly. [`align`] finds
 //! which rule of one print is which rule of another, [`compare`] names the parts in which two such rules differ.
@@ -8,6 +8,7 @@ mod atoms;
 mod compare;
 mod extensions;
 mod fault;
+mod native;
 mod near_miss;
 mod parse;
 mod parts;
@@ -21,6 +22,7 @@ pub mod tokens;
 pub use align::{Alignment, Partner, align};
 pub use compare::{Change, Difference, compare};
 pub use fault::{Fault, InFile};
+pub use native::{Native, read_listing};
 pub use near_miss::{NearMiss, near_misses};
 pub use parse::{built_in_chains, parse};
 pub use parts::{Part, Target, parts, target};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::atoms::{Atom, Dissected, Group, Kind, dissect};
-use super::extensions;
 use super::tokens::join;
+use super::{extensions, native};
 
 /// One part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub enum Target {
     None,
 }
 
-/// The target of a rule, given what follows `-A CHAIN`.
+/// The target of a rule, given what follows `-A CHAIN`, or the words of a rule of nft's.
 pub fn target(tokens: &[String]) -> Target {
     let Dissected { atoms, groups, .. } = dissect(tokens);
     let named = atoms.into_iter().find_map(|atom| match atom.kind {
@@ -44,7 +44,7 @@ pub fn target(tokens: &[String]) -> Target {
         Kind::Goto { chain } => Some(Target::Goto(chain)),
         _ => None,
     });
-    named.unwrap_or(Target::None)
+    named.unwrap_or_else(|| native::target(tokens))
 }
 
 fn jump_to(name: &str) -> Target {

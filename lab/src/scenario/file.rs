@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::check::{self, SetupInFile};
 use super::{FAMILIES, Pairings, Probe, Scenario, Source, Write, some_rules};
 use crate::catalog::Family;
-use crate::ruleset::Fault;
+use crate::ruleset::{Fault, Native};
 
 /// A scenario file as TOML has it.
 #[derive(Deserialize)]
@@ -85,7 +85,9 @@ impl Scenario {
     fn take_rules(&mut self, family: Family, rules: &Spanned<String>) -> Result<(), Fault> {
         match self.write {
             Write::Nft => {
-                self.nft.insert(family, rules.get_ref().clone());
+                let native = Native::parse(family, rules.get_ref())
+                    .map_err(|fault| moved_into(&self.text, rules, fault))?;
+                self.nft.insert(family, native);
             }
             Write::Restore | Write::Append | Write::Insert | Write::RestoreNoflush => {
                 let ruleset = some_rules(rules.get_ref())

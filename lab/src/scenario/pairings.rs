@@ -186,7 +186,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::{BuildId, Digest, Origin, Version};
+    use crate::catalog::{BuildId, Digest, Origin, Tool, Version};
 
     const HINT: &str = "*mangle\n:KUBE-IPTABLES-HINT - [0:0]\nCOMMIT\n";
     const RULE: &str = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
@@ -223,6 +223,7 @@ mod tests {
         Build {
             id: BuildId::new(image, backend),
             version: Version::new(image.trim_start_matches("debian-")),
+            tool: Tool::Iptables,
             backend,
             origin: Origin::Upstream,
             key: digest.clone(),

@@ -104,12 +104,36 @@ expect = "to 127.0.0.3:8080"
 }
 
 #[test]
-fn nft_text_is_not_parsed_as_rules() {
-    let file = format!("write = \"nft\"\n{HEAD}[rules]\nipv4 = '''\nadd table ip t\n'''\n");
+fn rules_for_nft_are_a_ruleset_like_others() {
+    let rules = "add table ip t\nadd chain ip t c\nadd rule ip t c drop\n";
+    let file = format!("write = \"nft\"\n{HEAD}[rules]\nipv4 = '''\n{rules}'''\n");
     let scenario = Scenario::from_toml("nft", &file).unwrap();
     assert!(scenario.rulesets.is_empty());
-    assert_eq!(scenario.nft[&Family::Ipv4], "add table ip t\n");
+    assert_eq!(scenario.write.tool(), Tool::Nft);
+    assert_eq!(scenario.nft[&Family::Ipv4].only(|_| true), rules);
+    assert_eq!(scenario.rule_count(Family::Ipv4), 1);
     assert_eq!(scenario.families().collect::<Vec<_>>(), [Family::Ipv4]);
+    let (place, table, rule) = scenario.placed_rules(Family::Ipv4).next().unwrap();
+    assert_eq!(
+        (place, table, rule.text.as_str()),
+        (0, "t", "add rule ip t c drop")
+    );
+}
+
+#[rstest]
+#[case("flush ruleset", 9, 1, "no command that a scenario")]
+#[case("add rule ip t c drop", 9, 15, "the table t has no such chain")]
+#[case("add chain ip6 t c", 9, 11, "for ipv4 has no tables of this family")]
+fn a_fault_in_rules_for_nft_points_into_the_file(
+    #[case] command: &str,
+    #[case] line: usize,
+    #[case] column: usize,
+    #[case] says: &str,
+) {
+    let rules = format!("[rules]\nipv4 = '''\nadd table ip t\n{command}\n'''\n");
+    let error = wrong(&format!("write = \"nft\"\n{HEAD}{rules}"));
+    assert_eq!((error.line, error.column), (line, column), "{error}");
+    assert!(error.message.contains(says), "{error}");
 }
 
 #[rstest]

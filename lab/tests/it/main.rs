@@ -8,6 +8,7 @@ mod lab;
 mod lane;
 mod lifecycle;
 mod marks;
+mod native;
 mod packets;
 mod replay;
 mod snapshots;

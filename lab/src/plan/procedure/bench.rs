@@ -60,7 +60,7 @@ impl Bench {
     }
 
     pub fn wants(&self, operation: Operation) -> bool {
-        self.operations.contains(&operation)
+        self.operations.contains(&operation) && operation.suits(self.load.writer.tool)
     }
 
     /// Makes what the scenario needs, and removes what an earlier load's needed. Says whether the kernel could.
@@ -175,7 +175,7 @@ impl Bench {
 
     /// Has `build` print what the kernel holds, and notes whether that touched anything.
     pub async fn print_and_dump(&mut self, scene: Scene<'_>, role: Role, build: &BuildId) -> Ran {
-        let argv = command::save(self.load.backend_of(build), self.load.family);
+        let argv = self.load.print_command(build);
         let action = Action::Command {
             build: build.clone(),
             argv,

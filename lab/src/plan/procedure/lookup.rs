@@ -38,7 +38,7 @@ impl Bench {
 
     async fn list(&mut self, scene: Scene<'_>, reader: &Reader) {
         let mut steps = Vec::new();
-        for table in &self.scenario.ruleset(self.load.family).tables {
+        for table in command::known_tables(&self.scenario.ruleset(self.load.family).tables) {
             let list = |words: &[&str]| Action::Command {
                 build: reader.build.id.clone(),
                 argv: command::iptables(
