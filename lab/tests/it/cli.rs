@@ -386,7 +386,7 @@ fn the_json_has_every_field_of_its_schema() {
     for build in matrix["builds"].as_array().unwrap() {
         has_fields(
             build,
-            "id version backend origin key digest libnftnl banner",
+            "id version tool backend origin key digest libnftnl banner",
         );
     }
     for missing in matrix["missing"].as_array().unwrap() {
