@@ -16,6 +16,7 @@ use crate::judge::Cell;
 use crate::matrix::Matrix;
 use crate::recording::{self, LoadRecord};
 use crate::report;
+use crate::scenario::Scenario;
 
 #[derive(Args)]
 pub struct ShowArgs {
@@ -31,10 +32,11 @@ pub struct ShowArgs {
 }
 
 pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
-    let (matrix, loads) = match &args.from {
+    let (matrix, loads, whole) = match &args.from {
         Some(path) => {
-            let stored = recording::read(path).or_exit(Exit::Usage)?;
-            (Matrix::of(&stored.recording), stored.recording.loads)
+            let recording = recording::read(path).or_exit(Exit::Usage)?.recording;
+            let matrix = Matrix::of(&recording);
+            (matrix, recording.loads, recording.head.scenarios)
         }
         None => pairing(args, common).await?,
     };
@@ -66,8 +68,11 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
                 && of_reader
         });
         if let Some(load) = load {
-            output::print(&report::show::render(cell, load))?;
-            shown += 1;
+            let of_cell = |of: &&Scenario| of.name == cell.scenario;
+            if let Some(scenario) = whole.iter().find(of_cell) {
+                output::print(&report::show::render(cell, load, scenario))?;
+                shown += 1;
+            }
         }
     }
     if shown == 0 {
@@ -84,8 +89,12 @@ fn one(kind: &'static str, builds: &[&Build], id: &str) -> Result<BuildId, Failu
     Ok(found[0].id.clone())
 }
 
-async fn pairing(args: &ShowArgs, common: &Common) -> Result<(Matrix, Vec<LoadRecord>), Failure> {
+/// What was seen, what it comes to, and the scenarios it was seen of.
+type Seen = (Matrix, Vec<LoadRecord>, Vec<Scenario>);
+
+async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
     let scenarios = scenarios(&args.run)?;
+    let whole = scenarios.clone();
     let session = Session::open(common).await?;
     // Here no glob will do.
     let (writer, reader) = (globset::escape(&args.writer), globset::escape(&args.reader));
@@ -95,5 +104,5 @@ async fn pairing(args: &ShowArgs, common: &Common) -> Result<(Matrix, Vec<LoadRe
         .run(&session, &args.run, None, |load| loads.push(load.clone()))
         .await?;
     ended?;
-    Ok((matrix, loads))
+    Ok((matrix, loads, whole))
 }

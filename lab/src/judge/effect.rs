@@ -73,7 +73,7 @@ impl<'a> Pairing<'a> {
                 let effect = effect(written, outcome);
                 after.insert(*operation, effect);
                 if effect != Effect::AsBefore {
-                    then.insert(*operation, in_words(outcome));
+                    then.insert(*operation, outcome.to_string());
                 }
             }
         }
@@ -81,8 +81,8 @@ impl<'a> Pairing<'a> {
         ProbeVerdict {
             name: probe.name.clone(),
             expected: String::from(probe.expect),
-            before: before.map(in_words),
-            written: written.map(in_words),
+            before: before.map(ToString::to_string),
+            written: written.map(ToString::to_string),
             as_expected: written.map(|outcome| is_as_expected(probe, outcome)),
             after,
             then,
@@ -128,23 +128,4 @@ pub fn is_as_expected(probe: &Probe, outcome: &Outcome) -> bool {
     arrival.to == to
         && port.is_none_or(|port| arrival.port == Some(port))
         && probe.seen_from.is_none_or(|from| arrival.from == from)
-}
-
-/// `delivered to 10.0.0.1:80 from 192.0.2.1`, `dropped`, `refused (errno 111)`.
-fn in_words(outcome: &Outcome) -> String {
-    match (&outcome.arrival, outcome.answered) {
-        (Some(arrival), answered) => {
-            let to = match arrival.port {
-                Some(port) => std::net::SocketAddr::new(arrival.to, port).to_string(),
-                None => arrival.to.to_string(),
-            };
-            let unanswered = if answered { "" } else { ", unanswered" };
-            let (at, from) = (arrival.at, arrival.from);
-            format!("delivered to {to} ({at}) from {from}{unanswered}")
-        }
-        (None, _) => match outcome.refused {
-            Some(errno) => format!("dropped (errno {errno})"),
-            None => "dropped".to_owned(),
-        },
-    }
 }

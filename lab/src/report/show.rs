@@ -1,19 +1,21 @@
 //! One cell in full: the commands as they were run, both texts, the verdicts and why.
 
+mod commands;
+
 use std::fmt::Write;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::terminal::{ASIDE, HEADING, inert, paint, sign, style};
-use crate::agent::protocol::End;
+use super::terminal::{HEADING, inert, paint, sign, style};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
-use crate::plan::step::{Role, Stage};
-use crate::recording::{CommandRecord, LoadRecord, Observation, Seen};
+use crate::plan::step::Role;
+use crate::recording::{CommandRecord, LoadRecord, Seen};
 use crate::ruleset::Change;
+use crate::scenario::Scenario;
 
-/// The cell, from the load that it was judged from.
-pub fn render(cell: &Cell, load: &LoadRecord) -> String {
+/// The cell, from the load that it was judged from, and its scenario.
+pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     let mut page = String::new();
     let title = format!(
         "{} / {} / {} / {}",
@@ -29,7 +31,7 @@ pub fn render(cell: &Cell, load: &LoadRecord) -> String {
     page.push_str(&packets(cell));
     page.push_str(&warnings(cell));
     page.push_str(&prints(cell, load));
-    page.push_str(&commands(cell, load));
+    page.push_str(&commands::render(cell, load, scenario));
     page
 }
 
@@ -280,101 +282,4 @@ fn prints(cell: &Cell, load: &LoadRecord) -> String {
     }
     text.push('\n');
     text
-}
-
-/// Every command of the writer's baseline and of this reader, in order.
-fn commands(cell: &Cell, load: &LoadRecord) -> String {
-    let mut text = format!("{}\n", paint(HEADING, "commands as they were run"));
-    let mut last = None;
-    let mine =
-        |seen: &&Observation| seen.reader.is_none() || seen.reader.as_ref() == Some(&cell.reader);
-    for seen in load.observations.iter().filter(mine) {
-        let part = (seen.stage, seen.rules.clone(), seen.reader.is_some());
-        if last.as_ref() != Some(&part) {
-            let _ = writeln!(
-                text,
-                "{}",
-                paint(
-                    ASIDE,
-                    format!(
-                        "# {} (rules {})",
-                        stage_in_words(seen.stage, seen.reader.is_some()),
-                        seen.rules
-                    )
-                )
-            );
-            last = Some(part);
-        }
-        match &seen.seen {
-            Seen::Command(command) => text.push_str(&of_command(command, load)),
-            Seen::Dump(dump) => {
-                let _ = writeln!(text, "{}", paint(ASIDE, format!("# kernel dump {}", dump)));
-            }
-            Seen::Reset => {
-                let _ = writeln!(text, "{}", paint(ASIDE, "# everything is deleted"));
-            }
-            Seen::Chain(_) | Seen::Furnished { .. } | Seen::Probes(_) => {}
-        }
-    }
-    text
-}
-
-fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
-    match stage {
-        Stage::Baseline => "the writer writes; writer and witness print",
-        Stage::Save if of_reader => "the reader saves",
-        Stage::Save => "save",
-        Stage::Rewrite => "the reader restores what it saved; witness and writer print",
-        Stage::Sync => "the reader adds a chain of its own to what it saved, and restores",
-        Stage::SyncNoflush => {
-            "the reader restores without a flush what it owns, and a chain of its own"
-        }
-        Stage::Detect => "the reader looks which backend is in use",
-        Stage::List => "the reader lists",
-        Stage::Cycle => "writer and reader go on rewriting in turn",
-        Stage::Check => "the reader checks for each rule, and for near misses",
-        Stage::Delete => "the reader deletes each rule",
-        Stage::Reassert => "a reader of the other backend writes the rules too",
-    }
-}
-
-fn of_command(command: &CommandRecord, load: &LoadRecord) -> String {
-    let shell: Vec<String> = command.argv.iter().map(|word| shell_word(word)).collect();
-    let mut text = format!("{}$ {}", command.build, inert(&shell.join(" ")));
-    match command.stdin.map(|stdin| load.text(stdin).to_lossy()) {
-        Some(stdin) => {
-            let _ = writeln!(text, " <<'END'\n{}END", inert(&stdin));
-        }
-        None => text.push('\n'),
-    }
-    for said in [command.stdout, command.stderr] {
-        let said = load.text(said).to_lossy();
-        for line in said.lines() {
-            let _ = writeln!(text, "  {}", inert(line));
-        }
-    }
-    match command.end {
-        End::Exit(0) => {}
-        End::Exit(status) => {
-            let _ = writeln!(text, "  [exit status {status}]");
-        }
-        End::Signal(signal) => {
-            let _ = writeln!(text, "  [signal {signal}]");
-        }
-        End::TimedOut => text.push_str("  [killed: still running when its time was up]\n"),
-        End::NotFound(errno) => {
-            let _ = writeln!(text, "  [cannot be run: errno {errno}]");
-        }
-    }
-    text
-}
-
-/// A word as a POSIX shell takes it.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -134,6 +134,30 @@ impl Outcome {
     }
 }
 
+/// `delivered to 10.0.0.1:80 (inner) from 192.0.2.1`, `dropped`, `dropped (errno 111)`.
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.arrival, self.refused) {
+            (Some(arrival), _) => {
+                let (at, from) = (arrival.at, arrival.from);
+                match arrival.port {
+                    Some(port) => {
+                        let to = SocketAddr::new(arrival.to, port);
+                        write!(f, "delivered to {to} ({at}) from {from}")?;
+                    }
+                    None => write!(f, "delivered to {} ({at}) from {from}", arrival.to)?,
+                }
+                match self.answered {
+                    true => Ok(()),
+                    false => f.write_str(", unanswered"),
+                }
+            }
+            (None, Some(errno)) => write!(f, "dropped (errno {errno})"),
+            (None, None) => f.write_str("dropped"),
+        }
+    }
+}
+
 /// Where a probe arrived, after every rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {

@@ -49,6 +49,15 @@ enum Dimension {
 }
 
 impl SetKind {
+    /// What `ipset create` must be told besides the type.
+    pub fn create_options(self, family: &str) -> String {
+        match self {
+            SetKind::BitmapPort => " range 0-65535".to_owned(),
+            SetKind::ListSet => String::new(),
+            _ => format!(" family {family}"),
+        }
+    }
+
     /// The type as the kernel and the ipset tool call it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -395,8 +395,11 @@ fn the_json_has_every_field_of_its_schema() {
     for cell in matrix["cells"].as_array().unwrap() {
         has_fields(
             cell,
-            "scenario family writer reader verdict rules chains probes",
+            "scenario family writer reader verdict rules chains probes picked warnings",
         );
+        for probe in cell["probes"].as_array().unwrap() {
+            has_fields(probe, "name expected before written as_expected after then");
+        }
         for chain in cell["chains"].as_array().unwrap() {
             has_fields(
                 chain,
@@ -408,7 +411,8 @@ fn the_json_has_every_field_of_its_schema() {
         has_fields(
             rule,
             "table chain index given written read witness_before witness_after reread reason write read_verdict \
-             rewrite_verdict recognition sync sync_noflush cycle check delete lost altered added consequence potential",
+             rewrite_verdict recognition sync sync_noflush cycle check delete lost altered added consequence potential \
+             list reassert near_miss deleted_instead drift met",
         );
         for change in ["lost", "altered", "added"] {
             for change in rule[change].as_array().unwrap() {
@@ -528,7 +532,7 @@ fn a_cell_that_a_recording_does_not_hold_is_bad_input(
 fn scenarios_are_listed_and_shown() {
     let listed = run(["scenarios"]);
     assert!(listed.status.success());
-    assert!(stdout(&listed).contains("\n  kube-firewall   kubelet's KUBE-FIREWALL: "));
+    assert!(stdout(&listed).contains("\n  kube-firewall "));
     let shown = run(["scenarios", "show", "kube-firewall"]);
     assert!(shown.status.success());
     assert!(stdout(&shown).contains("-m mark --mark 0x00008000/0x00008000 -j DROP\n"));
@@ -656,4 +660,47 @@ fn a_recording_that_can_be_written_no_further_ends_the_run_in_good_order() {
     assert!(stdout(&output).contains("this run was cut short: the recording "));
     let stored = iptables_lab::recording::read(&record).unwrap();
     assert!(stored.recording.loads.len() < small_run().recording.loads.len());
+}
+
+/// Who does not trust the lab pastes what `show` prints into a shell, and sees what the lab saw.
+#[test]
+fn the_commands_that_are_shown_work_in_a_shell() {
+    let small = small_run();
+    let output = iptables_lab()
+        .args(["show", &small.writer, &small.reader, "--scenario"])
+        .args(["kube-firewall", "--from"])
+        .arg(&small.file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let shown = stdout(&output);
+    let (_, script) = shown.split_once("# commands as they were run").unwrap();
+    let end = script.find("\ngone\n").unwrap();
+    let script = format!("# {}\ngone\n", &script[..end]);
+    let ran = std::process::Command::new("sh")
+        .args(["-c", &format!("exec 2>&1\n{script}")])
+        .output()
+        .unwrap();
+    let lines = |text: &str| -> Vec<String> {
+        let text = iptables_lab::ruleset::normalise_save(text);
+        text.lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
+    };
+    let seen: String = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .filter(|line| !line.starts_with("[exit status"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(seen.contains("-A KUBE-FIREWALL"), "{script}");
+    same_lines(&lines(stdout(&ran)), &lines(&seen));
+}
+
+/// Equal, or where they are not.
+#[track_caller]
+fn same_lines(found: &[String], expected: &[String]) {
+    let (found, expected) = (found.join("\n"), expected.join("\n"));
+    let difference = similar::TextDiff::from_lines(&expected, &found);
+    assert!(found == expected, "{}", difference.unified_diff());
 }

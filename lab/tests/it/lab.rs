@@ -25,7 +25,7 @@ pub fn iptables_lab() -> Command {
     command
 }
 
-/// A run of all scenarios in all pairings of the builds that this machine has.
+/// A run and what came of it.
 pub struct FullRun {
     /// Everything that was seen.
     pub recording: Recording,
@@ -39,33 +39,62 @@ pub struct FullRun {
     pub matrix: Matrix,
 }
 
-/// The run, made once.
+/// A run of every operation in all pairings of the builds that this machine has, in some scenarios. Made once.
 pub fn full_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
-    RUN.get_or_init(|| {
-        let folder = folder("full-run");
-        let (file, json) = (folder.join("run.jsonl"), folder.join("matrix.json"));
-        let mut command = iptables_lab();
-        command.arg("matrix").arg("--record").arg(&file);
-        command
-            .args([
-                "--format", "table", "--output", "-", "--format", "json", "--output",
-            ])
-            .arg(&json);
-        let output = command.output().expect("the binary runs");
-        assert!(output.status.success(), "{}", both(&output));
-        let recording = recording::read(&file)
-            .expect("the recording is whole")
-            .recording;
-        let matrix = Matrix::of(&recording);
-        FullRun {
-            recording,
-            json: std::fs::read_to_string(&json).expect("the JSON was written"),
-            table: String::from_utf8(output.stdout).expect("the table is UTF-8"),
-            matrix,
-            file,
-        }
-    })
+    let scenarios = [
+        "detect-v1",
+        "kube-firewall",
+        "kube-router",
+        "mark-matches",
+        "nft-native-filter",
+    ];
+    let only = scenarios.map(|scenario| ["--scenario", scenario]);
+    RUN.get_or_init(|| run("full-run", &only.concat()))
+}
+
+/// A run of all scenarios in all pairings of the builds that this machine has: what is printed of what was written, and
+/// what becomes of packets. Made once.
+pub fn wide_run() -> &'static FullRun {
+    static RUN: OnceLock<FullRun> = OnceLock::new();
+    let only = [
+        "--operation",
+        "save",
+        "--operation",
+        "effect",
+        "--lanes",
+        "2",
+    ];
+    RUN.get_or_init(|| run("wide-run", &only))
+}
+
+fn run(name: &str, options: &[&str]) -> FullRun {
+    let folder = folder(name);
+    let (file, json) = (folder.join("run.jsonl"), folder.join("matrix.json"));
+    let mut command = iptables_lab();
+    command
+        .arg("matrix")
+        .args(options)
+        .arg("--record")
+        .arg(&file);
+    command
+        .args([
+            "--format", "table", "--output", "-", "--format", "json", "--output",
+        ])
+        .arg(&json);
+    let output = command.output().expect("the binary runs");
+    assert!(output.status.success(), "{}", both(&output));
+    let recording = recording::read(&file)
+        .expect("the recording is whole")
+        .recording;
+    let matrix = Matrix::of(&recording);
+    FullRun {
+        recording,
+        json: std::fs::read_to_string(&json).expect("the JSON was written"),
+        table: String::from_utf8(output.stdout).expect("the table is UTF-8"),
+        matrix,
+        file,
+    }
 }
 
 /// A run of kubelet's rule between Debian's nft builds: the smallest one in which a mark is lost.

@@ -3,6 +3,7 @@
 
 mod cli;
 mod docker;
+mod everywhere;
 mod hang;
 mod lab;
 mod lane;

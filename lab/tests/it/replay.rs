@@ -157,7 +157,17 @@ fn answer_of(load: &LoadRecord, observation: &Observation, step: &Step) -> Answe
             })
         }
         (Seen::Dump(dump), Action::Dump) => Answer::Dumped(load.dump(*dump).clone()),
+        (Seen::Chain(dump), Action::DumpChain(_)) => Answer::Dumped(load.dump(*dump).clone()),
         (Seen::Reset, Action::Reset) => Answer::Reset,
+        (Seen::Furnished { lacks }, Action::Furnish(_)) => {
+            Answer::Furnished(lacks.clone().map_or(Ok(()), Err))
+        }
+        (Seen::Probes(outcomes), Action::Probe(_)) => Answer::Probed(
+            outcomes
+                .iter()
+                .map(|(_, outcome)| outcome.clone())
+                .collect(),
+        ),
         (seen, action) => panic!("{action:?} was asked for, and {seen:?} was recorded"),
     }
 }

@@ -16,7 +16,7 @@ use iptables_lab::plan::step::{Role, Stage};
 use iptables_lab::recording::{CommandRecord, LoadRecord, Seen};
 use iptables_lab::ruleset::normalise_save;
 
-use super::lab::full_run;
+use super::lab::wide_run;
 
 /// Where a snapshot lies, and what it must say.
 type Prints = BTreeMap<PathBuf, String>;
@@ -51,12 +51,12 @@ fn is_nft(id: &str) -> bool {
 }
 
 fn written_by_nft(scenario: &str) -> bool {
-    let mut scenarios = full_run().recording.head.scenarios.iter();
+    let mut scenarios = wide_run().recording.head.scenarios.iter();
     scenarios.any(|of| of.name == scenario && of.write.tool() == Tool::Nft)
 }
 
 fn backend(id: &str) -> Option<Backend> {
-    let mut builds = full_run().matrix.builds.iter();
+    let mut builds = wide_run().matrix.builds.iter();
     let build = builds.find(|build| build.id.as_str() == id)?;
     Some(build.backend)
 }
@@ -76,7 +76,7 @@ struct Count {
 fn printed(known: &BTreeSet<String>) -> (Prints, Count) {
     let (mut prints, mut count) = (Prints::new(), Count::default());
     let mut rulesets = BTreeSet::new();
-    for load in &full_run().recording.loads {
+    for load in &wide_run().recording.loads {
         let print_of = |role: Role, stage: Stage, reader: Option<&str>| {
             load.observations.iter().find_map(|seen| match &seen.seen {
                 Seen::Command(command)
@@ -151,7 +151,7 @@ fn files(below: &Path) -> BTreeSet<PathBuf> {
 /// The builds that some snapshot was recorded of as a writer; when recording, every build of the run.
 fn known_builds(files: &BTreeSet<PathBuf>) -> BTreeSet<String> {
     if is_recording() {
-        return full_run()
+        return wide_run()
             .matrix
             .builds
             .iter()
@@ -211,13 +211,13 @@ fn no_snapshot_lies_there_that_says_nothing_of_its_own() {
     let lying = files(&folder());
     let (prints, _) = printed(&known_builds(&lying));
     let took_part = |name: &str| {
-        full_run()
+        wide_run()
             .matrix
             .builds
             .iter()
             .any(|build| build.id.as_str() == name)
     };
-    let scenarios: BTreeSet<&str> = full_run()
+    let scenarios: BTreeSet<&str> = wide_run()
         .matrix
         .scenarios
         .iter()
