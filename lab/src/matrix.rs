@@ -6,6 +6,7 @@ mod who;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use losses::{Certainty, Loss, Subject, losses};
@@ -21,7 +22,7 @@ use crate::scenario::Scenario;
 pub const SCHEMA: u32 = 1;
 
 /// All verdicts of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Matrix {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -30,6 +31,7 @@ pub struct Matrix {
     /// Where the run was made.
     pub host: Host,
     /// When the run began.
+    #[schemars(with = "String")]
     pub started: jiff::Timestamp,
     /// What was done with each pairing.
     pub operations: Vec<Operation>,
@@ -51,14 +53,14 @@ pub struct Matrix {
 }
 
 /// The program that judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lab {
     /// Its version.
     pub version: String,
 }
 
 /// The witness of each backend; none where no build of it took part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Witness {
     /// Of nft rules.
     pub nft: Option<BuildId>,
@@ -67,7 +69,7 @@ pub struct Witness {
 }
 
 /// What reports say of a scenario above its table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioHead {
     /// Its name.
     pub name: String,
@@ -76,6 +78,11 @@ pub struct ScenarioHead {
 }
 
 impl Matrix {
+    /// The JSON Schema of its JSON form.
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Matrix)
+    }
+
     /// Judges a recording.
     pub fn of(recording: &Recording) -> Self {
         let mut builder = MatrixBuilder::new(recording.head.clone());

@@ -65,7 +65,7 @@ pub enum RunError {
 /// How a plan is run.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// At most so many lanes of each kind, side by side.
+    /// At most so many lanes of each kind, side by side; of nft's twice as many.
     pub lanes: usize,
     /// After so long a command is killed.
     pub timeout: Duration,
@@ -106,7 +106,7 @@ pub async fn run(
     let mut lanes = Vec::new();
     for (kind, loads) in queues {
         let far = far(&loads, &scenarios);
-        let count = run.pace.lanes.clamp(1, loads.len());
+        let count = lanes_of(kind, run.pace.lanes, loads.len());
         let queue: Queue = Arc::new(Mutex::new(loads));
         for _ in 0..count {
             let members = run.plan.lanes.get(&kind).cloned().unwrap_or_default();
@@ -145,6 +145,17 @@ fn far(loads: &VecDeque<Load>, scenarios: &BTreeMap<String, Arc<Scenario>>) -> B
         .filter_map(of_load)
         .flat_map(|scenario| scenario.setup.ends())
         .collect()
+}
+
+/// How many lanes share `loads`. An nft lane waits for the kernel's grace period most of the time; a lane that does but a
+/// few loads costs more to open than it saves.
+fn lanes_of(kind: LaneKind, most: usize, loads: usize) -> usize {
+    const LOADS_A_LANE: usize = 8;
+    let most = match kind {
+        LaneKind::Nft => 2 * most,
+        LaneKind::Legacy | LaneKind::Cross => most,
+    };
+    most.clamp(1, loads.div_ceil(LOADS_A_LANE).max(1))
 }
 
 /// One lane and the loads that wait for it.
@@ -321,4 +332,26 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(LaneKind::Nft, 2, 100, 4)]
+    #[case(LaneKind::Cross, 2, 100, 2)]
+    #[case(LaneKind::Legacy, 2, 9, 2)]
+    #[case(LaneKind::Nft, 8, 16, 2)]
+    #[case(LaneKind::Nft, 8, 1, 1)]
+    fn few_loads_have_few_lanes(
+        #[case] kind: LaneKind,
+        #[case] most: usize,
+        #[case] loads: usize,
+        #[case] lanes: usize,
+    ) {
+        assert_eq!(lanes_of(kind, most, loads), lanes);
+    }
 }

@@ -11,8 +11,10 @@ pub mod sysctl;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use file::schema;
 pub use pairings::{Detection, Look, Pairings, Pattern, Same};
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use set::{Entry, Part, SetKind};
@@ -57,7 +59,7 @@ pub struct Scenario {
 }
 
 /// Where a scenario's rules were taken from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// `kubernetes/kubernetes`.
@@ -81,7 +83,7 @@ impl std::fmt::Display for Write {
 }
 
 /// How a system writes its rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Write {
     /// `iptables-restore`.
@@ -335,6 +337,8 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "strongswan-updown",
     "tailscale",
     "ufw",
+    "upgrade-in-place",
+    "upgrade-other-backend",
     "weave-npc",
     "wg-quick",
 ];

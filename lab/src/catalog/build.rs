@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which kernel interface an iptables binary speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// `xtables-nft-multi`: nf_tables over netlink.
@@ -36,7 +39,18 @@ impl fmt::Display for Backend {
 
 /// Which program a build is: what language it is spoken to in.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Tool {
@@ -72,7 +86,9 @@ impl fmt::Display for Tool {
 }
 
 /// IPv4 (`iptables`) or IPv6 (`ip6tables`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// `iptables`.
@@ -116,7 +132,7 @@ impl fmt::Display for Family {
 /// A version as its origin writes it: `1.8.8`, or a package's `1.8.7-1`, revision and all.
 ///
 /// Ordered as versions, not as text: `1.8.9` comes before `1.8.10`, and a release before its packages.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Version(String);
 
@@ -167,7 +183,9 @@ impl fmt::Display for Version {
 }
 
 /// The name of a build everywhere: `1.8.8-nft`, `debian-1.8.7-1-legacy`, `debian-nft-1.1.3-1`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct BuildId(String);
 
@@ -205,8 +223,11 @@ impl fmt::Display for BuildId {
 }
 
 /// The digest of content: sha256, as 64 lowercase hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Digest(String);
 
 impl Digest {
@@ -258,7 +279,9 @@ impl fmt::Display for Digest {
 }
 
 /// Who made a build. Upstream's faults are not always in a package of the same version, and the other way round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Compiled by the lab from the netfilter project's release tarball.
@@ -287,7 +310,7 @@ impl fmt::Display for Origin {
 }
 
 /// A build that is ready to run: one thing that can write or read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {
     /// Its name everywhere.
     pub id: BuildId,
@@ -312,7 +335,7 @@ pub struct Build {
 }
 
 /// A build that cannot be had, and why. It is reported, it never vanishes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Missing {
     /// The build's id.
     pub id: BuildId,

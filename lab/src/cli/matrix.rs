@@ -267,7 +267,7 @@ impl Prepared {
             scenarios: by_name(&self.head.scenarios),
             builds: &self.head.builds,
             pace: Pace {
-                lanes: usize::from(args.lanes),
+                lanes: args.lanes.map_or_else(cores, usize::from),
                 timeout: args.timeout,
             },
         };
@@ -302,6 +302,11 @@ fn nothing_to_run(scenarios: &[Scenario]) -> Failure {
         names.join(", ")
     );
     Failure::new(Exit::Usage, error)
+}
+
+/// How many lanes of each kind are worth it.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
 }
 
 fn by_name(scenarios: &[Scenario]) -> BTreeMap<String, Arc<Scenario>> {

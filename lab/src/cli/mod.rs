@@ -116,9 +116,10 @@ struct RunArgs {
     /// Where the builds run.
     #[arg(long, value_enum, default_value = "auto")]
     engine: EngineChoice,
-    /// At most so many lanes of each kind (nft, legacy, cross) side by side.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
-    lanes: u8,
+    /// At most so many lanes of each kind (nft, legacy, cross) side by side, of nft's twice as many; as many as the machine
+    /// has cores where it is not said.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
+    lanes: Option<u8>,
     /// A command that runs longer is killed, and its verdict is timed-out (seconds).
     #[arg(long, default_value = "10", value_parser = parse_seconds, value_name = "SECONDS")]
     timeout: Duration,

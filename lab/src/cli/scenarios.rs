@@ -18,7 +18,7 @@ pub struct ScenariosArgs {
 enum ScenariosCommand {
     /// List the scenarios, by group.
     List,
-    /// Print one: its source, how it is written, its rules.
+    /// Print one: its source, how it is written, its rules, what they need, its packets.
     Show {
         /// Its name, a glob, or the path of a scenario file.
         name: String,

@@ -1,5 +1,6 @@
 //! What becomes of a rule when reader and writer go on rewriting in turn.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Reading, Restored};
@@ -10,7 +11,7 @@ use super::{Pairing, RuleVerdict};
 use crate::catalog::BuildId;
 
 /// When, by whom and to what a rule changed as both went on rewriting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     /// In which round, from 1: in each the reader rewrites, then the writer.
     pub round: usize,

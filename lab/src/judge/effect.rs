@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Pairing;
@@ -13,7 +14,7 @@ use crate::recording::DumpRef;
 use crate::scenario::{Expect, Outcome, Probe};
 
 /// What became of one of the scenario's packets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeVerdict {
     /// The probe's name.
     pub name: String,

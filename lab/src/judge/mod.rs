@@ -23,6 +23,7 @@ mod rule;
 mod tests;
 pub mod verdict;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family};
@@ -40,7 +41,7 @@ pub use reassert::{Met, Warning};
 use verdict::{Consequence, Verdict};
 
 /// What the judge concludes about one pairing in one scenario and family.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// The scenario's name.
     pub scenario: String,
@@ -67,7 +68,7 @@ pub struct Cell {
 }
 
 /// What the judge concludes about one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RuleVerdict {
     /// The scenario's table.
     pub table: String,
@@ -161,7 +162,7 @@ impl RuleVerdict {
 }
 
 /// What the judge concludes about one chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainVerdict {
     /// Its table.
     pub table: String,

@@ -4,7 +4,7 @@ use super::laid::Laid;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
-use crate::ruleset::{Partner, Rule};
+use crate::ruleset::{Partner, Rule, is_iptables_table};
 
 impl Pairing<'_> {
     /// Says what the reader's save shows of the rule; returns the rule as it prints it.
@@ -64,7 +64,7 @@ impl Pairing<'_> {
                 false => (Verdict::Differs, None),
             };
         }
-        if self.crossed {
+        if self.crossed || !is_iptables_table(laid.place.table) {
             return (Verdict::Invisible, None);
         }
         let because = |verdict, reason: &str| (verdict, Some(reason.to_owned()));

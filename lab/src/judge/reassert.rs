@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Baseline, Reassertion};
@@ -14,7 +15,7 @@ use crate::recording::DumpRef;
 use crate::ruleset::Printed;
 
 /// How many packets met a rule that the kernel holds twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Met {
     /// Under the writer's backend.
     pub writer: u64,
@@ -23,7 +24,7 @@ pub struct Met {
 }
 
 /// What a build says of the other backend's rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
     /// Who says it.
     pub by: BuildId,

@@ -9,7 +9,7 @@ use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::plan::procedure::OWN_CHAIN;
 use crate::recording::DumpRef;
-use crate::ruleset::{Difference, Partner, Rule, align};
+use crate::ruleset::{Difference, Partner, Rule, align, is_iptables_table};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]
@@ -191,8 +191,9 @@ impl<'a> Pairing<'a> {
             Verdict::Kept if !restored.succeeded() => {
                 Fate::because(Verdict::Unrestorable, self.complaint(restored.command))
             }
-            // A reader of the other backend restores its own tables: that the rule is still there is no near miss.
-            Verdict::Kept if !printed && !self.crossed => Fate {
+            // A reader restores its own backend's tables, and of nft's own tables none: that the rule is still there is no
+            // near miss.
+            Verdict::Kept if !printed && !self.crossed && is_iptables_table(table) => Fate {
                 verdict: Verdict::NothingToRestore,
                 ..fate
             },

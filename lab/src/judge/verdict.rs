@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A verdict about a rule, a chain or a table.
 ///
 /// What a report does with each is a `match` without a catch-all: a new verdict does not compile until every report
 /// has an answer for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     // write
@@ -220,7 +221,7 @@ impl Verdict {
             Verdict::Lossy => "printed differently, and not kept",
             Verdict::Differs => "printed differently; no rewrite was run",
             Verdict::Absent => "left out of the print, without a word",
-            Verdict::Invisible => "the other backend's: not seen, not touched",
+            Verdict::Invisible => "not in the reader's tables: not seen, not touched",
             Verdict::Crashed => "the build dies",
             Verdict::TimedOut => "the build hangs",
             Verdict::Ambiguous => "which of several alike rules it is cannot be told",
@@ -254,7 +255,9 @@ impl fmt::Display for Verdict {
 }
 
 /// What became of a packet after a reader changed the rules, beside what became of it before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// The same.
@@ -296,7 +299,9 @@ impl fmt::Display for Effect {
 }
 
 /// What a loss does to packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consequence {
     /// Packets are treated otherwise, neither plainly dropped nor plainly let through.

@@ -3,7 +3,7 @@
 use super::step::RuleSet;
 use crate::agent::protocol::Text;
 use crate::catalog::{Backend, Build, Family};
-use crate::ruleset::{Printed, Ruleset, Table, built_in_chains};
+use crate::ruleset::{Printed, Ruleset, Table, is_iptables_table};
 use crate::scenario::{Scenario, Write};
 
 /// A command: program and arguments, and what it reads from standard input.
@@ -124,8 +124,7 @@ pub fn iptables(
 
 /// Those of a ruleset's tables that an iptables knows: all of one in its words, few of one in nft's.
 pub fn known_tables(tables: &[Table]) -> impl Iterator<Item = &Table> {
-    let is_known = |table: &&Table| !built_in_chains(&table.name).is_empty();
-    tables.iter().filter(is_known)
+    tables.iter().filter(|table| is_iptables_table(&table.name))
 }
 
 /// `saved` with the chain `own` and a jump to it in each of `tables` that there is in iptables, as a component adds its own chain before it

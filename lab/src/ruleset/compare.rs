@@ -1,5 +1,6 @@
 //! Two prints of one rule compared: which parts are lost, altered or added. Every difference is named.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extensions;
@@ -7,7 +8,9 @@ use super::parts::{OptionAtom, Structured, Unit, UnitName};
 use super::tokens::{join, split};
 
 /// One part that differs; unknown is null.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Change {
     /// `match mark`, `tcp --dport`, `source`; `order` where the same parts stand in another order.
     pub part: String,

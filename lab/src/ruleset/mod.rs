@@ -24,7 +24,7 @@ pub use compare::{Change, Difference, compare};
 pub use fault::{Fault, InFile};
 pub use native::{Native, read_listing};
 pub use near_miss::{NearMiss, near_misses};
-pub use parse::{built_in_chains, parse};
+pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, parts, target};
 pub use print::normalise_save;
 pub use printed::{Printed, PrintedTable, listed_rules};

@@ -25,6 +25,11 @@ const TABLES: [(&str, &[&str]); 5] = [
 /// What `struct xt_param_buf` (iptables/xshared.h) holds.
 const LONGEST_WORD: usize = 1023;
 
+/// Whether an iptables knows the table: it sees no others, whatever nft put into the kernel.
+pub fn is_iptables_table(table: &str) -> bool {
+    !built_in_chains(table).is_empty()
+}
+
 /// The chains that a table has without being told; none where there is no such table.
 pub fn built_in_chains(table: &str) -> &'static [&'static str] {
     TABLES

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,13 +17,18 @@ use crate::catalog::Family;
 use crate::ruleset::Fault;
 
 /// A setup with the place of each of its parts in the file.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SetupInFile {
+    #[schemars(with = "Vec<Interface>")]
     interfaces: Vec<Spanned<Interface>>,
+    #[schemars(with = "Vec<Address>")]
     addresses: Vec<Spanned<Address>>,
+    #[schemars(with = "Vec<Route>")]
     routes: Vec<Spanned<Route>>,
+    #[schemars(with = "BTreeMap<String, String>")]
     sysctls: BTreeMap<Spanned<String>, String>,
+    #[schemars(with = "Vec<Set>")]
     sets: Vec<Spanned<Set>>,
 }
 

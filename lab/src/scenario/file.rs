@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -12,31 +13,54 @@ use crate::catalog::Family;
 use crate::ruleset::{Fault, Native};
 
 /// A scenario file as TOML has it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "A scenario of iptables-lab")]
 struct File {
+    /// One line that says what it is.
     title: String,
+    /// The heading it is listed under: `kubernetes`, `hosts`.
     group: String,
+    /// Where the rules were taken from.
     source: Source,
+    /// The families that it is run in.
+    #[schemars(with = "Vec<Family>")]
     families: Spanned<Vec<Spanned<Family>>>,
+    /// The rules: what iptables-save prints, or, where `write` is `nft`, flat nft commands.
+    #[schemars(with = "Rules")]
     rules: Spanned<Rules>,
+    /// How the system really writes them.
     #[serde(default)]
     write: Write,
+    /// The chains that the reader owns, for sync-noflush.
     #[serde(default)]
     own_chains: Vec<String>,
+    /// Which pairings it is about; all where absent.
     #[serde(default)]
     pairings: Pairings,
+    /// What must be there before the rules are written.
     #[serde(default)]
     setup: SetupInFile,
+    /// The packets that are sent.
     #[serde(default, rename = "probe")]
+    #[schemars(with = "Vec<Probe>")]
     probes: Vec<Spanned<Probe>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rules {
+    /// For iptables.
+    #[schemars(with = "Option<String>")]
     ipv4: Option<Spanned<String>>,
+    /// For ip6tables.
+    #[schemars(with = "Option<String>")]
     ipv6: Option<Spanned<String>>,
+}
+
+/// The JSON Schema of a scenario file: what editors check it against while it is written.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(File)
 }
 
 impl Rules {

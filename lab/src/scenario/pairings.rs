@@ -1,12 +1,13 @@
 //! Which pairings a scenario is about: what a system that heeds a rule of conduct ever puts side by side.
 
 use globset::Glob;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build};
 
 /// Which builds write and read a scenario's rules; all where nothing is said.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pairings {
     /// Ids or globs of those that write; every build where none is named.
@@ -24,8 +25,9 @@ pub struct Pairings {
 }
 
 /// A glob over build ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Pattern(Glob);
 
 impl TryFrom<String> for Pattern {
@@ -51,7 +53,7 @@ impl std::fmt::Display for Pattern {
 }
 
 /// What writer and reader have in common, or have not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Same {
     /// The backend.
@@ -101,7 +103,7 @@ impl Pairings {
 
 /// How a component in a container finds out which backend the host's own iptables uses: the shell script of
 /// kubernetes-sigs/iptables-wrappers in its first and second version, and the program that is its third.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Detection {
     /// The backend with more rules; legacy where there are as many, or ten.
     #[serde(rename = "wrappers-v1")]

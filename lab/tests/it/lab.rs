@@ -57,14 +57,7 @@ pub fn full_run() -> &'static FullRun {
 /// what becomes of packets. Made once.
 pub fn wide_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
-    let only = [
-        "--operation",
-        "save",
-        "--operation",
-        "effect",
-        "--lanes",
-        "2",
-    ];
+    let only = ["--operation", "save", "--operation", "effect"];
     RUN.get_or_init(|| run("wide-run", &only))
 }
 

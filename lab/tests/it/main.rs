@@ -12,4 +12,5 @@ mod marks;
 mod native;
 mod packets;
 mod replay;
+mod schemas;
 mod snapshots;

@@ -44,12 +44,6 @@ fn has_no_rule(text: &str) -> bool {
         .any(|line| line.starts_with("-A") || line.starts_with('['))
 }
 
-/// Whether a build is nft itself, which writes its own scenarios and reads none. Of a build that this machine has not,
-/// only the id is known.
-fn is_nft(id: &str) -> bool {
-    id.starts_with("debian-nft-")
-}
-
 fn written_by_nft(scenario: &str) -> bool {
     let mut scenarios = wide_run().recording.head.scenarios.iter();
     scenarios.any(|of| of.name == scenario && of.write.tool() == Tool::Nft)
@@ -73,9 +67,8 @@ struct Count {
 }
 
 /// What was printed in this run that must be in a snapshot: each writer's print, and what readers print otherwise.
-fn printed(known: &BTreeSet<String>) -> (Prints, Count) {
+fn printed(known: &Known) -> (Prints, Count) {
     let (mut prints, mut count) = (Prints::new(), Count::default());
-    let mut rulesets = BTreeSet::new();
     for load in &wide_run().recording.loads {
         let print_of = |role: Role, stage: Stage, reader: Option<&str>| {
             load.observations.iter().find_map(|seen| match &seen.seen {
@@ -90,19 +83,19 @@ fn printed(known: &BTreeSet<String>) -> (Prints, Count) {
             })
         };
         let writer = load.writer.as_str();
-        rulesets.insert((&load.scenario, load.family));
         let place = Path::new(&load.scenario).join(load.family.as_str());
+        let (writers, readers) = known.of(&place);
         let Some(written) = print_of(Role::WriterPrint, Stage::Baseline, None) else {
             // The writer took no rule at all.
             count.checked += load.readers.len();
             continue;
         };
-        if known.contains(writer) {
+        if writers.contains(writer) {
             prints.insert(place.join(format!("{writer}.snap")), written.clone());
         }
         for reader in &load.readers {
             let reader = reader.id.as_str();
-            if !known.contains(writer) || !known.contains(reader) {
+            if !writers.contains(writer) || !readers.contains(reader) {
                 count.unrecorded += 1;
                 continue;
             }
@@ -116,13 +109,12 @@ fn printed(known: &BTreeSet<String>) -> (Prints, Count) {
             }
         }
     }
-    let (nft, iptables): (Vec<&String>, Vec<&String>) = known.iter().partition(|id| is_nft(id));
-    let recorded = rulesets.iter().map(|(scenario, _)| {
-        let by_nft = written_by_nft(scenario);
-        let writers = if by_nft { &nft } else { &iptables };
-        writers.len() * iptables.len()
-    });
-    count.not_run = recorded.sum::<usize>().saturating_sub(count.checked);
+    let took_part = |id: &&String| backend(id).is_some();
+    for (writers, readers) in known.0.values() {
+        let here =
+            writers.iter().filter(took_part).count() * readers.iter().filter(took_part).count();
+        count.not_run += writers.len() * readers.len() - here;
+    }
     (prints, count)
 }
 
@@ -148,20 +140,47 @@ fn files(below: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// The builds that some snapshot was recorded of as a writer; when recording, every build of the run.
-fn known_builds(files: &BTreeSet<PathBuf>) -> BTreeSet<String> {
-    if is_recording() {
-        return wide_run()
-            .matrix
-            .builds
-            .iter()
-            .map(|build| build.id.to_string())
-            .collect();
+/// The builds of which something is recorded, by scenario and family: those that write, and those that read.
+struct Known(BTreeMap<PathBuf, (BTreeSet<String>, BTreeSet<String>)>);
+
+impl Known {
+    /// Those of which files lie there; when recording, every build of the run. Of a reader that prints what an iptables
+    /// writer prints there is no file: it is known where it is known as a writer.
+    fn new(files: &BTreeSet<PathBuf>) -> Self {
+        let mut known: BTreeMap<PathBuf, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+        if is_recording() {
+            for load in &wide_run().recording.loads {
+                let place = Path::new(&load.scenario).join(load.family.as_str());
+                let (writers, readers) = known.entry(place).or_default();
+                writers.insert(load.writer.to_string());
+                readers.extend(load.readers.iter().map(|reader| reader.id.to_string()));
+            }
+            return Known(known);
+        }
+        for file in files {
+            let names: Vec<&str> = file.iter().filter_map(|name| name.to_str()).collect();
+            let stem = file.file_stem().and_then(|stem| stem.to_str());
+            let (scenario, family, stem) = (names[0], names[1], stem.expect("names are UTF-8"));
+            let (writers, readers) = known.entry(Path::new(scenario).join(family)).or_default();
+            match names.len() {
+                3 => {
+                    writers.insert(stem.to_owned());
+                    if !written_by_nft(scenario) {
+                        readers.insert(stem.to_owned());
+                    }
+                }
+                _ => {
+                    readers.insert(stem.to_owned());
+                }
+            }
+        }
+        Known(known)
     }
-    let writers = files.iter().filter(|file| file.components().count() == 3);
-    writers
-        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
-        .collect()
+
+    fn of(&self, place: &Path) -> &(BTreeSet<String>, BTreeSet<String>) {
+        static NONE: (BTreeSet<String>, BTreeSet<String>) = (BTreeSet::new(), BTreeSet::new());
+        self.0.get(place).unwrap_or(&NONE)
+    }
 }
 
 fn is_recording() -> bool {
@@ -171,7 +190,7 @@ fn is_recording() -> bool {
 #[test]
 fn every_reader_prints_what_was_recorded() {
     let lying = files(&folder());
-    let known = known_builds(&lying);
+    let known = Known::new(&lying);
     let (prints, count) = printed(&known);
     let mut mismatches = Vec::new();
     for (file, text) in &prints {
@@ -209,7 +228,7 @@ fn every_reader_prints_what_was_recorded() {
 #[test]
 fn no_snapshot_lies_there_that_says_nothing_of_its_own() {
     let lying = files(&folder());
-    let (prints, _) = printed(&known_builds(&lying));
+    let (prints, _) = printed(&Known::new(&lying));
     let took_part = |name: &str| {
         wide_run()
             .matrix

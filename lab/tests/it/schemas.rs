@@ -1,0 +1,61 @@
+//! The JSON Schemas that lie beside the scenarios and the reports: they are of this program, and real files keep to them.
+
+use std::path::{Path, PathBuf};
+
+use iptables_lab::matrix::Matrix;
+use iptables_lab::scenario;
+use rstest::rstest;
+use serde_json::Value;
+
+use super::lab::full_run;
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+#[rstest]
+#[case("scenarios/schema.json", scenario::schema())]
+#[case("reports/schema.json", Matrix::schema())]
+fn the_schema_that_lies_there_is_this_programs(
+    #[case] name: &str,
+    #[case] schema: schemars::Schema,
+) {
+    let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(file(name), &text).unwrap();
+    }
+    let lying = std::fs::read_to_string(file(name)).unwrap_or_default();
+    assert!(
+        lying == text,
+        "{name} is not of this program: UPDATE_SCHEMAS=1 cargo test schema writes it"
+    );
+}
+
+#[track_caller]
+fn keeps_to(schema: &schemars::Schema, instance: &Value, name: &str) {
+    let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(instance)
+        .map(|error| format!("{name} at {}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+#[test]
+fn every_scenario_keeps_to_its_schema_and_what_is_none_does_not() {
+    let schema = scenario::schema();
+    for scenario in scenario::shipped().unwrap() {
+        let value: Value = toml::from_str(&scenario.text).unwrap();
+        keeps_to(&schema, &value, &scenario.name);
+        let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+        let mut wrong = value.clone();
+        wrong["colour"] = 1.into();
+        assert!(!validator.is_valid(&wrong));
+    }
+}
+
+#[test]
+fn the_matrix_keeps_to_its_schema() {
+    let matrix: Value = serde_json::from_str(&full_run().json).unwrap();
+    keeps_to(&Matrix::schema(), &matrix, "the matrix");
+}
