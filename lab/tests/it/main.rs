@@ -14,3 +14,4 @@ mod packets;
 mod replay;
 mod schemas;
 mod snapshots;
+mod verdicts;

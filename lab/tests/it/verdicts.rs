@@ -1,0 +1,128 @@
+//! Verdicts and the real pairings that yield them: the recordings of what was seen, and what `show` makes of them.
+//!
+//! Each file of `data/recordings/verdicts` is what `matrix --scenario … --writer … --reader … --record FILE` wrote.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use iptables_lab::judge::Cell;
+use iptables_lab::judge::verdict::{Effect, Verdict};
+use iptables_lab::matrix::Matrix;
+use iptables_lab::recording::{self, Recording};
+use iptables_lab::report;
+
+fn recorded(name: &str) -> Recording {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/recordings/verdicts"
+    );
+    let path = Path::new(folder).join(format!("{name}.jsonl"));
+    recording::read(&path).unwrap().recording
+}
+
+fn verdicts(cell: &Cell) -> BTreeSet<&'static str> {
+    let of_rules = cell
+        .rules
+        .iter()
+        .flat_map(|rule| rule.of_reader().chain(rule.write));
+    let of_chains = cell.chains.iter().flat_map(|chain| chain.of_reader());
+    let all = of_rules.chain(of_chains).chain([cell.verdict]);
+    all.map(Verdict::as_str).collect()
+}
+
+/// Which recordings yield which verdicts.
+const YIELDED: &[(&str, &[Verdict])] = &[
+    ("averted", &[Verdict::Averted]),
+    ("crashed", &[Verdict::Crashed]),
+    ("differs", &[Verdict::Differs]),
+    ("doubled", &[Verdict::Invisible, Verdict::Doubled]),
+    ("drifts", &[Verdict::Drifts, Verdict::Misread]),
+    ("dropped", &[Verdict::Lossy]),
+    ("found-wrong", &[Verdict::FoundWrong]),
+    (
+        "kept",
+        &[
+            Verdict::Faithful,
+            Verdict::Same,
+            Verdict::Kept,
+            Verdict::Recognised,
+            Verdict::Stable,
+            Verdict::Found,
+            Verdict::Deleted,
+        ],
+    ),
+    (
+        "lossy",
+        &[
+            Verdict::Lossy,
+            Verdict::Changed,
+            Verdict::NotFound,
+            Verdict::NotDeleted,
+        ],
+    ),
+    ("misprinted", &[Verdict::Misprinted]),
+    ("passed", &[Verdict::Lossy]),
+    ("refused", &[Verdict::Refused, Verdict::NothingToRestore]),
+    ("reworded", &[Verdict::Reworded]),
+    ("timed-out", &[Verdict::TimedOut]),
+    ("unreadable", &[Verdict::Unreadable]),
+    ("unrestorable", &[Verdict::Unrestorable]),
+    ("unsupported", &[Verdict::Unsupported]),
+    ("wrong-rule", &[Verdict::WrongRule]),
+];
+
+#[test]
+fn verdicts_are_yielded_by_real_pairings() {
+    for (name, expected) in YIELDED {
+        let matrix = Matrix::of(&recorded(name));
+        let found: BTreeSet<&str> = matrix.cells.iter().flat_map(verdicts).collect();
+        for verdict in *expected {
+            assert!(
+                found.contains(verdict.as_str()),
+                "{name} yields no {verdict}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_effect_on_packets_is_yielded_by_a_real_pairing() {
+    let names = YIELDED.iter().map(|(name, _)| Matrix::of(&recorded(name)));
+    let cells: Vec<Cell> = names.flat_map(|matrix| matrix.cells).collect();
+    for effect in [
+        Effect::AsBefore,
+        Effect::Rerouted,
+        Effect::Passed,
+        Effect::Dropped,
+    ] {
+        let probes = cells.iter().flat_map(|cell| &cell.probes);
+        let mut after = probes.flat_map(|probe| probe.after.values());
+        assert!(
+            after.any(|of| *of == effect),
+            "nothing real yields {effect}"
+        );
+    }
+}
+
+/// What is concluded, and all that was seen, as it is shown.
+#[test]
+fn what_is_shown_of_them_is_what_was_kept() {
+    for (name, _) in YIELDED {
+        let recording = recorded(name);
+        let matrix = Matrix::of(&recording);
+        let pages = matrix.cells.iter().map(|cell| {
+            let load = recording
+                .loads
+                .iter()
+                .find(|load| load.family == cell.family);
+            report::show::render(cell, load.unwrap(), &recording.head.scenarios[0])
+        });
+        let pages: Vec<String> = pages.collect();
+        let mut settings = insta::Settings::new();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_snapshot_path("../snapshots/verdicts");
+        let plain = anstream::adapter::strip_str(&pages.join("\n")).to_string();
+        settings.bind(|| insta::assert_snapshot!(*name, plain));
+    }
+}
