@@ -464,8 +464,9 @@ fn fail_on_is_an_exit_status(#[case] condition: &str, #[case] status: i32) {
 fn shows_the_loss(output: &Output) {
     assert!(output.status.success(), "{}", both(output));
     let small = small_run();
-    let save = format!("{}$ iptables-nft-save\n", small.reader);
-    let restore = format!("{}$ iptables-nft-restore", small.reader);
+    let image = small.reader.strip_suffix("-nft").unwrap();
+    let save = format!("docker exec lab-{image} iptables-nft-save\n");
+    let restore = format!("docker exec -i lab-{image} iptables-nft-restore");
     let lines = [
         "-m mark --mark 0x8000/0x8000 -j DROP\n+ -A KUBE-FIREWALL",
         "lost            match mark: `-m mark --mark 0x8000/0x8000`",
