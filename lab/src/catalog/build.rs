@@ -98,6 +98,14 @@ pub enum Family {
 }
 
 impl Family {
+    /// The family of an address.
+    pub fn of(address: std::net::IpAddr) -> Self {
+        match address {
+            std::net::IpAddr::V4(_) => Family::Ipv4,
+            std::net::IpAddr::V6(_) => Family::Ipv6,
+        }
+    }
+
     /// The word that scenario files and reports use.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,6 @@
 //! can be sent.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -233,7 +232,7 @@ fn wrong_with_set(set: &Set, earlier: &[Set]) -> Option<String> {
 }
 
 fn wrong_with_families(probe: &Probe, families: &[Family]) -> Option<String> {
-    let family = family_of(probe.to);
+    let family = Family::of(probe.to);
     let redirected = match probe.expect {
         Expect::To(address, _) => Some(address),
         Expect::Delivered | Expect::Dropped => None,
@@ -241,7 +240,7 @@ fn wrong_with_families(probe: &Probe, families: &[Family]) -> Option<String> {
     let mut others = [probe.from, probe.seen_from, redirected]
         .into_iter()
         .flatten();
-    if others.any(|address| family_of(address) != family) {
+    if others.any(|address| Family::of(address) != family) {
         return Some("mixes addresses of both families".to_owned());
     }
     (!families.contains(&family))
@@ -282,11 +281,4 @@ fn wrong_with_path(probe: &Probe, setup: &Setup) -> Option<String> {
         // Every address of 127.0.0.0/8 is `lo`'s.
         || from.is_loopback() && sender.is_lane();
     (!has_it).then(|| format!("comes from {from}, which is no address of the {sender}"))
-}
-
-fn family_of(address: IpAddr) -> Family {
-    match address {
-        IpAddr::V4(_) => Family::Ipv4,
-        IpAddr::V6(_) => Family::Ipv6,
-    }
 }

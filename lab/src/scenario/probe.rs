@@ -38,10 +38,7 @@ pub struct Probe {
 impl Probe {
     /// The family of its packet.
     pub fn family(&self) -> Family {
-        match self.to {
-            IpAddr::V4(_) => Family::Ipv4,
-            IpAddr::V6(_) => Family::Ipv6,
-        }
+        Family::of(self.to)
     }
 
     /// The namespace that it is sent from.

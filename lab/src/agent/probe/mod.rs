@@ -106,7 +106,7 @@ impl Round {
                 answered: false,
                 refused: refused.map(|errno| errno as i32),
             },
-            family: family(probe),
+            family: probe.family(),
             kind: probe.kind,
             socket: Some(socket),
         });
@@ -210,7 +210,7 @@ impl Sent {
 
 /// A socket for a packet, with its mark.
 fn prepared(probe: &Probe, number: u16) -> io::Result<OwnedFd> {
-    let family = family(probe);
+    let family = probe.family();
     let socket = match probe.kind {
         ProbeKind::Icmp => socket::echo(family)?,
         ProbeKind::Udp => socket::datagram(family)?,
@@ -231,7 +231,7 @@ fn prepared(probe: &Probe, number: u16) -> io::Result<OwnedFd> {
 fn depart(socket: &OwnedFd, probe: &Probe, token: Token) -> Result<(), Errno> {
     let fd = socket.as_raw_fd();
     if probe.from.is_some() || probe.from_port.is_some() {
-        let anywhere = match family(probe) {
+        let anywhere = match probe.family() {
             Family::Ipv4 => [0; 4].into(),
             Family::Ipv6 => [0; 16].into(),
         };
@@ -247,19 +247,11 @@ fn depart(socket: &OwnedFd, probe: &Probe, token: Token) -> Result<(), Errno> {
         other => other?,
     }
     let bytes = match probe.kind {
-        ProbeKind::Icmp => packet::echo_request(family(probe), token),
+        ProbeKind::Icmp => packet::echo_request(probe.family(), token),
         ProbeKind::Udp => token.to_bytes(),
         ProbeKind::Tcp => return Ok(()),
     };
     send(fd, &bytes, MsgFlags::empty()).map(drop)
-}
-
-fn family(probe: &Probe) -> Family {
-    if probe.to.is_ipv4() {
-        Family::Ipv4
-    } else {
-        Family::Ipv6
-    }
 }
 
 fn protocol(family: Family, kind: ProbeKind) -> SockProtocol {
