@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use iptables_lab::judge::Cell;
 use iptables_lab::judge::verdict::{Effect, Verdict};
+use iptables_lab::judge::{Cell, Crash};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
 use iptables_lab::report;
@@ -100,6 +100,29 @@ fn every_verdict_has_a_real_pairing_that_yields_it() {
     let yielded: Vec<&Verdict> = YIELDED.iter().flat_map(|(_, verdicts)| *verdicts).collect();
     let mut known = Verdict::ALL.iter();
     assert_eq!(known.find(|verdict| !yielded.contains(verdict)), None);
+}
+
+/// `meta mark set ip dscp`, as nft writes it: iptables-nft-save dies of it, and of nothing else that lies there.
+#[test]
+fn a_crash_has_its_signal_and_the_least_rules_on_which_the_reader_dies() {
+    let (_, _, matrix) = recorded().iter().find(|of| of.0 == "crashed").unwrap();
+    let crashes: Vec<&Crash> = matrix.cells.iter().flat_map(|cell| &cell.crashes).collect();
+    let saves: Vec<&&Crash> = crashes
+        .iter()
+        .filter(|crash| crash.argv == ["iptables-nft-save"])
+        .collect();
+    assert!(!saves.is_empty(), "{crashes:#?}");
+    for crash in saves {
+        let rules = crash
+            .rules
+            .lines()
+            .filter(|line| line.starts_with("add rule"));
+        assert_eq!(
+            rules.collect::<Vec<_>>(),
+            ["add rule ip filter NATIVE meta mark set ip dscp"]
+        );
+        assert_eq!(crash.signal, 11);
+    }
 }
 
 #[test]
