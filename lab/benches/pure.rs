@@ -24,7 +24,9 @@ const RECORDINGS: [&str; 3] = [
 fn recorded(name: &str) -> Recording {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
     let stored = recording::read(&folder.join(format!("{name}.jsonl")));
-    stored.expect("a recording of the tests can be read").recording
+    stored
+        .expect("a recording of the tests can be read")
+        .recording
 }
 
 /// A recording with about `rules` rules.

@@ -48,7 +48,9 @@ pub fn rules(recording: &Recording, times: usize, copies: Copies) -> Recording {
     for dump in &mut load.dumps {
         copier.dump(dump);
     }
-    let all = format!("1-{count}").parse().expect("a range is a set of rules");
+    let all = format!("1-{count}")
+        .parse()
+        .expect("a range is a set of rules");
     for seen in &mut load.observations {
         seen.rules = std::clone::Clone::clone(&all);
     }
