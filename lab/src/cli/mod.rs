@@ -69,6 +69,9 @@ enum Command {
     /// What runs inside a lane: answers requests on standard input until it ends.
     #[command(hide = true)]
     Agent,
+    /// What holds a lane of the native engine: takes an order and requests on standard input until it ends.
+    #[command(hide = true)]
+    Lane,
 }
 
 /// What every command takes.
@@ -92,10 +95,12 @@ struct Common {
 /// Where steps run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum EngineChoice {
-    /// The best that works here; for now that is Docker.
+    /// Docker where a daemon answers, else native.
     Auto,
     /// Containers of a Docker daemon.
     Docker,
+    /// Bare namespaces: as root, or as a user who may make user namespaces.
+    Native,
 }
 
 /// What is run and how.
@@ -168,6 +173,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
     match cli.command {
         Command::Agent => agent(),
+        Command::Lane => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),

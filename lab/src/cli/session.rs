@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use miette::miette;
 
-use super::Common;
+use super::{Common, EngineChoice};
 use super::exit::{Exit, Failure, Or};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, say};
 use crate::catalog::{Build, Catalog, Image};
 use crate::docker::Docker;
+use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
+use crate::engine::native::NativeEngine;
 use crate::images::{self, Effort, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
 
@@ -139,7 +141,30 @@ impl Session {
     }
 
     /// An engine for the builds of `provision`.
-    pub fn engine(&self, provision: &Provision) -> DockerEngine {
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn engine(
+        &self,
+        choice: EngineChoice,
+        provision: &Provision,
+    ) -> Result<Box<dyn Engine>, Failure> {
+        Ok(match choice {
+            EngineChoice::Auto | EngineChoice::Docker => Box::new(self.docker_engine(provision)),
+            EngineChoice::Native => Box::new(self.native_engine(provision)?),
+        })
+    }
+
+    fn native_engine(&self, provision: &Provision) -> Result<NativeEngine, Failure> {
+        let mut roots = BTreeMap::new();
+        for ready in &provision.builds {
+            let root = self.store.root(&ready.build.digest, &ready.rootfs);
+            roots.insert(ready.build.id.clone(), root.or_exit(Exit::Lacks)?);
+        }
+        Ok(NativeEngine::new(AGENT.into(), self.store.path().join("tmp"), roots))
+    }
+
+    fn docker_engine(&self, provision: &Provision) -> DockerEngine {
         let images: BTreeMap<_, _> = provision
             .builds
             .iter()
