@@ -61,12 +61,7 @@ pub trait Ground {
     ///
     /// # Errors
     /// A fault of the machine: that there is no such command is an answer.
-    fn run(
-        &mut self,
-        argv: &[String],
-        stdin: Option<&[u8]>,
-        timeout: Duration,
-    ) -> io::Result<Ran>;
+    fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran>;
 
     /// Leaves no rules.
     ///
@@ -88,12 +83,7 @@ pub trait Ground {
 struct Here;
 
 impl Ground for Here {
-    fn run(
-        &mut self,
-        argv: &[String],
-        stdin: Option<&[u8]>,
-        timeout: Duration,
-    ) -> io::Result<Ran> {
+    fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
         exec::run(argv, stdin, timeout)
     }
 

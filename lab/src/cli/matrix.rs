@@ -186,7 +186,7 @@ impl Prepared {
         for scenario in scenarios.iter().filter(|of| !is_planned(of)) {
             session.progress.left_out(scenario);
         }
-        let engine = session.engine(args.engine, &provision)?;
+        let engine = session.engine(&provision);
         let head = head(
             &plan,
             scenarios,

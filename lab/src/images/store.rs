@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::archive::{self, Package};
+use super::digest;
 use super::tree::{Kind, Tree};
-use super::{digest, rootfs};
 use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
 
 /// How long a look-up that failed is remembered.
@@ -163,6 +163,7 @@ impl Store {
             "misses",
             "locks",
             "logs",
+            "stage",
             "tmp",
         ] {
             let folder = path.join(folder);
@@ -346,20 +347,35 @@ impl Store {
         self.root.join("toolchains").join(format!("{key}.{kind}"))
     }
 
-    /// The root filesystem of this digest, unpacked: from `tar`, if it was not yet. It blocks.
+    /// The root filesystem of this digest, if it is unpacked already.
+    pub(super) fn known_root(&self, digest: &Digest) -> Option<PathBuf> {
+        Some(self.root_path(digest)).filter(|path| path.is_dir())
+    }
+
+    fn root_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("roots").join(digest.as_str())
+    }
+
+    /// The root filesystem of this digest, unpacked: from `tar`, if it was not yet, with a directory at each of `points`
+    /// for what is mounted there. It blocks.
     ///
     /// # Errors
     /// The tar cannot be read, or the store not be written.
-    pub fn root(&self, digest: &Digest, tar: &Path) -> Result<PathBuf, StoreError> {
-        let path = self.root.join("roots").join(digest.as_str());
-        if path.is_dir() {
+    pub(super) fn root(
+        &self,
+        digest: &Digest,
+        tar: &Path,
+        points: &[&str],
+    ) -> Result<PathBuf, StoreError> {
+        if let Some(path) = self.known_root(digest) {
             return Ok(path);
         }
+        let path = self.root_path(digest);
         let folder = tempfile::tempdir_in(self.tmp()).map_err(at(&self.tmp()))?;
         let unpack = || {
             let mut tree = Tree::new(Kind::Root, &self.tmp())?;
             archive::read_tar(&mut tree, File::open(tar)?)?;
-            rootfs::MOUNT_POINTS
+            points
                 .iter()
                 .try_for_each(|point| tree.add_directory(Path::new(point)))?;
             let root = folder.path().join("root");
@@ -419,6 +435,11 @@ impl Store {
                 .map_err(at(&folder))?;
         }
         Ok(())
+    }
+
+    /// An empty folder, which processes put file systems together over that only they see.
+    pub fn stage(&self) -> PathBuf {
+        self.root.join("stage")
     }
 
     /// A folder for what is being made, on the same file system.

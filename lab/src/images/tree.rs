@@ -271,6 +271,8 @@ impl Tree {
                     io::copy(&mut self.contents(*content), &mut file)?;
                     let mode = if *executable { 0o755 } else { 0o644 };
                     file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+                    // As in a tar of it: make compares times, and may find nothing older than what it is made from.
+                    file.set_modified(std::time::UNIX_EPOCH)?;
                 }
                 Node::Link { target } => std::os::unix::fs::symlink(target, path)?,
             }

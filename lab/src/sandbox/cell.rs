@@ -4,17 +4,27 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe, sethostname};
+use serde::{Deserialize, Serialize};
 
 use super::mounts::{self, Access};
 use super::{Refused, other, other_io};
 
 /// The devices of a cell: those that read and write nothing but themselves.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+/// What leads to the streams of whoever looks, as everywhere: `nft -f -` opens /dev/stdin.
+const STREAMS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
 
 /// What a command may write to in memory.
 const RUN_SIZE: &str = "64m";
@@ -28,7 +38,7 @@ const KINDS: [(&str, CloneFlags); 4] = [
 ];
 
 /// What is in a cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// The directory that is its root, and cannot be written to.
     pub root: PathBuf,
@@ -45,7 +55,9 @@ pub struct Cell {
 impl Cell {
     /// The namespaces of it, in the order to enter them.
     pub(super) fn namespaces(&self) -> impl Iterator<Item = (CloneFlags, BorrowedFd<'_>)> {
-        self.namespaces.iter().map(|(kind, file)| (*kind, file.as_fd()))
+        self.namespaces
+            .iter()
+            .map(|(kind, file)| (*kind, file.as_fd()))
     }
 
     /// Makes a cell of each of `contents`, and leaves this process with nothing but its own /proc, which it can write to.
@@ -80,7 +92,9 @@ fn make(at: &Path, processes: &Path, contents: &Contents) -> Result<Cell, Refuse
     match unsafe { fork() }.map_err(other("start a process"))? {
         ForkResult::Child => {
             drop((told, held));
-            let word = furnish(at, contents).err().map(|refused| refused.to_string());
+            let word = furnish(at, contents)
+                .err()
+                .map(|refused| refused.to_string());
             let _ = File::from(tell).write_all(word.unwrap_or_default().as_bytes());
             // Until its namespaces were opened.
             let _ = File::from(hold).read(&mut [0]);
@@ -116,7 +130,9 @@ fn open(process: Pid, processes: &Path, mut told: File) -> Result<Cell, Refused>
 
 /// Enters new namespaces, and makes the root what commands are to find.
 fn furnish(at: &Path, contents: &Contents) -> Result<(), Refused> {
-    let kinds = KINDS.iter().fold(CloneFlags::empty(), |all, (_, kind)| all | *kind);
+    let kinds = KINDS
+        .iter()
+        .fold(CloneFlags::empty(), |all, (_, kind)| all | *kind);
     unshare(kinds).map_err(|errno| Refused::Namespaces("mount", errno))?;
     sethostname("iptables-lab").map_err(other("set the host name"))?;
     mounts::directory(&contents.root, at, Access::ReadOnly)?;
@@ -145,6 +161,9 @@ fn devices(at: &Path) -> io::Result<Result<(), Refused>> {
         if let Err(refused) = mounts::bind(&from, &to) {
             return Ok(Err(refused));
         }
+    }
+    for (name, stream) in STREAMS {
+        symlink(stream, at.join(name))?;
     }
     Ok(mounts::read_only(at))
 }

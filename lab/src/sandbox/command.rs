@@ -72,7 +72,10 @@ impl Shell {
     /// # Errors
     /// With an errno: the cell has no such program, or it cannot be executed. Without: a fault of the machine.
     pub fn start(&mut self, cell: &Cell, argv: &[String], stdin: bool) -> io::Result<Started> {
-        let call = Call::new(argv)?;
+        let call = Call::new(
+            argv,
+            &ENVIRONMENT.map(|(name, value)| format!("{name}={value}")),
+        )?;
         let (input, feed) = match stdin {
             true => {
                 let (input, feed) = pipe2(OFlag::O_CLOEXEC)?;
@@ -90,6 +93,22 @@ impl Shell {
             stdout: File::from(stdout),
             stderr: File::from(stderr),
         })
+    }
+
+    /// Starts a command in `cell` with an environment and outputs of the caller's, and nothing to read.
+    ///
+    /// # Errors
+    /// As [`Shell::start`]'s.
+    pub fn start_on(
+        &mut self,
+        cell: &Cell,
+        argv: &[String],
+        environment: &[String],
+        [output, errors]: [OwnedFd; 2],
+    ) -> io::Result<Pid> {
+        let call = Call::new(argv, environment)?;
+        let nothing = self.nothing.as_fd().try_clone_to_owned()?;
+        self.become_command(cell, &call, &[nothing, output, errors])
     }
 
     fn become_command(
@@ -126,19 +145,18 @@ impl Shell {
 }
 
 impl Call {
-    fn new(argv: &[String]) -> io::Result<Call> {
+    fn new(argv: &[String], environment: &[String]) -> io::Result<Call> {
         let text = |text: &str| CString::new(text).map_err(|_: NulError| Errno::EINVAL.into());
         let name = argv.first().ok_or(Errno::ENOENT)?;
         let programs: Vec<String> = match name.contains('/') || name.is_empty() {
             true => vec![name.clone()],
             false => PATH.split(':').map(|at| format!("{at}/{name}")).collect(),
         };
-        let environment = ENVIRONMENT.map(|(name, value)| format!("{name}={value}"));
         let all = |texts: &[String]| texts.iter().map(|one| text(one)).collect::<io::Result<_>>();
         Ok(Call {
             programs: all(&programs)?,
             arguments: all(argv)?,
-            environment: all(&environment)?,
+            environment: all(environment)?,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod cell;
 mod command;
+mod job;
 mod mounts;
 mod network;
 mod tree;
@@ -13,6 +14,7 @@ use nix::errno::Errno;
 
 pub use cell::{Cell, Contents};
 pub use command::{CAPABILITIES, Shell};
+pub use job::{Ended, JOB_COMMAND, Job, main as job_main, start};
 pub use network::{Network, Sysctls, set};
 pub use tree::{Rights, alone};
 

@@ -22,8 +22,7 @@ impl Network {
     /// # Errors
     /// The kernel makes none.
     pub fn fresh() -> Result<Network, Refused> {
-        unshare(CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| Refused::Namespaces("network", errno))?;
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| Refused::Namespaces("network", errno))?;
         let path = "/proc/thread-self/ns/net";
         let file = File::open(path).map_err(other_io(format!("open {path}")))?;
         Ok(Network { file })
@@ -49,7 +48,9 @@ impl Network {
 ///
 /// # Errors
 /// The kernel refuses a value.
-pub fn set(sysctls: impl IntoIterator<Item = &'static (&'static str, &'static str)>) -> Result<(), Refused> {
+pub fn set(
+    sysctls: impl IntoIterator<Item = &'static (&'static str, &'static str)>,
+) -> Result<(), Refused> {
     for (name, value) in sysctls {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
         match fs::write(&path, value) {

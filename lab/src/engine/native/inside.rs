@@ -79,7 +79,11 @@ impl Lane {
             })
             .collect();
         let cells = Cell::all(&order.stage, &contents)?;
-        let namespaces = || [Namespace::Lane].into_iter().chain(order.far.iter().copied());
+        let namespaces = || {
+            [Namespace::Lane]
+                .into_iter()
+                .chain(order.far.iter().copied())
+        };
         let legacy = match order.legacy {
             true => LegacyTables::Register,
             false => LegacyTables::Leave,
@@ -203,7 +207,9 @@ impl Bare {
     }
 
     fn state(&self) -> State {
-        self.held.get(&self.at).map_or(State::Fresh, |held| held.state)
+        self.held
+            .get(&self.at)
+            .map_or(State::Fresh, |held| held.state)
     }
 
     fn is_now(&mut self, state: State) {
@@ -224,12 +230,7 @@ impl Bare {
 }
 
 impl Ground for Bare {
-    fn run(
-        &mut self,
-        argv: &[String],
-        stdin: Option<&[u8]>,
-        timeout: Duration,
-    ) -> io::Result<Ran> {
+    fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
         self.is_now(State::Used);
         let cell = self.cell.and_then(|cell| self.cells.get(cell));
         let cell = cell.ok_or_else(|| io::Error::other("no command runs but in a build"))?;

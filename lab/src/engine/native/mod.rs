@@ -10,7 +10,6 @@ mod protocol;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,14 +17,14 @@ use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::JoinHandle;
 
 use super::client::{AgentClient, Piece};
 use super::{Engine, EngineError, Lane, LaneSpec, Place};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
-use crate::sandbox::Rights;
+use crate::sandbox::{self, Rights};
 use crate::scenario::Namespace;
 pub use inside::main as lane_main;
 use protocol::{Asked, Order};
@@ -65,16 +64,9 @@ impl NativeEngine {
     async fn open_lane(&self, spec: &LaneSpec) -> Result<Box<dyn Lane>, EngineError> {
         let order = self.order(spec)?;
         let name = format!("lane {}", spec.number);
-        let lost = |error: std::io::Error| EngineError::Lost(format!("cannot start {name}: {error}"));
-        let mut tree = Command::new(&self.program)
-            .arg(LANE_COMMAND)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(lost)?;
+        let lost =
+            |error: std::io::Error| EngineError::Lost(format!("cannot start {name}: {error}"));
+        let mut tree = sandbox::start(&self.program, LANE_COMMAND).map_err(lost)?;
         let streams = (tree.stdin.take(), tree.stdout.take(), tree.stderr.take());
         let waiting = tokio::spawn(async move {
             // Whatever it ends with: its agent's last words are in the streams.
@@ -82,7 +74,9 @@ impl NativeEngine {
         });
         self.trees().push(waiting);
         let (Some(input), Some(output), Some(errors)) = streams else {
-            return Err(EngineError::Fault("a pipe that was asked for is not there".to_owned()));
+            return Err(EngineError::Fault(
+                "a pipe that was asked for is not there".to_owned(),
+            ));
         };
         let mut agent = AgentClient::new(name.clone(), Box::pin(input), both(output, errors));
         match agent.tell(&order).await? {
