@@ -16,7 +16,7 @@ use crate::catalog::{Build, Catalog, Image, Source};
 use crate::docker::{Docker, DockerError};
 use crate::engine::docker::DockerEngine;
 use crate::engine::native::NativeEngine;
-use crate::engine::{Engine, EngineError, LaneSpec};
+use crate::engine::{self, Engine, EngineError, LaneSpec};
 use crate::images::{self, Effort, Means, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
@@ -147,6 +147,25 @@ impl Session {
                 "containers of this run may be left, and the next start removes them: {error}"
             ));
         }
+    }
+
+    /// Why no build of the legacy backend can run here, if so.
+    ///
+    /// # Errors
+    /// The engine fails, or someone interrupted.
+    pub async fn legacy_lacks(&self, engine: &dyn Engine) -> Result<Option<String>, Failure> {
+        let asked = async {
+            let lacks = engine::legacy_lacks(engine).await;
+            lacks
+                .map_err(|error| miette!("the kernel's legacy tables cannot be asked for: {error}"))
+                .or_exit(Exit::Lacks)
+        };
+        let lacks = self.unless_interrupted(asked).await;
+        engine.settled().await;
+        if lacks.is_err() {
+            self.sweep().await;
+        }
+        lacks
     }
 
     /// An engine for the builds of `provision`.

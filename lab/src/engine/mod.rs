@@ -76,6 +76,11 @@ pub trait Engine: Send + Sync {
     /// The engine and its version, as reports name it: `docker 20.10.24`.
     fn name(&self) -> String;
 
+    /// What builds find otherwise here than they would as root of a machine; a sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Opens a lane: a network namespace, and every build of the spec joined to it.
     fn open<'a>(&'a self, spec: &'a LaneSpec) -> BoxFuture<'a, Result<Box<dyn Lane>, EngineError>>;
 
@@ -98,4 +103,29 @@ pub trait Lane: Send {
 
     /// Takes the lane down.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Why no build of the legacy backend can run on this engine's kernel, if so: asked of a lane without builds, in which
+/// every table that the kernel has is there.
+///
+/// # Errors
+/// The lane cannot be opened, or its agent fails.
+pub async fn legacy_lacks(engine: &dyn Engine) -> Result<Option<String>, EngineError> {
+    let nothing = LaneSpec {
+        number: 0,
+        kind: LaneKind::Legacy,
+        builds: BTreeSet::new(),
+        far: BTreeSet::new(),
+    };
+    let mut lane = engine.open(&nothing).await?;
+    let reply = lane.ask(&Place::Holder, &Request::Dump).await;
+    lane.close().await;
+    match reply? {
+        Reply::Dumped { dump } => Ok(dump.legacy.is_empty().then(|| {
+            "this kernel has no legacy tables (CONFIG_IP_NF_IPTABLES_LEGACY, or its module ip_tables)".to_owned()
+        })),
+        other => Err(EngineError::Fault(format!(
+            "an agent answered with {other:?}"
+        ))),
+    }
 }

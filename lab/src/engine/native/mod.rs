@@ -32,6 +32,9 @@ use protocol::{Asked, Order};
 /// The hidden command that a lane's processes run.
 pub const LANE_COMMAND: &str = "lane";
 
+/// What a kernel refuses to who is root in a user namespace alone: `owner_check` of net/netfilter/xt_owner.c.
+const NOTE_ON_USERS: &str = "run as an ordinary user, in user namespaces: the kernel refuses rules that match a packet's owner (-m owner) there";
+
 /// What a read can bring.
 const PIPE: usize = 64 << 10;
 
@@ -126,6 +129,13 @@ impl Engine for NativeEngine {
         match self.rights {
             Rights::Root => "native (root)".to_owned(),
             Rights::User => "native (user namespaces)".to_owned(),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match self.rights {
+            Rights::Root => Vec::new(),
+            Rights::User => vec![NOTE_ON_USERS.to_owned()],
         }
     }
 
