@@ -18,4 +18,5 @@ pub mod recording;
 pub mod report;
 pub mod ruleset;
 pub mod runner;
+pub mod sandbox;
 pub mod scenario;
