@@ -22,5 +22,9 @@ snapshots BUILDS='':
     IPTABLES_LAB_BUILDS="$1" INSTA_UPDATE=always cargo test --test it snapshots
 
 # Measure what lanes, commands and the lab's own work cost, in one run.
-bench:
-    cargo bench --bench docker
+bench *ARGS:
+    cargo bench --bench run -- "$@"
+
+# Measure the pure parts, rules a second on one core: parse, compare, judge.
+bench-pure *ARGS:
+    cargo bench --bench pure -- "$@"

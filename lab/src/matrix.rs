@@ -13,7 +13,7 @@ pub use losses::{Certainty, Loss, Subject, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
-use crate::judge::{Case, Cell, judge};
+use crate::judge::{Case, Cell, KnownVerdicts, judge_among};
 use crate::plan::Operation;
 use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::Scenario;
@@ -143,6 +143,7 @@ impl Matrix {
 pub struct MatrixBuilder {
     head: Head,
     cells: Vec<Cell>,
+    known: KnownVerdicts,
 }
 
 impl MatrixBuilder {
@@ -151,6 +152,7 @@ impl MatrixBuilder {
         MatrixBuilder {
             head,
             cells: Vec::new(),
+            known: KnownVerdicts::default(),
         }
     }
 
@@ -162,20 +164,23 @@ impl MatrixBuilder {
             .iter()
             .find(|scenario| scenario.name == load.scenario)
         {
-            self.cells.extend(judge(
+            self.cells.extend(judge_among(
                 load,
                 Case {
                     scenario,
                     builds: &self.head.builds,
                     operations: &self.head.operations,
                 },
+                &mut self.known,
             ));
         }
     }
 
     /// The matrix, its cells in an order that does not depend on the order of the loads.
     pub fn finish(self, end: Option<&RunEnd>) -> Matrix {
-        let MatrixBuilder { head, mut cells } = self;
+        let MatrixBuilder {
+            head, mut cells, ..
+        } = self;
         let scenarios: BTreeMap<&str, usize> =
             places(head.scenarios.iter().map(|scenario| scenario.name.as_str()));
         let builds: BTreeMap<&BuildId, usize> = places(head.builds.iter().map(|build| &build.id));

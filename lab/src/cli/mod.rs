@@ -11,6 +11,7 @@ mod scenarios;
 mod select;
 mod session;
 mod show;
+mod timings;
 
 use std::io::Write;
 use std::path::PathBuf;

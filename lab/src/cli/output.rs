@@ -1,6 +1,6 @@
 //! Where results go: formats and the files they are written to.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -113,28 +113,16 @@ impl Outputs {
     /// A file that cannot be written.
     pub fn write(self, matrix: &Matrix) -> Result<(), Failure> {
         for (format, file) in self.targets {
-            let is_file = file.is_some();
-            let text = match format {
-                Format::Table => report::table::render(
-                    matrix,
-                    if is_file {
-                        report::terminal::DEFAULT_WIDTH
-                    } else {
-                        width()
-                    },
-                ),
-                Format::Json => report::json::render(matrix)
-                    .map_err(|error| miette!("{error}"))
-                    .or_exit(Exit::Fault)?,
-            };
             match file {
-                Some((path, file)) => {
-                    let plain = anstream::adapter::strip_str(&text).to_string();
-                    replace(file, plain.as_bytes())
-                        .map_err(|error| cannot_write(&path, &error))
-                        .or_exit(Exit::Lacks)?;
-                }
-                None => print(&text)?,
+                Some((path, file)) => replace(file, matrix, format)
+                    .map_err(|error| cannot_write(&path, &error))
+                    .or_exit(Exit::Lacks)?,
+                None => printed(|to| match format {
+                    Format::Table => {
+                        to.write_all(report::table::render(matrix, width()).as_bytes())
+                    }
+                    Format::Json => report::json::write(matrix, to),
+                })?,
             }
         }
         Ok(())
@@ -146,11 +134,12 @@ impl Outputs {
 /// # Errors
 /// It cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
+    printed(|to| to.write_all(text.as_bytes()))
+}
+
+fn printed(write: impl FnOnce(&mut Printing) -> std::io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(miette!("standard output cannot be written: {error}")).or_exit(Exit::Lacks)
         }
@@ -196,12 +185,24 @@ pub fn met(matrix: &Matrix, conditions: &[Condition]) -> bool {
     conditions.iter().any(has)
 }
 
-fn replace(mut file: std::fs::File, text: &[u8]) -> std::io::Result<()> {
+/// Standard output, buffered: a report is written in small pieces.
+type Printing = BufWriter<anstream::AutoStream<std::io::StdoutLock<'static>>>;
+
+fn replace(file: std::fs::File, matrix: &Matrix, format: Format) -> std::io::Result<()> {
     // A pipe or a device has no length.
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
-    file.write_all(text)
+    let mut file = BufWriter::new(file);
+    match format {
+        Format::Table => {
+            let text = report::table::render(matrix, report::terminal::DEFAULT_WIDTH);
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            file.write_all(plain.as_bytes())?;
+        }
+        Format::Json => report::json::write(matrix, &mut file)?,
+    }
+    file.flush()
 }
 
 fn open(path: &Path) -> Result<std::fs::File, Failure> {

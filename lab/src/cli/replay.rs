@@ -6,22 +6,35 @@ use clap::Args;
 
 use super::exit::{Exit, Failure, Or};
 use super::output::{self, OutputArgs, Outputs};
-use crate::matrix::Matrix;
-use crate::recording;
+use super::timings::{Phase, Timings};
+use crate::matrix::MatrixBuilder;
+use crate::recording::RecordingReader;
 
 #[derive(Args)]
 pub struct ReplayArgs {
     /// What `matrix --record` wrote.
     file: PathBuf,
+    /// Write to this file, as JSON, what the judging took: seconds by phase, commands by operation, memory.
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
 pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
-    let stored = recording::read(&args.file).or_exit(Exit::Usage)?;
+    let mut recording = RecordingReader::open(&args.file).or_exit(Exit::Usage)?;
     let outputs = Outputs::open(&args.output)?;
-    let matrix = Matrix::of(&stored.recording);
+    let mut builder = MatrixBuilder::new(recording.head.clone());
+    let mut timings = Timings::default();
+    while let Some(load) = recording.load().or_exit(Exit::Usage)? {
+        timings.of(Phase::Judge, || builder.add(&load));
+        timings.count(&load);
+    }
+    let matrix = builder.finish(recording.end.as_ref());
     let found = output::met(&matrix, &args.output.fail_on);
-    outputs.write(&matrix)?;
+    timings.of(Phase::Report, || outputs.write(&matrix))?;
+    if let Some(path) = &args.timings {
+        timings.write(path)?;
+    }
     Ok(if found { Exit::Found } else { Exit::Ran })
 }

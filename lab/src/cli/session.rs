@@ -46,6 +46,8 @@ impl Session {
     pub async fn open(common: &Common) -> Result<Self, Failure> {
         let catalog = Catalog::load(&common.builds).or_exit(Exit::Usage)?;
         require_static()?;
+        let progress = Arc::new(Progress::new(common.quiet));
+        progress.begins(catalog.images.len());
         let path = match &common.store {
             Some(path) => path.clone(),
             None => Store::default_path().or_exit(Exit::Lacks)?,
@@ -68,7 +70,7 @@ impl Session {
             ready = ready => ready,
             () = interrupt.asked() => Err(interrupted()),
         }?;
-        let progress = Arc::new(Progress::new(common.quiet));
+        progress.done();
         Ok(Session {
             catalog,
             store,
