@@ -17,6 +17,7 @@ use super::session::{self, Session};
 use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
+use crate::fault;
 use crate::images::Effort;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, witness};
@@ -367,6 +368,7 @@ impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
         let Event::Load { record, .. } = event else {
             return Ok(());
         };
+        fault::step();
         (self.keep)(&record);
         self.builder.add(&record);
         match &mut self.file {
