@@ -383,8 +383,10 @@ fn summary(matrix: &Matrix, width: usize) -> String {
     let witness = |id: &Option<crate::catalog::BuildId>| {
         id.as_ref().map_or("none".to_owned(), ToString::to_string)
     };
+    let reason = matrix.host.engine_reason.as_deref();
+    let reason = reason.map_or(String::new(), |reason| format!(", {reason}"));
     let machine = format!(
-        "kernel {}, {}, {}; witnesses: {} and {}",
+        "kernel {}, {}; engine: {}{reason}; witnesses: {} and {}",
         matrix.host.kernel,
         matrix.host.arch,
         matrix.host.engine,
@@ -393,6 +395,9 @@ fn summary(matrix: &Matrix, width: usize) -> String {
     );
     let lines = |text: &str| wrap(text, width.saturating_sub(2)).join("\n  ");
     let mut text = format!("{}\n{}\n", lines(&count), lines(&machine));
+    for note in &matrix.host.notes {
+        let _ = writeln!(text, "{}", lines(&inert(note)));
+    }
     if let Some(reason) = &matrix.cut_short {
         let reason = lines(&format!("this run was cut short: {}", inert(reason)));
         let _ = writeln!(text, "{}", paint(style(Verdict::Lossy), reason));

@@ -3,14 +3,18 @@
 
 mod cli;
 mod docker;
+mod engines;
 mod everywhere;
+mod faults;
 mod hang;
+mod hostile;
 mod lab;
 mod lane;
 mod lifecycle;
 mod marks;
 mod native;
 mod packets;
+mod refuse;
 mod replay;
 mod schemas;
 mod snapshots;
