@@ -109,6 +109,19 @@ impl Matrix {
         self.cells.iter().find(of_pairing)
     }
 
+    /// The cells of a scenario and family, by writer and reader.
+    pub fn by_pairing(
+        &self,
+        scenario: &str,
+        family: Family,
+    ) -> BTreeMap<(&BuildId, &BuildId), &Cell> {
+        let cells = self.cells.iter();
+        let cells = cells.filter(|cell| cell.scenario == scenario && cell.family == family);
+        cells
+            .map(|cell| ((&cell.writer, &cell.reader), cell))
+            .collect()
+    }
+
     /// The families in which a scenario was run.
     pub fn families(&self, scenario: &str) -> Vec<Family> {
         let has = |family: &Family| {

@@ -6,6 +6,7 @@ pub mod scenarios;
 pub mod show;
 pub mod table;
 pub mod terminal;
+pub mod wording;
 
 use crate::catalog::Missing;
 
