@@ -1,7 +1,9 @@
 //! All verdicts of a run: what every report is made from. Its JSON is schema 1.
 
+mod headlines;
 mod losses;
 mod packets;
+mod symptoms;
 mod who;
 
 use std::collections::BTreeMap;
@@ -9,8 +11,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use losses::{Certainty, Loss, Subject, losses};
+pub use headlines::{Headline, headlines};
+pub use losses::{Certainty, Example, Loss, Subject, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
+pub use symptoms::{Sighting, Symptom, symptoms};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::judge::{Case, Cell, judge};
@@ -167,8 +171,9 @@ impl MatrixBuilder {
         }
     }
 
-    /// Judges one load. A load of a scenario that the head does not name is left out.
-    pub fn add(&mut self, load: &LoadRecord) {
+    /// Judges one load; returns its cells. A load of a scenario that the head does not name has none.
+    pub fn add(&mut self, load: &LoadRecord) -> &[Cell] {
+        let known = self.cells.len();
         if let Some(scenario) = self
             .head
             .scenarios
@@ -184,6 +189,7 @@ impl MatrixBuilder {
                 },
             ));
         }
+        &self.cells[known..]
     }
 
     /// The matrix, its cells in an order that does not depend on the order of the loads.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Broken, Certainty, Loss, Matrix, PacketChange, Subject};
+use crate::matrix::{Broken, Certainty, Headline, Loss, Matrix, PacketChange, Subject};
 
 /// What is said of a scenario in which nothing is lost.
 pub const NO_HARM: &str = "no rule comes to harm";
@@ -38,6 +38,35 @@ pub fn certainty(certainty: Certainty) -> &'static str {
         Certainty::Predicted => "",
         Certainty::Unmet => " by the rules, and no packet that was sent met it",
         Certainty::IfWrittenBack => " if written back",
+    }
+}
+
+/// How many things, or scenarios, a sentence names before it only counts.
+const NAMED: usize = 6;
+
+/// What some builds silently lose of what others write, in a sentence.
+pub fn headline(of: &Headline) -> String {
+    let what: Vec<String> = of.parts().split("; ").map(str::to_owned).collect();
+    let scenarios: Vec<String> = of.scenarios.iter().cloned().collect();
+    let consequence = of.consequence;
+    let consequence = consequence.map_or_else(String::new, |(consequence, sure)| {
+        format!("; at worst {consequence}{}", certainty(sure))
+    });
+    format!(
+        "What {} writes comes to harm with {}: {}{consequence}; in {}",
+        of.writers,
+        of.readers,
+        some(&what, "; "),
+        some(&scenarios, ", "),
+    )
+}
+
+/// The first few, and how many more there are.
+fn some(all: &[String], between: &str) -> String {
+    let (named, rest) = all.split_at(all.len().min(NAMED));
+    match rest.len() {
+        0 => named.join(between),
+        more => format!("{}{between}and {more} more", named.join(between)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The binary on the real thing: real iptables builds, the real kernel, a real Docker daemon.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod cli;
 mod docker;
 mod everywhere;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod marks;
 mod native;
 mod packets;
+mod page;
 mod replay;
 mod schemas;
 mod snapshots;
