@@ -38,15 +38,10 @@ impl Tone {
             | Verdict::Unrestorable
             | Verdict::TimedOut
             | Verdict::Crashed => Tone::Loud,
-            Verdict::NotFound
-            | Verdict::NotDeleted
-            | Verdict::Misread
-            | Verdict::Unseen
-            | Verdict::Unreadable
-            | Verdict::Ambiguous => Tone::Later,
-            Verdict::Absent
-            | Verdict::Grows
-            | Verdict::Drifts
+            Verdict::NotFound | Verdict::NotDeleted | Verdict::Misread | Verdict::Unreadable => {
+                Tone::Later
+            }
+            Verdict::Drifts
             | Verdict::Changed
             | Verdict::Lossy
             | Verdict::FoundWrong
