@@ -115,7 +115,7 @@ impl Measured {
     /// How many verdicts about rules it came to.
     fn verdicts(&self) -> usize {
         let rules = self.matrix.cells.iter().flat_map(|cell| &cell.rules);
-        let of_rule = |rule: &std::sync::Arc<iptables_lab::judge::RuleVerdict>| {
+        let of_rule = |rule: &iptables_lab::judge::RuleVerdict| {
             let verdicts = [
                 rule.write,
                 rule.read_verdict,

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cli;
 pub mod docker;
 pub mod engine;
+mod fault;
 pub mod images;
 pub mod judge;
 pub mod leftovers;

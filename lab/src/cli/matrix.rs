@@ -19,7 +19,9 @@ use super::timings::{Phase, Timings};
 use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
+use crate::fault;
 use crate::images::Effort;
+use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, witness};
 use crate::recording::{
@@ -82,15 +84,22 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         prepared.take_up(stored.recording)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
     }
+    let mut shown = outputs.shown();
+    let of_scenario = by_name(&prepared.head.scenarios);
+    let gather = |load: &LoadRecord, cells: &[Cell]| {
+        if let (Some(shown), Some(scenario)) = (&mut shown, of_scenario.get(&load.scenario)) {
+            shown.add(load, scenario, cells);
+        }
+    };
     let Ran {
         matrix,
         ended,
         mut timings,
     } = prepared
-        .run(&session, &args.run, file.as_mut(), |_| {})
+        .run(&session, &args.run, file.as_mut(), gather)
         .await?;
     let found = output::met(&matrix, &args.output.fail_on);
-    timings.of(Phase::Report, || outputs.write(&matrix))?;
+    timings.of(Phase::Report, || outputs.write(&matrix, shown))?;
     if let Some(path) = &args.timings {
         timings.write(path)?;
     }
@@ -289,7 +298,7 @@ impl Prepared {
         session: &Session,
         args: &RunArgs,
         mut file: Option<&mut RecordingWriter>,
-        keep: impl FnMut(&LoadRecord),
+        keep: impl FnMut(&LoadRecord, &[Cell]),
     ) -> Result<Ran, Failure> {
         if let (Some(file), None) = (&mut file, &self.recorded) {
             file.head(&self.head).or_exit(Exit::Lacks)?;
@@ -305,7 +314,8 @@ impl Prepared {
             timings: self.timings,
         };
         for load in self.recorded.iter().flatten() {
-            listener.builder.add(load);
+            let cells = listener.builder.add(load);
+            (listener.keep)(load, cells);
         }
         let run = Run {
             plan: self.plan,
@@ -376,7 +386,7 @@ struct Listener<'a, K> {
     timings: Timings,
 }
 
-impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
+impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
     /// Takes `run` through `engine` until it is through, or interrupted, or cannot be recorded any more.
     async fn listen(&mut self, run: Run<'_>, engine: &dyn Engine) -> Result<(), Stopped> {
         let (sender, mut events) = unbounded_channel();
@@ -406,8 +416,11 @@ impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
         let Event::Load { record, .. } = event else {
             return Ok(());
         };
-        (self.keep)(&record);
-        self.timings.of(Phase::Judge, || self.builder.add(&record));
+        fault::step();
+        let begun = Instant::now();
+        let cells = self.builder.add(&record);
+        (self.keep)(&record, cells);
+        self.timings.add(Phase::Judge, begun.elapsed());
         match &mut self.file {
             Some(file) => Ok(self.timings.of(Phase::Record, || file.load(&record))?),
             None => Ok(()),

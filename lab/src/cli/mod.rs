@@ -72,10 +72,18 @@ enum Command {
     Agent,
     /// What holds a lane of the native engine: takes an order and requests on standard input until it ends.
     #[command(hide = true)]
-    Lane,
+    Lane(TreeArgs),
     /// One command in a root filesystem of its own: takes an order on standard input.
     #[command(hide = true)]
-    Job,
+    Job(TreeArgs),
+}
+
+/// What a process tree is started with.
+#[derive(Args)]
+struct TreeArgs {
+    /// The process that it belongs to.
+    #[arg(long)]
+    of: Option<u32>,
 }
 
 /// What every command takes.
@@ -177,8 +185,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
     match cli.command {
         Command::Agent => agent(),
-        Command::Job => std::process::exit(crate::sandbox::job_main().into()),
-        Command::Lane => std::process::exit(crate::engine::native::lane_main().into()),
+        Command::Job(_) => std::process::exit(crate::sandbox::job_main().into()),
+        Command::Lane(_) => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),

@@ -11,6 +11,7 @@ use crate::judge::ChainVerdict;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::Matrix;
 use crate::report;
+use crate::report::shown::Shown;
 
 /// A form of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +20,12 @@ pub enum Format {
     Table,
     /// One JSON document, schema 1.
     Json,
+    /// For issues, wikis and CI summaries, in the size of a GitHub comment.
+    Markdown,
+    /// A page for the browser, in one file.
+    Html,
+    /// JUnit's XML for CI systems, a test case a cell.
+    Junit,
 }
 
 /// In which forms the matrix is written, and where to.
@@ -107,22 +114,29 @@ impl Outputs {
         Ok(Outputs { targets })
     }
 
-    /// Writes the matrix in every form.
+    /// What is to be gathered of the recording, where some form shows it.
+    pub fn shown(&self) -> Option<Shown> {
+        let shows = |(format, _): &(Format, _)| *format == Format::Html;
+        self.targets.iter().any(shows).then(Shown::default)
+    }
+
+    /// Writes the matrix in every form, with what was gathered of the recording.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn write(self, matrix: &Matrix) -> Result<(), Failure> {
+    pub fn write(self, matrix: &Matrix, shown: Option<Shown>) -> Result<(), Failure> {
+        let shown = shown.unwrap_or_default();
         for (format, file) in self.targets {
+            let report = Report {
+                matrix,
+                shown: &shown,
+                format,
+            };
             match file {
-                Some((path, file)) => replace(file, matrix, format)
+                Some((path, file)) => replace(file, &report)
                     .map_err(|error| cannot_write(&path, &error))
                     .or_exit(Exit::Lacks)?,
-                None => printed(|to| match format {
-                    Format::Table => {
-                        to.write_all(report::table::render(matrix, width()).as_bytes())
-                    }
-                    Format::Json => report::json::write(matrix, to),
-                })?,
+                None => printed(|to| report.write(to, Width::Of(width())))?,
             }
         }
         Ok(())
@@ -188,20 +202,57 @@ pub fn met(matrix: &Matrix, conditions: &[Condition]) -> bool {
 /// Standard output, buffered: a report is written in small pieces.
 type Printing = BufWriter<anstream::AutoStream<std::io::StdoutLock<'static>>>;
 
-fn replace(file: std::fs::File, matrix: &Matrix, format: Format) -> std::io::Result<()> {
+/// How wide tables are.
+#[derive(Clone, Copy)]
+enum Width {
+    /// As wide as a page, without colours.
+    OfPage,
+    /// So many columns of a terminal.
+    Of(usize),
+}
+
+/// A matrix in one of its forms.
+struct Report<'a> {
+    matrix: &'a Matrix,
+    shown: &'a Shown,
+    format: Format,
+}
+
+impl Report<'_> {
+    /// Colours are for terminals: what goes to standard output loses them there where that is none.
+    fn table(&self, width: Width) -> String {
+        match width {
+            Width::OfPage => {
+                let text = report::table::render(self.matrix, report::terminal::DEFAULT_WIDTH);
+                anstream::adapter::strip_str(&text).to_string()
+            }
+            Width::Of(columns) => report::table::render(self.matrix, columns),
+        }
+    }
+
+    /// Writes it.
+    fn write(&self, to: &mut impl Write, width: Width) -> std::io::Result<()> {
+        let text = match self.format {
+            // The largest of all is never in memory as a whole.
+            Format::Json => return report::json::write(self.matrix, to),
+            Format::Table => self.table(width),
+            Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
+            Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
+            Format::Html => {
+                report::html::render(self.matrix, self.shown).map_err(std::io::Error::other)?
+            }
+        };
+        to.write_all(text.as_bytes())
+    }
+}
+
+fn replace(file: std::fs::File, report: &Report<'_>) -> std::io::Result<()> {
     // A pipe or a device has no length.
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
     let mut file = BufWriter::new(file);
-    match format {
-        Format::Table => {
-            let text = report::table::render(matrix, report::terminal::DEFAULT_WIDTH);
-            let plain = anstream::adapter::strip_str(&text).to_string();
-            file.write_all(plain.as_bytes())?;
-        }
-        Format::Json => report::json::write(matrix, &mut file)?,
-    }
+    report.write(&mut file, Width::OfPage)?;
     file.flush()
 }
 

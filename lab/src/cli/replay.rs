@@ -8,7 +8,8 @@ use super::exit::{Exit, Failure, Or};
 use super::output::{self, OutputArgs, Outputs};
 use super::timings::{Phase, Timings};
 use crate::matrix::MatrixBuilder;
-use crate::recording::RecordingReader;
+use crate::recording::{Head, LoadRecord, RecordingReader};
+use crate::report::shown::Shown;
 
 #[derive(Args)]
 pub struct ReplayArgs {
@@ -24,17 +25,31 @@ pub struct ReplayArgs {
 pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut recording = RecordingReader::open(&args.file).or_exit(Exit::Usage)?;
     let outputs = Outputs::open(&args.output)?;
+    let mut shown = outputs.shown();
     let mut builder = MatrixBuilder::new(recording.head.clone());
     let mut timings = Timings::default();
     while let Some(load) = recording.load().or_exit(Exit::Usage)? {
-        timings.of(Phase::Judge, || builder.add(&load));
         timings.count(&load);
+        let shown = shown.as_mut();
+        timings.of(Phase::Judge, || {
+            add(&mut builder, &recording.head, &load, shown)
+        });
     }
     let matrix = builder.finish(recording.end.as_ref());
     let found = output::met(&matrix, &args.output.fail_on);
-    timings.of(Phase::Report, || outputs.write(&matrix))?;
+    timings.of(Phase::Report, || outputs.write(&matrix, shown))?;
     if let Some(path) = &args.timings {
         timings.write(path)?;
     }
     Ok(if found { Exit::Found } else { Exit::Ran })
+}
+
+/// Judges a load, and gathers what reports show of it.
+fn add(builder: &mut MatrixBuilder, head: &Head, load: &LoadRecord, shown: Option<&mut Shown>) {
+    let cells = builder.add(load);
+    let mut scenarios = head.scenarios.iter();
+    let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
+    if let (Some(shown), Some(scenario)) = (shown, scenario) {
+        shown.add(load, scenario, cells);
+    }
 }

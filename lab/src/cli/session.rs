@@ -17,6 +17,7 @@ use crate::docker::{Docker, DockerError};
 use crate::engine::docker::DockerEngine;
 use crate::engine::native::NativeEngine;
 use crate::engine::{self, Engine, EngineError, LaneSpec};
+use crate::fault;
 use crate::images::{self, Effort, Means, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
@@ -107,6 +108,7 @@ impl Session {
     /// # Errors
     /// The machine lacks what every build needs, or someone interrupted.
     pub async fn provide(&self, images: Vec<Image>, effort: Effort) -> Result<Provision, Failure> {
+        fault::step();
         let progress = self.progress.clone();
         let request = self.request(images, effort);
         let listener: images::Listener = Arc::new(move |event| progress.image(event));

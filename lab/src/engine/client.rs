@@ -12,6 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::EngineError;
 use crate::agent::protocol::{Reply, Request};
+use crate::fault;
 
 /// How long an agent may take to answer, besides the time that a command may take. An agent kills what is over its
 /// time: one that is silent for longer is stopped, or waits for a command that not even SIGKILL ends.
@@ -90,6 +91,7 @@ impl AgentClient {
         form: &impl Serialize,
         limit: Duration,
     ) -> Result<Reply, EngineError> {
+        fault::step();
         let mut line =
             serde_json::to_vec(form).map_err(|error| EngineError::Fault(error.to_string()))?;
         line.push(b'\n');
@@ -97,6 +99,7 @@ impl AgentClient {
             return Err(self.lost(&format!("no answer for {} s", limit.as_secs())));
         };
         let line = line?;
+        fault::step();
         serde_json::from_slice(&line).map_err(|error| {
             let line = String::from_utf8_lossy(&line);
             EngineError::Fault(format!(

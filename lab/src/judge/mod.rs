@@ -61,9 +61,8 @@ pub struct Cell {
     /// The worst of all verdicts about what the reader did.
     pub verdict: Verdict,
     /// A verdict for each `-A` line of the scenario, in order.
-    ///
-    /// Most rules fare alike between most builds: what is the same is kept once.
-    pub rules: Vec<Arc<RuleVerdict>>,
+    #[schemars(with = "Vec<RuleVerdict>")]
+    pub rules: RuleVerdicts,
     /// A verdict for each chain.
     pub chains: Vec<ChainVerdict>,
     /// What became of the scenario's packets.
@@ -255,6 +254,68 @@ struct Pairing<'a> {
     /// Whether the reader is of the other backend.
     crossed: bool,
     witness: Option<&'a BuildId>,
+}
+
+/// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds: what is the same is in memory
+/// once, so that a run of many rules and pairings is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleVerdicts(Vec<Arc<RuleVerdict>>);
+
+impl RuleVerdicts {
+    /// In order.
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &RuleVerdict> + ExactSizeIterator + Clone {
+        self.0.iter().map(Arc::as_ref)
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is not one rule.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The verdict about the rule at `place`, from 0.
+    pub fn get(&self, place: usize) -> Option<&RuleVerdict> {
+        self.0.get(place).map(Arc::as_ref)
+    }
+}
+
+impl std::ops::Index<usize> for RuleVerdicts {
+    type Output = RuleVerdict;
+
+    fn index(&self, place: usize) -> &RuleVerdict {
+        &self.0[place]
+    }
+}
+
+impl<'a> IntoIterator for &'a RuleVerdicts {
+    type Item = &'a RuleVerdict;
+    type IntoIter = std::iter::Map<
+        std::slice::Iter<'a, Arc<RuleVerdict>>,
+        fn(&'a Arc<RuleVerdict>) -> &'a RuleVerdict,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(Arc::as_ref)
+    }
+}
+
+impl FromIterator<Arc<RuleVerdict>> for RuleVerdicts {
+    fn from_iter<I: IntoIterator<Item = Arc<RuleVerdict>>>(verdicts: I) -> Self {
+        RuleVerdicts(verdicts.into_iter().collect())
+    }
+}
+
+impl From<Vec<RuleVerdict>> for RuleVerdicts {
+    fn from(verdicts: Vec<RuleVerdict>) -> Self {
+        verdicts.into_iter().map(Arc::new).collect()
+    }
 }
 
 /// Verdicts about rules that were concluded before.

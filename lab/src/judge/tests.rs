@@ -144,7 +144,7 @@ fn real_cells(#[case] recording: &str, #[case] reader: &str, #[case] verdict: Ve
             .rules
             .iter()
             .filter(|rule| rule.write == Some(Verdict::Refused));
-        let refused: Vec<&Arc<RuleVerdict>> = refused.collect();
+        let refused: Vec<&RuleVerdict> = refused.collect();
         assert!(refused.len() < cell.rules.len());
         for rule in refused {
             let is_nat = ["-j MASQUERADE", "-j DNAT"].map(|target| rule.given.contains(target));
@@ -539,8 +539,8 @@ proptest::proptest! {
             operations: &recording.head.operations,
         };
         let rules = cell_of(judge(&load, case), reader.as_str()).rules;
-        let same = |rule: &&Arc<RuleVerdict>| rule.read_verdict == Some(Verdict::Same);
-        let same: Vec<&Arc<RuleVerdict>> = rules.iter().filter(same).collect();
+        let same = |rule: &&RuleVerdict| rule.read_verdict == Some(Verdict::Same);
+        let same: Vec<&RuleVerdict> = rules.iter().filter(same).collect();
         let rule = *rule.get(&same);
         let line = rule.read.clone().unwrap();
         let tokens = crate::ruleset::tokens::split(&line).unwrap();
@@ -560,7 +560,7 @@ proptest::proptest! {
             }
         }
         let rules = cell_of(judge(&load, case), reader.as_str()).rules;
-        let of_rule = |of: &&Arc<RuleVerdict>| (&of.table, &of.chain, of.index) == (&rule.table, &rule.chain, rule.index);
+        let of_rule = |of: &&RuleVerdict| (&of.table, &of.chain, of.index) == (&rule.table, &rule.chain, rule.index);
         let judged = rules.iter().find(of_rule).unwrap();
         let named = parts(&judged.lost);
         proptest::prop_assert_ne!(judged.read_verdict, Some(Verdict::Same));

@@ -54,6 +54,8 @@ enum Word {
 pub fn start(program: &Path, command: &str) -> io::Result<Child> {
     Command::new(program)
         .arg(command)
+        // Whoever looks at the machine's processes sees whose they are.
+        .args(["--of", &std::process::id().to_string()])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

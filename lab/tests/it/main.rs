@@ -1,16 +1,22 @@
 //! The binary on the real thing: real iptables builds, the real kernel, a real Docker daemon.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod cli;
 mod docker;
+mod engines;
 mod everywhere;
+mod faults;
 mod hang;
+mod hostile;
 mod lab;
 mod lane;
 mod lifecycle;
 mod marks;
 mod native;
 mod packets;
+mod page;
+mod refuse;
 mod replay;
 mod schemas;
 mod snapshots;

@@ -32,7 +32,7 @@ fn mark_rules() -> Vec<(&'static Cell, &'static RuleVerdict)> {
     let of_marks = cells
         .iter()
         .filter(|cell| ["kube-firewall", "mark-matches"].contains(&cell.scenario.as_str()));
-    let rules = of_marks.flat_map(|cell| cell.rules.iter().map(move |rule| (cell, &**rule)));
+    let rules = of_marks.flat_map(|cell| cell.rules.iter().map(move |rule| (cell, rule)));
     let rules: Vec<_> = rules
         .filter(|(_, rule)| rule.given.contains("-m mark "))
         .collect();

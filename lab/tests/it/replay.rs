@@ -157,7 +157,9 @@ fn answer_of(load: &LoadRecord, observation: &Observation, step: &Step) -> Answe
             })
         }
         (Seen::Dump(dump), Action::Dump) => Answer::Dumped(Arc::new(load.dump(*dump).clone())),
-        (Seen::Chain(dump), Action::DumpChain(_)) => Answer::Dumped(Arc::new(load.dump(*dump).clone())),
+        (Seen::Chain(dump), Action::DumpChain(_)) => {
+            Answer::Dumped(Arc::new(load.dump(*dump).clone()))
+        }
         (Seen::Reset, Action::Reset) => Answer::Reset,
         (Seen::Furnished { lacks }, Action::Furnish(_)) => {
             Answer::Furnished(lacks.clone().map_or(Ok(()), Err))
