@@ -1,6 +1,7 @@
 //! The command line.
 
 mod builds;
+mod doctor;
 mod exit;
 mod interrupt;
 mod matrix;
@@ -65,6 +66,11 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List the builds, make them, or remove what was made.
     Builds(builds::BuildsArgs),
+    /// Try what works on this machine, and say what is missing and the command that mends it. Exit status 3 if no engine works.
+    #[command(after_help = "Examples:
+  iptables-lab doctor
+  iptables-lab doctor --format json")]
+    Doctor(doctor::DoctorArgs),
     /// List the scenarios, or show one.
     Scenarios(scenarios::ScenariosArgs),
     /// What runs inside a lane: answers requests on standard input until it ends.
@@ -190,6 +196,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
+        Command::Doctor(args) => session::block_on(doctor::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),
         Command::Builds(args) => session::block_on(builds::run(&args, common)),
     }
