@@ -245,8 +245,14 @@ impl Doctor<'_> {
             jobs: 1,
         };
         let known = images::survey(&request, &means).await.into_iter();
-        let made = known.filter(|(_, found)| matches!(found, Surveyed::Built(_)));
-        request.images = made.map(|(image, _)| image).collect();
+        let made = known.filter_map(|(image, found)| match found {
+            Surveyed::Built(record) if image.tool == Tool::Iptables => Some((image, record)),
+            Surveyed::Built(_) | Surveyed::NotBuilt | Surveyed::Missing(_) => None,
+        });
+        let made: Vec<_> = made.collect();
+        let count = made.len();
+        let newest = made.into_iter().max_by_key(|(_, of)| of.version.clone());
+        request.images = newest.map(|(image, _)| image).into_iter().collect();
         let progress = self.progress.clone();
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
         let provision = match request.images.is_empty() {
@@ -280,7 +286,7 @@ impl Doctor<'_> {
             return;
         };
         if !builds.is_empty() {
-            let words = format!("{} are made", builds.len());
+            let words = format!("{count} images are made");
             self.says(Some(name), "builds", Ok(words));
         }
         self.backends(name, engine.as_ref(), &builds).await;
@@ -288,6 +294,8 @@ impl Doctor<'_> {
     }
 
     async fn backends(&mut self, name: &'static str, engine: &dyn Engine, builds: &[Build]) {
+        let scenarios = scenario::shipped().unwrap_or_default();
+        let far: BTreeSet<_> = scenarios.iter().flat_map(|of| of.setup.ends()).collect();
         let of_backend = |backend| {
             let of_backend = builds.iter();
             of_backend
@@ -303,7 +311,7 @@ impl Doctor<'_> {
                 number: 0,
                 kind,
                 builds: build.into_iter().map(|build| build.id.clone()).collect(),
-                far: BTreeSet::new(),
+                far: far.clone(),
             };
             let mut lane = match engine.open(&spec).await {
                 Ok(lane) => lane,
@@ -431,9 +439,9 @@ fn table(checks: &[Check]) -> String {
         let engine = check.engine.unwrap_or("");
         let works = if check.works { "works" } else { "lacks" };
         // Writing to a string never fails.
-        let _ = writeln!(text, "{engine:8}{:12}{works}  {}", check.what, check.says);
+        let _ = writeln!(text, "{engine:8}{:14}{works}  {}", check.what, check.says);
         if let Some(mend) = check.mend.as_deref().filter(|mend| !mend.is_empty()) {
-            let _ = writeln!(text, "{:27}mend: {mend}", "");
+            let _ = writeln!(text, "{:29}mend: {mend}", "");
         }
     }
     text
