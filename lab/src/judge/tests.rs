@@ -567,3 +567,21 @@ proptest::proptest! {
         proptest::prop_assert!(named.contains(&gone.as_str()), "{}: {} without `{}` lost {:?}: {:#?}", name, line, gone, named, judged);
     }
 }
+
+#[test]
+fn what_fares_alike_in_many_pairings_is_one_in_memory() {
+    let recording = recorded("kube-firewall-by-1.8.9");
+    let case = Case {
+        scenario: &recording.head.scenarios[0],
+        builds: &recording.head.builds,
+        operations: &recording.head.operations,
+    };
+    let mut known = KnownVerdicts::default();
+    let mut again = || judge_among(&recording.loads[0], case, &mut known);
+    for (one, other) in again().iter().zip(again()) {
+        assert!(!one.rules.is_empty());
+        for (one, other) in one.rules.iter().zip(other.rules.iter()) {
+            assert!(std::ptr::eq(one, other), "{one:?}");
+        }
+    }
+}

@@ -348,8 +348,17 @@ async fn rules(lane: &mut dyn Lane, build: &Build) -> Result<String, (String, St
     let scenarios = scenario::shipped().map_err(|error| (error.to_string(), String::new()))?;
     let needs = needs(&scenarios);
     let mut lacking: BTreeMap<String, String> = BTreeMap::new();
-    for (need, asking) in &needs {
-        match tried(lane, build, need, *asking).await {
+    // What a scenario's rules need around them is made once for all of its rules.
+    let mut by_scenario: Vec<(&Need, &Asking<'_>)> = needs.iter().collect();
+    by_scenario.sort_by_key(|(_, asking)| &asking.scenario.name);
+    let mut furnished: Option<&str> = None;
+    for (need, asking) in by_scenario {
+        let name = asking.scenario.name.as_str();
+        let around = match furnished.replace(name) == Some(name) {
+            true => Around::Made,
+            false => Around::ToBeMade,
+        };
+        match tried(lane, build, need, (*asking, around)).await {
             Ok(None) => {}
             Ok(Some(said)) => {
                 let name = format!("{} ({})", need.name, need.family);
@@ -393,16 +402,25 @@ fn modules(backend: Backend, lacking: &BTreeMap<String, String>) -> String {
     format!("modprobe -a {}", modules.join(" "))
 }
 
+/// Whether interfaces, addresses and sets of a rule's scenario are in the lane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Around {
+    Made,
+    ToBeMade,
+}
+
 /// What `build` says where it, or the kernel, refuses the rule; none where it is written.
 async fn tried(
     lane: &mut dyn Lane,
     build: &Build,
     need: &Need,
-    asking: Asking<'_>,
+    (asking, around): (Asking<'_>, Around),
 ) -> Result<Option<String>, String> {
-    let furnished = surroundings::furnish(lane, &asking.scenario.setup).await;
-    if let Err(lacks) = furnished.map_err(|error| error.to_string())? {
-        return Ok(Some(lacks));
+    if around == Around::ToBeMade {
+        let furnished = surroundings::furnish(lane, &asking.scenario.setup).await;
+        if let Err(lacks) = furnished.map_err(|error| error.to_string())? {
+            return Ok(Some(lacks));
+        }
     }
     let ruleset = asking.scenario.ruleset(need.family);
     let request = Request::Burst {
