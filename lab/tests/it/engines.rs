@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use iptables_lab::catalog::{Build, Catalog, Source};
 use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
 use iptables_lab::matrix::{Matrix, MatrixBuilder};
-use iptables_lab::plan::{LaneKind, Operation, Plan, Selection};
+use iptables_lab::plan::{Operation, Plan, Selection};
 use iptables_lab::recording::{LoadRecord, Seen};
 use iptables_lab::runner::{self, Event, Pace, Run};
 use iptables_lab::scenario::{self, Scenario};
@@ -391,14 +391,28 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-const SMALL: [&str; 6] = [
+/// Few pairings, in which both backends and both families take part, and marks are lost.
+const SMALL: [&str; 10] = [
     "--scenario",
     "kube-firewall",
     "--writer",
-    "debian-*",
+    "debian-1.8.11-2-*",
     "--reader",
-    "debian-*",
+    "debian-1.8.7-1-*",
+    "--operation",
+    "rewrite",
+    "--operation",
+    "effect",
 ];
+
+/// The matrix of these pairings, run by root in containers.
+fn small_matrix() -> BTreeMap<String, Value> {
+    let mut command = iptables_lab();
+    command.args(["--engine", "docker", "matrix", "--format", "json"]);
+    let output = command.args(SMALL).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    cells(&String::from_utf8_lossy(&output.stdout))
+}
 
 #[test]
 fn an_ordinary_user_gets_the_same_answers() {
@@ -423,13 +437,15 @@ fn an_ordinary_user_gets_the_same_answers() {
         "{table}"
     );
     let own = cells(&fs::read_to_string(user.path("user.json")).unwrap());
-    are_equal(&own, &cells(&full_run().json));
+    let all = small_matrix();
+    assert_eq!(own.len(), all.len());
+    are_equal(&own, &all);
 }
 
 #[test]
 fn without_a_daemon_auto_is_native_and_the_report_says_why() {
     let output = iptables_lab()
-        .args(["matrix", "--operation", "save"])
+        .arg("matrix")
         .args(SMALL)
         .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
         .output()
@@ -478,15 +494,7 @@ fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways:
 fn on_a_kernel_without_legacy_tables_the_nft_builds_run_and_the_legacy_ones_are_missing() {
     let mut command = iptables_lab();
     command
-        .args([
-            "--engine",
-            "native",
-            "matrix",
-            "--format",
-            "json",
-            "--operation",
-            "rewrite",
-        ])
+        .args(["--engine", "native", "matrix", "--format", "json"])
         .args(SMALL);
     refuse(&mut command, Refusal::LegacyTables);
     let output = command.output().unwrap();
@@ -511,6 +519,5 @@ fn on_a_kernel_without_legacy_tables_the_nft_builds_run_and_the_legacy_ones_are_
         "{:?}",
         native.keys()
     );
-    let kinds = [LaneKind::Nft];
-    assert!(!native.is_empty() && kinds.len() == 1);
+    assert!(!native.is_empty());
 }
