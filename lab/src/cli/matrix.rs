@@ -19,6 +19,7 @@ use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
 use crate::fault;
 use crate::images::Effort;
+use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, witness};
 use crate::recording::{
@@ -71,11 +72,18 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         prepared.take_up(stored.recording)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
     }
+    let mut shown = outputs.shown();
+    let of_scenario = by_name(&prepared.head.scenarios);
+    let gather = |load: &LoadRecord, cells: &[Cell]| {
+        if let (Some(shown), Some(scenario)) = (&mut shown, of_scenario.get(&load.scenario)) {
+            shown.add(load, scenario, cells);
+        }
+    };
     let (matrix, ended) = prepared
-        .run(&session, &args.run, file.as_mut(), |_| {})
+        .run(&session, &args.run, file.as_mut(), gather)
         .await?;
     let found = output::met(&matrix, &args.output.fail_on);
-    outputs.write(&matrix)?;
+    outputs.write(&matrix, shown)?;
     ended?;
     Ok(if found { Exit::Found } else { Exit::Ran })
 }
@@ -260,7 +268,7 @@ impl Prepared {
         session: &Session,
         args: &RunArgs,
         mut file: Option<&mut RecordingWriter>,
-        keep: impl FnMut(&LoadRecord),
+        keep: impl FnMut(&LoadRecord, &[Cell]),
     ) -> Result<(Matrix, Result<(), Failure>), Failure> {
         if let (Some(file), None) = (&mut file, &self.recorded) {
             file.head(&self.head).or_exit(Exit::Lacks)?;
@@ -275,7 +283,8 @@ impl Prepared {
             keep,
         };
         for load in self.recorded.iter().flatten() {
-            listener.builder.add(load);
+            let cells = listener.builder.add(load);
+            (listener.keep)(load, cells);
         }
         let run = Run {
             plan: self.plan,
@@ -339,7 +348,7 @@ struct Listener<'a, K> {
     keep: K,
 }
 
-impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
+impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
     /// Takes `run` through `engine` until it is through, or interrupted, or cannot be recorded any more.
     async fn listen(&mut self, run: Run<'_>, engine: &dyn Engine) -> Result<(), Stopped> {
         let (sender, mut events) = unbounded_channel();
@@ -369,8 +378,8 @@ impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
             return Ok(());
         };
         fault::step();
-        (self.keep)(&record);
-        self.builder.add(&record);
+        let cells = self.builder.add(&record);
+        (self.keep)(&record, cells);
         match &mut self.file {
             Some(file) => Ok(file.load(&record)?),
             None => Ok(()),

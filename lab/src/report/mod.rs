@@ -1,11 +1,19 @@
 //! What people read: one file a format, all made from the matrix. A report never asks an engine.
 
 pub mod builds;
+pub mod facts;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod marks;
 pub mod scenarios;
 pub mod show;
+pub mod shown;
 pub mod table;
 pub mod terminal;
+pub mod tone;
+pub mod wording;
 
 use crate::catalog::Missing;
 

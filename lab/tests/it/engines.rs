@@ -307,7 +307,9 @@ fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
     head.scenarios.clone_from(&bench.scenarios);
     let judged = |loads: &[LoadRecord]| -> BTreeMap<String, Value> {
         let mut builder = MatrixBuilder::new(head.clone());
-        loads.iter().for_each(|load| builder.add(load));
+        for load in loads {
+            builder.add(load);
+        }
         let matrix: Matrix = builder.finish(None);
         cells(&serde_json::to_string(&matrix).unwrap())
     };

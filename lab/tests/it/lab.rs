@@ -144,7 +144,7 @@ pub fn small_run() -> &'static SmallRun {
 }
 
 /// A folder that outlives the tests, for who wants to look at what they ran; the next run takes its place.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("the target directory can be written");
     folder

@@ -1,6 +1,7 @@
 //! The binary on the real thing: real iptables builds, the real kernel, a real Docker daemon.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod cli;
 mod docker;
 mod engines;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod marks;
 mod native;
 mod packets;
+mod page;
 mod refuse;
 mod replay;
 mod schemas;
