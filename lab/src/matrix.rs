@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use losses::{Certainty, Loss, Subject, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
+pub use who::in_words;
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::judge::{Case, Cell, judge};

@@ -17,7 +17,7 @@ use super::session::{self, Session};
 use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
-use crate::images::Effort;
+use crate::images::{Effort, Provision};
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, witness};
 use crate::recording::{
@@ -165,7 +165,23 @@ impl Prepared {
         let provision = session
             .provide(session.catalog.images.clone(), Effort::Usual)
             .await?;
-        let available = session::builds(&provision);
+        let operations = Operation::with_needs(&args.operation);
+        Prepared::of(session, &provision, operations, scenarios, writers, readers)
+    }
+
+    /// Lays out the plan of builds that are there.
+    ///
+    /// # Errors
+    /// A pattern names no build, or nothing is left to run.
+    pub fn of(
+        session: &Session,
+        provision: &Provision,
+        operations: Vec<Operation>,
+        scenarios: Vec<Scenario>,
+        writers: &[String],
+        readers: &[String],
+    ) -> Result<Self, Failure> {
+        let available = session::builds(provision);
         let chosen = |patterns| chosen(&available, &provision.missing, patterns);
         let (writers, readers) = (chosen(writers)?, chosen(readers)?);
         let selection = Selection {
@@ -173,11 +189,7 @@ impl Prepared {
             writers: &writers,
             readers: &readers,
         };
-        let plan = Plan::new(
-            &scenarios,
-            selection,
-            Operation::with_needs(&args.operation),
-        );
+        let plan = Plan::new(&scenarios, selection, operations);
         let is_planned =
             |scenario: &Scenario| plan.loads.iter().any(|load| load.scenario == scenario.name);
         if plan.loads.is_empty() {
@@ -186,12 +198,12 @@ impl Prepared {
         for scenario in scenarios.iter().filter(|of| !is_planned(of)) {
             session.progress.left_out(scenario);
         }
-        let engine = Box::new(session.engine(&provision));
+        let engine = Box::new(session.engine(provision));
         let head = head(
             &plan,
             scenarios,
             &available,
-            provision.missing,
+            provision.missing.clone(),
             engine.name(),
         );
         let recorded = None;

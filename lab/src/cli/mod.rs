@@ -1,6 +1,7 @@
 //! The command line.
 
 mod builds;
+mod evidence;
 mod exit;
 mod interrupt;
 mod matrix;
@@ -57,6 +58,15 @@ enum Command {
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl")]
     Show(show::ShowArgs),
+    /// Make a folder for a bug tracker: the least rules that show a loss, a script that reproduces it, since when it is
+    /// there.
+    #[command(after_help = "Examples:
+  iptables-lab evidence --scenario kube-firewall --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
+  iptables-lab evidence --rules node.save --writer 1.8.8-nft --reader 1.8.7-nft --output report
+
+The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, and the
+recording. The script ends with 1 while the loss is there, with 0 when it is gone, with 125 when it cannot be tried.")]
+    Evidence(evidence::EvidenceArgs),
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:
   iptables-lab matrix --record run.jsonl
@@ -170,6 +180,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Agent => agent(),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),
         Command::Builds(args) => session::block_on(builds::run(&args, common)),

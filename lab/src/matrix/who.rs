@@ -27,9 +27,9 @@ pub(super) fn rectangles(pairs: &Pairs) -> Vec<(BTreeSet<usize>, BTreeSet<usize>
     by_readers
 }
 
-/// A set of builds in words: by backend, as a range of versions where it is one among those that took part. nft is not of
+/// A set of builds, by their places among `builds`, in words: by backend, as a range of versions where it is one among those that took part. nft is not of
 /// the backend that is called after it.
-pub(super) fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
+pub fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
     let kinds = [
         (Tool::Iptables, Backend::Nft, "nft"),
         (Tool::Iptables, Backend::Legacy, "legacy"),

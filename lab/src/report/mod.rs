@@ -1,7 +1,10 @@
 //! What people read: one file a format, all made from the matrix. A report never asks an engine.
 
 pub mod builds;
+pub mod dump;
+pub mod evidence;
 pub mod json;
+pub mod reproducer;
 pub mod scenarios;
 pub mod show;
 pub mod table;

@@ -1,6 +1,6 @@
 //! One cell in full: the commands as they were run, both texts, the verdicts and why.
 
-mod commands;
+pub(in crate::report) mod commands;
 
 use std::fmt::Write;
 

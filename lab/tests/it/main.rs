@@ -4,6 +4,7 @@
 mod cli;
 mod docker;
 mod everywhere;
+mod evidence;
 mod hang;
 mod lab;
 mod lane;

@@ -180,7 +180,7 @@ fn furnish(setup: &Setup, holder: &str) -> Vec<String> {
 }
 
 /// The image of a build: its id without the backend.
-fn image(build: &BuildId) -> &str {
+pub(in crate::report) fn image(build: &BuildId) -> &str {
     let id = build.as_str();
     let backends = Backend::ALL.into_iter();
     let mut stems =
@@ -247,7 +247,7 @@ fn of_command(command: &CommandRecord, load: &LoadRecord) -> String {
 }
 
 /// A word as a POSIX shell takes it.
-fn shell_word(word: &str) -> String {
+pub(in crate::report) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
