@@ -97,16 +97,10 @@ impl<'a> Pairing<'a> {
         }
         let after = turns(reading).map(|turn| self.kernel_chain(turn.dump, table, chain));
         let after: Vec<Option<KernelChain<'_>>> = after.collect();
-        let grown = |after: &Option<KernelChain<'_>>| {
-            after
-                .as_ref()
-                .is_some_and(|of| of.rules.len() > before.rules.len())
-        };
         let changed = |after: &Option<KernelChain<'_>>| {
             compare_chains(before, after.as_ref()).0 == Verdict::Changed
         };
         Some(match () {
-            () if after.iter().any(grown) => Verdict::Grows,
             () if after.iter().any(changed) => Verdict::Drifts,
             () => Verdict::Stable,
         })
@@ -178,7 +172,7 @@ impl<'a> Pairing<'a> {
         let was = printed_chain(&written.printed, table, chain)?;
         let Some(is) = printed_chain(&saved.printed, table, chain) else {
             let reason = "the reader does not print the chain".to_owned();
-            return Some((Verdict::Absent, Some(reason)));
+            return Some((Verdict::Differs, Some(reason)));
         };
         let differs = |reason: String| Some((Verdict::Differs, Some(reason)));
         if was.policy != is.policy {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Reading, Restored};
 use super::laid::Laid;
-use super::rewrite::{Fate, Fates};
+use super::rewrite::Fate;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::BuildId;
@@ -30,17 +30,13 @@ impl<'a> Pairing<'a> {
             return None;
         }
         let fates = laid.chain.rewritten.iter().chain(&laid.chain.cycled);
-        let fates = fates.map(|fates| of_rule(laid, fates));
+        let fates = fates.map(|fates| fates.of(laid));
         let changed = turns(reading)
             .zip(fates)
             .enumerate()
-            .find(|(_, (_, fate))| fate.as_ref().is_none_or(|f| f.verdict == Verdict::Changed));
+            .find(|(_, (_, fate))| fate.verdict == Verdict::Changed);
         let Some((turn, (restored, fate))) = changed else {
             verdict.cycle = Some(Verdict::Stable);
-            return None;
-        };
-        let Some(fate) = fate else {
-            verdict.cycle = Some(Verdict::Ambiguous);
             return None;
         };
         verdict.cycle = Some(Verdict::Drifts);
@@ -56,11 +52,4 @@ impl<'a> Pairing<'a> {
 /// Every turn of the cycle, the reader's rewrite first.
 pub fn turns<'r, 'a>(reading: &'r Reading<'a>) -> impl Iterator<Item = &'r Restored<'a>> {
     reading.rewrite.iter().chain(&reading.cycle)
-}
-
-fn of_rule(laid: Laid<'_, '_>, fates: &Fates) -> Option<Fate> {
-    match fates {
-        Fates::All(fate) => Some(fate.clone()),
-        Fates::Each(fates) => fates.get(laid.kernel_place()?).cloned(),
-    }
 }

@@ -9,7 +9,7 @@ use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
 use crate::plan::step::Role;
 use crate::recording::CommandRecord;
-use crate::ruleset::{Partner, Printed, compare, listed_rules};
+use crate::ruleset::{Printed, compare, listed_rules};
 
 impl<'a> Pairing<'a> {
     /// What the reader's `-S` printed of a chain; none where it was not run, or failed.
@@ -35,7 +35,7 @@ impl<'a> Pairing<'a> {
         });
         let by_table = of_role(Role::ListTable).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_table(laid, command))
+                .unwrap_or_else(|| self.shown_by_table(laid, command, verdict.rewrite_verdict))
         });
         let worst = by_rules.into_iter().chain(by_table);
         verdict.list = worst.max_by_key(|verdict| verdict.severity());
@@ -43,27 +43,28 @@ impl<'a> Pairing<'a> {
 
     fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<Verdict>) -> Verdict {
         let found = laid.chain.listed.as_ref().zip(laid.written_place());
-        let (partner, rule) = match found {
-            Some((listed, at)) => (Some(listed.partner(at)), listed.rule(at)),
-            None => (None, None),
-        };
-        let same = rule.map(|rule| Some(&rule.tokens) == laid.written().map(|w| &w.tokens));
-        match (same, partner) {
-            (Some(true), _) => Verdict::Same,
-            (Some(false), _) => rewrite.map_or(Verdict::Differs, Verdict::of_difference),
-            (None, _) if self.crossed => Verdict::Invisible,
-            (None, Some(Partner::Gone)) => Verdict::Absent,
-            (None, _) => Verdict::Ambiguous,
+        let rule = found.and_then(|(listed, at)| listed.rule(at));
+        match rule.map(|rule| Some(&rule.tokens) == laid.written().map(|w| &w.tokens)) {
+            Some(true) => Verdict::Same,
+            None if self.crossed => Verdict::Invisible,
+            Some(false) | None => rewrite.map_or(Verdict::Differs, Verdict::of_difference),
         }
     }
 
     /// `-L -n -v` prints no rule as it was given; how many there are can be counted.
-    fn shown_by_table(&self, laid: Laid<'_, 'a>, command: &CommandRecord) -> Verdict {
+    fn shown_by_table(
+        &self,
+        laid: Laid<'_, 'a>,
+        command: &CommandRecord,
+        rewrite: Option<Verdict>,
+    ) -> Verdict {
         let stdout = self.evidence.text(command.stdout);
         let printed = listed_rules(&stdout, &laid.place.rule.chain).unwrap_or(0);
         match laid.chain.written.as_ref() {
             _ if self.crossed => Verdict::Invisible,
-            Some(written) if printed < written.listing.rules.len() => Verdict::Absent,
+            Some(written) if printed < written.listing.rules.len() => {
+                rewrite.map_or(Verdict::Differs, Verdict::of_difference)
+            }
             _ => Verdict::Same,
         }
     }

@@ -6,6 +6,7 @@
 
 mod chain;
 mod consequence;
+mod crash;
 mod cycle;
 mod effect;
 mod evidence;
@@ -31,6 +32,7 @@ use crate::plan::Operation;
 use crate::recording::LoadRecord;
 use crate::ruleset::Change;
 use crate::scenario::{Look, Scenario, Write};
+pub use crash::Crash;
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, Reading};
@@ -65,6 +67,9 @@ pub struct Cell {
     /// What writer and reader said when both backends held rules.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// What died, and the least rules on which it did.
+    #[serde(default)]
+    pub crashes: Vec<Crash>,
 }
 
 /// What the judge concludes about one rule.
@@ -310,6 +315,7 @@ impl<'a> Pairing<'a> {
             probes,
             picked,
             warnings: warnings.unwrap_or_default(),
+            crashes: self.crashes(reader),
         }
     }
 

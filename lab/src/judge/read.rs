@@ -67,20 +67,16 @@ impl Pairing<'_> {
         if self.crossed || !is_iptables_table(laid.place.table) {
             return (Verdict::Invisible, None);
         }
-        let because = |verdict, reason: &str| (verdict, Some(reason.to_owned()));
-        if laid.written().is_none() {
-            return because(
-                Verdict::Ambiguous,
-                "the writer itself does not print this rule",
-            );
-        }
-        match partner {
-            Some(Partner::Ambiguous) => (Verdict::Ambiguous, None),
-            Some(Partner::At(_) | Partner::Gone) => (Verdict::Absent, None),
-            None => because(
-                Verdict::Absent,
-                &format!("the reader printed no table {}", laid.place.table),
-            ),
-        }
+        let reason = match partner {
+            _ if laid.written().is_none() => {
+                "the writer itself does not print this rule".to_owned()
+            }
+            Some(Partner::Ambiguous) => {
+                "which of the rules that the reader prints it is cannot be told".to_owned()
+            }
+            Some(Partner::At(_) | Partner::Gone) => "the reader does not print the rule".to_owned(),
+            None => format!("the reader printed no table {}", laid.place.table),
+        };
+        (Verdict::Differs, Some(reason))
     }
 }

@@ -90,8 +90,7 @@ impl<'a> Pairing<'a> {
                 Verdict::Refused
             }
             _ if is_kept && own >= given => Verdict::Doubled,
-            _ if !is_kept => Verdict::Changed,
-            _ => Verdict::Absent,
+            _ => Verdict::Changed,
         });
         let at = all
             .iter()

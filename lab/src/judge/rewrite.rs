@@ -56,6 +56,11 @@ impl Fate {
         }
     }
 
+    fn never_held() -> Self {
+        let reason = "the kernel held no such rule after the write";
+        Fate::because(Verdict::NothingToRestore, reason)
+    }
+
     fn gone(reason: impl Into<String>) -> Self {
         Fate {
             is_gone: true,
@@ -70,6 +75,29 @@ pub enum Fates {
     All(Fate),
     /// Each, in the order of the kernel's rules before.
     Each(Vec<Fate>),
+}
+
+impl Fates {
+    /// How this rule fared. Which of the kernel's rules it is cannot be told of one whose writer wrote more rules or
+    /// fewer than were given: it is kept if all of them are.
+    pub fn of(&self, laid: Laid<'_, '_>) -> Fate {
+        let fates = match self {
+            Fates::All(fate) => return fate.clone(),
+            Fates::Each(fates) => fates,
+        };
+        let known = laid.kernel_place().and_then(|place| fates.get(place));
+        match known {
+            Some(fate) => fate.clone(),
+            None if fates.is_empty() => Fate::never_held(),
+            None if fates.iter().all(|fate| fate.verdict == Verdict::Kept) => {
+                Fate::plain(Verdict::Kept)
+            }
+            None => Fate::because(
+                Verdict::Changed,
+                "not all of the chain's rules are kept, and which of them it is cannot be told",
+            ),
+        }
+    }
 }
 
 /// The kernel's rules of one chain without the reader's own jump, each beside what the witness prints of it.
@@ -111,8 +139,7 @@ impl<'a> Pairing<'a> {
         restored: &Restored<'a>,
     ) -> Fates {
         let Some(before) = before else {
-            let reason = "the kernel had no such chain after the write";
-            return Fates::All(Fate::because(Verdict::Ambiguous, reason));
+            return Fates::All(Fate::never_held());
         };
         let Some(after) = self.kernel_chain(restored.dump, table, chain) else {
             let reason = format!("the kernel has no chain {chain} any more");
@@ -161,7 +188,10 @@ impl<'a> Pairing<'a> {
                     ..fate
                 }
             }
-            Partner::Ambiguous => Fate::plain(Verdict::Ambiguous),
+            Partner::Ambiguous => Fate::because(
+                Verdict::Changed,
+                "there are fewer rules or more, and which of them it is cannot be told",
+            ),
             Partner::Gone => Fate::gone("the rule is gone from the kernel"),
         };
         partners.into_iter().enumerate().map(fate).collect()
@@ -177,14 +207,7 @@ impl<'a> Pairing<'a> {
         let Some((restored, fates)) = restored else {
             return Fate::plain(Verdict::NothingToRestore);
         };
-        let fate = match fates {
-            Fates::All(fate) => Some(fate),
-            Fates::Each(fates) => laid.kernel_place().and_then(|place| fates.get(place)),
-        };
-        let Some(fate) = fate.cloned() else {
-            let reason = "which of the kernel's rules it is cannot be told";
-            return Fate::because(Verdict::Ambiguous, reason);
-        };
+        let fate = fates.of(laid);
         let table = laid.place.table;
         let printed = saved.printed.table(table).is_some() && !saved.is_cut_off(table);
         match fate.verdict {
@@ -220,8 +243,7 @@ impl<'a> Pairing<'a> {
         let rule = listing.filter(|_| is_readable).and_then(|l| l.rule(at));
         verdict.recognition = Some(match listing.map(|listing| listing.partner(at)) {
             _ if !is_readable => Verdict::Unreadable,
-            None | Some(Partner::Gone) => Verdict::Unseen,
-            Some(Partner::Ambiguous) => Verdict::Ambiguous,
+            None | Some(Partner::Gone | Partner::Ambiguous) => Verdict::Misread,
             Some(Partner::At(_)) => {
                 let words = |rule: Option<&Rule>| rule.map(|rule| rule.tokens.clone());
                 match words(rule) == words(laid.written()) {

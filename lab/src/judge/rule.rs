@@ -205,7 +205,8 @@ fn potential(
     if is_harmless {
         return None;
     }
-    let left_out = verdict.read_verdict == Some(Verdict::Absent)
+    let left_out = verdict.read_verdict == Some(Verdict::Differs)
+        && seen.read.is_none()
         && laid.chain.read.is_some()
         && verdict.rewrite_verdict.is_none();
     match found {

@@ -202,14 +202,14 @@ fn line_with<'t>(text: &'t str, word: &str) -> &'t str {
 #[case::half(json!({"exit": 1}), |text: &str| text[..text.len() / 2].to_owned(), "refused")]
 #[case::all_but_failed(json!({"exit": 1}), |text: &str| text.to_owned(), "refused kept")]
 #[case::incompatible(json!({"exit": 0}), |_: &str| INCOMPATIBLE.to_owned(), "refused nothing-to-restore")]
-#[case::nothing(json!({"exit": 0}), |_: &str| String::new(), "absent nothing-to-restore")]
+#[case::nothing(json!({"exit": 0}), |_: &str| String::new(), "differs nothing-to-restore")]
 #[case::cut_in_a_line(json!({"exit": 0}), |text: &str| text[..text.find("/0x8000").unwrap()].to_owned(), "refused nothing-to-restore")]
 #[case::no_commit(json!({"exit": 0}), |text: &str| text.replace("COMMIT\n", ""), "refused nothing-to-restore")]
-#[case::doubled(json!({"exit": 0}), |text: &str| { let line = line_with(text, "--mark"); text.replace(line, &format!("{line}\n{line}")) }, "ambiguous kept")]
+#[case::doubled(json!({"exit": 0}), |text: &str| { let line = line_with(text, "--mark"); text.replace(line, &format!("{line}\n{line}")) }, "reworded kept")]
 #[case::option_dropped(json!({"exit": 0}), |text: &str| text.replace(" -m mark --mark 0x8000/0x8000", ""), "reworded kept")]
 #[case::synonym(json!({"exit": 0}), |text: &str| text.replace("0x8000/0x8000", "32768/0x8000"), "reworded kept")]
-#[case::rule_dropped(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), ""), "absent kept")]
-#[case::junk_for_a_rule(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), "\u{1}\u{7f}\"\u{0}"), "absent kept")]
+#[case::rule_dropped(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), ""), "reworded kept")]
+#[case::junk_for_a_rule(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), "\u{1}\u{7f}\"\u{0}"), "reworded kept")]
 fn a_spoiled_save(#[case] end: Value, #[case] change: fn(&str) -> String, #[case] verdicts: &str) {
     let cell = saved_as(end, |text| change(text).into_bytes());
     let found = words(&cell.rules[MARK]);
@@ -288,7 +288,7 @@ fn a_restore_that_fails_is_unrestorable() {
 #[case::crashed(json!({"signal": 11}), |_: &str| String::new(), Verdict::Unreadable)]
 #[case::incompatible(json!({"exit": 0}), |_: &str| INCOMPATIBLE.to_owned(), Verdict::Unreadable)]
 #[case::cut_off(json!({"exit": 0}), |text: &str| text.replace("COMMIT\n", ""), Verdict::Unreadable)]
-#[case::unseen(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), ""), Verdict::Unseen)]
+#[case::not_printed(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), ""), Verdict::Misread)]
 #[case::misread(json!({"exit": 0}), |text: &str| text.replace(" -m mark --mark 0x8000/0x8000", ""), Verdict::Misread)]
 fn a_spoiled_recognition(
     #[case] end: Value,

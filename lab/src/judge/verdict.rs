@@ -28,18 +28,14 @@ pub enum Verdict {
     Reworded,
     /// The reader prints it differently, and the rewrite did not keep it.
     Lossy,
-    /// The reader prints it differently, and no rewrite was run.
+    /// The reader prints it differently or not at all, and restored nothing that would show what comes of it.
     Differs,
-    /// The reader prints the table, but not the rule.
-    Absent,
     /// The rule is the other backend's.
     Invisible,
     /// A signal ended the build.
     Crashed,
     /// The build was still running when its time was up.
     TimedOut,
-    /// Which of the printed rules it is cannot be told: several fit equally well.
-    Ambiguous,
     // rewrite, sync
     /// The kernel holds the same rule as before.
     Kept,
@@ -52,19 +48,15 @@ pub enum Verdict {
     // recognition
     /// After the rewrite the writer prints it as before.
     Recognised,
-    /// After the rewrite the writer prints it differently.
+    /// After the rewrite the writer prints it differently, or not at all.
     Misread,
-    /// After the rewrite the writer does not print it.
-    Unseen,
     /// After the rewrite the writer cannot print its table.
     Unreadable,
     // cycle
     /// However often both rewrite, the kernel holds the same rule.
     Stable,
-    /// As both go on rewriting, the kernel's rule becomes another.
+    /// As both go on rewriting, the kernel's rule becomes another, or the chain gets more rules.
     Drifts,
-    /// As both go on rewriting, the chain gets more rules.
-    Grows,
     // check
     /// The reader's `-C` finds the rule.
     Found,
@@ -89,7 +81,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, the least first.
-    pub const ALL: [Verdict; 32] = [
+    pub const ALL: [Verdict; 28] = [
         Verdict::Faithful,
         Verdict::Same,
         Verdict::Kept,
@@ -112,11 +104,7 @@ impl Verdict {
         Verdict::NotFound,
         Verdict::NotDeleted,
         Verdict::Misread,
-        Verdict::Unseen,
         Verdict::Unreadable,
-        Verdict::Ambiguous,
-        Verdict::Absent,
-        Verdict::Grows,
         Verdict::Drifts,
         Verdict::Changed,
         Verdict::Lossy,
@@ -146,14 +134,12 @@ impl Verdict {
             Verdict::TimedOut => 8,
             Verdict::Crashed => 9,
             Verdict::NotFound | Verdict::NotDeleted => 10,
-            Verdict::Misread | Verdict::Unseen | Verdict::Unreadable => 11,
-            Verdict::Ambiguous => 12,
-            Verdict::Absent => 13,
-            Verdict::Grows | Verdict::Drifts => 14,
-            Verdict::Changed => 15,
-            Verdict::Lossy => 16,
-            Verdict::FoundWrong => 17,
-            Verdict::WrongRule => 18,
+            Verdict::Misread | Verdict::Unreadable => 11,
+            Verdict::Drifts => 12,
+            Verdict::Changed => 13,
+            Verdict::Lossy => 14,
+            Verdict::FoundWrong => 15,
+            Verdict::WrongRule => 16,
         }
     }
 
@@ -168,7 +154,7 @@ impl Verdict {
 
     /// Whether damage is done that nobody is told about.
     pub fn is_silent_damage(self) -> bool {
-        self.severity() >= Verdict::Absent.severity()
+        self.severity() >= Verdict::Drifts.severity()
     }
 
     /// The word that every format uses.
@@ -182,22 +168,18 @@ impl Verdict {
             Verdict::Reworded => "reworded",
             Verdict::Lossy => "lossy",
             Verdict::Differs => "differs",
-            Verdict::Absent => "absent",
             Verdict::Invisible => "invisible",
             Verdict::Crashed => "crashed",
             Verdict::TimedOut => "timed-out",
-            Verdict::Ambiguous => "ambiguous",
             Verdict::Kept => "kept",
             Verdict::Changed => "changed",
             Verdict::Unrestorable => "unrestorable",
             Verdict::NothingToRestore => "nothing-to-restore",
             Verdict::Recognised => "recognised",
             Verdict::Misread => "misread",
-            Verdict::Unseen => "unseen",
             Verdict::Unreadable => "unreadable",
             Verdict::Stable => "stable",
             Verdict::Drifts => "drifts",
-            Verdict::Grows => "grows",
             Verdict::Found => "found",
             Verdict::NotFound => "not-found",
             Verdict::FoundWrong => "found-wrong",
@@ -219,23 +201,19 @@ impl Verdict {
             Verdict::Same => "printed and kept as it was",
             Verdict::Reworded => "printed differently, kept",
             Verdict::Lossy => "printed differently, and not kept",
-            Verdict::Differs => "printed differently; no rewrite was run",
-            Verdict::Absent => "left out of the print, without a word",
+            Verdict::Differs => "printed differently or not at all, and not written back",
             Verdict::Invisible => "not in the reader's tables: not seen, not touched",
             Verdict::Crashed => "the build dies",
             Verdict::TimedOut => "the build hangs",
-            Verdict::Ambiguous => "which of several alike rules it is cannot be told",
             Verdict::Kept => "the kernel holds the same rule",
             Verdict::Changed => "the kernel does not hold the same rule any more",
             Verdict::Unrestorable => "the reader refuses its own print",
             Verdict::NothingToRestore => "not printed, so not restored",
             Verdict::Recognised => "the writer still knows it",
             Verdict::Misread => "after the rewrite its writer reads it differently",
-            Verdict::Unseen => "after the rewrite its writer does not see it any more",
             Verdict::Unreadable => "after the rewrite its writer cannot read its table any more",
             Verdict::Stable => "however often both rewrite, it stays",
             Verdict::Drifts => "as both go on rewriting, it becomes another rule",
-            Verdict::Grows => "as both go on rewriting, there are more and more rules",
             Verdict::Found => "-C finds it",
             Verdict::NotFound => "-C does not find it",
             Verdict::FoundWrong => "-C finds a rule that is not there",

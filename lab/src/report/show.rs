@@ -4,6 +4,7 @@ pub(in crate::report) mod commands;
 
 use std::fmt::Write;
 
+use nix::sys::signal::Signal;
 use similar::{ChangeTag, TextDiff};
 
 use super::terminal::{HEADING, inert, paint, sign, style};
@@ -30,6 +31,7 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     page.push_str(&verdicts(cell));
     page.push_str(&packets(cell));
     page.push_str(&warnings(cell));
+    page.push_str(&crashes(cell));
     page.push_str(&prints(cell, load));
     page.push_str(&commands::render(cell, load, scenario));
     page
@@ -220,6 +222,25 @@ fn warnings(cell: &Cell) -> String {
         let _ = writeln!(text, "  {}: {}", warning.by, inert(&warning.text));
     }
     text.push('\n');
+    text
+}
+
+/// What died, and the least ruleset on which it did.
+fn crashes(cell: &Cell) -> String {
+    let mut text = String::new();
+    for crash in &cell.crashes {
+        let signal = match Signal::try_from(crash.signal) {
+            Ok(signal) => signal.as_str().to_owned(),
+            Err(_) => format!("signal {}", crash.signal),
+        };
+        let died = format!("{} of {} dies of {signal}", crash.argv.join(" "), crash.by);
+        let died = format!("{}; the least rules on which it does", inert(&died));
+        let _ = writeln!(text, "{}", paint(HEADING, died));
+        for line in crash.rules.lines() {
+            let _ = writeln!(text, "  {}", inert(line));
+        }
+        text.push('\n');
+    }
     text
 }
 

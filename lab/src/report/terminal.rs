@@ -30,17 +30,13 @@ pub fn sign(verdict: Verdict) -> char {
         Verdict::TimedOut => 'T',
         Verdict::Crashed => '!',
         Verdict::Misread => 'm',
-        Verdict::Unseen => 'M',
         Verdict::Unreadable => 'N',
-        Verdict::Ambiguous => 'a',
-        Verdict::Absent => 'A',
         Verdict::Changed => 'C',
         Verdict::Lossy => 'X',
         Verdict::Doubled => '2',
         Verdict::Averted => '=',
         Verdict::NotFound => 'f',
         Verdict::NotDeleted => 'd',
-        Verdict::Grows => '+',
         Verdict::Drifts => '>',
         Verdict::FoundWrong => 'F',
         Verdict::WrongRule => 'D',
@@ -66,15 +62,10 @@ pub fn style(verdict: Verdict) -> Style {
         | Verdict::Unrestorable
         | Verdict::TimedOut
         | Verdict::Crashed => colour(AnsiColor::Yellow),
-        Verdict::NotFound
-        | Verdict::NotDeleted
-        | Verdict::Misread
-        | Verdict::Unseen
-        | Verdict::Unreadable
-        | Verdict::Ambiguous => colour(AnsiColor::Magenta).bold(),
-        Verdict::Absent
-        | Verdict::Grows
-        | Verdict::Drifts
+        Verdict::NotFound | Verdict::NotDeleted | Verdict::Misread | Verdict::Unreadable => {
+            colour(AnsiColor::Magenta).bold()
+        }
+        Verdict::Drifts
         | Verdict::Changed
         | Verdict::Lossy
         | Verdict::FoundWrong

@@ -191,12 +191,14 @@ mod tests {
     use crate::catalog::{BuildId, Digest, Origin, Tool, Version};
 
     const HINT: &str = "*mangle\n:KUBE-IPTABLES-HINT - [0:0]\nCOMMIT\n";
+    const UNREADABLE: &str = "# Table `filter' is incompatible, use 'nft' tool.\n";
     const RULE: &str = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
 
     #[rstest]
     #[case::nothing(Detection::WrappersV1, "", "", Backend::Legacy)]
     #[case::more_nft(Detection::WrappersV1, "", RULE, Backend::Nft)]
     #[case::as_many(Detection::WrappersV1, RULE, RULE, Backend::Legacy)]
+    #[case::unreadable(Detection::WrappersV1, "", UNREADABLE, Backend::Legacy)]
     #[case::nothing(Detection::WrappersV2, "", "", Backend::Nft)]
     #[case::more_legacy(Detection::WrappersV2, RULE, "", Backend::Legacy)]
     #[case::hint(Detection::WrappersV2, RULE, HINT, Backend::Nft)]

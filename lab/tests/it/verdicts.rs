@@ -4,20 +4,30 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use iptables_lab::judge::Cell;
 use iptables_lab::judge::verdict::{Effect, Verdict};
+use iptables_lab::judge::{Cell, Crash};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
 use iptables_lab::report;
 
-fn recorded(name: &str) -> Recording {
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/recordings/verdicts"
-    );
-    let path = Path::new(folder).join(format!("{name}.jsonl"));
-    recording::read(&path).unwrap().recording
+/// What was recorded, and what the judge makes of it. Each is judged once.
+fn recorded() -> &'static [(&'static str, Recording, Matrix)] {
+    static RECORDED: OnceLock<Vec<(&str, Recording, Matrix)>> = OnceLock::new();
+    RECORDED.get_or_init(|| {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/recordings/verdicts"
+        );
+        let read = |(name, _): &(&'static str, _)| {
+            let path = Path::new(folder).join(format!("{name}.jsonl"));
+            let recording = recording::read(&path).unwrap().recording;
+            let matrix = Matrix::of(&recording);
+            (*name, recording, matrix)
+        };
+        YIELDED.iter().map(read).collect()
+    })
 }
 
 fn verdicts(cell: &Cell) -> BTreeSet<&'static str> {
@@ -73,8 +83,7 @@ const YIELDED: &[(&str, &[Verdict])] = &[
 
 #[test]
 fn verdicts_are_yielded_by_real_pairings() {
-    for (name, expected) in YIELDED {
-        let matrix = Matrix::of(&recorded(name));
+    for ((name, expected), (_, _, matrix)) in YIELDED.iter().zip(recorded()) {
         let found: BTreeSet<&str> = matrix.cells.iter().flat_map(verdicts).collect();
         for verdict in *expected {
             assert!(
@@ -85,10 +94,43 @@ fn verdicts_are_yielded_by_real_pairings() {
     }
 }
 
+/// A verdict that nothing real ever yields is no verdict.
+#[test]
+fn every_verdict_has_a_real_pairing_that_yields_it() {
+    let yielded: Vec<&Verdict> = YIELDED.iter().flat_map(|(_, verdicts)| *verdicts).collect();
+    let mut known = Verdict::ALL.iter();
+    assert_eq!(known.find(|verdict| !yielded.contains(verdict)), None);
+}
+
+/// `meta mark set ip dscp`, as nft writes it: iptables-nft-save dies of it, and of nothing else that lies there.
+#[test]
+fn a_crash_has_its_signal_and_the_least_rules_on_which_the_reader_dies() {
+    let (_, _, matrix) = recorded().iter().find(|of| of.0 == "crashed").unwrap();
+    let crashes: Vec<&Crash> = matrix.cells.iter().flat_map(|cell| &cell.crashes).collect();
+    let saves: Vec<&&Crash> = crashes
+        .iter()
+        .filter(|crash| crash.argv == ["iptables-nft-save"])
+        .collect();
+    assert!(!saves.is_empty(), "{crashes:#?}");
+    for crash in saves {
+        let rules = crash
+            .rules
+            .lines()
+            .filter(|line| line.starts_with("add rule"));
+        assert_eq!(
+            rules.collect::<Vec<_>>(),
+            ["add rule ip filter NATIVE meta mark set ip dscp"]
+        );
+        assert_eq!(crash.signal, 11);
+    }
+}
+
 #[test]
 fn every_effect_on_packets_is_yielded_by_a_real_pairing() {
-    let names = YIELDED.iter().map(|(name, _)| Matrix::of(&recorded(name)));
-    let cells: Vec<Cell> = names.flat_map(|matrix| matrix.cells).collect();
+    let cells: Vec<&Cell> = recorded()
+        .iter()
+        .flat_map(|(.., matrix)| &matrix.cells)
+        .collect();
     for effect in [
         Effect::AsBefore,
         Effect::Rerouted,
@@ -107,9 +149,7 @@ fn every_effect_on_packets_is_yielded_by_a_real_pairing() {
 /// What is concluded, and all that was seen, as it is shown.
 #[test]
 fn what_is_shown_of_them_is_what_was_kept() {
-    for (name, _) in YIELDED {
-        let recording = recorded(name);
-        let matrix = Matrix::of(&recording);
+    for (name, recording, matrix) in recorded() {
         let pages = matrix.cells.iter().map(|cell| {
             let load = recording
                 .loads

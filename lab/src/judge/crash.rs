@@ -1,0 +1,67 @@
+//! What makes a build die: the signal, and the least ruleset that it was seen to die on.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Pairing;
+use crate::agent::protocol::End;
+use crate::catalog::BuildId;
+use crate::plan::step::{Role, RuleSet};
+use crate::recording::{CommandRecord, Seen};
+
+/// A command that a signal ended, on the least rules on which it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Crash {
+    /// Whose command it was.
+    pub by: BuildId,
+    /// The command: program and arguments.
+    pub argv: Vec<String>,
+    /// The signal's number: 11 is SIGSEGV, 6 is SIGABRT.
+    pub signal: i32,
+    /// The rules that the writer was given, as it was given them: without any one of them the command did not die, as far
+    /// as was tried. Where nothing was tried, all of the scenario's.
+    pub rules: String,
+}
+
+impl Pairing<'_> {
+    /// What died in this pairing, one entry for each build and kind of command.
+    pub(super) fn crashes(&self, reader: &BuildId) -> Vec<Crash> {
+        let mut least: BTreeMap<(&BuildId, Role), (&RuleSet, &CommandRecord, i32)> =
+            BTreeMap::new();
+        for seen in &self.evidence.load.observations {
+            let is_of_pairing = seen.reader.as_ref().is_none_or(|of| of == reader);
+            let Seen::Command(command) = &seen.seen else {
+                continue;
+            };
+            let (End::Signal(signal), true) = (command.end, is_of_pairing) else {
+                continue;
+            };
+            let known = least.entry((&command.build, seen.role));
+            let known = known.or_insert((&seen.rules, command, signal));
+            if seen.rules.len() < known.0.len() {
+                *known = (&seen.rules, command, signal);
+            }
+        }
+        let crash = |(rules, command, signal): (&RuleSet, &CommandRecord, i32)| Crash {
+            by: command.build.clone(),
+            argv: command.argv.clone(),
+            signal,
+            rules: self.given(rules),
+        };
+        least.into_values().map(crash).collect()
+    }
+
+    /// The text of some of the scenario's rules, with all its chains, in the language in which it has them.
+    fn given(&self, rules: &RuleSet) -> String {
+        let (scenario, family) = (self.case.scenario, self.family);
+        match scenario.nft.get(&family) {
+            Some(native) => native.only(|index| rules.contains(index)),
+            None => {
+                let kept = scenario.ruleset(family).only(|index| rules.contains(index));
+                kept.to_string()
+            }
+        }
+    }
+}
