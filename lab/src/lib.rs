@@ -4,6 +4,7 @@
 //! recording keeps every observation, the judge concludes from the recording, the matrix holds the verdicts, and the
 //! reports print the matrix. Evidence is what a bug report needs besides: the least rules that show a loss, and since when.
 
+pub mod advice;
 pub mod agent;
 pub mod catalog;
 pub mod cli;

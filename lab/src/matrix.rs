@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use losses::{Certainty, Loss, Subject, losses};
+pub use losses::{Certainty, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
-pub use who::in_words;
+pub use who::{in_words, range_in_words};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::judge::{Case, Cell, judge};

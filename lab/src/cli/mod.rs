@@ -1,12 +1,15 @@
 //! The command line.
 
+mod advise;
 mod builds;
+mod diagnose;
 mod evidence;
 mod exit;
 mod interrupt;
 mod matrix;
 mod output;
 mod progress;
+mod publish;
 mod replay;
 mod scenarios;
 mod select;
@@ -72,6 +75,28 @@ recording. The script ends with 1 while the loss is there, with 0 when it is gon
   iptables-lab matrix --record run.jsonl
   iptables-lab replay run.jsonl --format json")]
     Replay(replay::ReplayArgs),
+    /// Say which builds may live side by side on a node, which lose what, and the least change that makes all safe.
+    #[command(after_help = "Examples:
+  iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
+  iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
+
+Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
+from the report that is part of this program, and says so. images/products.toml says which products it knows.")]
+    Advise(advise::AdviseArgs),
+    /// Look through a node's rules for what readers are known to make of other systems' rules, and say how to repair it.
+    #[command(after_help = "Examples:
+  iptables-save | iptables-lab diagnose
+  iptables-lab diagnose node.save --family ipv4
+
+It needs neither an engine nor a network: it compares with the report that is part of this program. It changes nothing.")]
+    Diagnose(diagnose::DiagnoseArgs),
+    /// Make the least form of a report, which `advise` and `diagnose` answer from.
+    #[command(after_help = "Example:
+  iptables-lab matrix --record run.jsonl
+  iptables-lab publish run.jsonl --output reports/losses.json.xz
+
+The binary holds the one in reports/: build it anew to have it answer from another.")]
+    Publish(publish::PublishArgs),
     /// List the builds, make them, or remove what was made.
     Builds(builds::BuildsArgs),
     /// List the scenarios, or show one.
@@ -180,7 +205,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Agent => agent(),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Diagnose(args) => diagnose::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
+        Command::Advise(args) => session::block_on(advise::run(&args, common)),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),
         Command::Builds(args) => session::block_on(builds::run(&args, common)),

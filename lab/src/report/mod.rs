@@ -1,6 +1,8 @@
 //! What people read: one file a format, all made from the matrix. A report never asks an engine.
 
+pub mod advice;
 pub mod builds;
+pub mod diagnosis;
 pub mod dump;
 pub mod evidence;
 pub mod json;

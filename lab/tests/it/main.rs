@@ -1,6 +1,7 @@
 //! The binary on the real thing: real iptables builds, the real kernel, a real Docker daemon.
 #![allow(clippy::unwrap_used)]
 
+mod advice;
 mod cli;
 mod docker;
 mod everywhere;
