@@ -12,6 +12,7 @@ pub mod docker;
 pub mod engine;
 pub mod evidence;
 pub mod images;
+pub mod inventory;
 pub mod judge;
 pub mod leftovers;
 pub mod matrix;

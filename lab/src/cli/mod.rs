@@ -6,8 +6,10 @@ mod diagnose;
 mod evidence;
 mod exit;
 mod interrupt;
+mod inventory;
 mod matrix;
 mod output;
+mod papers;
 mod progress;
 mod publish;
 mod replay;
@@ -83,6 +85,13 @@ recording. The script ends with 1 while the loss is there, with 0 when it is gon
 Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
 from the report that is part of this program, and says so. images/products.toml says which products it knows.")]
     Advise(advise::AdviseArgs),
+    /// Find every iptables under the roots of a node's running processes (as root; reads files, changes nothing).
+    #[command(after_help = "Examples:
+  iptables-lab inventory
+  iptables-lab inventory --format json
+
+Versions are asked for with --version, in namespaces of their own, as nobody, without capabilities. No rule is ever read.")]
+    Inventory(inventory::InventoryArgs),
     /// Look through a node's rules for what readers are known to make of other systems' rules, and say how to repair it.
     #[command(after_help = "Examples:
   iptables-save | iptables-lab diagnose
@@ -98,9 +107,29 @@ It needs neither an engine nor a network: it compares with the report that is pa
 The binary holds the one in reports/: build it anew to have it answer from another.")]
     Publish(publish::PublishArgs),
     /// List the builds, make them, or remove what was made.
+    #[command(after_help = "Examples:
+  iptables-lab builds list
+  iptables-lab builds build '1.8.9*' --tarballs ~/Downloads
+  iptables-lab builds list --builds own.toml
+  iptables-lab builds remove")]
     Builds(builds::BuildsArgs),
     /// List the scenarios, or show one.
+    #[command(after_help = "Examples:
+  iptables-lab scenarios list
+  iptables-lab scenarios show kube-firewall
+  iptables-lab scenarios show mine.toml")]
     Scenarios(scenarios::ScenariosArgs),
+    /// Print the manual page, or write one for each command.
+    #[command(after_help = "Examples:
+  iptables-lab man | man -l -
+  iptables-lab man --output /usr/local/share/man/man1")]
+    Man(papers::ManArgs),
+    /// Print the completions of a shell.
+    #[command(after_help = "Examples:
+  iptables-lab completions bash > /etc/bash_completion.d/iptables-lab
+  iptables-lab completions zsh > ~/.zfunc/_iptables-lab
+  iptables-lab completions fish > ~/.config/fish/completions/iptables-lab.fish")]
+    Completions(papers::CompletionsArgs),
     /// What runs inside a lane: answers requests on standard input until it ends.
     #[command(hide = true)]
     Agent,
@@ -205,6 +234,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Agent => agent(),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Man(args) => papers::man(&args),
+        Command::Completions(args) => papers::completions(&args),
+        Command::Inventory(args) => inventory::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
@@ -234,6 +266,53 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_examples() {
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|of| !of.is_hide_set())
+        {
+            let after = command.get_after_help().map(ToString::to_string);
+            let example = format!("  iptables-lab {}", command.get_name());
+            let has_example = after.is_some_and(|after| {
+                // Some are of what reads another command's print.
+                after.starts_with("Example") && after.contains(example.trim_start())
+            });
+            assert!(has_example, "{}", command.get_name());
+        }
+    }
+
+    /// What the examples say can be typed.
+    #[test]
+    fn every_example_is_taken_by_the_command_line() {
+        let mut tried = 0;
+        for command in Cli::command().get_subcommands() {
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            for line in after.lines().filter(|line| line.starts_with("  ")) {
+                // What a shell does with the rest is not this program's.
+                let Some((_, own)) = line.split_once("iptables-lab ") else {
+                    continue;
+                };
+                let own = own.split(['|', '>']).next().unwrap_or_default();
+                let own = own.split("     ").next().unwrap_or_default();
+                let words = own.split_whitespace().map(|word| word.trim_matches('\''));
+                let parsed = Cli::try_parse_from(["iptables-lab"].into_iter().chain(words));
+                assert!(
+                    parsed.is_ok(),
+                    "{line}: {}",
+                    parsed
+                        .err()
+                        .map_or_else(String::new, |error| error.to_string())
+                );
+                tried += 1;
+            }
+        }
+        assert!(tried > 20, "{tried}");
     }
 
     #[test]

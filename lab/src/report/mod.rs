@@ -5,6 +5,7 @@ pub mod builds;
 pub mod diagnosis;
 pub mod dump;
 pub mod evidence;
+pub mod inventory;
 pub mod json;
 pub mod reproducer;
 pub mod scenarios;

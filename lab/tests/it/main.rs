@@ -7,6 +7,7 @@ mod docker;
 mod everywhere;
 mod evidence;
 mod hang;
+mod inventory;
 mod lab;
 mod lane;
 mod lifecycle;
