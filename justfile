@@ -17,6 +17,10 @@ test *ARGS:
 ci:
     bash .ci/run
 
+# Check workflows, scripts and manifests: actionlint, shellcheck, Kubernetes' schema.
+papers:
+    bash .ci/papers
+
 # Record anew the snapshots of what every build prints. BUILDS is a file as for --builds.
 snapshots BUILDS='':
     IPTABLES_LAB_BUILDS="$1" INSTA_UPDATE=always cargo test --test it snapshots
