@@ -1,7 +1,9 @@
 //! All verdicts of a run: what every report is made from. Its JSON is schema 1.
 
+mod headlines;
 mod losses;
 mod packets;
+mod symptoms;
 mod who;
 
 use std::collections::BTreeMap;
@@ -9,8 +11,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use losses::{Certainty, Harm, Loss, Subject, harms, losses};
+pub use headlines::{Headline, headlines};
+pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
+pub use symptoms::{Sighting, Symptom, symptoms};
 pub use who::{in_words, range_in_words};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
@@ -110,6 +114,19 @@ impl Matrix {
         self.cells.iter().find(of_pairing)
     }
 
+    /// The cells of a scenario and family, by writer and reader.
+    pub fn by_pairing(
+        &self,
+        scenario: &str,
+        family: Family,
+    ) -> BTreeMap<(&BuildId, &BuildId), &Cell> {
+        let cells = self.cells.iter();
+        let cells = cells.filter(|cell| cell.scenario == scenario && cell.family == family);
+        cells
+            .map(|cell| ((&cell.writer, &cell.reader), cell))
+            .collect()
+    }
+
     /// The families in which a scenario was run.
     pub fn families(&self, scenario: &str) -> Vec<Family> {
         let has = |family: &Family| {
@@ -155,8 +172,9 @@ impl MatrixBuilder {
         }
     }
 
-    /// Judges one load. A load of a scenario that the head does not name is left out.
-    pub fn add(&mut self, load: &LoadRecord) {
+    /// Judges one load; returns its cells. A load of a scenario that the head does not name has none.
+    pub fn add(&mut self, load: &LoadRecord) -> &[Cell] {
+        let known = self.cells.len();
         if let Some(scenario) = self
             .head
             .scenarios
@@ -172,6 +190,7 @@ impl MatrixBuilder {
                 },
             ));
         }
+        &self.cells[known..]
     }
 
     /// The matrix, its cells in an order that does not depend on the order of the loads.

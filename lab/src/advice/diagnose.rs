@@ -102,7 +102,7 @@ pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
             if let Some((damage, likeness)) = known.damage_of(&table.name, rule) {
                 findings.push(Finding::Damaged {
                     table: table.name.clone(),
-                    rule: rule.clone(),
+                    rule: Rule::clone(rule),
                     index: *index,
                     damage: damage.clone(),
                     likeness,
@@ -114,7 +114,7 @@ pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
             if let Some(indices) = places.filter(|indices| indices.len() >= REPEATED) {
                 findings.push(Finding::Repeated {
                     table: table.name.clone(),
-                    rule: rule.clone(),
+                    rule: Rule::clone(rule),
                     indices,
                 });
             }

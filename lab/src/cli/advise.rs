@@ -162,8 +162,8 @@ async fn live(
     ids.extend(members.iter().map(|member| member.build.as_str()));
     let ids: Vec<String> = ids.into_iter().map(globset::escape).collect();
     let operations = Operation::with_needs(&OPERATIONS);
-    let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids)?;
-    let (matrix, ended) = prepared.run(&session, &args.run, None, |_| {}).await?;
+    let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;
+    let (matrix, ended) = prepared.run(&session, &args.run, None, |_, _| {}).await?;
     ended?;
     Ok(Published::from(&matrix))
 }

@@ -373,9 +373,10 @@ impl Lab<'_> {
             scenarios,
             writers,
             readers,
-        )?;
+        )
+        .await?;
         let mut loads = Vec::new();
-        let keep = |load: &LoadRecord| loads.push(load.clone());
+        let keep = |load: &LoadRecord, _: &[Cell]| loads.push(load.clone());
         let (matrix, ended) = prepared
             .run(self.session, &self.args.run, file, keep)
             .await?;

@@ -17,7 +17,9 @@ use super::session::{self, Session};
 use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
+use crate::fault;
 use crate::images::{Effort, Provision};
+use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, witness};
 use crate::recording::{
@@ -70,11 +72,18 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         prepared.take_up(stored.recording)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
     }
+    let mut shown = outputs.shown();
+    let of_scenario = by_name(&prepared.head.scenarios);
+    let gather = |load: &LoadRecord, cells: &[Cell]| {
+        if let (Some(shown), Some(scenario)) = (&mut shown, of_scenario.get(&load.scenario)) {
+            shown.add(load, scenario, cells);
+        }
+    };
     let (matrix, ended) = prepared
-        .run(&session, &args.run, file.as_mut(), |_| {})
+        .run(&session, &args.run, file.as_mut(), gather)
         .await?;
     let found = output::met(&matrix, &args.output.fail_on);
-    outputs.write(&matrix)?;
+    outputs.write(&matrix, shown)?;
     ended?;
     Ok(if found { Exit::Found } else { Exit::Ran })
 }
@@ -166,14 +175,14 @@ impl Prepared {
             .provide(session.catalog.images.clone(), Effort::Usual)
             .await?;
         let operations = Operation::with_needs(&args.operation);
-        Prepared::of(session, &provision, operations, scenarios, writers, readers)
+        Prepared::of(session, &provision, operations, scenarios, writers, readers).await
     }
 
     /// Lays out the plan of builds that are there.
     ///
     /// # Errors
     /// A pattern names no build, or nothing is left to run.
-    pub fn of(
+    pub async fn of(
         session: &Session,
         provision: &Provision,
         operations: Vec<Operation>,
@@ -181,9 +190,24 @@ impl Prepared {
         writers: &[String],
         readers: &[String],
     ) -> Result<Self, Failure> {
-        let available = session::builds(provision);
-        let chosen = |patterns| chosen(&available, &provision.missing, patterns);
-        let (writers, readers) = (chosen(writers)?, chosen(readers)?);
+        let engine = session.engine(provision);
+        let mut available = session::builds(&provision);
+        let mut missing = provision.missing.clone();
+        let mut both = choose_both(&available, &missing, writers, readers)?;
+        let is_legacy = |build: &Build| build.backend == Backend::Legacy;
+        if both.0.iter().chain(&both.1).any(is_legacy)
+            && let Some(reason) = session.legacy_lacks(engine.as_ref()).await?
+        {
+            let (legacy, rest) = available.into_iter().partition(is_legacy);
+            let legacy: Vec<Build> = legacy;
+            missing.extend(legacy.into_iter().map(|build| Missing {
+                id: build.id,
+                reason: reason.clone(),
+            }));
+            available = rest;
+            both = choose_both(&available, &missing, writers, readers)?;
+        }
+        let (writers, readers) = both;
         let selection = Selection {
             available: &available,
             writers: &writers,
@@ -198,14 +222,13 @@ impl Prepared {
         for scenario in scenarios.iter().filter(|of| !is_planned(of)) {
             session.progress.left_out(scenario);
         }
-        let engine = Box::new(session.engine(provision));
-        let head = head(
-            &plan,
-            scenarios,
-            &available,
-            provision.missing.clone(),
-            engine.name(),
-        );
+        let engine_of = Host {
+            engine: engine.name(),
+            engine_reason: Some(session.why.to_owned()),
+            notes: engine.notes(),
+            ..machine()
+        };
+        let head = head(&plan, scenarios, &available, missing, engine_of);
         let recorded = None;
         Ok(Prepared {
             plan,
@@ -257,7 +280,7 @@ impl Prepared {
         session: &Session,
         args: &RunArgs,
         mut file: Option<&mut RecordingWriter>,
-        keep: impl FnMut(&LoadRecord),
+        keep: impl FnMut(&LoadRecord, &[Cell]),
     ) -> Result<(Matrix, Result<(), Failure>), Failure> {
         if let (Some(file), None) = (&mut file, &self.recorded) {
             file.head(&self.head).or_exit(Exit::Lacks)?;
@@ -272,7 +295,8 @@ impl Prepared {
             keep,
         };
         for load in self.recorded.iter().flatten() {
-            listener.builder.add(load);
+            let cells = listener.builder.add(load);
+            (listener.keep)(load, cells);
         }
         let run = Run {
             plan: self.plan,
@@ -336,7 +360,7 @@ struct Listener<'a, K> {
     keep: K,
 }
 
-impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
+impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
     /// Takes `run` through `engine` until it is through, or interrupted, or cannot be recorded any more.
     async fn listen(&mut self, run: Run<'_>, engine: &dyn Engine) -> Result<(), Stopped> {
         let (sender, mut events) = unbounded_channel();
@@ -365,8 +389,9 @@ impl<K: FnMut(&LoadRecord)> Listener<'_, K> {
         let Event::Load { record, .. } = event else {
             return Ok(());
         };
-        (self.keep)(&record);
-        self.builder.add(&record);
+        fault::step();
+        let cells = self.builder.add(&record);
+        (self.keep)(&record, cells);
         match &mut self.file {
             Some(file) => Ok(file.load(&record)?),
             None => Ok(()),
@@ -405,36 +430,18 @@ fn head(
     scenarios: Vec<Scenario>,
     available: &[Build],
     missing: Vec<Missing>,
-    engine: String,
+    host: Host,
 ) -> Head {
     let takes_part = |build: &&Build| {
         plan.lanes
             .values()
             .any(|members| members.contains(&build.id))
     };
-    let name = nix::sys::utsname::uname();
-    let text = |field: Result<&std::ffi::OsStr, nix::Error>| {
-        field
-            .map(|text| text.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
     Head {
         recording: recording::FORMAT,
         lab: env!("CARGO_PKG_VERSION").to_owned(),
         started: jiff::Timestamp::now(),
-        host: Host {
-            kernel: text(
-                name.as_ref()
-                    .map(|name| name.release())
-                    .map_err(|error| *error),
-            ),
-            arch: text(
-                name.as_ref()
-                    .map(|name| name.machine())
-                    .map_err(|error| *error),
-            ),
-            engine,
-        },
+        host,
         operations: plan.operations.clone(),
         builds: available.iter().filter(takes_part).cloned().collect(),
         missing,
@@ -446,6 +453,32 @@ fn head(
         pairings: plan.pairings(),
         scenarios,
     }
+}
+
+/// The kernel and architecture of this machine.
+fn machine() -> Host {
+    let name = nix::sys::utsname::uname().ok();
+    let text = |field: Option<&std::ffi::OsStr>| {
+        field.map_or_else(String::new, |text| text.to_string_lossy().into_owned())
+    };
+    Host {
+        kernel: text(name.as_ref().map(|name| name.release())),
+        arch: text(name.as_ref().map(|name| name.machine())),
+        engine: String::new(),
+        engine_reason: None,
+        notes: Vec::new(),
+    }
+}
+
+/// The writers and the readers among the available builds.
+fn choose_both(
+    available: &[Build],
+    missing: &[Missing],
+    writers: &[String],
+    readers: &[String],
+) -> Result<(Vec<Build>, Vec<Build>), Failure> {
+    let chosen = |patterns| chosen(available, missing, patterns);
+    Ok((chosen(writers)?, chosen(readers)?))
 }
 
 /// The available builds that the patterns name. A build that exists but cannot be had is another thing than one that

@@ -11,6 +11,7 @@ use crate::judge::ChainVerdict;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::Matrix;
 use crate::report;
+use crate::report::shown::Shown;
 
 /// A form of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +20,12 @@ pub enum Format {
     Table,
     /// One JSON document, schema 1.
     Json,
+    /// For issues, wikis and CI summaries, in the size of a GitHub comment.
+    Markdown,
+    /// A page for the browser, in one file.
+    Html,
+    /// JUnit's XML for CI systems, a test case a cell.
+    Junit,
 }
 
 /// In which forms the matrix is written, and where to.
@@ -107,11 +114,18 @@ impl Outputs {
         Ok(Outputs { targets })
     }
 
-    /// Writes the matrix in every form.
+    /// What is to be gathered of the recording, where some form shows it.
+    pub fn shown(&self) -> Option<Shown> {
+        let shows = |(format, _): &(Format, _)| *format == Format::Html;
+        self.targets.iter().any(shows).then(Shown::default)
+    }
+
+    /// Writes the matrix in every form, with what was gathered of the recording.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn write(self, matrix: &Matrix) -> Result<(), Failure> {
+    pub fn write(self, matrix: &Matrix, shown: Option<Shown>) -> Result<(), Failure> {
+        let shown = shown.unwrap_or_default();
         for (format, file) in self.targets {
             let is_file = file.is_some();
             let text = match format {
@@ -124,6 +138,13 @@ impl Outputs {
                     },
                 ),
                 Format::Json => report::json::render(matrix)
+                    .map_err(|error| miette!("{error}"))
+                    .or_exit(Exit::Fault)?,
+                Format::Markdown => report::markdown::render(matrix, report::markdown::COMMENT),
+                Format::Junit => report::junit::render(matrix)
+                    .map_err(|error| miette!("{error}"))
+                    .or_exit(Exit::Fault)?,
+                Format::Html => report::html::render(matrix, &shown)
                     .map_err(|error| miette!("{error}"))
                     .or_exit(Exit::Fault)?,
             };

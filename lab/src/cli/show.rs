@@ -101,7 +101,9 @@ async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
     let prepared = Prepared::new(&session, &args.run, scenarios, &[writer], &[reader]).await?;
     let mut loads = Vec::new();
     let (matrix, ended) = prepared
-        .run(&session, &args.run, None, |load| loads.push(load.clone()))
+        .run(&session, &args.run, None, |load, _| {
+            loads.push(load.clone())
+        })
         .await?;
     ended?;
     Ok((matrix, loads, whole))

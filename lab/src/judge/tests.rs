@@ -457,3 +457,113 @@ fn a_policy_from_drop_to_accept_is_an_exposure() {
         (Some("DROP"), Some("ACCEPT"))
     );
 }
+
+/// A rule without one of its parts: the part, and the words that are left.
+fn without_each_part(tokens: &[String]) -> Vec<(String, Vec<String>)> {
+    let found = crate::ruleset::parts(tokens)
+        .into_iter()
+        .filter_map(|part| {
+            let words = crate::ruleset::tokens::split(&part.text).unwrap();
+            let words: Vec<String> = words.into_iter().map(|token| token.text).collect();
+            // Of a match whose options do not follow it, each option is a part too.
+            let at = tokens.windows(words.len()).position(|at| at == words)?;
+            let left = [&tokens[..at], &tokens[at + words.len()..]].concat();
+            Some((part.name, left))
+        });
+    found.collect()
+}
+
+#[test]
+fn an_option_that_is_gone_from_any_rule_of_any_scenario_is_named() {
+    let mut tried = 0;
+    for scenario in crate::scenario::shipped().unwrap() {
+        for ruleset in scenario.rulesets.values() {
+            for (_, rule) in ruleset.rules() {
+                for (gone, left) in without_each_part(&rule.tokens) {
+                    let difference = crate::ruleset::compare(&rule.tokens, &left);
+                    let named = parts(&difference.lost);
+                    assert!(
+                        named.contains(&gone.as_str()),
+                        "{}: {} without `{gone}` lost {named:?}",
+                        scenario.name,
+                        rule.text
+                    );
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 10_000, "{tried}");
+}
+
+/// Recordings of iptables-save texts, and in each a reading of the writer's own backend that ended well.
+const READ_WELL: &[&str] = &[
+    FIREWALL,
+    "docker-by-1.8.10",
+    "kube-firewall-by-1.8.9-legacy",
+    "kube-router-by-debian-1.8.7",
+    "verdicts/found-wrong",
+    "verdicts/kept",
+    "verdicts/reworded",
+    "verdicts/wrong-rule",
+];
+
+/// A load and the place of the text that its first reader of the writer's backend saved, of all rules.
+fn first_reading(recording: &recording::Recording) -> (LoadRecord, BuildId, usize) {
+    let load = recording.loads[0].clone();
+    let saved = load.observations.iter().find_map(|seen| match &seen.seen {
+        Seen::Command(command) if seen.role == Role::ReaderPrint => {
+            Some((seen.reader.clone()?, serde_json::to_value(command.stdout)))
+        }
+        _ => None,
+    });
+    let (reader, text) = saved.unwrap();
+    let at = text.unwrap().as_u64().unwrap() as usize;
+    (load, reader, at)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
+    /// The text is the reader's alone: others may have printed the same, and go on doing so.
+    #[test]
+    fn an_option_that_is_gone_from_a_readers_text_is_found_and_named(
+        name in proptest::sample::select(READ_WELL),
+        rule in proptest::prelude::any::<proptest::sample::Index>(),
+        part in proptest::prelude::any::<proptest::sample::Index>(),
+    ) {
+        let recording = recorded(name);
+        let (mut load, reader, saved) = first_reading(&recording);
+        let case = Case {
+            scenario: &recording.head.scenarios[0],
+            builds: &recording.head.builds,
+            operations: &recording.head.operations,
+        };
+        let rules = cell_of(judge(&load, case), reader.as_str()).rules;
+        let same = |rule: &&RuleVerdict| rule.read_verdict == Some(Verdict::Same);
+        let same: Vec<&RuleVerdict> = rules.iter().filter(same).collect();
+        let rule = *rule.get(&same);
+        let line = rule.read.clone().unwrap();
+        let tokens = crate::ruleset::tokens::split(&line).unwrap();
+        let tokens: Vec<String> = tokens.into_iter().skip(2).map(|token| token.text).collect();
+        let all = without_each_part(&tokens);
+        let (gone, left) = part.get(&all);
+        let left = crate::ruleset::Rule::new(rule.chain.clone(), left.clone()).text;
+        let text = load.texts[saved].to_lossy().replacen(&line, &left, 1);
+        load.texts.push(Text::from(text));
+        let spoilt = serde_json::from_value(json!(load.texts.len() - 1)).unwrap();
+        for seen in &mut load.observations {
+            if let Seen::Command(command) = &mut seen.seen
+                && seen.role == Role::ReaderPrint
+                && seen.reader.as_ref() == Some(&reader)
+            {
+                command.stdout = spoilt;
+            }
+        }
+        let rules = cell_of(judge(&load, case), reader.as_str()).rules;
+        let of_rule = |of: &&RuleVerdict| (&of.table, &of.chain, of.index) == (&rule.table, &rule.chain, rule.index);
+        let judged = rules.iter().find(of_rule).unwrap();
+        let named = parts(&judged.lost);
+        proptest::prop_assert_ne!(judged.read_verdict, Some(Verdict::Same));
+        proptest::prop_assert!(named.contains(&gone.as_str()), "{}: {} without `{}` lost {:?}: {:#?}", name, line, gone, named, judged);
+    }
+}

@@ -1,12 +1,12 @@
 //! The distinct losses of a scenario: which rules lose which parts, between which builds, with which consequence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
 use super::who::{Pairs, in_words, place, rectangles};
-use crate::catalog::Family;
+use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 
@@ -29,6 +29,41 @@ pub struct Loss {
     pub readers: String,
     /// How many pairings of a writer and a reader.
     pub pairings: usize,
+    /// One cell that shows it.
+    pub example: Example,
+}
+
+/// The cell of one pairing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// In which family.
+    pub family: Family,
+    /// Who wrote.
+    pub writer: BuildId,
+    /// Who read.
+    pub reader: BuildId,
+}
+
+impl Example {
+    /// The first of each.
+    pub(super) fn first(
+        family: Family,
+        (of_writers, writers): (&BTreeSet<usize>, &[&Build]),
+        (of_readers, readers): (&BTreeSet<usize>, &[&Build]),
+    ) -> Self {
+        let first = |places: &BTreeSet<usize>, builds: &[&Build]| {
+            let first = places.first().and_then(|place| builds.get(*place));
+            first
+                .expect("a group of pairings is of builds that took part")
+                .id
+                .clone()
+        };
+        Example {
+            family,
+            writer: first(of_writers, writers),
+            reader: first(of_readers, readers),
+        }
+    }
 }
 
 /// How sure it is that a loss does to packets what its rules say.
@@ -96,6 +131,11 @@ pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
                 certainty: kind.certainty,
                 subjects: subjects.clone(),
                 pairings: of_writers.len() * of_readers.len(),
+                example: Example::first(
+                    subjects.keys().next().copied().unwrap_or(Family::Ipv4),
+                    (&of_writers, &writers),
+                    (&of_readers, &readers),
+                ),
                 writers: in_words(&of_writers, &writers),
                 readers: in_words(&of_readers, &readers),
             }));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Matrix;
+use super::losses::Example;
 use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::Family;
 use crate::judge::ProbeVerdict;
@@ -30,6 +31,8 @@ pub struct PacketChange {
     pub readers: String,
     /// How many pairings of a writer and a reader.
     pub pairings: usize,
+    /// One cell that shows it.
+    pub example: Example,
 }
 
 /// A packet that does not fare as its scenario says, before any reader touched the rules.
@@ -76,6 +79,7 @@ pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
             then: then.to_owned(),
             operations: operations.clone(),
             pairings: of_writers.len() * of_readers.len(),
+            example: Example::first(family, (&of_writers, &writers), (&of_readers, &readers)),
             writers: in_words(&of_writers, &writers),
             readers: in_words(&of_readers, &readers),
         }));

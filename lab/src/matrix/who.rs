@@ -81,6 +81,40 @@ pub fn range_in_words(names: &[&str], in_it: &[bool]) -> String {
     }
 }
 
+/// Several things that came to harm, in as few words as it takes: of `match mark lost` and `tcp --dport lost`
+/// `match mark, tcp --dport lost`.
+pub(super) fn together(what: &BTreeSet<String>) -> String {
+    let mut by_how: Vec<(&str, Vec<&str>)> = Vec::new();
+    for said in what.iter().flat_map(|said| said.split("; ")) {
+        let ends = [" lost", " altered", " added"].into_iter();
+        let (part, how) = ends
+            .filter_map(|end| Some((said.strip_suffix(end)?, end)))
+            .next()
+            .unwrap_or((said, ""));
+        let parts = part.split(", ").filter(|_| !how.is_empty());
+        let parts: Vec<&str> = if how.is_empty() {
+            vec![part]
+        } else {
+            parts.collect()
+        };
+        let at = by_how.iter().position(|(known, _)| *known == how);
+        let at = at.unwrap_or_else(|| {
+            by_how.push((how, Vec::new()));
+            by_how.len() - 1
+        });
+        for part in parts {
+            if !by_how[at].1.contains(&part) {
+                by_how[at].1.push(part);
+            }
+        }
+    }
+    let words = by_how.iter().map(|(how, parts)| match *how {
+        "" => parts.join("; "),
+        how => format!("{}{how}", parts.join(", ")),
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -116,6 +150,15 @@ mod tests {
             words(&[1, 3]),
             "nft from 1.8.5 on and nft itself from debian-nft-1.0.6-1 on"
         );
+    }
+
+    #[rstest]
+    #[case(&["match mark lost", "tcp --dport lost"], "match mark, tcp --dport lost")]
+    #[case(&["match mark lost; source altered", "match mark, state lost"], "match mark, state lost; source altered")]
+    #[case(&["-D deletes another rule", "the whole rule"], "-D deletes another rule; the whole rule")]
+    fn what_is_lost_the_same_way_is_said_together(#[case] what: &[&str], #[case] words: &str) {
+        let what = what.iter().map(|said| (*said).to_owned()).collect();
+        assert_eq!(together(&what), words);
     }
 
     #[rstest]

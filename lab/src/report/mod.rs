@@ -5,13 +5,21 @@ pub mod builds;
 pub mod diagnosis;
 pub mod dump;
 pub mod evidence;
+pub mod facts;
+pub mod html;
 pub mod inventory;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod marks;
 pub mod reproducer;
 pub mod scenarios;
 pub mod show;
+pub mod shown;
 pub mod table;
 pub mod terminal;
+pub mod tone;
+pub mod wording;
 
 use crate::catalog::Missing;
 

@@ -1,18 +1,18 @@
 //! One cell in full: the commands as they were run, both texts, the verdicts and why.
 
-pub(in crate::report) mod commands;
+pub mod commands;
 
 use std::fmt::Write;
 
 use nix::sys::signal::Signal;
 use similar::{ChangeTag, TextDiff};
 
+use super::facts::{self, Fact, Said};
 use super::terminal::{HEADING, inert, paint, sign, style};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::step::Role;
 use crate::recording::{CommandRecord, LoadRecord, Seen};
-use crate::ruleset::Change;
 use crate::scenario::Scenario;
 
 /// The cell, from the load that it was judged from, and its scenario.
@@ -62,90 +62,16 @@ fn verdicts(cell: &Cell) -> String {
 }
 
 fn of_rule(rule: &RuleVerdict) -> String {
-    let mut text = format!("  {} {} {}\n", rule.table, rule.chain, rule.index);
-    let texts = [
-        ("given", Some(&rule.given)),
-        ("written", rule.written.as_ref()),
-        ("read", rule.read.as_ref()),
-        ("witness before", rule.witness_before.as_ref()),
-        ("witness after", rule.witness_after.as_ref()),
-        ("reread", rule.reread.as_ref()),
-    ];
-    for (name, said) in texts {
-        if let Some(said) = said {
-            let _ = writeln!(text, "    {name:<15} {}", inert(said));
-        }
-    }
-    let operations = [
-        ("write", rule.write),
-        ("save", rule.read_verdict),
-        ("list", rule.list),
-        ("rewrite", rule.rewrite_verdict),
-        ("recognition", rule.recognition),
-        ("cycle", rule.cycle),
-        ("sync", rule.sync),
-        ("sync-noflush", rule.sync_noflush),
-        ("check", rule.check),
-        ("delete", rule.delete),
-        ("reassert", rule.reassert),
-    ];
-    for (name, verdict) in operations {
-        if let Some(verdict) = verdict {
-            let _ = writeln!(text, "    {name:<15} {}", explained(verdict));
-        }
-    }
-    text.push_str(&details(rule));
-    for (how, changes) in [
-        ("lost", &rule.lost),
-        ("altered", &rule.altered),
-        ("added", &rule.added),
-    ] {
-        for change in changes {
-            let _ = writeln!(text, "    {how:<15} {}", inert(&change_in_words(change)));
-        }
-    }
-    for (name, consequence) in [
-        ("consequence", rule.consequence),
-        ("predicted", rule.potential),
-    ] {
-        if let Some(consequence) = consequence {
-            let meaning = consequence.meaning();
-            let _ = writeln!(text, "    {name:<15} {consequence}: {meaning}");
-        }
-    }
-    if let Some(reason) = &rule.reason {
-        let _ = writeln!(text, "    {:<15} {}", "because", inert(reason));
-    }
-    text
+    let place = format!("  {} {} {}\n", rule.table, rule.chain, rule.index);
+    place + &lines(facts::of_rule(rule))
 }
 
-/// What is known besides the verdicts of cycle, check, delete and reassert.
-fn details(rule: &RuleVerdict) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, said: String| {
-        let _ = writeln!(text, "    {name:<15} {}", inert(&said));
-    };
-    if let Some(drift) = &rule.drift {
-        let to = drift.to.as_deref().unwrap_or("nothing that can be told");
-        line(
-            "drifts",
-            format!("in round {}, by {}, to {to}", drift.round, drift.by),
-        );
+fn of_chain(chain: &ChainVerdict) -> String {
+    if chain.of_reader().all(|verdict| verdict.severity() == 0) {
+        return String::new();
     }
-    if let Some(near_miss) = &rule.near_miss {
-        line("-C finds too", format!("the rule with {near_miss}"));
-    }
-    if let Some(instead) = &rule.deleted_instead {
-        line("-D deleted", instead.clone());
-    }
-    if let Some(met) = &rule.met {
-        let (writer, reader) = (met.writer, met.reader);
-        line(
-            "packets met",
-            format!("{writer} under the writer's backend, {reader} under the reader's"),
-        );
-    }
-    text
+    let place = format!("  {} chain {}\n", chain.table, chain.chain);
+    place + &lines(facts::of_chain(chain))
 }
 
 /// What became of the scenario's packets.
@@ -156,60 +82,26 @@ fn packets(cell: &Cell) -> String {
     let mut text = format!("{}\n", paint(HEADING, "packets"));
     for probe in &cell.probes {
         let _ = writeln!(text, "  {}", inert(&probe.name));
-        let mut line = |name: &str, said: &str| {
-            let _ = writeln!(text, "    {name:<15} {}", inert(said));
-        };
-        line("expected", &probe.expected);
-        line("before", probe.before.as_deref().unwrap_or("not sent"));
-        line("written", probe.written.as_deref().unwrap_or("not sent"));
-        if probe.as_expected == Some(false) {
-            line("broken", "that is not what the scenario expects");
-        }
-        for (operation, effect) in &probe.after {
-            let then = probe.then.get(operation);
-            let then = then.map_or_else(String::new, |then| format!(": {then}"));
-            line(operation.as_str(), &format!("{effect}{then}"));
-        }
+        text.push_str(&lines(facts::of_probe(probe)));
     }
     text.push('\n');
     text
 }
 
-fn of_chain(chain: &ChainVerdict) -> String {
-    let harmed = chain.of_reader().any(|verdict| verdict.severity() > 0);
-    if !harmed {
-        return String::new();
-    }
-    let mut text = format!("  {} chain {}\n", chain.table, chain.chain);
-    let operations = [
-        ("save", chain.read_verdict),
-        ("rewrite", chain.rewrite_verdict),
-        ("cycle", chain.cycle),
-        ("sync", chain.sync),
-        ("sync-noflush", chain.sync_noflush),
-    ];
-    for (name, verdict) in operations {
-        if let Some(verdict) = verdict {
-            let _ = writeln!(text, "    {name:<15} {}", explained(verdict));
-        }
-    }
-    if let Some(reason) = &chain.reason {
-        let _ = writeln!(text, "    {:<15} {}", "because", inert(reason));
+fn lines(facts: Vec<Fact>) -> String {
+    let mut text = String::new();
+    for Fact { name, said } in facts {
+        let said = match said {
+            Said::Verdict(verdict) => explained(verdict),
+            Said::Text(said) => inert(&said),
+        };
+        let _ = writeln!(text, "    {name:<15} {said}");
     }
     text
 }
 
 fn explained(verdict: Verdict) -> String {
     format!("{}: {}", paint(style(verdict), verdict), verdict.meaning())
-}
-
-fn change_in_words(change: &Change) -> String {
-    match (&change.from, &change.to) {
-        (Some(from), Some(to)) => format!("{}: `{from}` is now `{to}`", change.part),
-        (Some(from), None) => format!("{}: `{from}`", change.part),
-        (None, Some(to)) => format!("{}: `{to}`", change.part),
-        (None, None) => change.part.clone(),
-    }
 }
 
 /// What writer and reader say when both backends hold rules.
@@ -246,29 +138,9 @@ fn crashes(cell: &Cell) -> String {
 
 /// What writer and reader print of the same kernel state, as a diff.
 fn prints(cell: &Cell, load: &LoadRecord) -> String {
-    let find = |role: Role, of_reader: bool| {
-        load.observations.iter().find_map(|seen| match &seen.seen {
-            Seen::Command(command)
-                if seen.role == role
-                    && (seen.reader.as_ref() == Some(&cell.reader)) == of_reader =>
-            {
-                Some(command)
-            }
-            _ => None,
-        })
-    };
-    let (Some(written), Some(read)) = (
-        find(Role::WriterPrint, false),
-        find(Role::ReaderPrint, true),
-    ) else {
+    let Some((written, read)) = both_prints(cell, load) else {
         return String::new();
     };
-    let normalised = |command: &CommandRecord| {
-        inert(&crate::ruleset::normalise_save(
-            &load.text(command.stdout).to_lossy(),
-        ))
-    };
-    let (written, read) = (normalised(written), normalised(read));
     let mut text = format!(
         "{}\n",
         paint(
@@ -303,4 +175,26 @@ fn prints(cell: &Cell, load: &LoadRecord) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What writer and reader print of the same kernel state: without what only says when; none where one did not print.
+pub fn both_prints(cell: &Cell, load: &LoadRecord) -> Option<(String, String)> {
+    let find = |role: Role, of_reader: bool| {
+        load.observations.iter().find_map(|seen| match &seen.seen {
+            Seen::Command(command)
+                if seen.role == role
+                    && (seen.reader.as_ref() == Some(&cell.reader)) == of_reader =>
+            {
+                Some(command)
+            }
+            _ => None,
+        })
+    };
+    let normalised = |command: &CommandRecord| {
+        let printed = load.text(command.stdout).to_lossy();
+        inert(&crate::ruleset::normalise_save(&printed))
+    };
+    let written = find(Role::WriterPrint, false)?;
+    let read = find(Role::ReaderPrint, true)?;
+    Some((normalised(written), normalised(read)))
 }

@@ -6,11 +6,11 @@ use std::fmt::Write;
 use tabled::builder::Builder;
 use tabled::settings::{Alignment, Padding, Style as Borders, object::Columns};
 
-use super::by_reason;
 use super::terminal::{ASIDE, HEADING, inert, paint, sign, style, wrap};
+use super::{by_reason, wording};
 use crate::catalog::{Build, BuildId, Family};
-use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Certainty, Loss, Matrix, Subject, broken, losses, packet_changes};
+use crate::judge::verdict::Verdict;
+use crate::matrix::{Loss, Matrix, broken, losses, packet_changes};
 
 /// The whole matrix, in `width` columns.
 pub fn render(matrix: &Matrix, width: usize) -> String {
@@ -57,20 +57,19 @@ fn tables(matrix: &Matrix, scenario: &str, width: usize) -> Vec<(Vec<Family>, St
 
 fn table(matrix: &Matrix, scenario: &str, family: Family, width: usize) -> String {
     let (mut writers, readers) = (matrix.writers(), matrix.readers());
-    let cells = matrix.cells.iter();
-    let cells = cells.filter(|cell| cell.scenario == scenario && cell.family == family);
-    let wrote: BTreeSet<&BuildId> = cells.map(|cell| &cell.writer).collect();
+    let known = matrix.by_pairing(scenario, family);
+    let wrote: BTreeSet<&BuildId> = known.keys().map(|(writer, _)| *writer).collect();
     writers.retain(|writer| wrote.contains(&writer.id));
     let headers = Headers::fitting(&writers, &readers, width);
     let mut builder = Builder::default();
     builder.push_record(std::iter::once(String::new()).chain(headers.columns));
     for (label, writer) in headers.rows.into_iter().zip(&writers) {
-        let signs = readers.iter().map(|reader| {
-            match matrix.cell(scenario, family, &writer.id, &reader.id) {
+        let signs = readers
+            .iter()
+            .map(|reader| match known.get(&(&writer.id, &reader.id)) {
                 Some(cell) => paint(style(cell.verdict), sign(cell.verdict)),
                 None => " ".to_owned(),
-            }
-        });
+            });
         builder.push_record(std::iter::once(label).chain(signs));
     }
     let mut table = builder.build();
@@ -163,68 +162,29 @@ fn stacked_name(build: &Build) -> String {
 
 fn losses_of(matrix: &Matrix, scenario: &str, width: usize) -> String {
     if matrix.families(scenario).is_empty() {
-        return "  no pairing of these builds is one of the scenario's\n".to_owned();
+        return format!("  {}\n", wording::NO_PAIRING);
     }
     let losses = losses(matrix, scenario);
     if losses.is_empty() {
-        return format!(
-            "  {}\n",
-            paint(style(Verdict::Same), "no rule comes to harm")
-        );
+        return format!("  {}\n", paint(style(Verdict::Same), wording::NO_HARM));
     }
-    losses.iter().map(|loss| line_of(loss, width)).collect()
+    let line = |loss: &Loss| {
+        let mark = paint(style(loss.verdict), sign(loss.verdict));
+        marked(mark, &wording::loss(loss), width)
+    };
+    losses.iter().map(line).collect()
 }
 
 /// The packets that fare otherwise afterwards, and those that do not fare as the scenario says in the first place.
 fn packets_of(matrix: &Matrix, scenario: &str, width: usize) -> String {
-    let mut text = String::new();
-    for of in broken(matrix, scenario) {
-        let said = format!(
-            "broken: {} ({}) is expected to be {} and is {}, with what {} writes",
-            of.probe, of.family, of.expected, of.written, of.writers
-        );
-        let mark = paint(style(Verdict::Lossy), '?');
-        text.push_str(&marked(mark, &said, width));
-    }
-    for change in packet_changes(matrix, scenario) {
-        let operations: Vec<&str> = change.operations.iter().map(|of| of.as_str()).collect();
-        let said = format!(
-            "packet {}: {} ({}); {}, and {} after {}; {} → {}",
-            change.effect,
-            change.probe,
-            change.family,
-            change.written,
-            change.then,
-            operations.join(", "),
-            change.writers,
-            change.readers,
-        );
-        let mark = paint(style(Verdict::Lossy), '*');
-        text.push_str(&marked(mark, &said, width));
-    }
-    text
-}
-
-/// One loss.
-fn line_of(loss: &Loss, width: usize) -> String {
-    let mark = paint(style(loss.verdict), sign(loss.verdict));
-    let certainty = match loss.certainty {
-        Certainty::Shown => ", as packets show",
-        Certainty::Predicted => "",
-        Certainty::Unmet => " by the rules, and no packet that was sent met it",
-        Certainty::IfWrittenBack => " if written back",
-    };
-    let consequence = loss.consequence;
-    let consequence = consequence.map_or_else(String::new, |of| format!("; {of}{certainty}"));
-    let text = format!(
-        "{}: {}; {} → {}{consequence}; {}",
-        loss.verdict,
-        loss.what,
-        loss.writers,
-        loss.readers,
-        subjects_in_words(loss),
-    );
-    marked(mark, &text, width)
+    let broken = broken(matrix, scenario);
+    let broken = broken.iter().map(|of| ('?', wording::broken(of)));
+    let changes = packet_changes(matrix, scenario);
+    let changes = changes.iter().map(|of| ('*', wording::packet(of)));
+    let lines = broken.chain(changes);
+    lines
+        .map(|(mark, said)| marked(paint(style(Verdict::Lossy), mark), &said, width))
+        .collect()
 }
 
 /// A line behind its mark: wrapped and indented where it is wider than the terminal.
@@ -237,105 +197,18 @@ fn marked(mark: String, text: &str, width: usize) -> String {
     out
 }
 
-/// `KUBE-FIREWALL 1-2, INPUT 1`; by family, where the families differ.
-fn subjects_in_words(loss: &Loss) -> String {
-    let mut by_words: Vec<(String, Vec<&str>)> = Vec::new();
-    for (family, subjects) in &loss.subjects {
-        let words = chains_in_words(subjects);
-        match by_words.iter_mut().find(|(known, _)| *known == words) {
-            Some((_, families)) => families.push(family.as_str()),
-            None => by_words.push((words, vec![family.as_str()])),
-        }
-    }
-    let words = by_words
-        .iter()
-        .map(|(words, families)| format!("{words} ({})", families.join(", ")));
-    words.collect::<Vec<_>>().join(", ")
-}
-
-fn chains_in_words(subjects: &[Subject]) -> String {
-    let mut chains: Vec<((&str, &str), Vec<usize>)> = Vec::new();
-    for subject in subjects {
-        let chain = (subject.table.as_str(), subject.chain.as_str());
-        match chains.iter_mut().find(|(known, _)| *known == chain) {
-            Some((_, indices)) => indices.extend(subject.index),
-            None => chains.push((chain, subject.index.into_iter().collect())),
-        }
-    }
-    // The table is said where tables have chains of the same name.
-    let name = |(table, chain): (&str, &str)| {
-        let of_name = chains.iter().filter(|((_, other), _)| *other == chain);
-        match of_name.count() {
-            1 => chain.to_owned(),
-            _ => format!("{table} {chain}"),
-        }
-    };
-    let words = chains
-        .iter()
-        .map(|(chain, indices)| match indices.as_slice() {
-            [] => format!("chain {}", name(*chain)),
-            indices => format!("{} {}", name(*chain), ranges(indices)),
-        });
-    words.collect::<Vec<_>>().join(", ")
-}
-
-/// `1-4+7` of 1, 2, 3, 4, 7.
-fn ranges(indices: &[usize]) -> String {
-    let mut words = Vec::new();
-    for run in indices.chunk_by(|one, next| one + 1 == *next) {
-        match run {
-            [first, .., last] => words.push(format!("{first}-{last}")),
-            [only] => words.push(only.to_string()),
-            [] => {}
-        }
-    }
-    words.join("+")
-}
-
 /// The signs that the tables use, with how many cells have each.
 fn legend(matrix: &Matrix, width: usize) -> String {
-    let used: BTreeSet<usize> = matrix
-        .cells
-        .iter()
-        .filter_map(|cell| {
-            Verdict::ALL
-                .iter()
-                .position(|verdict| *verdict == cell.verdict)
-        })
-        .collect();
     let mut text = format!("{}\n", paint(HEADING, "signs"));
-    for verdict in used.into_iter().map(|at| Verdict::ALL[at]) {
-        let count = matrix
-            .cells
-            .iter()
-            .filter(|cell| cell.verdict == verdict)
-            .count();
+    for (verdict, count) in wording::verdicts(matrix) {
         let mark = paint(style(verdict), sign(verdict));
         let name = format!("{verdict} ({count})");
-        let _ = writeln!(
-            text,
-            "  {mark} {name:<26} {}",
-            meaning(verdict.meaning(), width)
-        );
+        let said = meaning(verdict.meaning(), width);
+        let _ = writeln!(text, "  {mark} {name:<26} {said}");
     }
-    let consequences: BTreeSet<Consequence> = matrix
-        .cells
-        .iter()
-        .flat_map(|cell| {
-            let of_rules = cell
-                .rules
-                .iter()
-                .filter_map(|rule| rule.consequence.or(rule.potential));
-            of_rules.chain(cell.chains.iter().filter_map(|chain| chain.consequence))
-        })
-        .collect();
-    for consequence in consequences {
-        let _ = writeln!(
-            text,
-            "    {:<26} {}",
-            consequence.as_str(),
-            meaning(consequence.meaning(), width)
-        );
+    for consequence in wording::consequences(matrix) {
+        let said = meaning(consequence.meaning(), width);
+        let _ = writeln!(text, "    {:<26} {said}", consequence.as_str());
     }
     text.push('\n');
     text
@@ -351,15 +224,10 @@ fn not_run(matrix: &Matrix, width: usize) -> String {
     if matrix.missing.is_empty() {
         return String::new();
     }
-    let mut text = format!(
-        "{}\n",
-        paint(HEADING, format!("not run: {} builds", matrix.missing.len()))
-    );
+    let mut text = format!("{}\n", paint(HEADING, wording::not_run(matrix)));
     for (reason, ids) in by_reason(&matrix.missing) {
-        let lines = wrap(
-            &inert(&format!("{}: {reason}", ids.join(", "))),
-            width.saturating_sub(4),
-        );
+        let said = inert(&format!("{}: {reason}", ids.join(", ")));
+        let lines = wrap(&said, width.saturating_sub(4));
         let _ = writeln!(text, "  {}", lines.join("\n    "));
     }
     text.push('\n');
@@ -367,50 +235,11 @@ fn not_run(matrix: &Matrix, width: usize) -> String {
 }
 
 fn summary(matrix: &Matrix, width: usize) -> String {
-    let silent = matrix
-        .cells
-        .iter()
-        .filter(|cell| cell.verdict.is_silent_damage())
-        .count();
-    let count = format!(
-        "{} of {} pairings run ({} writers, {} readers, {} scenarios); silent damage in {silent}",
-        matrix.cells.len(),
-        matrix.pairings,
-        matrix.writers().len(),
-        matrix.readers().len(),
-        matrix.scenarios.len(),
-    );
-    let witness = |id: &Option<crate::catalog::BuildId>| {
-        id.as_ref().map_or("none".to_owned(), ToString::to_string)
-    };
-    let machine = format!(
-        "kernel {}, {}, {}; witnesses: {} and {}",
-        matrix.host.kernel,
-        matrix.host.arch,
-        matrix.host.engine,
-        witness(&matrix.witness.nft),
-        witness(&matrix.witness.legacy),
-    );
-    let lines = |text: &str| wrap(text, width.saturating_sub(2)).join("\n  ");
+    let lines = |text: &str| wrap(&inert(text), width.saturating_sub(2)).join("\n  ");
+    let (count, machine) = (wording::count(matrix), wording::machine(matrix));
     let mut text = format!("{}\n{}\n", lines(&count), lines(&machine));
-    if let Some(reason) = &matrix.cut_short {
-        let reason = lines(&format!("this run was cut short: {}", inert(reason)));
-        let _ = writeln!(text, "{}", paint(style(Verdict::Lossy), reason));
+    if let Some(said) = wording::cut_short(matrix) {
+        let _ = writeln!(text, "{}", paint(style(Verdict::Lossy), lines(&said)));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case(&[1], "1")]
-    #[case(&[1, 2, 3, 7], "1-3+7")]
-    #[case(&[1, 3, 4], "1+3-4")]
-    fn neighbouring_rules_are_named_as_a_range(#[case] indices: &[usize], #[case] words: &str) {
-        assert_eq!(ranges(indices), words);
-    }
 }

@@ -4,6 +4,7 @@
 
 use anstyle::{AnsiColor, Style};
 
+use super::tone::Tone;
 use crate::judge::verdict::Verdict;
 
 /// What columns reports may use where the terminal does not say how wide it is.
@@ -46,30 +47,13 @@ pub fn sign(verdict: Verdict) -> char {
 /// The colour of a verdict: green where nothing is lost, yellow where it is loud, red where it is silent.
 pub fn style(verdict: Verdict) -> Style {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
-    match verdict {
-        Verdict::Faithful
-        | Verdict::Same
-        | Verdict::Kept
-        | Verdict::Recognised
-        | Verdict::Stable
-        | Verdict::Found
-        | Verdict::Deleted => colour(AnsiColor::Green),
-        Verdict::Misprinted | Verdict::Reworded | Verdict::Differs => colour(AnsiColor::Cyan),
-        Verdict::Invisible | Verdict::Doubled | Verdict::Averted => Style::new().dimmed(),
-        Verdict::Unsupported
-        | Verdict::Refused
-        | Verdict::NothingToRestore
-        | Verdict::Unrestorable
-        | Verdict::TimedOut
-        | Verdict::Crashed => colour(AnsiColor::Yellow),
-        Verdict::NotFound | Verdict::NotDeleted | Verdict::Misread | Verdict::Unreadable => {
-            colour(AnsiColor::Magenta).bold()
-        }
-        Verdict::Drifts
-        | Verdict::Changed
-        | Verdict::Lossy
-        | Verdict::FoundWrong
-        | Verdict::WrongRule => colour(AnsiColor::Red).bold(),
+    match Tone::of(verdict) {
+        Tone::Fine => colour(AnsiColor::Green),
+        Tone::Note => colour(AnsiColor::Cyan),
+        Tone::Aside => Style::new().dimmed(),
+        Tone::Loud => colour(AnsiColor::Yellow),
+        Tone::Later => colour(AnsiColor::Magenta).bold(),
+        Tone::Silent => colour(AnsiColor::Red).bold(),
     }
 }
 

@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod advice;
+mod browser;
 mod cli;
 mod docker;
+mod engines;
 mod everywhere;
 mod evidence;
+mod faults;
 mod hang;
+mod hostile;
 mod inventory;
 mod lab;
 mod lane;
@@ -14,6 +18,8 @@ mod lifecycle;
 mod marks;
 mod native;
 mod packets;
+mod page;
+mod refuse;
 mod replay;
 mod schemas;
 mod snapshots;

@@ -3,59 +3,195 @@
 //! A container stands for each image, all in one network namespace; a reset is a new namespace. What the agent makes
 //! over netlink is made with ip and ipset here, what it reads over netlink is not read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::super::terminal::{ASIDE, HEADING, inert, paint};
 use crate::agent::protocol::End;
 use crate::catalog::{Backend, BuildId, Family};
 use crate::judge::Cell;
+use crate::judge::verdict::Verdict;
 use crate::plan::step::Stage;
 use crate::recording::{CommandRecord, LoadRecord, Observation, Seen};
 use crate::scenario::{Interface, InterfaceKind, Namespace, Scenario, Setup};
 
+/// Stand for the image of the writer, of the reader and of the witness in what [`excerpt`] returns, so that pairings
+/// that ran the same commands have the same text.
+pub const STAND_INS: [char; 3] = ['\u{e000}', '\u{e001}', '\u{e002}'];
+
 /// Every command of the writer's baseline and of this reader, in order.
 pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     let heading = "commands as they were run; every line below works in a shell, in this order";
-    let mut text = format!("{}\n", paint(HEADING, format!("# {heading}")));
     let mine =
         |seen: &&Observation| seen.reader.is_none() || seen.reader.as_ref() == Some(&cell.reader);
     let mine: Vec<&Observation> = load.observations.iter().filter(mine).collect();
-    text.push_str(&preamble(&mine, cell, &scenario.setup));
+    let names = Names { of: Vec::new() };
+    let heading = paint(HEADING, format!("# {heading}"));
+    let script = script(&mine, cell, load, &scenario.setup, &names);
+    format!("{heading}\n{}", script.concat())
+}
+
+/// The commands that show what befell the cell's rules, in order: the writer's baseline, the reader's print, and the
+/// operations that did harm, in pieces that many cells share. What was printed is left out.
+pub fn excerpt(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> Vec<String> {
+    let telling = telling(cell);
+    let harmed = harmed(cell);
+    let mine = |seen: &&Observation| {
+        let of_pairing = seen
+            .reader
+            .as_ref()
+            .is_none_or(|reader| reader == &cell.reader);
+        let is_telling = (seen.reader.is_none() && seen.stage == Stage::Baseline)
+            || telling.contains(&seen.stage);
+        let of_harmed = seen.rule.is_none_or(|rule| harmed.contains(&rule));
+        of_pairing && is_telling && of_harmed
+    };
+    let mut mine: Vec<&Observation> = load.observations.iter().filter(mine).collect();
+    // A load is split to find the rule at fault; the commands with most rules are the ones that really run.
+    let mut most: BTreeMap<(Stage, bool), usize> = BTreeMap::new();
+    for seen in &mine {
+        let most = most.entry((seen.stage, seen.reader.is_some())).or_default();
+        *most = (*most).max(seen.rules.len());
+    }
+    mine.retain(|seen| most.get(&(seen.stage, seen.reader.is_some())) == Some(&seen.rules.len()));
+    let builds = [Some(&cell.writer), Some(&cell.reader), witness(cell, load)];
+    let mut names = Names { of: Vec::new() };
+    for (build, stand_in) in builds.into_iter().zip(STAND_INS) {
+        let image = build.map(image).unwrap_or_default();
+        if !names.of.iter().any(|(known, _)| *known == image) {
+            names.of.push((image, stand_in));
+        }
+    }
+    let script = script(&mine, cell, load, &scenario.setup, &names).into_iter();
+    script
+        .map(|piece| anstream::adapter::strip_str(&piece).to_string())
+        .collect()
+}
+
+/// Who says what the kernel held after the cell's reader.
+pub fn witness<'a>(cell: &Cell, load: &'a LoadRecord) -> Option<&'a BuildId> {
+    let reader = load
+        .readers
+        .iter()
+        .find(|reader| reader.id == cell.reader)?;
+    reader.witness.as_ref()
+}
+
+/// The stages whose commands show what befell the cell's rules; the rewrite where nothing did.
+fn telling(cell: &Cell) -> BTreeSet<Stage> {
+    let mut telling = BTreeSet::from([Stage::Save]);
+    let mut harm = |stage: Stage, verdict: Option<Verdict>| {
+        if verdict.is_some_and(|verdict| verdict.severity() > 0) {
+            telling.insert(stage);
+        }
+    };
+    for rule in &cell.rules {
+        harm(Stage::List, rule.list);
+        harm(Stage::Rewrite, rule.rewrite_verdict);
+        harm(Stage::Rewrite, rule.recognition);
+        harm(Stage::Cycle, rule.cycle);
+        harm(Stage::Sync, rule.sync);
+        harm(Stage::SyncNoflush, rule.sync_noflush);
+        harm(Stage::Check, rule.check);
+        harm(Stage::Delete, rule.delete);
+        harm(Stage::Reassert, rule.reassert);
+    }
+    for chain in &cell.chains {
+        harm(Stage::Rewrite, chain.rewrite_verdict);
+        harm(Stage::Cycle, chain.cycle);
+        harm(Stage::Sync, chain.sync);
+        harm(Stage::SyncNoflush, chain.sync_noflush);
+    }
+    if cell.picked.is_some() {
+        telling.insert(Stage::Detect);
+    }
+    if telling.contains(&Stage::Cycle) || telling.len() == 1 {
+        telling.insert(Stage::Rewrite);
+    }
+    telling
+}
+
+/// The rules that `-C` or `-D` are wrong about, by their places in the scenario from 1.
+fn harmed(cell: &Cell) -> BTreeSet<usize> {
+    let is_harm = |verdict: Option<Verdict>| verdict.is_some_and(|of| of.severity() > 0);
+    let rules = cell.rules.iter().enumerate();
+    rules
+        .filter(|(_, rule)| is_harm(rule.check) || is_harm(rule.delete))
+        .map(|(at, _)| at + 1)
+        .collect()
+}
+
+/// What images are called in a script.
+struct Names<'a> {
+    /// What stands for an image; all others go by their own name.
+    of: Vec<(&'a str, char)>,
+}
+
+impl Names<'_> {
+    fn image(&self, image: &str) -> String {
+        let known = self.of.iter().find(|(known, _)| *known == image);
+        known.map_or_else(|| image.to_owned(), |(_, stand_in)| stand_in.to_string())
+    }
+
+    fn container(&self, image: &str) -> String {
+        format!("lab-{}", self.image(image))
+    }
+
+    /// Whether what commands printed is said too.
+    fn is_whole(&self) -> bool {
+        self.of.is_empty()
+    }
+}
+
+fn script(
+    seen: &[&Observation],
+    cell: &Cell,
+    load: &LoadRecord,
+    setup: &Setup,
+    names: &Names<'_>,
+) -> Vec<String> {
+    let mut pieces = vec![preamble(seen, cell, setup, names)];
     let mut last = None;
-    for seen in mine {
+    for seen in seen {
+        let mut text = String::new();
         let part = (seen.stage, &seen.rules, seen.reader.is_some());
         if last.as_ref() != Some(&part) {
             let stage = stage_in_words(seen.stage, seen.reader.is_some());
             aside(&mut text, &format!("{stage} (rules {})", seen.rules));
+            pieces.push(std::mem::take(&mut text));
             last = Some(part);
         }
         match &seen.seen {
-            Seen::Command(command) => text.push_str(&of_command(command, load)),
-            Seen::Dump(dump) => aside(&mut text, &format!("kernel dump {dump}")),
+            Seen::Command(command) => text.push_str(&of_command(command, load, names)),
+            Seen::Dump(dump) if names.is_whole() => {
+                aside(&mut text, &format!("kernel dump {dump}"))
+            }
             Seen::Reset => text.push_str("fresh\n"),
             Seen::Furnished { lacks: Some(lacks) } => {
                 aside(&mut text, &format!("cannot be made: {lacks}"))
             }
-            Seen::Chain(_) | Seen::Furnished { lacks: None } => {}
+            Seen::Dump(_) | Seen::Chain(_) | Seen::Furnished { lacks: None } => {}
             Seen::Probes(outcomes) => {
                 for (name, outcome) in outcomes {
                     aside(&mut text, &format!("packet `{name}`: {outcome}"));
                 }
             }
         }
+        pieces.push(text);
     }
-    text.push_str("gone\n");
-    text
+    pieces.push("gone\n".to_owned());
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
 }
 
 /// A line that a shell passes over.
 fn aside(text: &mut String, said: &str) {
-    let _ = writeln!(text, "{}", paint(ASIDE, format!("# {}", inert(said))));
+    let said = inert(said).replace('\n', " ");
+    let _ = writeln!(text, "{}", paint(ASIDE, format!("# {said}")));
 }
 
 /// How the containers are started and removed: of each image that takes part one, the first holds the namespace.
-fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup) -> String {
+fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup, names: &Names<'_>) -> String {
     let commands = seen.iter().filter_map(|seen| match &seen.seen {
         Seen::Command(command) => Some(image(&command.build)),
         _ => None,
@@ -71,7 +207,7 @@ fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup) -> String {
     );
     let all: Vec<String> = std::iter::once(holder)
         .chain(images.iter().copied())
-        .map(container)
+        .map(|image| names.container(image))
         .chain(ends.iter().map(|end| format!("lab-{end}")))
         .collect();
     let _ = writeln!(
@@ -85,15 +221,17 @@ fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup) -> String {
     );
     let own = "--sysctl net.ipv4.ip_forward=1 --sysctl net.ipv6.conf.all.disable_ipv6=0";
     let _ = writeln!(text, "fresh() {{\n  gone");
-    let _ = writeln!(text, "  start {} none {holder} '{own}'", container(holder));
+    let holds = (names.container(holder), names.image(holder));
+    let _ = writeln!(text, "  start {} none {} '{own}'", holds.0, holds.1);
     for image in &images {
-        let network = format!("container:{}", container(holder));
-        let _ = writeln!(text, "  start {} {network} {image} ''", container(image));
+        let network = format!("container:{}", holds.0);
+        let (container, image) = (names.container(image), names.image(image));
+        let _ = writeln!(text, "  start {container} {network} {image} ''");
     }
     for end in &ends {
-        let _ = writeln!(text, "  start lab-{end} none {holder} '{own}'");
+        let _ = writeln!(text, "  start lab-{end} none {} '{own}'", holds.1);
     }
-    for line in furnish(setup, holder) {
+    for line in furnish(setup, &holds.0) {
         let _ = writeln!(text, "  {line}");
     }
     text.push_str("}\nfresh\n");
@@ -108,7 +246,7 @@ fn furnish(setup: &Setup, holder: &str) -> Vec<String> {
     let process =
         |container: &str| format!("$(docker inspect -f '{{{{.State.Pid}}}}' {container})");
     let place = |at: Namespace| match at {
-        Namespace::Lane => container(holder),
+        Namespace::Lane => holder.to_owned(),
         Namespace::Peer | Namespace::Inner => format!("lab-{at}"),
     };
     let inside = |at: Namespace| format!("nsenter -n -t \"{}\"", process(&place(at)));
@@ -180,16 +318,12 @@ fn furnish(setup: &Setup, holder: &str) -> Vec<String> {
 }
 
 /// The image of a build: its id without the backend.
-pub(in crate::report) fn image(build: &BuildId) -> &str {
+pub fn image(build: &BuildId) -> &str {
     let id = build.as_str();
     let backends = Backend::ALL.into_iter();
     let mut stems =
         backends.filter_map(|backend| id.strip_suffix(backend.as_str())?.strip_suffix('-'));
     stems.next().unwrap_or(id)
-}
-
-fn container(image: &str) -> String {
-    format!("lab-{image}")
 }
 
 fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
@@ -211,9 +345,9 @@ fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
     }
 }
 
-fn of_command(command: &CommandRecord, load: &LoadRecord) -> String {
+fn of_command(command: &CommandRecord, load: &LoadRecord, names: &Names<'_>) -> String {
     let shell: Vec<String> = command.argv.iter().map(|word| shell_word(word)).collect();
-    let container = container(image(&command.build));
+    let container = names.container(image(&command.build));
     let shell = inert(&shell.join(" "));
     let stdin = command.stdin.map(|stdin| load.text(stdin).to_lossy());
     let mut text = match stdin {
@@ -223,14 +357,13 @@ fn of_command(command: &CommandRecord, load: &LoadRecord) -> String {
             } else {
                 "\n"
             };
-            format!(
-                "docker exec -i {container} {shell} <<'END'\n{}{newline}END\n",
-                inert(&stdin)
-            )
+            let (stdin, end) = (inert(&stdin), end_of(&stdin));
+            format!("docker exec -i {container} {shell} <<'{end}'\n{stdin}{newline}{end}\n")
         }
         None => format!("docker exec {container} {shell}\n"),
     };
-    for said in [command.stdout, command.stderr] {
+    let printed = names.is_whole().then_some(command.stdout);
+    for said in printed.into_iter().chain([command.stderr]) {
         let said = load.text(said).to_lossy();
         for line in said.lines() {
             aside(&mut text, &format!("  {line}"));
@@ -244,6 +377,15 @@ fn of_command(command: &CommandRecord, load: &LoadRecord) -> String {
         End::NotFound(errno) => aside(&mut text, &format!("  [cannot be run: errno {errno}]")),
     }
     text
+}
+
+/// A word that ends a text which has no such line: a comment of a rule may hold line ends.
+fn end_of(text: &str) -> String {
+    let mut end = "END".to_owned();
+    while text.lines().any(|line| line == end) {
+        end.push('_');
+    }
+    end
 }
 
 /// A word as a POSIX shell takes it.

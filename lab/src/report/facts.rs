@@ -1,0 +1,192 @@
+//! What is known of a rule, a chain or a packet of a cell, each with its name: the same in every format.
+
+use crate::judge::verdict::{Consequence, Verdict};
+use crate::judge::{ChainVerdict, ProbeVerdict, RuleVerdict};
+use crate::ruleset::Change;
+
+/// One thing that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is: `given`, `rewrite`, `lost`.
+    pub name: &'static str,
+    /// What is known.
+    pub said: Said,
+}
+
+/// What is known, as a verdict or in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// A verdict about an operation.
+    Verdict(Verdict),
+    /// A rule's text, or words.
+    Text(String),
+}
+
+/// What is known of a rule.
+pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let texts = [
+        ("given", Some(&rule.given)),
+        ("written", rule.written.as_ref()),
+        ("read", rule.read.as_ref()),
+        ("witness before", rule.witness_before.as_ref()),
+        ("witness after", rule.witness_after.as_ref()),
+        ("reread", rule.reread.as_ref()),
+    ];
+    facts.extend(
+        texts
+            .into_iter()
+            .filter_map(|(name, said)| Some(text(name, said?.clone()))),
+    );
+    let operations = [
+        ("write", rule.write),
+        ("save", rule.read_verdict),
+        ("list", rule.list),
+        ("rewrite", rule.rewrite_verdict),
+        ("recognition", rule.recognition),
+        ("cycle", rule.cycle),
+        ("sync", rule.sync),
+        ("sync-noflush", rule.sync_noflush),
+        ("check", rule.check),
+        ("delete", rule.delete),
+        ("reassert", rule.reassert),
+    ];
+    facts.extend(verdicts(&operations));
+    facts.extend(details(rule));
+    let changes = [
+        ("lost", &rule.lost),
+        ("altered", &rule.altered),
+        ("added", &rule.added),
+    ];
+    for (how, changes) in changes {
+        facts.extend(
+            changes
+                .iter()
+                .map(|change| text(how, change_in_words(change))),
+        );
+    }
+    facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
+    facts.extend(rule.potential.map(|of| consequence("predicted", of)));
+    facts.extend(rule.reason.clone().map(|reason| text("because", reason)));
+    facts
+}
+
+/// What is known of a chain.
+pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
+    let mut facts = verdicts(&[
+        ("save", chain.read_verdict),
+        ("rewrite", chain.rewrite_verdict),
+        ("cycle", chain.cycle),
+        ("sync", chain.sync),
+        ("sync-noflush", chain.sync_noflush),
+    ]);
+    facts.extend(chain.reason.clone().map(|reason| text("because", reason)));
+    facts
+}
+
+/// What became of a packet.
+pub fn of_probe(probe: &ProbeVerdict) -> Vec<Fact> {
+    let sent = |said: &Option<String>| said.clone().unwrap_or_else(|| "not sent".to_owned());
+    let mut facts = vec![
+        text("expected", probe.expected.clone()),
+        text("before", sent(&probe.before)),
+        text("written", sent(&probe.written)),
+    ];
+    if probe.as_expected == Some(false) {
+        facts.push(text(
+            "broken",
+            "that is not what the scenario expects".to_owned(),
+        ));
+    }
+    for (operation, effect) in &probe.after {
+        let then = probe.then.get(operation);
+        let then = then.map_or_else(String::new, |then| format!(": {then}"));
+        facts.push(text(operation.as_str(), format!("{effect}{then}")));
+    }
+    facts
+}
+
+/// What is known besides the verdicts of cycle, check, delete and reassert.
+fn details(rule: &RuleVerdict) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(drift) = &rule.drift {
+        let to = drift.to.as_deref().unwrap_or("nothing that can be told");
+        let said = format!("in round {}, by {}, to {to}", drift.round, drift.by);
+        facts.push(text("drifts", said));
+    }
+    if let Some(near_miss) = &rule.near_miss {
+        facts.push(text("-C finds too", format!("the rule with {near_miss}")));
+    }
+    if let Some(instead) = &rule.deleted_instead {
+        facts.push(text("-D deleted", instead.clone()));
+    }
+    if let Some(met) = &rule.met {
+        let (writer, reader) = (met.writer, met.reader);
+        let said = format!("{writer} under the writer's backend, {reader} under the reader's");
+        facts.push(text("packets met", said));
+    }
+    facts
+}
+
+fn text(name: &'static str, said: String) -> Fact {
+    Fact {
+        name,
+        said: Said::Text(said),
+    }
+}
+
+fn verdicts(operations: &[(&'static str, Option<Verdict>)]) -> Vec<Fact> {
+    let known = operations.iter().filter_map(|(name, verdict)| {
+        Some(Fact {
+            name,
+            said: Said::Verdict((*verdict)?),
+        })
+    });
+    known.collect()
+}
+
+fn consequence(name: &'static str, consequence: Consequence) -> Fact {
+    text(name, format!("{consequence}: {}", consequence.meaning()))
+}
+
+/// The same rule as two builds have it, where these differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// The rule as it was written.
+    pub written: &'a str,
+    /// The rule as it is afterwards, or for someone else.
+    pub other: &'a str,
+    /// For whom, or when, `other` is.
+    pub label: &'static str,
+}
+
+/// The two texts that show best what befell a rule; none where all texts are alike, or there is only one.
+pub fn pair(rule: &RuleVerdict) -> Option<Pair<'_>> {
+    let written = rule.written.as_deref().unwrap_or(&rule.given);
+    let drifted = rule.drift.as_ref().and_then(|drift| drift.to.as_deref());
+    let others = [
+        ("as the reader prints it", rule.read.as_deref()),
+        ("as the kernel then holds it", rule.witness_after.as_deref()),
+        ("as its writer then prints it", rule.reread.as_deref()),
+        ("as the cycle leaves it", drifted),
+        ("what -D deleted instead", rule.deleted_instead.as_deref()),
+    ];
+    let pairs = others.into_iter().filter_map(|(label, other)| {
+        let other = other?;
+        (other != written).then_some(Pair {
+            written,
+            other,
+            label,
+        })
+    });
+    pairs.into_iter().next()
+}
+
+fn change_in_words(change: &Change) -> String {
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{}: `{from}` is now `{to}`", change.part),
+        (Some(from), None) => format!("{}: `{from}`", change.part),
+        (None, Some(to)) => format!("{}: `{to}`", change.part),
+        (None, None) => change.part.clone(),
+    }
+}

@@ -1,0 +1,267 @@
+//! The details of a scenario's cells as one compressed block, in which everything is kept once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::rc::Rc;
+
+use base64::Engine;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use serde::Serialize;
+use similar::{DiffTag, TextDiff};
+
+use super::super::facts::{self, Fact, Said};
+use super::super::marks::{Piece, pieces};
+use super::super::shown::{Shown, ShownCell};
+use super::PageError;
+use crate::catalog::Family;
+use crate::judge::Cell;
+use crate::matrix::Matrix;
+
+/// The block of one scenario. References are places in its lists.
+#[derive(Debug, Default, Serialize)]
+struct Block {
+    rules: Vec<serde_json::Value>,
+    packets: Vec<serde_json::Value>,
+    prints: Vec<serde_json::Value>,
+    pieces: Vec<serde_json::Value>,
+    commands: Vec<serde_json::Value>,
+    cells: Vec<serde_json::Value>,
+    /// The place of each cell's details, by family and `WRITER/READER`, and its witness's image: the last of what
+    /// [`super::super::show::commands::STAND_INS`] stand for.
+    of: BTreeMap<Family, BTreeMap<String, (usize, Option<String>)>>,
+}
+
+/// What is known of a rule or a chain of which not all is well.
+#[derive(Serialize)]
+struct RuleDetail {
+    place: String,
+    pair: Option<PairDetail>,
+    facts: Vec<FactDetail>,
+}
+
+#[derive(Serialize)]
+struct PairDetail {
+    written: Vec<Piece>,
+    other: Vec<Piece>,
+    label: &'static str,
+}
+
+/// A name, what is known, and the verdict where it is one.
+#[derive(Serialize)]
+struct FactDetail(&'static str, String, Option<&'static str>);
+
+#[derive(Serialize)]
+struct PacketDetail {
+    name: String,
+    facts: Vec<FactDetail>,
+    worst: &'static str,
+}
+
+#[derive(Serialize)]
+struct CellDetail {
+    verdict: &'static str,
+    rules: Vec<usize>,
+    unharmed: usize,
+    all: usize,
+    packets: Vec<usize>,
+    warnings: Vec<(String, String)>,
+    picked: Option<&'static str>,
+    prints: Option<usize>,
+    commands: Option<usize>,
+}
+
+/// A row of both prints side by side.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Row {
+    /// So many lines are alike.
+    Alike(usize),
+    /// A line of both.
+    Both(String),
+    /// A line each, of which a part differs.
+    Changed(Vec<Piece>, Vec<Piece>),
+    /// Only the writer prints it.
+    Written(String),
+    /// Only the reader prints it.
+    Read(String),
+}
+
+/// Lists that hold everything once.
+#[derive(Default)]
+struct Lists {
+    block: Block,
+    known: HashMap<(u8, String), usize>,
+}
+
+impl Lists {
+    fn place(&mut self, list: List, value: &(impl Serialize + ?Sized)) -> Result<usize, PageError> {
+        let value = serde_json::to_value(value)?;
+        let key = (list as u8, value.to_string());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        let list = match list {
+            List::Rules => &mut self.block.rules,
+            List::Packets => &mut self.block.packets,
+            List::Prints => &mut self.block.prints,
+            List::Pieces => &mut self.block.pieces,
+            List::Commands => &mut self.block.commands,
+            List::Cells => &mut self.block.cells,
+        };
+        list.push(value);
+        self.known.insert(key, list.len() - 1);
+        Ok(list.len() - 1)
+    }
+
+    fn commands(&mut self, commands: &[Rc<str>]) -> Result<usize, PageError> {
+        let pieces = commands
+            .iter()
+            .map(|piece| self.place(List::Pieces, &**piece));
+        let pieces = pieces.collect::<Result<Vec<usize>, PageError>>()?;
+        self.place(List::Commands, &pieces)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum List {
+    Rules,
+    Packets,
+    Prints,
+    Pieces,
+    Commands,
+    Cells,
+}
+
+/// The details of all cells of `scenario`, packed: JSON, zlib, base64.
+pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, PageError> {
+    let mut lists = Lists::default();
+    for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
+        let detail = detail(cell, shown.of(cell), &mut lists)?;
+        let place = lists.place(List::Cells, &detail)?;
+        let of_family = lists.block.of.entry(cell.family).or_default();
+        let witness = shown.of(cell).and_then(|shown| shown.witness.clone());
+        of_family.insert(format!("{}/{}", cell.writer, cell.reader), (place, witness));
+    }
+    let json = serde_json::to_vec(&lists.block)?;
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(&json)?;
+    Ok(base64::engine::general_purpose::STANDARD.encode(packer.finish()?))
+}
+
+fn detail(
+    cell: &Cell,
+    shown: Option<&ShownCell>,
+    lists: &mut Lists,
+) -> Result<CellDetail, PageError> {
+    let mut rules = Vec::new();
+    let mut unharmed = 0;
+    for rule in &cell.rules {
+        if rule.of_reader().all(|verdict| verdict.severity() == 0) {
+            unharmed += 1;
+            continue;
+        }
+        let detail = RuleDetail {
+            place: format!("{} {} {}", rule.table, rule.chain, rule.index),
+            pair: facts::pair(rule).map(|pair| pair_detail(&pair)),
+            facts: facts::of_rule(rule).into_iter().map(fact).collect(),
+        };
+        rules.push(lists.place(List::Rules, &detail)?);
+    }
+    for chain in &cell.chains {
+        if chain.of_reader().any(|verdict| verdict.severity() > 0) {
+            let detail = RuleDetail {
+                place: format!("{} chain {}", chain.table, chain.chain),
+                pair: None,
+                facts: facts::of_chain(chain).into_iter().map(fact).collect(),
+            };
+            rules.push(lists.place(List::Rules, &detail)?);
+        }
+    }
+    let mut packets = Vec::new();
+    for probe in &cell.probes {
+        let detail = PacketDetail {
+            name: probe.name.clone(),
+            facts: facts::of_probe(probe).into_iter().map(fact).collect(),
+            worst: probe.worst().as_str(),
+        };
+        packets.push(lists.place(List::Packets, &detail)?);
+    }
+    let prints = match shown.and_then(|shown| shown.prints.as_ref()) {
+        Some((written, read)) => Some(lists.place(List::Prints, &rows(written, read))?),
+        None => None,
+    };
+    let commands = match shown {
+        Some(shown) => Some(lists.commands(&shown.commands)?),
+        None => None,
+    };
+    let warnings = cell.warnings.iter();
+    Ok(CellDetail {
+        verdict: cell.verdict.as_str(),
+        rules,
+        unharmed,
+        all: cell.rules.len(),
+        packets,
+        warnings: warnings
+            .map(|warning| (warning.by.to_string(), warning.text.clone()))
+            .collect(),
+        picked: cell.picked.map(|backend| backend.as_str()),
+        prints,
+        commands,
+    })
+}
+
+fn pair_detail(pair: &facts::Pair<'_>) -> PairDetail {
+    let (written, other) = pieces(pair.written, pair.other);
+    PairDetail {
+        written,
+        other,
+        label: pair.label,
+    }
+}
+
+fn fact(fact: Fact) -> FactDetail {
+    match fact.said {
+        Said::Verdict(verdict) => FactDetail(
+            fact.name,
+            verdict.meaning().to_owned(),
+            Some(verdict.as_str()),
+        ),
+        Said::Text(text) => FactDetail(fact.name, text, None),
+    }
+}
+
+/// Both prints side by side: what differs, and two lines around it.
+fn rows(written: &str, read: &str) -> Vec<Row> {
+    let diff = TextDiff::from_lines(written, read);
+    let old: Vec<&str> = written.lines().collect();
+    let new: Vec<&str> = read.lines().collect();
+    let line = |lines: &[&str], at: usize| lines.get(at).copied().unwrap_or_default().to_owned();
+    let mut rows = Vec::new();
+    let mut told = 0;
+    for op in diff.grouped_ops(2).iter().flatten() {
+        if op.old_range().start > told {
+            rows.push(Row::Alike(op.old_range().start - told));
+        }
+        told = op.old_range().end;
+        let both = op.old_range().len().min(op.new_range().len());
+        let pairs = op.old_range().zip(op.new_range());
+        match op.tag() {
+            DiffTag::Equal => rows.extend(pairs.map(|(at, _)| Row::Both(line(&old, at)))),
+            DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
+                rows.extend(pairs.map(|(at, to)| {
+                    let (left, right) = pieces(&line(&old, at), &line(&new, to));
+                    Row::Changed(left, right)
+                }));
+                let left = op.old_range().skip(both);
+                rows.extend(left.map(|at| Row::Written(line(&old, at))));
+                let right = op.new_range().skip(both);
+                rows.extend(right.map(|at| Row::Read(line(&new, at))));
+            }
+        }
+    }
+    if old.len() > told {
+        rows.push(Row::Alike(old.len() - told));
+    }
+    rows
+}

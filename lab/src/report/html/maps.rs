@@ -1,0 +1,259 @@
+//! The heat maps: writers down, readers across, and what each operation came to in each cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::super::terminal::sign;
+use super::super::tone::Tone;
+use super::address::address;
+use crate::catalog::{Build, BuildId, Family};
+use crate::judge::Cell;
+use crate::judge::verdict::{Effect, Verdict};
+use crate::matrix::Matrix;
+
+/// What each operation comes to at worst in a cell; the whole cell under `all`.
+pub type Profile = BTreeMap<&'static str, &'static str>;
+
+/// For each family of a map, for each row, for each column the place of its profile.
+pub type Places = BTreeMap<&'static str, Vec<Vec<Option<usize>>>>;
+
+/// What stands for a packet that fares otherwise, beside the verdicts.
+const OTHERWISE: (&str, char, Tone, &str) = (
+    "packets fare otherwise",
+    '*',
+    Tone::Silent,
+    "some packet of the scenario fares otherwise afterwards",
+);
+
+/// What stands for packets that fare as before.
+const AS_BEFORE: (&str, char, Tone, &str) = (
+    "packets as before",
+    '.',
+    Tone::Fine,
+    "every packet of the scenario fares as before",
+);
+
+/// A heat map, of one family or of several that look alike.
+#[derive(Serialize)]
+pub struct MapView {
+    families: String,
+    columns: Vec<Header>,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Serialize, PartialEq)]
+struct Header {
+    id: String,
+    /// Whether another backend begins here.
+    begins: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    header: Header,
+    cells: Vec<Option<Square>>,
+}
+
+#[derive(Serialize)]
+struct Square {
+    id: String,
+    tone: &'static str,
+    sign: char,
+}
+
+/// What a heat map looks like.
+#[derive(PartialEq)]
+struct Grid {
+    writers: Vec<Build>,
+    readers: Vec<Build>,
+    verdicts: Vec<Vec<Option<Verdict>>>,
+}
+
+/// All maps of a page, and the profiles of their cells.
+#[derive(Default)]
+pub struct Maps {
+    profiles: Vec<Profile>,
+    places: Vec<Places>,
+}
+
+impl Maps {
+    /// The heat maps of a scenario: one for each family, one for those that look alike.
+    pub fn of_scenario(&mut self, matrix: &Matrix, scenario: &str) -> Vec<MapView> {
+        let mut groups: Vec<(Grid, Vec<Family>, Places)> = Vec::new();
+        for family in matrix.families(scenario) {
+            let (grid, places) = self.grid(matrix, scenario, family);
+            match groups.iter_mut().find(|(known, ..)| *known == grid) {
+                Some((_, families, known)) => {
+                    families.push(family);
+                    known.insert(family.as_str(), places);
+                }
+                None => {
+                    let places = BTreeMap::from([(family.as_str(), places)]);
+                    groups.push((grid, vec![family], places));
+                }
+            }
+        }
+        let is_only = groups.len() == 1;
+        let mut views = Vec::new();
+        for (grid, families, places) in groups {
+            let suffix = families.first().copied().filter(|_| !is_only);
+            views.push(grid.view(scenario, &families, suffix));
+            self.places.push(places);
+        }
+        views
+    }
+
+    /// The profiles, and for each map in order the places of its cells' profiles.
+    pub fn finish(self) -> (Vec<Profile>, Vec<Places>) {
+        (self.profiles, self.places)
+    }
+
+    fn grid(
+        &mut self,
+        matrix: &Matrix,
+        scenario: &str,
+        family: Family,
+    ) -> (Grid, Vec<Vec<Option<usize>>>) {
+        let known = matrix.by_pairing(scenario, family);
+        let wrote: BTreeSet<&BuildId> = known.keys().map(|(writer, _)| *writer).collect();
+        let read: BTreeSet<&BuildId> = known.keys().map(|(_, reader)| *reader).collect();
+        let those = |ids: BTreeSet<&BuildId>| -> Vec<Build> {
+            let builds = matrix.builds.iter();
+            builds
+                .filter(|build| ids.contains(&build.id))
+                .cloned()
+                .collect()
+        };
+        let (writers, readers) = (those(wrote), those(read));
+        let mut verdicts = Vec::new();
+        let mut places = Vec::new();
+        for writer in &writers {
+            let cells = readers
+                .iter()
+                .map(|reader| known.get(&(&writer.id, &reader.id)));
+            let cells: Vec<Option<&Cell>> = cells.map(Option::<&&Cell>::copied).collect();
+            verdicts.push(cells.iter().map(|cell| Some((*cell)?.verdict)).collect());
+            places.push(
+                cells
+                    .iter()
+                    .map(|cell| Some(self.profile((*cell)?)))
+                    .collect(),
+            );
+        }
+        let grid = Grid {
+            writers,
+            readers,
+            verdicts,
+        };
+        (grid, places)
+    }
+
+    fn profile(&mut self, cell: &Cell) -> usize {
+        let profile = profile(cell);
+        let known = self.profiles.iter().position(|known| *known == profile);
+        known.unwrap_or_else(|| {
+            self.profiles.push(profile);
+            self.profiles.len() - 1
+        })
+    }
+}
+
+impl Grid {
+    fn view(&self, scenario: &str, families: &[Family], suffix: Option<Family>) -> MapView {
+        let rows = self
+            .writers
+            .iter()
+            .zip(headers(&self.writers))
+            .zip(&self.verdicts);
+        let rows = rows.map(|((writer, header), verdicts)| {
+            let cells = self.readers.iter().zip(verdicts);
+            let square = |(reader, verdict): (&Build, &Option<Verdict>)| {
+                let verdict = (*verdict)?;
+                Some(Square {
+                    id: address(&writer.id, &reader.id, scenario, suffix),
+                    tone: Tone::of(verdict).as_str(),
+                    sign: sign(verdict),
+                })
+            };
+            Row {
+                header,
+                cells: cells.map(square).collect(),
+            }
+        });
+        let names: Vec<&str> = families.iter().map(|family| family.as_str()).collect();
+        MapView {
+            families: names.join(" and "),
+            columns: headers(&self.readers),
+            rows: rows.collect(),
+        }
+    }
+}
+
+fn headers(builds: &[Build]) -> Vec<Header> {
+    let before = std::iter::once(None).chain(builds.iter().map(Some));
+    let headers = builds.iter().zip(before).map(|(build, before)| Header {
+        id: build.id.to_string(),
+        begins: before
+            .is_some_and(|before| (before.tool, before.backend) != (build.tool, build.backend)),
+    });
+    headers.collect()
+}
+
+fn profile(cell: &Cell) -> Profile {
+    let mut worst: BTreeMap<&'static str, Verdict> = BTreeMap::new();
+    let mut add = |operation: &'static str, verdict: Option<Verdict>| {
+        if let Some(verdict) = verdict {
+            let worst = worst.entry(operation).or_insert(verdict);
+            if verdict.severity() > worst.severity() {
+                *worst = verdict;
+            }
+        }
+    };
+    for rule in &cell.rules {
+        add("write", rule.write);
+        add("save", rule.read_verdict);
+        add("list", rule.list);
+        add("rewrite", rule.rewrite_verdict);
+        add("recognition", rule.recognition);
+        add("cycle", rule.cycle);
+        add("sync", rule.sync);
+        add("sync-noflush", rule.sync_noflush);
+        add("check", rule.check);
+        add("delete", rule.delete);
+        add("reassert", rule.reassert);
+    }
+    for chain in &cell.chains {
+        add("save", chain.read_verdict);
+        add("rewrite", chain.rewrite_verdict);
+        add("cycle", chain.cycle);
+        add("sync", chain.sync);
+        add("sync-noflush", chain.sync_noflush);
+    }
+    let mut profile: Profile = worst
+        .iter()
+        .map(|(of, verdict)| (*of, verdict.as_str()))
+        .collect();
+    let mut effects = cell
+        .probes
+        .iter()
+        .flat_map(|probe| probe.after.values())
+        .peekable();
+    if effects.peek().is_some() {
+        let otherwise = effects.any(|effect| *effect != Effect::AsBefore);
+        profile.insert("effect", if otherwise { OTHERWISE.0 } else { AS_BEFORE.0 });
+    }
+    profile.insert("all", cell.verdict.as_str());
+    profile
+}
+
+/// Sign, tone and meaning of everything that an operation can come to.
+pub fn meanings() -> BTreeMap<&'static str, (char, &'static str, &'static str)> {
+    let verdicts = Verdict::ALL.into_iter().map(|verdict| {
+        let tone = Tone::of(verdict).as_str();
+        (verdict.as_str(), (sign(verdict), tone, verdict.meaning()))
+    });
+    let packets = [OTHERWISE, AS_BEFORE].into_iter();
+    let packets = packets.map(|(name, sign, tone, meaning)| (name, (sign, tone.as_str(), meaning)));
+    verdicts.chain(packets).collect()
+}

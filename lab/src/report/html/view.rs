@@ -1,0 +1,284 @@
+//! What the page's template and its script are given.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::facts;
+use super::super::marks::{Piece, pieces};
+use super::super::shown::Shown;
+use super::super::terminal::sign;
+use super::super::tone::Tone;
+use super::super::{by_reason, wording};
+use super::PageError;
+use super::address::address;
+use super::details;
+use super::maps::{self, MapView, Maps, Places, Profile};
+use crate::judge::RuleVerdict;
+use crate::judge::verdict::Verdict;
+use crate::matrix::{
+    Example, Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes, symptoms,
+};
+
+/// The page.
+#[derive(Serialize)]
+pub struct Page {
+    version: String,
+    started: String,
+    count: String,
+    machine: String,
+    operations: Vec<&'static str>,
+    cut_short: Option<String>,
+    headlines: Vec<Line>,
+    symptoms: Vec<SymptomView>,
+    signs: Vec<SignView>,
+    consequences: Vec<(&'static str, &'static str)>,
+    not_run: Option<String>,
+    missing: Vec<(String, String)>,
+    scenarios: Vec<ScenarioView>,
+    /// What the script needs at once, as JSON in which no `<` stands.
+    data: String,
+}
+
+/// A sentence and the address of a cell that shows it.
+#[derive(Serialize)]
+struct Line {
+    tone: &'static str,
+    sign: char,
+    said: String,
+    example: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SymptomView {
+    words: &'static str,
+    cause: &'static str,
+    seen: Vec<(String, usize, String)>,
+}
+
+#[derive(Serialize)]
+struct SignView {
+    sign: char,
+    tone: &'static str,
+    name: &'static str,
+    meaning: &'static str,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct ScenarioView {
+    name: String,
+    title: String,
+    /// How many cells have damage that nobody is told about.
+    silent: usize,
+    maps: Vec<MapView>,
+    losses: Vec<LossView>,
+    packets: Vec<Line>,
+    /// What is said where there is no loss.
+    quiet: Option<&'static str>,
+    block: String,
+}
+
+#[derive(Serialize)]
+struct LossView {
+    line: Line,
+    rule: Option<ExampleView>,
+}
+
+/// One rule that shows a loss.
+#[derive(Serialize)]
+struct ExampleView {
+    place: String,
+    written: Vec<Piece>,
+    other: Vec<Piece>,
+    label: &'static str,
+}
+
+/// What the script needs at once.
+#[derive(Serialize)]
+struct Data<'a> {
+    /// Sign, tone and meaning of everything that an operation can come to.
+    verdicts: BTreeMap<&'static str, (char, &'static str, &'static str)>,
+    /// The backend of each build.
+    backends: BTreeMap<&'a str, &'static str>,
+    /// What cells have in common.
+    profiles: Vec<Profile>,
+    /// For each heat map in the order of the page, for each family, for each row, for each column the place of its
+    /// profile; none where the pairing was not run.
+    maps: Vec<Places>,
+}
+
+impl Page {
+    /// The view of a matrix and of what was seen besides.
+    pub fn new(matrix: &Matrix, shown: &Shown) -> Result<Self, PageError> {
+        let mut maps = Maps::default();
+        let scenarios = matrix.scenarios.iter();
+        let scenarios = scenarios.map(|head| ScenarioView::new(matrix, head, shown, &mut maps));
+        let scenarios = scenarios.collect::<Result<Vec<_>, PageError>>()?;
+        let (profiles, maps) = maps.finish();
+        let backends = matrix.builds.iter();
+        let data = Data {
+            verdicts: maps::meanings(),
+            backends: backends
+                .map(|of| (of.id.as_str(), of.backend.as_str()))
+                .collect(),
+            profiles,
+            maps,
+        };
+        let is_missing = !matrix.missing.is_empty();
+        let missing = by_reason(&matrix.missing).into_iter();
+        Ok(Page {
+            version: matrix.lab.version.clone(),
+            started: matrix.started.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            count: wording::count(matrix),
+            machine: wording::machine(matrix),
+            operations: matrix.operations.iter().map(|of| of.as_str()).collect(),
+            cut_short: wording::cut_short(matrix),
+            headlines: headlines(matrix).iter().map(headline).collect(),
+            symptoms: symptom_views(matrix),
+            signs: wording::verdicts(matrix)
+                .into_iter()
+                .map(sign_view)
+                .collect(),
+            consequences: wording::consequences(matrix)
+                .into_iter()
+                .map(|of| (of.as_str(), of.meaning()))
+                .collect(),
+            not_run: is_missing.then(|| wording::not_run(matrix)),
+            missing: missing
+                .map(|(reason, ids)| (ids.join(", "), reason.to_owned()))
+                .collect(),
+            scenarios,
+            data: serde_json::to_string(&data)?.replace('<', "\\u003c"),
+        })
+    }
+}
+
+fn headline(of: &crate::matrix::Headline) -> Line {
+    let (scenario, example) = &of.example;
+    Line {
+        tone: Tone::Silent.as_str(),
+        sign: sign(Verdict::Lossy),
+        said: wording::headline(of),
+        example: Some(of_example(scenario, example)),
+    }
+}
+
+fn of_example(scenario: &str, example: &Example) -> String {
+    let Example {
+        family,
+        writer,
+        reader,
+    } = example;
+    address(writer, reader, scenario, Some(*family))
+}
+
+fn symptom_views(matrix: &Matrix) -> Vec<SymptomView> {
+    let symptoms = symptoms(matrix).into_iter();
+    let view = |symptom: crate::matrix::Symptom| SymptomView {
+        words: symptom.words,
+        cause: symptom.cause,
+        seen: symptom
+            .seen
+            .into_iter()
+            .map(|seen| {
+                let address = of_example(&seen.scenario, &seen.example);
+                (seen.scenario, seen.cells, address)
+            })
+            .collect(),
+    };
+    symptoms.map(view).collect()
+}
+
+fn sign_view((verdict, count): (Verdict, usize)) -> SignView {
+    SignView {
+        sign: sign(verdict),
+        tone: Tone::of(verdict).as_str(),
+        name: verdict.as_str(),
+        meaning: verdict.meaning(),
+        count,
+    }
+}
+
+impl ScenarioView {
+    fn new(
+        matrix: &Matrix,
+        head: &ScenarioHead,
+        shown: &Shown,
+        maps: &mut Maps,
+    ) -> Result<Self, PageError> {
+        let losses = losses(matrix, &head.name);
+        let maps = maps.of_scenario(matrix, &head.name);
+        let quiet = match (maps.is_empty(), losses.is_empty()) {
+            (true, _) => Some(wording::NO_PAIRING),
+            (false, true) => Some(wording::NO_HARM),
+            (false, false) => None,
+        };
+        let line = |sign, said, example| Line {
+            tone: Tone::Silent.as_str(),
+            sign,
+            said,
+            example,
+        };
+        let broken = broken(matrix, &head.name);
+        let broken = broken.iter().map(|of| line('?', wording::broken(of), None));
+        let changes = packet_changes(matrix, &head.name);
+        let changes = changes.iter().map(|of| {
+            let example = of_example(&head.name, &of.example);
+            line('*', wording::packet(of), Some(example))
+        });
+        let cells = matrix.cells.iter();
+        let silent = cells.filter(|of| of.scenario == head.name && of.verdict.is_silent_damage());
+        Ok(ScenarioView {
+            name: head.name.clone(),
+            title: head.title.clone(),
+            silent: silent.count(),
+            losses: losses
+                .iter()
+                .map(|loss| loss_view(matrix, &head.name, loss))
+                .collect(),
+            packets: broken.chain(changes).collect(),
+            quiet,
+            block: details::block(matrix, &head.name, shown)?,
+            maps,
+        })
+    }
+}
+
+fn loss_view(matrix: &Matrix, scenario: &str, loss: &Loss) -> LossView {
+    let Example {
+        family,
+        writer,
+        reader,
+    } = &loss.example;
+    let cell = matrix.cell(scenario, *family, writer, reader);
+    let first = loss.subjects.values().next().and_then(|of| of.first());
+    let rule = cell.zip(first).and_then(|(cell, first)| {
+        let is_first = |rule: &&RuleVerdict| {
+            rule.table == first.table
+                && rule.chain == first.chain
+                && Some(rule.index) == first.index
+        };
+        let rule = cell.rules.iter().find(is_first)?;
+        let pair = facts::pair(rule)?;
+        let (written, other) = pieces(pair.written, pair.other);
+        Some(ExampleView {
+            place: format!(
+                "{} {} {}, {writer} → {reader}, {family}",
+                rule.table, rule.chain, rule.index
+            ),
+            written,
+            other,
+            label: pair.label,
+        })
+    });
+    LossView {
+        line: Line {
+            tone: Tone::of(loss.verdict).as_str(),
+            sign: sign(loss.verdict),
+            said: wording::loss(loss),
+            example: Some(of_example(scenario, &loss.example)),
+        },
+        rule,
+    }
+}

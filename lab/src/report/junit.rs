@@ -1,0 +1,104 @@
+//! The matrix as JUnit's XML, for CI systems: a suite a scenario and family, a test case a cell.
+
+use std::collections::BTreeMap;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::facts::{self, Fact, Said};
+use super::terminal::inert;
+use super::tone::Tone;
+use super::wording;
+use crate::judge::Cell;
+use crate::matrix::Matrix;
+
+/// The whole matrix. A cell fails where damage is done that nobody is told about, and where it goes wrong later; what
+/// could not be run is skipped, and all else passes.
+///
+/// # Errors
+/// Never in practice: it is written to memory.
+pub fn render(matrix: &Matrix) -> Result<String, quick_junit::SerializeError> {
+    let mut report = Report::new("iptables-lab");
+    let mut suites: BTreeMap<(usize, String), TestSuite> = BTreeMap::new();
+    for cell in &matrix.cells {
+        let place = matrix
+            .scenarios
+            .iter()
+            .position(|of| of.name == cell.scenario);
+        let name = format!("{}.{}", cell.scenario, cell.family);
+        let suite = suites
+            .entry((place.unwrap_or(usize::MAX), name.clone()))
+            .or_insert_with(|| TestSuite::new(inert(&name)));
+        suite.add_test_case(case(cell));
+    }
+    report.add_test_suites(suites.into_values());
+    if !matrix.missing.is_empty() {
+        report.add_test_suite(missing(matrix));
+    }
+    let mut text = report.to_string()?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn case(cell: &Cell) -> TestCase {
+    let mut status = match Tone::of(cell.verdict) {
+        Tone::Fine | Tone::Note | Tone::Aside | Tone::Loud => TestCaseStatus::success(),
+        Tone::Later | Tone::Silent => TestCaseStatus::non_success(NonSuccessKind::Failure),
+    };
+    let is_failure = matches!(status, TestCaseStatus::NonSuccess { .. });
+    let said = format!("{}: {}", cell.verdict, cell.verdict.meaning());
+    if is_failure {
+        status
+            .set_type(cell.verdict.as_str())
+            .set_message(said.clone());
+        status.set_description(inert(&description(cell)));
+    }
+    let name = format!("{} writes, {} reads", cell.writer, cell.reader);
+    let mut case = TestCase::new(inert(&name), status);
+    case.set_classname(inert(&format!("{}.{}", cell.scenario, cell.family)));
+    if !is_failure {
+        case.set_system_out(said);
+    }
+    case
+}
+
+/// What befell the rules, a line each fact.
+fn description(cell: &Cell) -> String {
+    let mut text = String::new();
+    let mut tell = |place: String, facts: Vec<Fact>| {
+        text.push_str(&place);
+        for Fact { name, said } in facts {
+            let said = match said {
+                Said::Verdict(verdict) => format!("{verdict}: {}", verdict.meaning()),
+                Said::Text(text) => text,
+            };
+            text.push_str(&format!("\n  {name}: {said}"));
+        }
+        text.push('\n');
+    };
+    for rule in &cell.rules {
+        if rule.of_reader().any(|verdict| verdict.severity() > 0) {
+            let place = format!("{} {} {}", rule.table, rule.chain, rule.index);
+            tell(place, facts::of_rule(rule));
+        }
+    }
+    for chain in &cell.chains {
+        if chain.of_reader().any(|verdict| verdict.severity() > 0) {
+            tell(
+                format!("{} chain {}", chain.table, chain.chain),
+                facts::of_chain(chain),
+            );
+        }
+    }
+    text
+}
+
+/// The builds that could not be had: nothing of theirs was run.
+fn missing(matrix: &Matrix) -> TestSuite {
+    let mut suite = TestSuite::new(inert(&wording::not_run(matrix)));
+    for missing in &matrix.missing {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(inert(&missing.reason));
+        suite.add_test_case(TestCase::new(inert(missing.id.as_str()), status));
+    }
+    suite
+}

@@ -1,0 +1,254 @@
+//! The matrix as GitHub's Markdown: for issues, wikis and the summaries of CI runs.
+//!
+//! What is said of a scenario is folded, the worst first; what does not fit into the given size is left out from the
+//! end, and it is said how much that is.
+
+use std::fmt::Write;
+
+use super::facts;
+use super::terminal::{inert, sign};
+use super::{by_reason, wording};
+use crate::judge::RuleVerdict;
+use crate::matrix::{Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes};
+
+/// What a comment on GitHub may hold, in characters.
+pub const COMMENT: usize = 65_536;
+
+/// How many sentences of the summary stand before the fold.
+const HEADLINES: usize = 8;
+
+/// The whole matrix, in at most `limit` characters.
+pub fn render(matrix: &Matrix, limit: usize) -> String {
+    let mut page = head(matrix);
+    let tail = tail(matrix);
+    let mut scenarios: Vec<(usize, String)> = matrix
+        .scenarios
+        .iter()
+        .map(|head| (silent(matrix, &head.name), scenario(matrix, head)))
+        .collect();
+    scenarios.sort_by_key(|(silent, _)| std::cmp::Reverse(*silent));
+    let count = scenarios.len();
+    let mut room = limit.saturating_sub(length(&page) + length(&tail) + length(&left_out(count)));
+    let mut told = 0;
+    for (_, section) in &scenarios {
+        if length(section) > room {
+            break;
+        }
+        room -= length(section);
+        page.push_str(section);
+        told += 1;
+    }
+    if told < count {
+        page.push_str(&left_out(count - told));
+    }
+    page + &tail
+}
+
+/// The most Markdown that GitHub takes; characters are what it counts.
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn left_out(scenarios: usize) -> String {
+    format!(
+        "\n_{scenarios} scenarios are left out: there was no room for them. The page and the JSON have them._\n"
+    )
+}
+
+fn silent(matrix: &Matrix, scenario: &str) -> usize {
+    let cells = matrix.cells.iter().filter(|cell| cell.scenario == scenario);
+    cells.filter(|cell| cell.verdict.is_silent_damage()).count()
+}
+
+fn head(matrix: &Matrix) -> String {
+    let mut text = "## What one iptables loses of another's rules\n\n".to_owned();
+    if let Some(said) = wording::cut_short(matrix) {
+        let _ = writeln!(text, "**{}**\n", escape(&said));
+    }
+    let headlines = headlines(matrix);
+    for headline in headlines.iter().take(HEADLINES) {
+        let _ = writeln!(text, "- {}", escape(&wording::headline(headline)));
+    }
+    match headlines.len() {
+        0 => text.push_str("No build silently loses anything of what another writes.\n"),
+        many if many > HEADLINES => {
+            let _ = writeln!(text, "- and {} more, below", many - HEADLINES);
+        }
+        _ => {}
+    }
+    text.push('\n');
+    text
+}
+
+fn tail(matrix: &Matrix) -> String {
+    let mut text =
+        "\n<details><summary>What the words mean, and what was run</summary>\n\n".to_owned();
+    text.push_str("| sign | verdict | cells | what it means |\n|---|---|---|---|\n");
+    for (verdict, count) in wording::verdicts(matrix) {
+        let (sign, meaning) = (code(&sign(verdict).to_string()), verdict.meaning());
+        let _ = writeln!(text, "| {sign} | {verdict} | {count} | {meaning} |");
+    }
+    text.push('\n');
+    for consequence in wording::consequences(matrix) {
+        let _ = writeln!(text, "- {consequence}: {}", consequence.meaning());
+    }
+    if !matrix.missing.is_empty() {
+        let _ = writeln!(text, "\n{}:\n", escape(&wording::not_run(matrix)));
+        for (reason, ids) in by_reason(&matrix.missing) {
+            let ids: Vec<String> = ids.into_iter().map(code).collect();
+            let _ = writeln!(text, "- {}: {}", ids.join(", "), escape(reason));
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\n{}; {}; {}\n\n</details>",
+        escape(&wording::count(matrix)),
+        escape(&wording::machine(matrix)),
+        matrix.started.strftime("%Y-%m-%d %H:%M UTC"),
+    );
+    text
+}
+
+/// A scenario, folded.
+fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
+    let silent = silent(matrix, &head.name);
+    let losses = losses(matrix, &head.name);
+    let count = match (matrix.families(&head.name).is_empty(), losses.is_empty()) {
+        (true, _) => wording::NO_PAIRING.to_owned(),
+        (false, true) => wording::NO_HARM.to_owned(),
+        (false, false) => format!("silent damage in {silent} cells"),
+    };
+    let mut text = format!(
+        "<details><summary><b>{}</b>: {}</summary>\n\n{}\n\n",
+        html(&head.name),
+        html(&count),
+        escape(&head.title),
+    );
+    for loss in &losses {
+        let said = escape(&wording::loss(loss));
+        let _ = writeln!(text, "- {} {said}", code(&sign(loss.verdict).to_string()));
+        text.push_str(&example(matrix, &head.name, loss));
+    }
+    for of in broken(matrix, &head.name) {
+        let _ = writeln!(text, "- `?` {}", escape(&wording::broken(&of)));
+    }
+    for change in packet_changes(matrix, &head.name) {
+        let _ = writeln!(text, "- `*` {}", escape(&wording::packet(&change)));
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+/// The rule of one cell that shows a loss, before and after, as a diff.
+fn example(matrix: &Matrix, scenario: &str, loss: &Loss) -> String {
+    let example = &loss.example;
+    let cell = matrix.cell(scenario, example.family, &example.writer, &example.reader);
+    let first = loss.subjects.values().next().and_then(|of| of.first());
+    let pair = cell.zip(first).and_then(|(cell, first)| {
+        let is_first = |rule: &&RuleVerdict| {
+            rule.table == first.table
+                && rule.chain == first.chain
+                && Some(rule.index) == first.index
+        };
+        facts::pair(cell.rules.iter().find(is_first)?)
+    });
+    let Some(pair) = pair else {
+        return String::new();
+    };
+    let line = |text: &str| inert(text).replace('\n', " ");
+    let (written, other) = (line(pair.written), line(pair.other));
+    let fence = fence(&[&written, &other], 3);
+    format!("  {fence}diff\n  - {written}\n  + {other}\n  {fence}\n")
+}
+
+/// Text of others as a code span: nothing in it is Markdown.
+fn code(text: &str) -> String {
+    let text = inert(text).replace(['\n', '\t'], " ");
+    let fence = fence(&[&text], 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{pad}{text}{pad}{fence}").replace('|', "\\|")
+}
+
+/// Backticks enough that none of the texts ends what they open.
+fn fence(texts: &[&str], least: usize) -> String {
+    let longest = texts
+        .iter()
+        .flat_map(|text| text.split(|c| c != '`'))
+        .map(str::len)
+        .max();
+    "`".repeat(least.max(longest.unwrap_or(0) + 1))
+}
+
+/// Text of others between markup: it shows as it is, links to nobody and nothing.
+fn escape(text: &str) -> String {
+    let text = inert(text).replace(['\n', '\t'], " ");
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            // What follows them would be someone's name, or an issue's number.
+            '@' => escaped.push_str("@<!-- -->"),
+            '#' => escaped.push_str("\\#<!-- -->"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '~' | '|' | '$' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Text of others within a line of HTML.
+fn html(text: &str) -> String {
+    inert(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace(['\n', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a", "`a`")]
+    #[case("a`b", "``a`b``")]
+    #[case("`a`", "`` `a` ``")]
+    #[case("a|b\u{1b}[31m", "`a\\|b\u{fffd}[31m`")]
+    fn code_is_what_it_says(#[case] text: &str, #[case] span: &str) {
+        assert_eq!(code(text), span);
+    }
+
+    #[rstest]
+    #[case("<script>", "&lt;script&gt;")]
+    #[case("*a* [b](c) @you #1", "\\*a\\* \\[b\\](c) @<!-- -->you \\#<!-- -->1")]
+    fn nothing_in_a_text_is_markup(#[case] text: &str, #[case] escaped: &str) {
+        assert_eq!(escape(text), escaped);
+    }
+
+    proptest! {
+        /// Markup that is not this program's own begins with one of these.
+        #[test]
+        fn whatever_is_escaped_opens_no_markup(text in "\\PC{0,40}") {
+            let escaped = escape(&text).replace("<!-- -->", "");
+            prop_assert!(!escaped.contains('<') && !escaped.contains('>'));
+            let mut before = ' ';
+            for c in escaped.chars() {
+                let is_plain = !"`*_[]!~|$#".contains(c) || before == '\\';
+                prop_assert!(is_plain, "{escaped}");
+                before = if before == '\\' { ' ' } else { c };
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a recording adds to the matrix for reports that show it: what both builds of a cell print, and the commands.
+//!
+//! It is gathered load by load, so that no recording needs to be in memory. Pairings have most of it in common, so every
+//! distinct text is kept once.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::show::{both_prints, commands};
+use crate::catalog::{BuildId, Family};
+use crate::judge::Cell;
+use crate::recording::LoadRecord;
+use crate::scenario::Scenario;
+
+/// What was seen of the cells, beside their verdicts.
+#[derive(Debug, Default)]
+pub struct Shown {
+    texts: HashSet<Rc<str>>,
+    cells: HashMap<Pairing, ShownCell>,
+}
+
+/// Scenario, family, writer and reader.
+type Pairing = (String, Family, BuildId, BuildId);
+
+/// What was seen of one cell.
+#[derive(Debug, Clone)]
+pub struct ShownCell {
+    /// What the writer and the reader print of the same kernel state; none where one of them was not asked.
+    pub prints: Option<(Rc<str>, Rc<str>)>,
+    /// The commands that show what befell the rules, in order, with [`commands::STAND_INS`] for the images.
+    pub commands: Vec<Rc<str>>,
+    /// The image of the witness, which the last of them stands for.
+    pub witness: Option<String>,
+}
+
+impl Shown {
+    /// Gathers what is to be shown of the cells that were judged from `load`.
+    pub fn add(&mut self, load: &LoadRecord, scenario: &Scenario, cells: &[Cell]) {
+        for cell in cells {
+            let prints = both_prints(cell, load)
+                .map(|(written, read)| (self.text(written), self.text(read)));
+            let commands = commands::excerpt(cell, load, scenario).into_iter();
+            let commands = commands.map(|piece| self.text(piece)).collect();
+            let witness =
+                commands::witness(cell, load).map(|build| commands::image(build).to_owned());
+            let shown = ShownCell {
+                prints,
+                commands,
+                witness,
+            };
+            self.cells.insert(pairing(cell), shown);
+        }
+    }
+
+    /// What was seen of a cell.
+    pub fn of(&self, cell: &Cell) -> Option<&ShownCell> {
+        self.cells.get(&pairing(cell))
+    }
+
+    fn text(&mut self, text: String) -> Rc<str> {
+        if let Some(known) = self.texts.get(text.as_str()) {
+            return Rc::clone(known);
+        }
+        let text: Rc<str> = text.into();
+        self.texts.insert(Rc::clone(&text));
+        text
+    }
+}
+
+fn pairing(cell: &Cell) -> Pairing {
+    (
+        cell.scenario.clone(),
+        cell.family,
+        cell.writer.clone(),
+        cell.reader.clone(),
+    )
+}

@@ -1,0 +1,210 @@
+//! The page in a real browser: it loads, filters, opens cells by click, by keyboard and by address, and complains of
+//! nothing. What it looks like is kept in the target directory.
+
+use std::path::{Path, PathBuf};
+
+use rstest::rstest;
+
+use super::browser::Browser;
+use super::lab::{both, folder, iptables_lab, small_run};
+
+/// The page of a recording.
+fn page_of(recording: &Path, name: &str) -> PathBuf {
+    let page = folder("pages").join(format!("{name}.html"));
+    let output = iptables_lab()
+        .arg("replay")
+        .arg(recording)
+        .args(["--format", "html", "--output"])
+        .arg(&page)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    page
+}
+
+/// A cell of the small run that loses the mark: its address.
+fn lossy() -> String {
+    let run = small_run();
+    format!("{}/{}/kube-firewall", run.writer, run.reader)
+}
+
+fn select(browser: &mut Browser, id: &str, value: &str) {
+    let (id, value) = (serde_json::Value::from(id), serde_json::Value::from(value));
+    browser.evaluate(&format!(
+        "(() => {{ const e = document.getElementById({id}); e.value = {value};
+         e.dispatchEvent(new Event('input', {{ bubbles: true }})); }})()"
+    ));
+}
+
+const OPEN: &str = "!document.getElementById('cell').hidden";
+const SHUT: &str = "document.getElementById('cell').hidden";
+const PANEL: &str = "document.getElementById('cell').innerText";
+const COUNT: &str = "document.getElementById('count').textContent";
+
+#[test]
+fn the_page_loads_and_filters() {
+    let page = page_of(&small_run().file, "small");
+    let Some(mut browser) = Browser::open("the_page_loads_and_filters", 1400, 1000) else {
+        return;
+    };
+    browser.go(&page, "");
+    assert_eq!(browser.text(COUNT), "16 of 16 cells, 1 of 1 scenarios");
+    select(&mut browser, "by-verdict", "lossy");
+    assert_eq!(browser.text(COUNT), "3 of 16 cells, 1 of 1 scenarios");
+    let dim = browser.text("document.querySelectorAll('td.dim').length");
+    assert_eq!(dim, "13");
+    select(&mut browser, "by-verdict", "");
+    select(&mut browser, "by-operation", "check");
+    select(&mut browser, "by-verdict", "not-found");
+    let found: u64 = browser
+        .text(COUNT)
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..16).contains(&found), "{found}");
+    select(&mut browser, "by-backend", "legacy nft");
+    assert_eq!(browser.text(COUNT), "0 of 16 cells, 0 of 1 scenarios");
+    browser.click("button[type=reset]");
+    browser.until("document.getElementById('count').textContent.startsWith('16 of 16')");
+    select(&mut browser, "by-scenario", "nothing is called so");
+    assert_eq!(browser.text(COUNT), "0 of 16 cells, 0 of 1 scenarios");
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[test]
+fn a_cell_opens_by_click_and_says_everything() {
+    let page = page_of(&small_run().file, "click");
+    let Some(mut browser) = Browser::open("a_cell_opens_by_click", 1500, 1100) else {
+        return;
+    };
+    browser.media("screen", "light");
+    browser.go(&page, "");
+    browser.click(&format!("[id='{}']", lossy()));
+    browser.until(OPEN);
+    let said = browser.text(PANEL);
+    for words in [
+        "lossy: printed differently, and not kept",
+        "blackhole: packets that the rules let through are dropped",
+        "-m mark --mark 0x8000/0x8000",
+        "as the reader prints it",
+        "ping-localhost",
+        "rewrite: dropped",
+        "What both print of the same kernel state",
+        "docker exec -i lab-debian-1.8.7-1 iptables-nft-restore",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let lost = browser.text("document.querySelector('#cell del').textContent.trim()");
+    assert_eq!(lost, "-m mark --mark 0x8000/0x8000");
+    let address = browser.text("decodeURIComponent(location.hash)");
+    assert_eq!(address, format!("#{}", lossy()));
+    browser.screenshot(&folder("pages").join("cell-light.png"));
+    browser.click("#cell .bar button[aria-pressed=false]");
+    browser.until("document.querySelector('#cell .title').textContent.endsWith('ipv6')");
+    let address = browser.text("decodeURIComponent(location.hash)");
+    assert_eq!(address, format!("#{}/ipv6", lossy()));
+    browser.click("#cell .close");
+    browser.until(SHUT);
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[test]
+fn a_cell_opens_by_keyboard() {
+    let page = page_of(&small_run().file, "keyboard");
+    let Some(mut browser) = Browser::open("a_cell_opens_by_keyboard", 1400, 1000) else {
+        return;
+    };
+    browser.go(&page, "");
+    // The first cell of a map can be reached with Tab; its place among all that can is not this test's concern.
+    browser.evaluate("document.querySelector('td[tabindex=\"0\"]').focus()");
+    browser.press("ArrowDown", 40);
+    browser.press("ArrowRight", 39);
+    browser.press("ArrowLeft", 37);
+    let first = browser.text("document.querySelectorAll('tbody tr')[1].cells[1].id");
+    assert_eq!(browser.text("document.activeElement.id"), first);
+    browser.press("Enter", 13);
+    browser.until(OPEN);
+    assert!(browser.text(PANEL).contains("lossy"));
+    browser.press("Escape", 27);
+    browser.until(SHUT);
+    assert_eq!(browser.text("document.activeElement.id"), first);
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[rstest]
+#[case("", "ipv4")]
+#[case("/ipv4", "ipv4")]
+#[case("/ipv6", "ipv6")]
+fn a_cell_opens_by_address(#[case] suffix: &str, #[case] family: &str) {
+    let page = page_of(
+        &small_run().file,
+        &format!("address{}", suffix.replace('/', "-")),
+    );
+    let Some(mut browser) = Browser::open("a_cell_opens_by_address", 1400, 1000) else {
+        return;
+    };
+    browser.go(&page, &format!("#{}{suffix}", lossy()));
+    browser.until(OPEN);
+    let title = browser.text("document.querySelector('#cell .title').textContent");
+    assert_eq!(title, format!("kube-firewall, {family}"));
+    let focus = browser.text("document.activeElement.id");
+    assert_eq!(focus, lossy());
+    // A link within the page goes there too.
+    browser.evaluate("location.hash = '#no/such/cell'");
+    browser.evaluate("document.querySelector('.headlines a').click()");
+    browser.until(OPEN);
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[test]
+fn the_page_looks_as_it_is_kept() {
+    let page = page_of(&small_run().file, "look");
+    let Some(mut browser) = Browser::open("the_page_looks_as_it_is_kept", 1400, 2400) else {
+        return;
+    };
+    let kept = folder("pages");
+    for scheme in ["light", "dark"] {
+        browser.media("screen", scheme);
+        browser.go(&page, "");
+        browser.screenshot(&kept.join(format!("page-{scheme}.png")));
+    }
+    let dark = browser.text("getComputedStyle(document.body).backgroundColor");
+    assert_eq!(dark, "rgb(20, 23, 27)");
+    browser.media("print", "light");
+    browser.screenshot(&kept.join("page-print.png"));
+    let filters = browser.text("getComputedStyle(document.getElementById('filters')).display");
+    assert_eq!(filters, "none");
+    browser.media("screen", "light");
+    browser.resize(390, 844);
+    browser.go(&page, &format!("#{}", lossy()));
+    browser.until(OPEN);
+    browser.screenshot(&kept.join("cell-narrow.png"));
+    let wider = browser.evaluate("document.documentElement.scrollWidth > innerWidth");
+    assert_eq!(
+        wider,
+        serde_json::Value::Bool(false),
+        "the page scrolls sideways"
+    );
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+/// Signs tell the verdicts apart where colours do not, and without JavaScript the maps and losses are there.
+#[test]
+fn without_javascript_maps_and_losses_are_in_the_markup() {
+    let page = std::fs::read_to_string(page_of(&small_run().file, "markup")).unwrap();
+    let cell = format!(
+        "<td id=\"{}\" class=silent>X",
+        lossy().replace('/', "&#x2f;")
+    );
+    assert!(page.contains(&cell), "{cell}");
+    for words in [
+        "<del>-m mark --mark 0x8000&#x2f;0x8000 </del>",
+        "lossy: match mark lost; nft from",
+        "cannot ping localhost",
+        "witnesses: ",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+}
