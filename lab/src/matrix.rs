@@ -12,9 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use headlines::{Headline, headlines};
-pub use losses::{Certainty, Example, Loss, Subject, losses};
+pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
+pub use who::{in_words, range_in_words};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::judge::{Case, Cell, KnownVerdicts, judge_among};

@@ -20,7 +20,7 @@ use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
 use crate::fault;
-use crate::images::Effort;
+use crate::images::{Effort, Provision};
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, witness};
@@ -204,9 +204,25 @@ impl Prepared {
         let provision = session
             .provide(session.catalog.images.clone(), Effort::Usual)
             .await?;
-        let engine = session.engine(&provision);
+        let operations = Operation::with_needs(&args.operation);
+        Prepared::of(session, &provision, operations, scenarios, writers, readers).await
+    }
+
+    /// Lays out the plan of builds that are there.
+    ///
+    /// # Errors
+    /// A pattern names no build, or nothing is left to run.
+    pub async fn of(
+        session: &Session,
+        provision: &Provision,
+        operations: Vec<Operation>,
+        scenarios: Vec<Scenario>,
+        writers: &[String],
+        readers: &[String],
+    ) -> Result<Self, Failure> {
+        let engine = session.engine(provision);
         let mut available = session::builds(&provision);
-        let mut missing = provision.missing;
+        let mut missing = provision.missing.clone();
         let mut both = choose_both(&available, &missing, writers, readers)?;
         let is_legacy = |build: &Build| build.backend == Backend::Legacy;
         if both.0.iter().chain(&both.1).any(is_legacy)
@@ -228,9 +244,7 @@ impl Prepared {
             readers: &readers,
         };
         let mut timings = Timings::default();
-        let operations = Operation::with_needs(&args.operation);
-        let plan = || Plan::new(&scenarios, selection, operations);
-        let plan = timings.of(Phase::Plan, plan);
+        let plan = timings.of(Phase::Plan, || Plan::new(&scenarios, selection, operations));
         let is_planned =
             |scenario: &Scenario| plan.loads.iter().any(|load| load.scenario == scenario.name);
         if plan.loads.is_empty() {

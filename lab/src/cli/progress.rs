@@ -87,6 +87,11 @@ impl Progress {
     pub fn left_out(&self, scenario: &Scenario) {
         let (name, tool) = (&scenario.name, scenario.write.tool());
         let words = format!("{name} is not run: {tool} writes it, and none of the writers is one");
+        self.note(&words);
+    }
+
+    /// Something that people who wait may want to know.
+    pub fn note(&self, words: &str) {
         match &self.bars {
             Some(bars) => {
                 let _ = bars.println(words);
