@@ -11,7 +11,7 @@ use miette::miette;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{self, OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
 use super::{Common, RunArgs};
@@ -20,7 +20,7 @@ use crate::engine::{Engine, EngineError};
 use crate::images::Effort;
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
-use crate::plan::{Load, Operation, Plan, Selection, witness};
+use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
 use crate::recording::{
     self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
 };
@@ -43,6 +43,9 @@ pub struct MatrixArgs {
     /// Go on with the recording of a run that was cut short: what it holds is not run again.
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     resume: Option<PathBuf>,
+    /// Run only this part of the plan, as 2/3 says the second of three; `merge` puts the recordings together.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -67,6 +70,9 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     let session = Session::open(common).await?;
     let mut prepared =
         Prepared::new(&session, &args.run, scenarios, &args.writer, &args.reader).await?;
+    if let Some(shard) = args.shard {
+        prepared.keep(shard);
+    }
     if let Some((path, stored)) = stored {
         prepared.take_up(stored.recording)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
@@ -81,10 +87,9 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     let (matrix, ended) = prepared
         .run(&session, &args.run, file.as_mut(), gather)
         .await?;
-    let found = output::met(&matrix, &args.output.fail_on);
-    outputs.write(&matrix, shown)?;
+    let exit = outputs.finish(matrix, shown)?;
     ended?;
-    Ok(if found { Exit::Found } else { Exit::Ran })
+    Ok(exit)
 }
 
 /// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
@@ -211,6 +216,12 @@ impl Prepared {
         })
     }
 
+    /// Leaves only one part of the plan.
+    fn keep(&mut self, shard: Shard) {
+        self.plan.keep(shard);
+        self.head.shard = Some(shard);
+    }
+
     /// Takes up the run that `recording` is of.
     ///
     /// # Errors
@@ -224,6 +235,7 @@ impl Prepared {
             ("builds", now.builds != then.builds),
             ("scenarios", now.scenarios != then.scenarios),
             ("pairings", now.pairings != then.pairings),
+            ("shard", now.shard != then.shard),
         ];
         if let Some((what, _)) = differing.into_iter().find(|(_, differs)| *differs) {
             let error = miette!(
@@ -441,6 +453,7 @@ fn head(
             .filter(|(_, id)| plan.lanes.values().any(|members| members.contains(id)))
             .collect(),
         pairings: plan.pairings(),
+        shard: None,
         scenarios,
     }
 }

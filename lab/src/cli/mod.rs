@@ -1,9 +1,11 @@
 //! The command line.
 
 mod builds;
+mod diff;
 mod exit;
 mod interrupt;
 mod matrix;
+mod merge;
 mod output;
 mod progress;
 mod replay;
@@ -50,7 +52,9 @@ enum Command {
   iptables-lab matrix
   iptables-lab matrix --scenario kube-firewall --writer '*-nft'
   iptables-lab matrix --rules node.save --format json --output node.json
-  iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole")]
+  iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole
+  iptables-lab matrix --format html --output page.html --format junit --output junit.xml
+  iptables-lab matrix --baseline last.json --known known.toml --fail-on regression")]
     Matrix(matrix::MatrixArgs),
     /// Show one cell in full: the commands as run, both texts, the verdicts and why.
     #[command(after_help = "Examples:
@@ -60,8 +64,20 @@ enum Command {
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:
   iptables-lab matrix --record run.jsonl
-  iptables-lab replay run.jsonl --format json")]
+  iptables-lab replay run.jsonl --format json
+  iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
+    /// Put the recordings of all shards of a run together, and judge them.
+    #[command(after_help = "Example:
+  iptables-lab matrix --shard 1/2 --record one.jsonl      on one machine
+  iptables-lab matrix --shard 2/2 --record two.jsonl      on another one
+  iptables-lab merge one.jsonl two.jsonl --format json")]
+    Merge(merge::MergeArgs),
+    /// Say what differs between two reports or recordings: losses that came, went or changed.
+    #[command(after_help = "Examples:
+  iptables-lab diff last-night.json tonight.json
+  iptables-lab diff last-night.json run.jsonl --format markdown --fail-on regression")]
+    Diff(diff::DiffArgs),
     /// List the builds, make them, or remove what was made.
     Builds(builds::BuildsArgs),
     /// List the scenarios, or show one.
@@ -170,6 +186,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Agent => agent(),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),
         Command::Builds(args) => session::block_on(builds::run(&args, common)),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{self, OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs};
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::recording::{self, Recording};
 use crate::report::shown::Shown;
@@ -23,9 +23,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let outputs = Outputs::open(&args.output)?;
     let mut shown = outputs.shown();
     let matrix = judge(&stored.recording, shown.as_mut());
-    let found = output::met(&matrix, &args.output.fail_on);
-    outputs.write(&matrix, shown)?;
-    Ok(if found { Exit::Found } else { Exit::Ran })
+    outputs.finish(matrix, shown)
 }
 
 /// Judges a recording, and gathers what reports show of it.

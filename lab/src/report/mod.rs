@@ -1,6 +1,7 @@
 //! What people read: one file a format, all made from the matrix. A report never asks an engine.
 
 pub mod builds;
+pub mod difference;
 pub mod facts;
 pub mod html;
 pub mod json;

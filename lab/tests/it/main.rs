@@ -14,6 +14,7 @@ mod native;
 mod packets;
 mod page;
 mod replay;
+mod reports;
 mod schemas;
 mod snapshots;
 mod verdicts;

@@ -255,6 +255,10 @@
     } else if (predicted.length) {
       parts.push(make("p", {}, "By the rules, if no packet shows otherwise: " + [...new Set(predicted)].join("; ")));
     }
+    if (detail.known) parts.push(make("p", {}, "Known: " + detail.known));
+    for (const [died, rules] of detail.crashes) {
+      parts.push(make("h3", {}, died + "; the least rules on which it does"), make("pre", { tabindex: "0" }, rules));
+    }
     if (detail.picked) parts.push(make("p", {}, `The reader looks first, and takes its ${detail.picked} backend.`));
     if (detail.rules.length) parts.push(make("h3", {}, "What befell the rules"));
     for (const each of detail.rules) parts.push(...rule(all.rules[each]));
