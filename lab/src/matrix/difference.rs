@@ -107,6 +107,9 @@ impl Difference {
     }
 }
 
+/// Which way a loss differs, what it was, and what it is.
+type Turn = (Direction, Option<Form>, Option<Form>);
+
 /// A pairing in a scenario.
 type Key<'a> = (&'a str, Family, &'a BuildId, &'a BuildId);
 
@@ -167,7 +170,7 @@ fn cells(matrix: &Matrix) -> BTreeMap<Key<'_>, &Cell> {
 }
 
 /// Each subject whose loss differs, and how.
-fn between(old: &Cell, new: &Cell) -> Vec<(Subject, (Direction, Option<Form>, Option<Form>))> {
+fn between(old: &Cell, new: &Cell) -> Vec<(Subject, Turn)> {
     if new.known.is_some() {
         return Vec::new();
     }

@@ -165,7 +165,13 @@ mod tests {
     fn whole() -> Recording {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
         let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
-        crate::recording::read(&file).unwrap().recording
+        let mut recording = crate::recording::read(&file).unwrap().recording;
+        // It was cut out of a longer run.
+        recording.end = Some(RunEnd {
+            finished: recording.head.started,
+            cut_short: None,
+        });
+        recording
     }
 
     /// A real recording, its loads dealt out.

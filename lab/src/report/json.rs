@@ -132,7 +132,7 @@ mod tests {
     )]
     #[case(
         r#"{"schema": 1, "lab": {"version": "0"}, "cells": [{}]}"#,
-        "missing field `scenario` at line 1 column 54"
+        "missing field `scenario` at line 1 column 51"
     )]
     fn what_is_no_report_is_called_what_it_is(#[case] text: &str, #[case] words: &str) {
         let error = read(text).unwrap_err().to_string();

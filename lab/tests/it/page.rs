@@ -48,9 +48,9 @@ fn the_page_loads_and_filters() {
         return;
     };
     browser.go(&page, "");
-    assert_eq!(browser.text(COUNT), "16 of 16 cells, 1 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "32 of 32 cells, 1 of 1 scenarios");
     select(&mut browser, "by-verdict", "lossy");
-    assert_eq!(browser.text(COUNT), "3 of 16 cells, 1 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "6 of 32 cells, 1 of 1 scenarios");
     let dim = browser.text("document.querySelectorAll('td.dim').length");
     assert_eq!(dim, "13");
     select(&mut browser, "by-verdict", "");
@@ -63,13 +63,13 @@ fn the_page_loads_and_filters() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!((1..16).contains(&found), "{found}");
+    assert!((1..32).contains(&found), "{found}");
     select(&mut browser, "by-backend", "legacy nft");
-    assert_eq!(browser.text(COUNT), "0 of 16 cells, 0 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "0 of 32 cells, 0 of 1 scenarios");
     browser.click("button[type=reset]");
-    browser.until("document.getElementById('count').textContent.startsWith('16 of 16')");
+    browser.until("document.getElementById('count').textContent.startsWith('32 of 32')");
     select(&mut browser, "by-scenario", "nothing is called so");
-    assert_eq!(browser.text(COUNT), "0 of 16 cells, 0 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "0 of 32 cells, 0 of 1 scenarios");
     assert_eq!(browser.complaints, [""; 0]);
 }
 
