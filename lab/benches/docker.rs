@@ -16,7 +16,7 @@ use iptables_lab::agent::kernel::{self, LegacyTables};
 use iptables_lab::catalog::{Build, BuildId, Catalog};
 use iptables_lab::docker::Docker;
 use iptables_lab::engine::docker::DockerEngine;
-use iptables_lab::images::{Effort, ProvideRequest, Provision, Store, provide};
+use iptables_lab::images::{Effort, Means, ProvideRequest, Provision, Store, provide};
 use iptables_lab::leftovers::{self, Claim};
 use iptables_lab::plan::{LaneKind, Operation, Plan, Selection};
 use iptables_lab::recording::{CommandRecord, LoadRecord, Seen};
@@ -54,6 +54,7 @@ async fn through_docker() -> Result<Measured, Failure> {
     let catalog = Catalog::load(&[])?;
     let store = Store::open(&Store::default_path()?)?;
     let docker = Docker::connect().await?;
+    let means = Means::Docker(docker.clone());
     let claim = Claim::new(store.path())?;
     let request = ProvideRequest {
         catalog: &catalog,
@@ -66,25 +67,20 @@ async fn through_docker() -> Result<Measured, Failure> {
         jobs: 2,
     };
     let listener: iptables_lab::images::Listener = Arc::new(|_| {});
-    provide(&request, &docker, &listener).await?;
+    provide(&request, &means, &listener).await?;
     let begun = Instant::now();
-    let provision = provide(&request, &docker, &listener).await?;
+    let provision = provide(&request, &means, &listener).await?;
     let provided = begun.elapsed();
     let builds: Vec<Build> = provision
         .builds
         .iter()
         .map(|ready| ready.build.clone())
         .collect();
-    let images: BTreeMap<BuildId, String> = provision
-        .builds
-        .iter()
-        .map(|ready| (ready.build.id.clone(), ready.container_image.clone()))
-        .collect();
     let labels: HashMap<String, String> = claim.labels();
     let engine = DockerEngine::new(
         docker.clone(),
-        provision.holder_image.clone(),
-        images,
+        provision.holder_image.clone().ok_or("no holder")?,
+        provision.container_images(),
         labels,
         claim.run().to_owned(),
     );

@@ -71,8 +71,14 @@ pub struct Host {
     pub kernel: String,
     /// `uname -m`.
     pub arch: String,
-    /// The engine and its version: `docker 20.10.24`.
+    /// The engine and its version: `docker 20.10.24`, `native (root)`.
     pub engine: String,
+    /// Why this engine: it was asked for, or what made it the one. Null where nobody wrote it down.
+    #[serde(default)]
+    pub engine_reason: Option<String>,
+    /// What is otherwise here than it would be elsewhere, and may be seen in verdicts.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// How a run ended: the last line of its recording.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::Build;
 use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
+use crate::fault;
 use crate::plan::control::control;
 use crate::plan::procedure::procedure;
 use crate::plan::script::Script;
@@ -183,6 +184,7 @@ impl LaneRun {
             kind: *kind,
             builds: builds.len(),
         });
+        fault::step();
         let mut lane = engine.open(&self.spec).await?;
         let took = begun.elapsed();
         let ran = async {

@@ -1,12 +1,12 @@
 //! Commands in a lane: run to their end or to their time, with all they read and wrote.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,6 +14,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::protocol::{End, Ran, Text};
@@ -30,23 +31,55 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a pipe holds, and so what one read can bring.
 const PIPE: usize = 64 << 10;
 
-/// Runs a command with `LC_ALL=C`, `TZ=UTC`, the fixed `PATH` and nothing else in its environment.
+/// The environment of every command, and nothing else is in it.
+pub const ENVIRONMENT: [(&str, &str); 3] = [("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", PATH)];
+
+/// A command that runs: the leader of a process group of its own, and the lab's ends of its streams.
+#[derive(Debug)]
+pub struct Started {
+    /// Its process, which has not been waited for.
+    pub process: Pid,
+    /// Where its standard input is written, if it has one.
+    pub stdin: Option<File>,
+    /// Where its standard output is read.
+    pub stdout: File,
+    /// Where its standard error is read.
+    pub stderr: File,
+}
+
+/// Runs a command in this process's own root, with [`ENVIRONMENT`].
+///
+/// # Errors
+/// As [`complete`]'s.
+pub fn run(argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
+    complete(|| spawn(argv, stdin.is_some()), stdin, timeout)
+}
+
+/// Starts a command and sees it through.
 ///
 /// It ends when the command has ended and nobody holds its standard output and error any more, or when the time is up.
-/// Then everything in its process group is killed. An error is a fault of the machine: no memory, no processes left.
-pub fn run(argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
+/// Then everything in its process group is killed. That it cannot be started is an answer too.
+///
+/// # Errors
+/// A fault of the machine: no memory, no processes left.
+pub fn complete(
+    start: impl FnOnce() -> io::Result<Started>,
+    stdin: Option<&[u8]>,
+    timeout: Duration,
+) -> io::Result<Ran> {
     let deadline = Instant::now() + timeout.min(LONGEST);
-    let mut child = match spawn(argv, stdin.is_some()) {
-        Ok(child) => child,
+    let started = match start() {
+        Ok(started) => started,
         Err(error) => return not_found(error),
     };
+    let process = started.process;
     let mut output = Output::default();
-    let group = Group(Pid::from_raw(child.id().cast_signed()));
-    let exchanged = exchange(&mut child, stdin.unwrap_or_default(), deadline, &mut output);
-    let ended = exchanged.and_then(|()| wait_until(&child, deadline));
-    // Before the child is waited for, so that its id, and with it the group's, cannot be another's.
-    group.kill();
-    let status = child.wait()?;
+    let exchanged = exchange(started, stdin.unwrap_or_default(), deadline, &mut output);
+    let ended = exchanged.and_then(|()| wait_until(process, deadline));
+    // Before the command is waited for, so that its id, and with it the group's, cannot be another's. Nobody left to kill
+    // is what is wanted.
+    let _ = killpg(process, Signal::SIGKILL);
+    let status = waitpid(process, None)?;
     let end = if ended? { end(status) } else { End::TimedOut };
     Ok(Ran {
         end,
@@ -62,16 +95,6 @@ struct Output {
     stderr: Vec<u8>,
 }
 
-/// The process group of a command, which has the id of the command itself.
-struct Group(Pid);
-
-impl Group {
-    fn kill(&self) {
-        // Nobody left to kill is what is wanted.
-        let _ = killpg(self.0, Signal::SIGKILL);
-    }
-}
-
 fn not_found(error: io::Error) -> io::Result<Ran> {
     match error.raw_os_error() {
         None | Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Err(error),
@@ -83,10 +106,12 @@ fn not_found(error: io::Error) -> io::Result<Ran> {
     }
 }
 
-fn end(status: ExitStatus) -> End {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Exit(code),
-        (None, signal) => End::Signal(signal.unwrap_or_default()),
+fn end(status: WaitStatus) -> End {
+    match status {
+        WaitStatus::Exited(_, code) => End::Exit(code),
+        WaitStatus::Signaled(_, signal, _) => End::Signal(signal as i32),
+        // Only what is traced or asked for comes otherwise.
+        other => unreachable!("a command that was waited for has {other:?}"),
     }
 }
 
@@ -94,22 +119,30 @@ fn end(status: ExitStatus) -> End {
 ///
 /// The program is looked up here, and the directory changed only where it must be, for in both cases the library could
 /// not use posix_spawn(3) and would copy the agent's page tables for every command.
-fn spawn(argv: &[String], stdin: bool) -> io::Result<Child> {
+fn spawn(argv: &[String], stdin: bool) -> io::Result<Started> {
     let (name, arguments) = argv.split_first().ok_or(Errno::ENOENT)?;
     let mut command = Command::new(look_up(name)?);
     if std::env::current_dir()? != Path::new("/") {
         command.current_dir("/");
     }
-    command
+    let mut child = command
         .arg0(name)
         .args(arguments)
         .env_clear()
-        .envs([("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", PATH)])
+        .envs(ENVIRONMENT)
         .process_group(0)
         .stdin(if stdin { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
+        .spawn()?;
+    let file = |pipe: OwnedFd| File::from(pipe);
+    let missing = || io::Error::other("a pipe that was asked for is not there");
+    Ok(Started {
+        process: Pid::from_raw(child.id().cast_signed()),
+        stdin: child.stdin.take().map(|pipe| file(pipe.into())),
+        stdout: file(child.stdout.take().ok_or_else(missing)?.into()),
+        stderr: file(child.stderr.take().ok_or_else(missing)?.into()),
+    })
 }
 
 /// The first program of this name in the fixed `PATH`; a name with a slash is a path already.
@@ -133,14 +166,14 @@ fn look_up(name: &str) -> io::Result<PathBuf> {
 
 /// Feeds standard input and drains the two outputs until they are closed or the time is up.
 fn exchange(
-    child: &mut Child,
+    started: Started,
     input: &[u8],
     deadline: Instant,
     output: &mut Output,
 ) -> io::Result<()> {
-    let mut stdin = child.stdin.take().map(|pipe| Feed { pipe, rest: input });
-    let mut stdout = child.stdout.take();
-    let mut stderr = child.stderr.take();
+    let mut stdin = started.stdin.map(|pipe| Feed { pipe, rest: input });
+    let mut stdout = Some(started.stdout);
+    let mut stderr = Some(started.stderr);
     if let Some(feed) = &stdin {
         nonblocking(feed.pipe.as_fd())?;
     }
@@ -189,7 +222,7 @@ fn nonblocking(pipe: BorrowedFd) -> io::Result<()> {
 
 /// Standard input that is still to be written.
 struct Feed<'a> {
-    pipe: ChildStdin,
+    pipe: File,
     rest: &'a [u8],
 }
 
@@ -246,8 +279,8 @@ fn ready(waiting: &mut [PollFd], deadline: Instant) -> io::Result<bool> {
 }
 
 /// Waits until the command has ended, without taking its status; false when the time is up.
-fn wait_until(child: &Child, deadline: Instant) -> io::Result<bool> {
-    let process = process(child)?;
+fn wait_until(process: Pid, deadline: Instant) -> io::Result<bool> {
+    let process = descriptor(process)?;
     let mut waiting = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     // It may have ended while a child of its own held its output until the time was up.
     let ended = poll(&mut waiting, PollTimeout::ZERO)? != 0;
@@ -255,9 +288,12 @@ fn wait_until(child: &Child, deadline: Instant) -> io::Result<bool> {
 }
 
 /// A descriptor that is readable when the command has ended: pidfd_open(2), Linux 5.3.
-fn process(child: &Child) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open takes two integers and touches no memory; the child is not waited for yet, so the id is its.
-    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
+///
+/// # Errors
+/// There is no such process, or no descriptor is left.
+pub fn descriptor(process: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) };
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -6,6 +6,7 @@ pub mod kernel;
 pub mod probe;
 pub mod protocol;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::os::unix::fs::MetadataExt;
@@ -16,10 +17,11 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::scenario::Namespace;
 use kernel::surroundings::{self, Surroundings};
-use kernel::{KernelError, LegacyTables};
+use kernel::{KernelError, LegacyTables, NetworkOf};
 use probe::Round;
-use protocol::{End, Reply, Request};
+use protocol::{End, Ran, Reply, Request};
 
 /// Answers requests, one JSON object a line, until `input` ends.
 ///
@@ -33,15 +35,11 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let reply = match serde_json::from_slice(&line) {
-            Ok(request) => agent.answer(request),
+            Ok(request) => agent.answer(&mut Here, request),
             Err(error) => failed("this line is no request", &error),
         };
         line.clear();
-        // In one piece: whoever carries the stream pays for every write.
-        let mut reply = serde_json::to_vec(&reply)?;
-        reply.push(b'\n');
-        output.write_all(&reply)?;
-        output.flush()?;
+        send(&mut output, &reply)?;
         if init {
             reap();
         }
@@ -49,16 +47,71 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     Ok(())
 }
 
+/// Writes a reply, in one piece: whoever carries the stream pays for every write.
+pub fn send(mut output: impl Write, reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    output.write_all(&line)?;
+    output.flush()
+}
+
+/// What differs between agents: where commands run, and how a namespace is had without rules.
+pub trait Ground {
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// A fault of the machine: that there is no such command is an answer.
+    fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran>;
+
+    /// Leaves no rules.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn reset(&mut self) -> Result<(), KernelError>;
+
+    /// Leaves no rules, and nothing of what scenarios need either.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn clear(&mut self, surroundings: &mut Surroundings) -> Result<(), KernelError>;
+
+    /// The namespaces whose processes are named.
+    fn networks(&mut self, of: BTreeMap<Namespace, u32>) -> BTreeMap<Namespace, NetworkOf>;
+}
+
+/// The agent's own root, and its own network namespace, which it cannot leave.
+struct Here;
+
+impl Ground for Here {
+    fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
+        exec::run(argv, stdin, timeout)
+    }
+
+    fn reset(&mut self) -> Result<(), KernelError> {
+        kernel::reset()
+    }
+
+    fn clear(&mut self, surroundings: &mut Surroundings) -> Result<(), KernelError> {
+        kernel::reset()?;
+        surroundings.clear()
+    }
+
+    fn networks(&mut self, of: BTreeMap<Namespace, u32>) -> BTreeMap<Namespace, NetworkOf> {
+        let known = |(namespace, process)| (namespace, NetworkOf::Process(process));
+        of.into_iter().map(known).collect()
+    }
+}
+
 /// What an agent has made in its namespace, and must remove.
 #[derive(Default)]
-struct Agent {
+pub struct Agent {
     surroundings: Surroundings,
     round: Option<Round>,
 }
 
 impl Agent {
     /// Does what is asked.
-    fn answer(&mut self, request: Request) -> Reply {
+    pub fn answer(&mut self, ground: &mut dyn Ground, request: Request) -> Reply {
         match request {
             Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
             Request::Run {
@@ -67,7 +120,7 @@ impl Agent {
                 timeout_ms,
             } => {
                 let input = stdin.as_ref().map(|text| text.0.as_slice());
-                match exec::run(&argv, input, Duration::from_millis(timeout_ms)) {
+                match ground.run(&argv, input, Duration::from_millis(timeout_ms)) {
                     Ok(ran) => Reply::Ran(ran),
                     Err(error) => failed(&format!("running {argv:?}"), &error),
                 }
@@ -90,9 +143,14 @@ impl Agent {
                 };
                 done("preparing the network namespace", kernel::prepare(tables))
             }
-            Request::Reset => done("deleting the kernel's rules", kernel::reset()),
-            Request::Clear => done("clearing the network namespace", self.clear()),
+            Request::Reset => done("deleting the kernel's rules", ground.reset()),
+            Request::Clear => {
+                self.round = None;
+                let cleared = ground.clear(&mut self.surroundings);
+                done("clearing the network namespace", cleared)
+            }
             Request::Furnish { at, setup, far } => {
+                let far = ground.networks(far);
                 let furnished = self.surroundings.furnish(at, &setup, &far);
                 done(&format!("furnishing the {at}"), furnished)
             }
@@ -101,18 +159,12 @@ impl Agent {
                 requests,
                 until_failure,
             } => Reply::Burst {
-                replies: self.burst(requests, until_failure),
+                replies: self.burst(ground, requests, until_failure),
             },
             Request::Listen { .. } | Request::Send { .. } | Request::Hear | Request::Hush => {
                 self.probe(request)
             }
         }
-    }
-
-    fn clear(&mut self) -> Result<(), KernelError> {
-        self.round = None;
-        kernel::reset()?;
-        self.surroundings.clear()
     }
 
     /// What is asked of a round.
@@ -160,14 +212,19 @@ impl Agent {
     }
 
     /// Does one after the other, up to what fails.
-    fn burst(&mut self, requests: Vec<Request>, until_failure: bool) -> Vec<Reply> {
+    fn burst(
+        &mut self,
+        ground: &mut dyn Ground,
+        requests: Vec<Request>,
+        until_failure: bool,
+    ) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
             let reply = match request {
                 Request::Burst { .. } => Reply::Failed {
                     message: "a burst within a burst".to_owned(),
                 },
-                request => self.answer(request),
+                request => self.answer(ground, request),
             };
             let ends = match &reply {
                 Reply::Failed { .. } | Reply::Lacks { .. } => true,
@@ -193,7 +250,8 @@ fn done(what: &str, result: Result<(), KernelError>) -> Reply {
     }
 }
 
-fn failed(what: &str, error: &dyn std::error::Error) -> Reply {
+/// What could not be done, and why.
+pub fn failed(what: &str, error: &dyn std::error::Error) -> Reply {
     Reply::Failed {
         message: format!("{what}: {error}"),
     }

@@ -69,7 +69,7 @@ pub async fn run(args: &BuildsArgs, common: &Common) -> Result<Exit, Failure> {
                 Remove::Builds
             };
             let remove = async {
-                let removed = images::remove(&session.store, &session.docker, what).await;
+                let removed = images::remove(&session.store, &session.means, what).await;
                 removed.or_exit(Exit::Lacks)
             };
             let removed = session.unless_interrupted(remove).await?;
@@ -86,7 +86,7 @@ async fn list(session: &Session) -> Vec<Row> {
     let images = session.catalog.images.clone();
     let request = session.request(images, Effort::Usual);
     let mut rows = Vec::new();
-    for (image, found) in images::survey(&request, &session.docker).await {
+    for (image, found) in images::survey(&request, &session.means).await {
         match found {
             Surveyed::Built(record) => rows.extend(
                 record

@@ -17,6 +17,7 @@ use super::session::{self, Session};
 use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
+use crate::fault;
 use crate::images::Effort;
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
@@ -178,9 +179,24 @@ impl Prepared {
         let provision = session
             .provide(session.catalog.images.clone(), Effort::Usual)
             .await?;
-        let available = session::builds(&provision);
-        let chosen = |patterns| chosen(&available, &provision.missing, patterns);
-        let (writers, readers) = (chosen(writers)?, chosen(readers)?);
+        let engine = session.engine(&provision);
+        let mut available = session::builds(&provision);
+        let mut missing = provision.missing;
+        let mut both = choose_both(&available, &missing, writers, readers)?;
+        let is_legacy = |build: &Build| build.backend == Backend::Legacy;
+        if both.0.iter().chain(&both.1).any(is_legacy)
+            && let Some(reason) = session.legacy_lacks(engine.as_ref()).await?
+        {
+            let (legacy, rest) = available.into_iter().partition(is_legacy);
+            let legacy: Vec<Build> = legacy;
+            missing.extend(legacy.into_iter().map(|build| Missing {
+                id: build.id,
+                reason: reason.clone(),
+            }));
+            available = rest;
+            both = choose_both(&available, &missing, writers, readers)?;
+        }
+        let (writers, readers) = both;
         let selection = Selection {
             available: &available,
             writers: &writers,
@@ -199,14 +215,13 @@ impl Prepared {
         for scenario in scenarios.iter().filter(|of| !is_planned(of)) {
             session.progress.left_out(scenario);
         }
-        let engine = Box::new(session.engine(&provision));
-        let head = head(
-            &plan,
-            scenarios,
-            &available,
-            provision.missing,
-            engine.name(),
-        );
+        let engine_of = Host {
+            engine: engine.name(),
+            engine_reason: Some(session.why.to_owned()),
+            notes: engine.notes(),
+            ..machine()
+        };
+        let head = head(&plan, scenarios, &available, missing, engine_of);
         let recorded = None;
         Ok(Prepared {
             plan,
@@ -374,6 +389,7 @@ impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
         let Event::Load { record, .. } = event else {
             return Ok(());
         };
+        fault::step();
         let cells = self.builder.add(&record);
         (self.keep)(&record, cells);
         match &mut self.file {
@@ -414,36 +430,18 @@ fn head(
     scenarios: Vec<Scenario>,
     available: &[Build],
     missing: Vec<Missing>,
-    engine: String,
+    host: Host,
 ) -> Head {
     let takes_part = |build: &&Build| {
         plan.lanes
             .values()
             .any(|members| members.contains(&build.id))
     };
-    let name = nix::sys::utsname::uname();
-    let text = |field: Result<&std::ffi::OsStr, nix::Error>| {
-        field
-            .map(|text| text.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
     Head {
         recording: recording::FORMAT,
         lab: env!("CARGO_PKG_VERSION").to_owned(),
         started: jiff::Timestamp::now(),
-        host: Host {
-            kernel: text(
-                name.as_ref()
-                    .map(|name| name.release())
-                    .map_err(|error| *error),
-            ),
-            arch: text(
-                name.as_ref()
-                    .map(|name| name.machine())
-                    .map_err(|error| *error),
-            ),
-            engine,
-        },
+        host,
         operations: plan.operations.clone(),
         builds: available.iter().filter(takes_part).cloned().collect(),
         missing,
@@ -456,6 +454,32 @@ fn head(
         shard: None,
         scenarios,
     }
+}
+
+/// The kernel and architecture of this machine.
+fn machine() -> Host {
+    let name = nix::sys::utsname::uname().ok();
+    let text = |field: Option<&std::ffi::OsStr>| {
+        field.map_or_else(String::new, |text| text.to_string_lossy().into_owned())
+    };
+    Host {
+        kernel: text(name.as_ref().map(|name| name.release())),
+        arch: text(name.as_ref().map(|name| name.machine())),
+        engine: String::new(),
+        engine_reason: None,
+        notes: Vec::new(),
+    }
+}
+
+/// The writers and the readers among the available builds.
+fn choose_both(
+    available: &[Build],
+    missing: &[Missing],
+    writers: &[String],
+    readers: &[String],
+) -> Result<(Vec<Build>, Vec<Build>), Failure> {
+    let chosen = |patterns| chosen(available, missing, patterns);
+    Ok((chosen(writers)?, chosen(readers)?))
 }
 
 /// The available builds that the patterns name. A build that exists but cannot be had is another thing than one that

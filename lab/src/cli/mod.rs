@@ -85,6 +85,20 @@ enum Command {
     /// What runs inside a lane: answers requests on standard input until it ends.
     #[command(hide = true)]
     Agent,
+    /// What holds a lane of the native engine: takes an order and requests on standard input until it ends.
+    #[command(hide = true)]
+    Lane(TreeArgs),
+    /// One command in a root filesystem of its own: takes an order on standard input.
+    #[command(hide = true)]
+    Job(TreeArgs),
+}
+
+/// What a process tree is started with.
+#[derive(Args)]
+struct TreeArgs {
+    /// The process that it belongs to.
+    #[arg(long)]
+    of: Option<u32>,
 }
 
 /// What every command takes.
@@ -100,6 +114,9 @@ struct Common {
     /// A directory with release tarballs, looked for by their digest. May be given several times.
     #[arg(long, global = true, value_name = "DIR")]
     tarballs: Vec<PathBuf>,
+    /// Where builds are made and run.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    engine: EngineChoice,
     /// Say nothing about progress.
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -108,10 +125,12 @@ struct Common {
 /// Where steps run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum EngineChoice {
-    /// The best that works here; for now that is Docker.
+    /// Docker where a daemon answers, else native.
     Auto,
     /// Containers of a Docker daemon.
     Docker,
+    /// Bare namespaces: as root, or as a user who may make user namespaces.
+    Native,
 }
 
 /// What is run and how.
@@ -129,9 +148,6 @@ struct RunArgs {
     /// What readers do; all operations where none is named. What an operation needs is run with it.
     #[arg(long, value_enum, value_name = "OPERATION")]
     operation: Vec<Operation>,
-    /// Where the builds run.
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: EngineChoice,
     /// At most so many lanes of each kind (nft, legacy, cross) side by side, of nft's twice as many; as many as the machine
     /// has cores where it is not said.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
@@ -184,6 +200,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
     match cli.command {
         Command::Agent => agent(),
+        Command::Job(_) => std::process::exit(crate::sandbox::job_main().into()),
+        Command::Lane(_) => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Merge(args) => merge::run(&args),

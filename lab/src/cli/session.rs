@@ -1,22 +1,26 @@
 //! What a command that runs builds needs: the store, the daemon, the images, and that nothing is left behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use miette::miette;
+use miette::{Diagnostic, miette};
 
-use super::Common;
 use super::exit::{Exit, Failure, Or};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, say};
-use crate::catalog::{Build, Catalog, Image};
-use crate::docker::Docker;
+use super::{Common, EngineChoice};
+use crate::catalog::{Build, Catalog, Image, Source};
+use crate::docker::{Docker, DockerError};
 use crate::engine::docker::DockerEngine;
-use crate::images::{self, Effort, ProvideRequest, Provision, Store};
+use crate::engine::native::NativeEngine;
+use crate::engine::{self, Engine, EngineError, LaneSpec};
+use crate::fault;
+use crate::images::{self, Effort, Means, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
+use crate::plan::LaneKind;
 
 /// One run of the program that starts things: what it starts carries its id, and goes when it ends.
 pub struct Session {
@@ -24,8 +28,10 @@ pub struct Session {
     pub catalog: Catalog,
     /// Where they are kept.
     pub store: Store,
-    /// The daemon.
-    pub docker: Docker,
+    /// How builds are made and run.
+    pub means: Means,
+    /// Why so.
+    pub why: &'static str,
     /// What is shown meanwhile.
     pub progress: Arc<Progress>,
     interrupt: Interrupt,
@@ -50,14 +56,16 @@ impl Session {
             .or_exit(Exit::Lacks)?;
         let ready = async {
             let store = Store::open(&path).or_exit(Exit::Lacks)?;
-            let docker = Docker::connect().await.or_exit(Exit::Lacks)?;
             let claim = Claim::new(store.path()).or_exit(Exit::Lacks)?;
-            leftovers::remove_of_dead_runs(&docker)
-                .await
-                .or_exit(Exit::Lacks)?;
-            Ok((store, docker, claim))
+            let (means, why) = choose(common.engine, &catalog, &store).await?;
+            if let Means::Docker(docker) = &means {
+                leftovers::remove_of_dead_runs(docker)
+                    .await
+                    .or_exit(Exit::Lacks)?;
+            }
+            Ok((store, claim, means, why))
         };
-        let (store, docker, claim) = tokio::select! {
+        let (store, claim, means, why) = tokio::select! {
             ready = ready => ready,
             () = interrupt.asked() => Err(interrupted()),
         }?;
@@ -65,7 +73,8 @@ impl Session {
         Ok(Session {
             catalog,
             store,
-            docker,
+            means,
+            why,
             progress,
             interrupt,
             claim,
@@ -97,11 +106,12 @@ impl Session {
     /// # Errors
     /// The machine lacks what every build needs, or someone interrupted.
     pub async fn provide(&self, images: Vec<Image>, effort: Effort) -> Result<Provision, Failure> {
+        fault::step();
         let progress = self.progress.clone();
         let request = self.request(images, effort);
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
         let provide = async {
-            let provided = images::provide(&request, &self.docker, &listener).await;
+            let provided = images::provide(&request, &self.means, &listener).await;
             provided.or_exit(Exit::Lacks)
         };
         let provided = self.unless_interrupted(provide).await;
@@ -131,30 +141,108 @@ impl Session {
 
     /// Removes whatever this run still has in Docker.
     pub async fn sweep(&self) {
-        if let Err(error) = leftovers::remove_of_run(&self.docker, self.claim.run()).await {
+        let Means::Docker(docker) = &self.means else {
+            return;
+        };
+        if let Err(error) = leftovers::remove_of_run(docker, self.claim.run()).await {
             say(format_args!(
                 "containers of this run may be left, and the next start removes them: {error}"
             ));
         }
     }
 
-    /// An engine for the builds of `provision`.
-    pub fn engine(&self, provision: &Provision) -> DockerEngine {
-        let images: BTreeMap<_, _> = provision
-            .builds
-            .iter()
-            .map(|ready| (ready.build.id.clone(), ready.container_image.clone()))
-            .collect();
-        let labels: HashMap<String, String> = self.claim.labels();
-        let run = self.claim.run().to_owned();
-        DockerEngine::new(
-            self.docker.clone(),
-            provision.holder_image.clone(),
-            images,
-            labels,
-            run,
-        )
+    /// Why no build of the legacy backend can run here, if so.
+    ///
+    /// # Errors
+    /// The engine fails, or someone interrupted.
+    pub async fn legacy_lacks(&self, engine: &dyn Engine) -> Result<Option<String>, Failure> {
+        let asked = async {
+            let lacks = engine::legacy_lacks(engine).await;
+            lacks
+                .map_err(|error| miette!("the kernel's legacy tables cannot be asked for: {error}"))
+                .or_exit(Exit::Lacks)
+        };
+        let lacks = self.unless_interrupted(asked).await;
+        engine.settled().await;
+        if lacks.is_err() {
+            self.sweep().await;
+        }
+        lacks
     }
+
+    /// An engine for the builds of `provision`.
+    pub fn engine(&self, provision: &Provision) -> Box<dyn Engine> {
+        match &self.means {
+            Means::Docker(docker) => Box::new(DockerEngine::new(
+                docker.clone(),
+                provision.holder_image.clone().unwrap_or_default(),
+                provision.container_images(),
+                self.claim.labels(),
+                self.claim.run().to_owned(),
+            )),
+            Means::Native { program, .. } => {
+                let stage = self.store.stage();
+                let directories = provision.directories();
+                Box::new(NativeEngine::new(program.clone(), stage, directories))
+            }
+        }
+    }
+}
+
+/// How builds are made and run, and why so.
+async fn choose(
+    engine: EngineChoice,
+    catalog: &Catalog,
+    store: &Store,
+) -> Result<(Means, &'static str), Failure> {
+    match engine {
+        EngineChoice::Docker => {
+            let docker = Docker::connect().await.or_exit(Exit::Lacks)?;
+            Ok((Means::Docker(docker), "as asked for"))
+        }
+        EngineChoice::Native => {
+            let native = native(catalog, store).await;
+            let native = native.map_err(|error| miette!("{error}"));
+            Ok((native.or_exit(Exit::Lacks)?, "as asked for"))
+        }
+        EngineChoice::Auto => match Docker::connect().await {
+            Ok(docker) => Ok((Means::Docker(docker), "a Docker daemon answers")),
+            Err(silent) => match native(catalog, store).await {
+                Ok(native) => Ok((native, "no Docker daemon answers")),
+                Err(refused) => Err(neither(&silent, &refused)),
+            },
+        },
+    }
+}
+
+/// The native engine, if the machine lets it be: tried, not guessed.
+async fn native(catalog: &Catalog, store: &Store) -> Result<Means, EngineError> {
+    let program = PathBuf::from(AGENT);
+    let engine = NativeEngine::new(program.clone(), store.stage(), BTreeMap::new());
+    let nothing = LaneSpec {
+        number: 0,
+        kind: LaneKind::Nft,
+        builds: BTreeSet::new(),
+        far: BTreeSet::new(),
+    };
+    engine.open(&nothing).await?.close().await;
+    engine.settled().await;
+    let is_container = |image: &Image| matches!(image.source, Source::Container { .. });
+    let docker = match catalog.images.iter().any(is_container) {
+        true => Docker::connect().await.ok(),
+        false => None,
+    };
+    Ok(Means::Native { program, docker })
+}
+
+/// No engine can be had: one sentence a way out.
+fn neither(silent: &DockerError, refused: &EngineError) -> Failure {
+    let help = silent.help().map(|help| format!("for Docker: {help}"));
+    let error = miette!(
+        help = help.unwrap_or_default(),
+        "no engine works here. docker: {silent}. native: {refused}"
+    );
+    Failure::new(Exit::Lacks, error)
 }
 
 /// The builds of a provision.

@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::EngineError;
 use crate::agent::protocol::{Reply, Request};
+use crate::fault;
 
 /// How long an agent may take to answer, besides the time that a command may take. An agent kills what is over its
 /// time: one that is silent for longer is stopped, or waits for a command that not even SIGKILL ends.
@@ -55,19 +57,49 @@ impl AgentClient {
     /// # Errors
     /// [`EngineError::Lost`] where the stream ends; [`EngineError::Fault`] where what comes is no reply.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, EngineError> {
-        let mut line =
-            serde_json::to_vec(request).map_err(|error| EngineError::Fault(error.to_string()))?;
-        line.push(b'\n');
+        self.ask_as(request, request).await
+    }
+
+    /// Sends `request` in the form that its agent takes it in, and waits for its reply.
+    ///
+    /// # Errors
+    /// As [`AgentClient::ask`]'s.
+    pub async fn ask_as(
+        &mut self,
+        request: &Request,
+        form: impl Serialize,
+    ) -> Result<Reply, EngineError> {
         let limit = match request {
             Request::Run { timeout_ms, .. } => {
                 PATIENCE.saturating_add(Duration::from_millis(*timeout_ms))
             }
             _ => PATIENCE,
         };
+        self.answered(&form, limit).await
+    }
+
+    /// Sends what is no request, and waits for its reply.
+    ///
+    /// # Errors
+    /// As [`AgentClient::ask`]'s.
+    pub async fn tell(&mut self, form: impl Serialize) -> Result<Reply, EngineError> {
+        self.answered(&form, PATIENCE).await
+    }
+
+    async fn answered(
+        &mut self,
+        form: &impl Serialize,
+        limit: Duration,
+    ) -> Result<Reply, EngineError> {
+        fault::step();
+        let mut line =
+            serde_json::to_vec(form).map_err(|error| EngineError::Fault(error.to_string()))?;
+        line.push(b'\n');
         let Ok(line) = tokio::time::timeout(limit, self.exchange(&line)).await else {
             return Err(self.lost(&format!("no answer for {} s", limit.as_secs())));
         };
         let line = line?;
+        fault::step();
         serde_json::from_slice(&line).map_err(|error| {
             let line = String::from_utf8_lossy(&line);
             EngineError::Fault(format!(

@@ -19,7 +19,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::sync::RwLock;
 
 use super::client::{AgentClient, Piece};
-use super::{Engine, EngineError, Lane, LaneSpec, Place};
+use super::{Engine, EngineError, FORWARDING, Lane, LaneSpec, Place, SYSCTLS};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
 use crate::docker::Docker;
@@ -193,26 +193,6 @@ fn piece_of(piece: Result<LogOutput, bollard::errors::Error>) -> Option<std::io:
         Err(error) => Some(Err(std::io::Error::other(error))),
     }
 }
-
-/// What every namespace has that no scenario asks for: IPv6 switched on, which engines up to 20.10 switch off in
-/// namespaces without network; no packet dropped for the way it came (the host's own setting is inherited, and the
-/// stricter of this and the interface's counts); and every ICMP error sent, however many there were before.
-const SYSCTLS: &[(&str, &str)] = &[
-    ("net.ipv6.conf.all.disable_ipv6", "0"),
-    ("net.ipv6.conf.default.disable_ipv6", "0"),
-    ("net.ipv6.conf.lo.disable_ipv6", "0"),
-    ("net.ipv4.conf.all.rp_filter", "0"),
-    ("net.ipv4.conf.default.rp_filter", "0"),
-    ("net.ipv4.icmp_ratemask", "0"),
-    ("net.ipv6.icmp.ratelimit", "0"),
-];
-
-/// What a lane has besides: packets are forwarded.
-const FORWARDING: &[(&str, &str)] = &[
-    ("net.ipv4.ip_forward", "1"),
-    ("net.ipv6.conf.all.forwarding", "1"),
-    ("net.ipv6.conf.default.forwarding", "1"),
-];
 
 /// No network at all.
 fn alone(host: &mut HostConfig, sysctls: &[(&str, &str)]) {

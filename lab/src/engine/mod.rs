@@ -2,11 +2,13 @@
 
 pub mod client;
 pub mod docker;
+pub mod native;
 pub mod surroundings;
 
 use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
@@ -14,7 +16,8 @@ use crate::plan::LaneKind;
 use crate::scenario::Namespace;
 
 /// Who answers a request in a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// The agent that runs this build's commands.
     Build(BuildId),
@@ -23,6 +26,26 @@ pub enum Place {
     /// The agent of another namespace, which the lane's interfaces lead to.
     Far(Namespace),
 }
+
+/// What every namespace has that no scenario asks for: IPv6 switched on, which engines up to 20.10 switch off in
+/// namespaces without network; no packet dropped for the way it came (the host's own setting is inherited, and the
+/// stricter of this and the interface's counts); and every ICMP error sent, however many there were before.
+const SYSCTLS: &[(&str, &str)] = &[
+    ("net.ipv6.conf.all.disable_ipv6", "0"),
+    ("net.ipv6.conf.default.disable_ipv6", "0"),
+    ("net.ipv6.conf.lo.disable_ipv6", "0"),
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv4.conf.default.rp_filter", "0"),
+    ("net.ipv4.icmp_ratemask", "0"),
+    ("net.ipv6.icmp.ratelimit", "0"),
+];
+
+/// What a lane has besides: packets are forwarded.
+const FORWARDING: &[(&str, &str)] = &[
+    ("net.ipv4.ip_forward", "1"),
+    ("net.ipv6.conf.all.forwarding", "1"),
+    ("net.ipv6.conf.default.forwarding", "1"),
+];
 
 /// What a lane is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +76,11 @@ pub trait Engine: Send + Sync {
     /// The engine and its version, as reports name it: `docker 20.10.24`.
     fn name(&self) -> String;
 
+    /// What builds find otherwise here than they would as root of a machine; a sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Opens a lane: a network namespace, and every build of the spec joined to it.
     fn open<'a>(&'a self, spec: &'a LaneSpec) -> BoxFuture<'a, Result<Box<dyn Lane>, EngineError>>;
 
@@ -75,4 +103,29 @@ pub trait Lane: Send {
 
     /// Takes the lane down.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Why no build of the legacy backend can run on this engine's kernel, if so: asked of a lane without builds, in which
+/// every table that the kernel has is there.
+///
+/// # Errors
+/// The lane cannot be opened, or its agent fails.
+pub async fn legacy_lacks(engine: &dyn Engine) -> Result<Option<String>, EngineError> {
+    let nothing = LaneSpec {
+        number: 0,
+        kind: LaneKind::Legacy,
+        builds: BTreeSet::new(),
+        far: BTreeSet::new(),
+    };
+    let mut lane = engine.open(&nothing).await?;
+    let reply = lane.ask(&Place::Holder, &Request::Dump).await;
+    lane.close().await;
+    match reply? {
+        Reply::Dumped { dump } => Ok(dump.legacy.is_empty().then(|| {
+            "this kernel has no legacy tables (CONFIG_IP_NF_IPTABLES_LEGACY, or its module ip_tables)".to_owned()
+        })),
+        other => Err(EngineError::Fault(format!(
+            "an agent answered with {other:?}"
+        ))),
+    }
 }

@@ -24,6 +24,10 @@ const IMAGE: &str = "debian:trixie-slim";
 /// The script's exit status where there is no apt that is set up with Debian's archive.
 const NO_DEBIAN_APT: i32 = 10;
 
+/// Neither the machine nor a container has what it takes.
+const NO_APT: &str = "this machine has no apt that is set up with Debian's archive, and no Docker daemon answers that could run \
+                      one: install the package debian-archive-keyring and give apt a source, or start Docker";
+
 /// What is wanted of one suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Want {
@@ -52,7 +56,7 @@ enum Place {
 
 /// The private apt of one run.
 pub(super) struct Apt<'a> {
-    pub(super) docker: &'a Docker,
+    pub(super) docker: Option<&'a Docker>,
     pub(super) store: &'a Store,
     pub(super) labels: &'a HashMap<String, String>,
     pub(super) events: &'a Listener,
@@ -61,7 +65,7 @@ pub(super) struct Apt<'a> {
 
 impl<'a> Apt<'a> {
     pub(super) fn new(
-        docker: &'a Docker,
+        docker: Option<&'a Docker>,
         store: &'a Store,
         labels: &'a HashMap<String, String>,
         events: &'a Listener,
@@ -138,7 +142,10 @@ impl<'a> Apt<'a> {
     }
 
     async fn in_container(&self, folder: &Path, suite: &str) -> Result<(), String> {
-        self.image.get_or_try_init(|| self.have_image()).await?;
+        let docker = self.docker.ok_or(NO_APT)?;
+        self.image
+            .get_or_try_init(|| self.have_image(docker))
+            .await?;
         let (upload, download) = (folder.join("upload.tar"), folder.join("download.tar"));
         let tree = Tree::read_dir(Kind::Source, folder, &self.store.tmp());
         tree.and_then(|mut tree| {
@@ -156,7 +163,7 @@ impl<'a> Apt<'a> {
             download: Some(("/fetch", &download)),
             labels: self.labels,
         };
-        let ended = self.docker.run(&run, &mut |_| {}).await;
+        let ended = docker.run(&run, &mut |_| {}).await;
         let ended = ended.map_err(|e| e.to_string())?;
         match ended.status {
             0 => unpack(&download, folder).map_err(|e| format!("cannot unpack packages: {e}")),
@@ -170,12 +177,8 @@ impl<'a> Apt<'a> {
         }
     }
 
-    async fn have_image(&self) -> Result<(), String> {
-        let there = self
-            .docker
-            .image_id(IMAGE)
-            .await
-            .map_err(|e| e.to_string())?;
+    async fn have_image(&self, docker: &Docker) -> Result<(), String> {
+        let there = docker.image_id(IMAGE).await.map_err(|e| e.to_string())?;
         if there.is_some() {
             return Ok(());
         }
@@ -184,7 +187,7 @@ impl<'a> Apt<'a> {
         };
         // What Docker says of a pull names the machine's registry: that goes to the log too.
         let pull = async {
-            let Err(error) = self.docker.pull(IMAGE).await else {
+            let Err(error) = docker.pull(IMAGE).await else {
                 return Ok(());
             };
             let log = self.log("pull", error.to_string().as_bytes())?;

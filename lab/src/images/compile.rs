@@ -1,4 +1,4 @@
-//! Compiles source trees in the toolchain: in containers without network, nothing of the host mounted.
+//! Compiles source trees in the toolchain, without network and with nothing of the host but a folder for it.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -6,13 +6,18 @@ use std::path::Path;
 
 use super::archive;
 use super::digest::{self, KeyOf};
+use super::means::{Home, Means};
 use super::rootfs;
 use super::store::{PackageSet, Store};
 use super::tree::{Kind, Tree};
 use crate::catalog::{Catalog, CompileNeed, Digest, Linkage, Recipe, Toolchain, Version};
 use crate::docker::{Docker, ImageTag, Network, Run};
+use crate::sandbox::{Contents, Job};
 
 const SCRIPT: &str = include_str!("../../../images/compile.sh");
+
+/// Where everything that is compiled lies, below the root.
+pub(super) const FOLDER: &str = "build";
 
 /// The repository of the toolchain's image.
 pub(super) const TOOLCHAIN: &str = "iptables-lab-toolchain";
@@ -80,13 +85,13 @@ pub(super) fn version_of(tree: &Tree) -> Option<Version> {
 
 /// One compilation.
 pub(super) struct Compilation<'a> {
-    pub(super) docker: &'a Docker,
+    pub(super) means: &'a Means,
     pub(super) store: &'a Store,
     pub(super) labels: &'a HashMap<String, String>,
     /// The image's name, for messages and the log.
     pub(super) name: &'a str,
-    /// The toolchain's container image.
-    pub(super) toolchain: &'a str,
+    /// Where the toolchain lives.
+    pub(super) toolchain: &'a Home,
     pub(super) recipe: Recipe,
     /// How many commands make runs at a time.
     pub(super) jobs: usize,
@@ -103,38 +108,110 @@ impl Compilation<'_> {
         on_lines: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Tree, NotCompiled> {
         let folder = self.store.scratch().map_err(NotCompiled::machine)?;
-        let (upload, download) = (folder.path().join("in.tar"), folder.path().join("out.tar"));
-        pack(source, &upload).map_err(NotCompiled::machine)?;
-        let run = Run {
-            image: self.toolchain,
-            command: vec!["/bin/sh".into(), "/build/compile.sh".into()],
-            env: vec![
-                "PATH=/usr/sbin:/usr/bin".into(),
-                format!("EXTRA_CFLAGS={}", self.recipe.cflags),
-                format!("LINKAGE={}", self.recipe.linkage),
-                format!("JOBS={}", self.jobs),
-            ],
-            network: Network::None,
-            upload: Some(&upload),
-            download: Some(("/build/out", &download)),
-            labels: self.labels,
-        };
         let mut lines = 0;
         let mut count = |bytes: &[u8]| {
             lines += bytes.iter().filter(|b| **b == b'\n').count() as u64;
             on_lines(lines);
         };
-        let ended = self.docker.run(&run, &mut count).await;
-        let ended = ended.map_err(NotCompiled::machine)?;
-        let log = self.store.keep_log(self.name, &ended.output);
+        let environment = vec![
+            "PATH=/usr/sbin:/usr/bin".into(),
+            format!("EXTRA_CFLAGS={}", self.recipe.cflags),
+            format!("LINKAGE={}", self.recipe.linkage),
+            format!("JOBS={}", self.jobs),
+        ];
+        let compiled = match (self.means, self.toolchain) {
+            (Means::Docker(docker), Home::Container(image)) => {
+                self.in_container(
+                    docker,
+                    image,
+                    environment,
+                    source,
+                    folder.path(),
+                    &mut count,
+                )
+                .await
+            }
+            (Means::Native { program, .. }, Home::Directory(root)) => {
+                self.in_namespaces(
+                    program,
+                    root,
+                    environment,
+                    source,
+                    folder.path(),
+                    &mut count,
+                )
+                .await
+            }
+            _ => Err("the toolchain does not live where it is looked for".to_owned()),
+        };
+        let (status, output, tree) = compiled.map_err(NotCompiled::Machine)?;
+        let log = self.store.keep_log(self.name, &output);
         let log = log.map_err(NotCompiled::machine)?;
-        if ended.status != 0 {
-            let reason = failure(ended.status, &ended.output, &log);
-            return Err(NotCompiled::Source(reason));
+        match tree {
+            Some(tree) => tree.map_err(NotCompiled::machine),
+            None => Err(NotCompiled::Source(failure(status, &output, &log))),
         }
-        unpack(&download, folder.path()).map_err(NotCompiled::machine)
+    }
+
+    async fn in_container(
+        &self,
+        docker: &Docker,
+        image: &str,
+        env: Vec<String>,
+        source: Tree,
+        folder: &Path,
+        on_output: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Compiled, String> {
+        let (upload, download) = (folder.join("in.tar"), folder.join("out.tar"));
+        pack(source, &upload).map_err(|e| e.to_string())?;
+        let run = Run {
+            image,
+            command: COMMAND.map(str::to_owned).to_vec(),
+            env,
+            network: Network::None,
+            upload: Some(&upload),
+            download: Some(("/build/out", &download)),
+            labels: self.labels,
+        };
+        let ended = docker.run(&run, on_output).await;
+        let ended = ended.map_err(|e| e.to_string())?;
+        let tree = (ended.status == 0).then(|| unpack(&download, folder));
+        Ok((ended.status, ended.output, tree))
+    }
+
+    async fn in_namespaces(
+        &self,
+        program: &Path,
+        root: &Path,
+        environment: Vec<String>,
+        source: Tree,
+        folder: &Path,
+        on_output: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Compiled, String> {
+        let [build, tmp] = [FOLDER, "tmp"].map(|name| folder.join(name));
+        lay(source, folder)
+            .and_then(|()| std::fs::create_dir(&tmp))
+            .map_err(|e| format!("the sources cannot be laid down: {e}"))?;
+        let job = Job {
+            stage: self.store.stage(),
+            contents: Contents {
+                root: root.to_owned(),
+                shared: vec![(build.clone(), "/build".into()), (tmp, "/tmp".into())],
+            },
+            command: COMMAND.map(str::to_owned).to_vec(),
+            environment,
+        };
+        let ended = job.run(program, on_output).await?;
+        let out = build.join("out");
+        let tree = (ended.status == 0).then(|| Tree::read_dir(Kind::Root, &out, folder));
+        Ok((ended.status.into(), ended.output, tree))
     }
 }
+
+/// The exit status, what was printed, and what came of it if it succeeded.
+type Compiled = (i64, Vec<u8>, Option<std::io::Result<Tree>>);
+
+const COMMAND: [&str; 2] = ["/bin/sh", "/build/compile.sh"];
 
 /// Why a source tree was not compiled.
 #[derive(Debug)]
@@ -151,11 +228,20 @@ impl NotCompiled {
     }
 }
 
-fn pack(mut source: Tree, to: &Path) -> std::io::Result<()> {
+/// What is compiled, below `/build`.
+fn laid(mut source: Tree) -> std::io::Result<Tree> {
     source.below(Path::new("build/source"));
     source.add_file(Path::new("build/compile.sh"), true, &mut SCRIPT.as_bytes())?;
-    source.write_tar(std::io::BufWriter::new(File::create(to)?))?;
+    Ok(source)
+}
+
+fn pack(source: Tree, to: &Path) -> std::io::Result<()> {
+    laid(source)?.write_tar(std::io::BufWriter::new(File::create(to)?))?;
     Ok(())
+}
+
+fn lay(source: Tree, folder: &Path) -> std::io::Result<()> {
+    laid(source)?.write_root(folder)
 }
 
 fn unpack(download: &Path, folder: &Path) -> std::io::Result<Tree> {

@@ -37,7 +37,7 @@ pub(super) enum Pull {
 /// Finds out what an image is made from; a tree that was read for it is kept.
 pub(super) async fn material_of(
     request: &ProvideRequest<'_>,
-    docker: &Docker,
+    docker: Option<&Docker>,
     image: &Image,
     pull: Pull,
 ) -> Result<(Material, Option<Tree>), String> {
@@ -64,6 +64,7 @@ pub(super) async fn material_of(
             blocking(host).await
         }
         Source::Container { reference } => {
+            let docker = docker.ok_or_else(no_daemon)?;
             let found = docker
                 .image_id(reference)
                 .await
@@ -79,6 +80,11 @@ pub(super) async fn material_of(
             Ok((Material::Container(id), None))
         }
     }
+}
+
+/// What a container image takes, whatever builds are run with.
+pub(super) fn no_daemon() -> String {
+    "a container image can be read only where a Docker daemon answers".to_owned()
 }
 
 fn own_tarball(path: &Path, expected: Option<&Digest>) -> Result<Digest, String> {

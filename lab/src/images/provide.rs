@@ -9,6 +9,7 @@ use super::digest;
 use super::event::{Listener, Step};
 use super::gather::{Gathering, SetOf, tarball_miss_key};
 use super::material::{Material, Pull, key_in_store, material_of};
+use super::means::{Housing, Means};
 use super::request::{Effort, ImagesError, ProvideRequest, Provision};
 use super::store::{Record, Remove, Store};
 use super::work::{blocking, lock, step};
@@ -24,9 +25,47 @@ use crate::docker::{Docker, DockerError, Removal};
 /// The store or the daemon fails, or not one build can be had.
 pub async fn provide(
     request: &ProvideRequest<'_>,
-    docker: &Docker,
+    means: &Means,
     events: &Listener,
 ) -> Result<Provision, ImagesError> {
+    let housing = match means {
+        Means::Docker(docker) => Housing::Containers(containers(request, docker, events).await?),
+        Means::Native { program, .. } => Housing::Directories {
+            store: request.store,
+            program,
+        },
+    };
+    let apt = Apt::new(means.docker(), request.store, &request.labels, events);
+    let gathering = Gathering {
+        request,
+        events,
+        apt,
+    };
+    let built = |release: &crate::catalog::Release| {
+        let source = Material::Tarball(release.sha256.clone());
+        let key = key_in_store(request, &source);
+        request.effort != Effort::Rebuild
+            && key.is_some_and(|key| request.store.build(&key).is_some())
+    };
+    let gathered = gathering.run(built).await;
+    let workshop = Workshop {
+        request,
+        means,
+        events,
+        housing,
+        gathered,
+        places: Semaphore::new(request.jobs.max(1)),
+        toolchain: OnceCell::new(),
+    };
+    workshop.all().await
+}
+
+/// What makes container images, and the holder's, which every lane needs.
+async fn containers<'a>(
+    request: &'a ProvideRequest<'_>,
+    docker: &'a Docker,
+    events: &Listener,
+) -> Result<Images<'a>, ImagesError> {
     let agent = request.agent.to_owned();
     let agent_digest = blocking(move || Ok(digest::of_file(&agent))).await;
     let agent_digest = agent_digest
@@ -43,29 +82,7 @@ pub async fn provide(
         known: docker.own_images().await?,
     };
     have_holder(&images, events).await?;
-    let apt = Apt::new(docker, request.store, &request.labels, events);
-    let gathering = Gathering {
-        request,
-        events,
-        apt,
-    };
-    let built = |release: &crate::catalog::Release| {
-        let source = Material::Tarball(release.sha256.clone());
-        let key = key_in_store(request, &source);
-        request.effort != Effort::Rebuild
-            && key.is_some_and(|key| request.store.build(&key).is_some())
-    };
-    let gathered = gathering.run(built).await;
-    let workshop = Workshop {
-        request,
-        docker,
-        events,
-        images,
-        gathered,
-        places: Semaphore::new(request.jobs.max(1)),
-        toolchain: OnceCell::new(),
-    };
-    workshop.all().await
+    Ok(images)
 }
 
 async fn have_holder(images: &Images<'_>, events: &Listener) -> Result<(), ImagesError> {
@@ -91,16 +108,19 @@ async fn have_holder(images: &Images<'_>, events: &Listener) -> Result<(), Image
     Ok(made?)
 }
 
-/// Removes everything that the lab keeps: its images in Docker but for those in use, and the store's builds.
+/// Removes everything that the lab keeps: its images in Docker, if it is there, but for those in use, and the store's
+/// builds.
 ///
 /// # Errors
 /// The daemon or the store fails.
-pub async fn remove(store: &Store, docker: &Docker, what: Remove) -> Result<usize, ImagesError> {
+pub async fn remove(store: &Store, means: &Means, what: Remove) -> Result<usize, ImagesError> {
     let mut removed = 0;
-    let images = docker.own_images().await?;
-    for image in images.iter().filter(|image| is_made_here(image)) {
-        if docker.remove_image(&image.reference()).await? == Removal::Removed {
-            removed += 1;
+    if let Some(docker) = means.docker() {
+        let images = docker.own_images().await?;
+        for image in images.iter().filter(|image| is_made_here(image)) {
+            if docker.remove_image(&image.reference()).await? == Removal::Removed {
+                removed += 1;
+            }
         }
     }
     store.remove(what)?;
@@ -119,9 +139,9 @@ pub enum Surveyed {
 }
 
 /// What the store has of each image of the catalog, without fetching or building anything.
-pub async fn survey(request: &ProvideRequest<'_>, docker: &Docker) -> Vec<(Image, Surveyed)> {
+pub async fn survey(request: &ProvideRequest<'_>, means: &Means) -> Vec<(Image, Surveyed)> {
     let looks = request.images.iter().map(|image| async move {
-        let found = look(request, docker, image).await;
+        let found = look(request, means.docker(), image).await;
         (image.clone(), found.unwrap_or_else(Surveyed::Missing))
     });
     join_all(looks).await
@@ -129,7 +149,7 @@ pub async fn survey(request: &ProvideRequest<'_>, docker: &Docker) -> Vec<(Image
 
 async fn look(
     request: &ProvideRequest<'_>,
-    docker: &Docker,
+    docker: Option<&Docker>,
     image: &Image,
 ) -> Result<Surveyed, String> {
     let (material, _) = material_of(request, docker, image, Pull::Never).await?;

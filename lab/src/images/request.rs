@@ -1,8 +1,9 @@
 //! What is to be provided, what came of it, and why nothing may have come of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::means::Home;
 use super::store::{Store, StoreError};
 use crate::catalog::{Build, BuildId, Catalog, Image, Missing};
 use crate::docker::DockerError;
@@ -46,8 +47,28 @@ pub struct Provision {
     pub builds: Vec<ReadyBuild>,
     /// The builds that cannot be had, each with its reason, in the same order.
     pub missing: Vec<Missing>,
-    /// The container image that holds nothing but the agent.
-    pub holder_image: String,
+    /// The container image that holds nothing but the agent, where builds live in container images.
+    pub holder_image: Option<String>,
+}
+
+impl Provision {
+    /// The directory that each build lives in; those that live in container images are not there.
+    pub fn directories(&self) -> BTreeMap<BuildId, PathBuf> {
+        let directory = |ready: &ReadyBuild| match &ready.home {
+            Home::Directory(path) => Some((ready.build.id.clone(), path.clone())),
+            Home::Container(_) => None,
+        };
+        self.builds.iter().filter_map(directory).collect()
+    }
+
+    /// The container image that each build lives in; those that live in directories are not there.
+    pub fn container_images(&self) -> BTreeMap<BuildId, String> {
+        let image = |ready: &ReadyBuild| match &ready.home {
+            Home::Container(image) => Some((ready.build.id.clone(), image.clone())),
+            Home::Directory(_) => None,
+        };
+        self.builds.iter().filter_map(image).collect()
+    }
 }
 
 /// A build that can run.
@@ -55,8 +76,8 @@ pub struct Provision {
 pub struct ReadyBuild {
     /// What reports say of it.
     pub build: Build,
-    /// The container image that holds it, with the agent as its entry point.
-    pub container_image: String,
+    /// Where it can be run.
+    pub home: Home,
     /// The normalised tar of its root filesystem, without the agent.
     pub rootfs: PathBuf,
 }

@@ -15,7 +15,7 @@ const PASSWD: &str = "root:x:0:0:root:/:/bin/false\n\
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n";
 
 /// Where an engine mounts something.
-const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+pub(super) const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 
 /// Where commands are looked for, in this order.
 const PATH: [&str; 6] = [

@@ -11,9 +11,9 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::archive::Package;
+use super::archive::{self, Package};
 use super::digest;
-use super::tree::Tree;
+use super::tree::{Kind, Tree};
 use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
 
 /// How long a look-up that failed is remembered.
@@ -158,10 +158,12 @@ impl Store {
             "sets",
             "toolchains",
             "builds",
+            "roots",
             "digests",
             "misses",
             "locks",
             "logs",
+            "stage",
             "tmp",
         ] {
             let folder = path.join(folder);
@@ -345,6 +347,50 @@ impl Store {
         self.root.join("toolchains").join(format!("{key}.{kind}"))
     }
 
+    /// The root filesystem of this digest, if it is unpacked already.
+    pub(super) fn known_root(&self, digest: &Digest) -> Option<PathBuf> {
+        Some(self.root_path(digest)).filter(|path| path.is_dir())
+    }
+
+    fn root_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("roots").join(digest.as_str())
+    }
+
+    /// The root filesystem of this digest, unpacked: from `tar`, if it was not yet, with a directory at each of `points`
+    /// for what is mounted there. It blocks.
+    ///
+    /// # Errors
+    /// The tar cannot be read, or the store not be written.
+    pub(super) fn root(
+        &self,
+        digest: &Digest,
+        tar: &Path,
+        points: &[&str],
+    ) -> Result<PathBuf, StoreError> {
+        if let Some(path) = self.known_root(digest) {
+            return Ok(path);
+        }
+        let path = self.root_path(digest);
+        let folder = tempfile::tempdir_in(self.tmp()).map_err(at(&self.tmp()))?;
+        let unpack = || {
+            let mut tree = Tree::new(Kind::Root, &self.tmp())?;
+            archive::read_tar(&mut tree, File::open(tar)?)?;
+            points
+                .iter()
+                .try_for_each(|point| tree.add_directory(Path::new(point)))?;
+            let root = folder.path().join("root");
+            fs::create_dir(&root)?;
+            tree.write_root(&root)?;
+            Ok(root)
+        };
+        let root = unpack().map_err(at(tar))?;
+        match fs::rename(&root, &path) {
+            // Another run was quicker.
+            Err(_) if path.is_dir() => Ok(path),
+            renamed => renamed.map_err(at(&path)).map(|()| path),
+        }
+    }
+
     /// Why `what` could not be had, if that was found out less than an hour ago.
     pub(super) fn miss(&self, what: &str) -> Option<String> {
         let miss: Miss = self.read(&self.miss_path(what))?;
@@ -378,7 +424,7 @@ impl Store {
     /// # Errors
     /// Something cannot be removed.
     pub fn remove(&self, what: Remove) -> Result<(), StoreError> {
-        let mut folders = vec!["builds", "toolchains", "sets", "misses", "logs"];
+        let mut folders = vec!["builds", "roots", "toolchains", "sets", "misses", "logs"];
         if what == Remove::BuildsAndSources {
             folders.extend(["tarballs", "packages"]);
         }
@@ -389,6 +435,11 @@ impl Store {
                 .map_err(at(&folder))?;
         }
         Ok(())
+    }
+
+    /// An empty folder, which processes put file systems together over that only they see.
+    pub fn stage(&self) -> PathBuf {
+        self.root.join("stage")
     }
 
     /// A folder for what is being made, on the same file system.

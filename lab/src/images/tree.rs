@@ -256,6 +256,30 @@ impl Tree {
         Ok(())
     }
 
+    /// Writes the tree below an empty directory of the machine, modes and links included. Nothing that it writes leads
+    /// through a link: a node's parents are directories.
+    pub(super) fn write_root(&self, top: &Path) -> io::Result<()> {
+        for (path, node) in &self.nodes {
+            let path = top.join(path);
+            match node {
+                Node::Directory => std::fs::create_dir(path)?,
+                Node::File {
+                    executable,
+                    content,
+                } => {
+                    let mut file = File::create_new(path)?;
+                    io::copy(&mut self.contents(*content), &mut file)?;
+                    let mode = if *executable { 0o755 } else { 0o644 };
+                    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+                    // As in a tar of it: make compares times, and may find nothing older than what it is made from.
+                    file.set_modified(std::time::UNIX_EPOCH)?;
+                }
+                Node::Link { target } => std::os::unix::fs::symlink(target, path)?,
+            }
+        }
+        Ok(())
+    }
+
     /// The digest of what [`Tree::write_tar`] writes.
     pub(super) fn digest(&self) -> io::Result<Digest> {
         self.write_tar(io::sink())

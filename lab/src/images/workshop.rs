@@ -1,18 +1,17 @@
 //! Makes what is missing of one request: root filesystems, their banners, their container images.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::archive;
 use super::compile::{self, Compilation, NotCompiled};
-use super::container::Images;
 use super::event::{Event, Listener, Step, Unit};
 use super::gather::{Gathered, SetOf};
-use super::material::{Material, Pull, key_of, material_of};
+use super::material::{Material, Pull, key_of, material_of, no_daemon};
+use super::means::{Home, Housing, Means};
 use super::request::{Effort, ImagesError, ProvideRequest, Provision, ReadyBuild};
 use super::store::{PackageSet, Record};
 use super::tree::{Kind, Tree};
@@ -21,29 +20,25 @@ use super::{own, rootfs};
 use crate::catalog::{
     Backend, Build, BuildId, Digest, Image, Missing, Origin, Source, Tool, Version,
 };
-use crate::docker::{Docker, DockerError, Network, Run};
-
-/// How long a build may take to say its version.
-const BANNER_TIME: Duration = Duration::from_secs(30);
 
 /// Makes what is missing of one request.
 pub(super) struct Workshop<'a> {
     pub(super) request: &'a ProvideRequest<'a>,
-    pub(super) docker: &'a Docker,
+    pub(super) means: &'a Means,
     pub(super) events: &'a Listener,
-    pub(super) images: Images<'a>,
+    pub(super) housing: Housing<'a>,
     pub(super) gathered: Gathered,
     /// As many as builds are made side by side.
     pub(super) places: Semaphore,
-    pub(super) toolchain: OnceCell<String>,
+    pub(super) toolchain: OnceCell<Home>,
 }
 
-/// An image's root filesystem, ready, and its container image.
+/// An image's root filesystem, ready, and where it lives.
 struct Ready {
     name: String,
     record: Record,
     rootfs: PathBuf,
-    container_image: String,
+    home: Home,
 }
 
 impl Workshop<'_> {
@@ -80,13 +75,16 @@ impl Workshop<'_> {
         Ok(Provision {
             builds,
             missing,
-            holder_image: self.images.holder().reference(),
+            holder_image: match &self.housing {
+                Housing::Containers(images) => Some(images.holder().reference()),
+                Housing::Directories { .. } => None,
+            },
         })
     }
 
     async fn image(&self, image: &Image) -> Result<Ready, String> {
         let (material, tree) =
-            material_of(self.request, self.docker, image, Pull::WhenAbsent).await?;
+            material_of(self.request, self.means.docker(), image, Pull::WhenAbsent).await?;
         let set = |set: &SetOf| self.gathered.set(set).cloned();
         let key = key_of(self.request, &material, &set)?;
         if let Some(ready) = self.built(image, &key, Effort::Rebuild).await? {
@@ -119,7 +117,7 @@ impl Workshop<'_> {
         })
     }
 
-    /// The image from the store, unless the effort is `not`; its container image is made where there is none.
+    /// The image from the store, unless the effort is `not`; its home is made where there is none.
     async fn built(
         &self,
         image: &Image,
@@ -135,36 +133,16 @@ impl Workshop<'_> {
             return Ok(None);
         };
         let name = image.name_of(&record.version);
-        let container_image = self.container_image(&name, &rootfs, &record.digest).await?;
+        let home = self
+            .housing
+            .home(&name, &rootfs, &record.digest, self.events);
+        let home = home.await?;
         Ok(Some(Ready {
             name,
             record,
             rootfs,
-            container_image,
+            home,
         }))
-    }
-
-    async fn container_image(
-        &self,
-        name: &str,
-        rootfs: &Path,
-        digest: &Digest,
-    ) -> Result<String, String> {
-        let image = self.images.image(name, digest);
-        let there = self.images.has(&image).await.map_err(|e| e.to_string())?;
-        if !there {
-            let about = Step::ContainerImage {
-                image: name.to_owned(),
-            };
-            let make = async {
-                self.images.make(&image, rootfs, digest).await?;
-                self.images.remove_others(&image).await;
-                Ok::<_, DockerError>(())
-            };
-            let made = step(self.events, about, make).await;
-            made.map_err(|e| e.to_string())?;
-        }
-        Ok(image.reference())
     }
 
     async fn make(
@@ -218,16 +196,14 @@ impl Workshop<'_> {
             Some(version) => image.name_of(version),
             None => image.name.clone(),
         };
-        let container_image = self
-            .container_image(&name, &draft.rootfs, &draft.digest)
-            .await?;
-        let banners = self.banners(&container_image, &backends).await;
+        let home = self
+            .housing
+            .home(&name, &draft.rootfs, &draft.digest, self.events);
+        let home = home.await?;
+        let banners = self.banners(&home, &backends).await;
         if banners.is_err() {
             // It is of no use, and must not be found by a later run.
-            self.docker
-                .remove_image(&container_image)
-                .await
-                .map_err(|e| e.to_string())?;
+            self.housing.leave(&home).await?;
         }
         let banners = banners?;
         let said = banners.values().find_map(|banner| banner_version(banner));
@@ -251,40 +227,28 @@ impl Workshop<'_> {
             name,
             record,
             rootfs,
-            container_image,
+            home,
         })
     }
 
     async fn banners(
         &self,
-        container_image: &str,
+        home: &Home,
         backends: &[(Backend, PathBuf)],
     ) -> Result<BTreeMap<Backend, String>, String> {
         let mut banners = BTreeMap::new();
         for (backend, path) in backends {
             let command = format!("/{}", path.display());
-            let run = Run {
-                image: container_image,
-                command: vec![command.clone(), "--version".into()],
-                env: Vec::new(),
-                network: Network::None,
-                upload: None,
-                download: None,
-                labels: &self.request.labels,
-            };
-            let mut ignore = |_: &[u8]| {};
-            let running = self.docker.run(&run, &mut ignore);
-            let ended = tokio::time::timeout(BANNER_TIME, running).await;
-            let ended = ended.map_err(|_| format!("its {command} --version hangs"))?;
-            let ended = ended.map_err(|e| e.to_string())?;
-            let text = String::from_utf8_lossy(&ended.output).trim().to_owned();
-            if ended.status != 0 {
-                let status = ended.status;
-                return Err(format!(
-                    "its {command} --version ends with exit status {status}: {text}"
-                ));
+            let asked = self.housing.banner(home, &command, &self.request.labels);
+            match asked.await {
+                Ok((0, text)) => drop(banners.insert(*backend, text)),
+                Ok((status, text)) => {
+                    return Err(format!(
+                        "its {command} --version ends with exit status {status}: {text}"
+                    ));
+                }
+                Err(reason) => return Err(format!("its {command} --version: {reason}")),
             }
-            banners.insert(*backend, text);
         }
         Ok(banners)
     }
@@ -306,7 +270,8 @@ impl Workshop<'_> {
             }
             (Source::Container { reference }, ..) => {
                 let (store, labels) = (self.request.store, &self.request.labels);
-                let tree = own::from_container(self.docker, store, labels, reference).await;
+                let docker = self.means.docker().ok_or_else(no_daemon).map_err(machine)?;
+                let tree = own::from_container(docker, store, labels, reference).await;
                 Ok((tree.map_err(machine)?, Contents::default()))
             }
             (Source::Host, _, Some(tree)) => Ok((tree, Contents::default())),
@@ -352,7 +317,7 @@ impl Workshop<'_> {
             image: image.name.clone(),
         };
         let compilation = Compilation {
-            docker: self.docker,
+            means: self.means,
             store: self.request.store,
             labels: &self.request.labels,
             name: &image.name,
@@ -386,8 +351,8 @@ impl Workshop<'_> {
         Ok((compiled?, contents))
     }
 
-    /// The toolchain's container image, made where it is not there.
-    async fn make_toolchain(&self) -> Result<String, String> {
+    /// The toolchain's home, made where it is not there.
+    async fn make_toolchain(&self) -> Result<Home, String> {
         let packages = self.gathered.set(&SetOf::toolchain(self.request))?.clone();
         let (store, toolchain) = (
             self.request.store.clone(),
@@ -397,11 +362,10 @@ impl Workshop<'_> {
         let name = format!("toolchain-{}", key.short());
         let _held = lock(&store, &name, self.events, Step::Toolchain).await?;
         let known = store.toolchain(&key);
-        if let Some((_, digest)) = &known {
-            let image = compile::toolchain_image(digest);
-            if self.images.has(&image).await.map_err(|e| e.to_string())? {
-                return Ok(image.reference());
-            }
+        if let Some((_, digest)) = &known
+            && let Some(home) = self.known_toolchain(digest).await?
+        {
+            return Ok(home);
         }
         let make = async {
             let (tar, digest) = match known {
@@ -411,19 +375,42 @@ impl Workshop<'_> {
                         .await?
                 }
             };
-            let image = compile::toolchain_image(&digest);
             // Another store's toolchain may be the same.
-            if self.images.has(&image).await.map_err(|e| e.to_string())? {
-                return Ok(image.reference());
+            if let Some(home) = self.known_toolchain(&digest).await? {
+                return Ok(home);
             }
-            let imported = self
-                .docker
-                .import(&image, &[&tar], &[], &HashMap::new())
-                .await;
-            imported.map_err(|e| e.to_string())?;
-            Ok::<String, String>(image.reference())
+            match &self.housing {
+                Housing::Containers(images) => {
+                    let image = compile::toolchain_image(&digest);
+                    let docker = images.docker;
+                    let imported = docker.import(&image, &[&tar], &[], &HashMap::new()).await;
+                    imported.map_err(|e| e.to_string())?;
+                    Ok(Home::Container(image.reference()))
+                }
+                Housing::Directories { store, .. } => {
+                    let store = (*store).clone();
+                    let points = rootfs::MOUNT_POINTS.iter().chain([&compile::FOLDER]);
+                    let points: Vec<&str> = points.copied().collect();
+                    let unpack = move || {
+                        let root = store.root(&digest, &tar, &points);
+                        root.map_err(|e| e.to_string())
+                    };
+                    blocking(unpack).await.map(Home::Directory)
+                }
+            }
         };
         step(self.events, Step::Toolchain, make).await
+    }
+
+    async fn known_toolchain(&self, digest: &Digest) -> Result<Option<Home>, String> {
+        match &self.housing {
+            Housing::Containers(images) => {
+                let image = compile::toolchain_image(digest);
+                let there = images.has(&image).await.map_err(|e| e.to_string())?;
+                Ok(there.then(|| Home::Container(image.reference())))
+            }
+            Housing::Directories { store, .. } => Ok(store.known_root(digest).map(Home::Directory)),
+        }
     }
 }
 
@@ -486,7 +473,7 @@ fn sort_out(image: &Image, ready: Ready, builds: &mut Vec<ReadyBuild>, missing: 
         };
         builds.push(ReadyBuild {
             build: ready.record.build(image, backend, banner),
-            container_image: ready.container_image.clone(),
+            home: ready.home.clone(),
             rootfs: ready.rootfs.clone(),
         });
     }

@@ -1,14 +1,17 @@
 //! Chains as such: whether they are there, where they hang, their policies, and how many rules they hold.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use super::consequence;
 use super::cycle::turns;
 use super::evidence::{Baseline, Reading, Restored, Sync};
 use super::kernel::{KernelChain, chain_names};
-use super::laid::{Aligned, Listing};
+use super::laid::Aligned;
 use super::verdict::{Consequence, Verdict};
 use super::{ChainVerdict, Pairing};
 use crate::plan::procedure::OWN_CHAIN;
-use crate::ruleset::{Chain, Printed};
+use crate::ruleset::Chain;
 
 /// A verdict, what changed, and what that does to packets.
 type Judged = (Verdict, Option<String>, Option<Consequence>);
@@ -22,15 +25,11 @@ impl<'a> Pairing<'a> {
         let mut verdicts = Vec::new();
         for table in &self.case.scenario.ruleset(self.family).tables {
             let declared = table.chains.iter().map(|chain| chain.name.as_str());
-            let mut names: Vec<&str> = declared.collect();
-            for rule in &table.rules {
-                if !names.contains(&rule.chain.as_str()) {
-                    names.push(&rule.chain);
-                }
-            }
-            let known = names
-                .iter()
-                .filter_map(|chain| self.chain((&table.name, chain), &baseline, reading));
+            let used = table.rules.iter().map(|rule| rule.chain.as_str());
+            let mut seen = HashSet::new();
+            let names = declared.chain(used).filter(|name| seen.insert(*name));
+            let known =
+                names.filter_map(|chain| self.chain((&table.name, chain), &baseline, reading));
             verdicts.extend(known);
             verdicts.extend(self.new_chains(&table.name, &baseline, reading));
         }
@@ -48,7 +47,8 @@ impl<'a> Pairing<'a> {
         let rewritten = reading.rewrite.as_ref().map(after);
         let synced = restored(&reading.sync).map(after);
         let noflush = restored(&reading.sync_noflush).map(after);
-        let judged = |after: &Option<KernelChain<'_>>| compare_chains(&before, after.as_ref());
+        let judged =
+            |after: &Option<Rc<KernelChain<'_>>>| compare_chains(&before, after.as_deref());
         let (rewrite, sync) = (rewritten.as_ref().map(judged), synced.as_ref().map(judged));
         let read = self.read_of_chain((table, chain), baseline, reading);
         let read = read.map(|(read, reason)| {
@@ -65,7 +65,7 @@ impl<'a> Pairing<'a> {
             .flatten()
             .find(|(verdict, ..)| *verdict == Verdict::Changed);
         let reason = change.and_then(|(_, reason, _)| reason.clone());
-        let policy = |after: &Option<Option<KernelChain<'_>>>| {
+        let policy = |after: &Option<Option<Rc<KernelChain<'_>>>>| {
             let policy = after.as_ref()?.as_ref()?.policy?;
             Some(policy.to_owned())
         };
@@ -96,9 +96,9 @@ impl<'a> Pairing<'a> {
             return None;
         }
         let after = turns(reading).map(|turn| self.kernel_chain(turn.dump, table, chain));
-        let after: Vec<Option<KernelChain<'_>>> = after.collect();
-        let changed = |after: &Option<KernelChain<'_>>| {
-            compare_chains(before, after.as_ref()).0 == Verdict::Changed
+        let after: Vec<Option<Rc<KernelChain<'_>>>> = after.collect();
+        let changed = |after: &Option<Rc<KernelChain<'_>>>| {
+            compare_chains(before, after.as_deref()).0 == Verdict::Changed
         };
         Some(match () {
             () if after.iter().any(changed) => Verdict::Drifts,
@@ -131,7 +131,7 @@ impl<'a> Pairing<'a> {
                 return None;
             }
             let made = |dump| {
-                let made: KernelChain<'_> = self.kernel_chain(dump, table, chain)?;
+                let made: Rc<KernelChain<'_>> = self.kernel_chain(dump, table, chain)?;
                 let rules = made.but_jumps_to(OWN_CHAIN).len();
                 (rules > 0 || made.policy != Some("ACCEPT")).then_some(made.policy?)
             };
@@ -169,8 +169,8 @@ impl<'a> Pairing<'a> {
         if self.crossed || !written.vouches_for(table) || !saved.vouches_for(table) {
             return None;
         }
-        let was = printed_chain(&written.printed, table, chain)?;
-        let Some(is) = printed_chain(&saved.printed, table, chain) else {
+        let was = written.sheet.chain(table, chain)?;
+        let Some(is) = saved.sheet.chain(table, chain) else {
             let reason = "the reader does not print the chain".to_owned();
             return Some((Verdict::Differs, Some(reason)));
         };
@@ -180,8 +180,8 @@ impl<'a> Pairing<'a> {
             let (was, is) = (word(was), word(is));
             return differs(format!("the policy is {was} and is printed as {is}"));
         }
-        let from = Listing::of(&written.printed, table, chain)?;
-        let to = Listing::of(&saved.printed, table, chain)?;
+        let from = written.sheet.listing(table, chain)?;
+        let to = saved.sheet.listing(table, chain)?;
         let added = match self.is_native() {
             true => Aligned::with_native(&from, None, to).added(),
             false => Aligned::new(&from, to).added(),
@@ -189,7 +189,7 @@ impl<'a> Pairing<'a> {
         if added > 0 {
             return differs(format!("the reader prints {added} more rules"));
         }
-        match saved.printed.strays.first() {
+        match saved.sheet.strays.first() {
             Some(stray) => differs(format!("the reader prints what is no rule: {stray:?}")),
             None => Some((Verdict::Same, None)),
         }
@@ -198,11 +198,6 @@ impl<'a> Pairing<'a> {
 
 fn restored<'r, 'a>(sync: &'r Option<Sync<'a>>) -> Option<&'r Restored<'a>> {
     sync.as_ref()?.restored.as_ref()
-}
-
-fn printed_chain<'p>(printed: &'p Printed, table: &str, chain: &str) -> Option<&'p Chain> {
-    let mut chains = printed.table(table)?.chains.iter();
-    chains.find(|known| known.name == chain)
 }
 
 /// What became of a chain as such: whether it is there, where it hangs, and its policy.

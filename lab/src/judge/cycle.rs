@@ -25,7 +25,7 @@ impl<'a> Pairing<'a> {
     /// Says what became of the rule in the whole cycle: in the reader's rewrite, and in every turn after that. Returns
     /// what it came to where it did not stay.
     pub(super) fn cycle(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) -> Option<Fate> {
-        let reading = laid.chain.reading;
+        let reading = &laid.chain.reading;
         if reading.cycle.is_empty() {
             return None;
         }

@@ -1,15 +1,19 @@
 //! The observations of one load, put in the order in which the judge asks for them.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::kernel::{ChainKey, KernelChain, KernelChains};
+use super::rewrite::Fates;
+use super::sheet::Sheet;
+
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::End;
-use crate::catalog::BuildId;
+use crate::catalog::{Backend, BuildId};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
-use crate::ruleset::{Printed, read_listing};
+use crate::ruleset::{KnownRules, Printed, listed_rules, read_listing};
 use crate::scenario::Outcome;
 
 /// What one build printed, as it ended and as it reads.
@@ -18,7 +22,7 @@ pub struct Print<'a> {
     /// The command.
     pub command: &'a CommandRecord,
     /// What it printed.
-    pub printed: Rc<Printed>,
+    pub sheet: Rc<Sheet>,
 }
 
 impl Print<'_> {
@@ -29,13 +33,12 @@ impl Print<'_> {
 
     /// Whether it says that it cannot print `table`, in a comment: up to 1.8.8 with exit status 0.
     pub fn gives_up(&self, table: &str) -> bool {
-        self.printed.incompatible_tables().contains(&table)
+        self.sheet.gives_up(table)
     }
 
     /// Whether what it printed of `table` was cut off: a section without `COMMIT` is not restored.
     pub fn is_cut_off(&self, table: &str) -> bool {
-        let mut sections = self.printed.tables.iter();
-        sections.any(|known| known.name == table && !known.committed)
+        self.sheet.is_cut_off(table)
     }
 
     /// Whether it printed the whole of `table`, so that its print can prove something.
@@ -43,12 +46,12 @@ impl Print<'_> {
         self.succeeded()
             && !self.gives_up(table)
             && !self.is_cut_off(table)
-            && self.printed.table(table).is_some()
+            && self.sheet.has_table(table)
     }
 
     /// Whether it ended well and left no table out.
     pub fn is_whole(&self) -> bool {
-        self.succeeded() && self.printed.incompatible_tables().is_empty()
+        self.succeeded() && !self.sheet.gives_up_any()
     }
 }
 
@@ -93,10 +96,11 @@ pub struct Reading<'a> {
     pub sync_noflush: Option<Sync<'a>>,
     /// The reader's `-S` and `-L -n -v`, table by table.
     pub lists: Vec<Listed<'a>>,
-    /// The reader's `-C` of each rule and its near misses: the rule's place from 1.
-    pub checks: Vec<(usize, Role, &'a CommandRecord)>,
-    /// The reader's `-D` of each rule: the rule's place from 1.
-    pub deletions: Vec<(usize, Deletion<'a>)>,
+    /// The reader's `-C` of each rule and its near misses, by the rule's place from 1.
+    pub checks: HashMap<usize, Vec<(Role, &'a CommandRecord)>>,
+    /// The reader's `-D` of each rule, by the rule's place from 1. Of one that came after another had taken the wrong
+    /// rule nothing can be said: it was done again, and the last one counts.
+    pub deletions: HashMap<usize, Deletion<'a>>,
 }
 
 /// What was seen of one `sync`.
@@ -162,11 +166,39 @@ pub struct Baseline<'a> {
     pub written: Option<Print<'a>>,
 }
 
+/// What was read of what builds printed.
+#[derive(Default)]
+struct Sheets {
+    /// By their text; and by the table, where only that was asked for.
+    read: HashMap<(TextRef, Option<String>), Rc<Sheet>>,
+    rules: KnownRules,
+}
+
+/// What it depends on how the rules of a chain fared: the kernel's states before and after, and what a witness printed
+/// of the chain in both.
+#[derive(PartialEq, Eq, Hash)]
+pub struct FatesKey<'a> {
+    /// The chain's table and name.
+    pub chain: (&'a str, &'a str),
+    /// The states before and after.
+    pub dumps: (DumpRef, DumpRef),
+    /// The witness's prints of these, by their text.
+    pub prints: (Option<TextRef>, Option<TextRef>),
+}
+
 /// A load's observations.
 pub struct Evidence<'a> {
     /// The load.
     pub load: &'a LoadRecord,
-    prints: RefCell<HashMap<TextRef, Rc<Printed>>>,
+    sheets: RefCell<Sheets>,
+    /// The chains of each dump in the tables of a backend.
+    kernel: RefCell<HashMap<(DumpRef, Backend), Rc<KernelChains<'a>>>>,
+    fates: RefCell<HashMap<FatesKey<'a>, Rc<Fates>>>,
+    /// How many rules each `-L` printed of each chain.
+    counts: RefCell<HashMap<TextRef, Rc<HashMap<String, usize>>>>,
+    /// The writer's command that failed on the least set of rules with each rule in it.
+    refusals: OnceCell<HashMap<usize, &'a CommandRecord>>,
+    lacks: Option<&'a str>,
     /// Who printed what of which kernel state: equal dumps are the same state.
     printed_of: HashMap<(&'a BuildId, DumpRef), &'a CommandRecord>,
     /// What became of packets in which kernel state.
@@ -180,7 +212,15 @@ impl<'a> Evidence<'a> {
     pub fn new(load: &'a LoadRecord) -> Self {
         let mut evidence = Evidence {
             load,
-            prints: RefCell::default(),
+            sheets: RefCell::default(),
+            kernel: RefCell::default(),
+            fates: RefCell::default(),
+            counts: RefCell::default(),
+            refusals: OnceCell::new(),
+            lacks: load.observations.iter().find_map(|seen| match &seen.seen {
+                Seen::Furnished { lacks } => lacks.as_deref(),
+                _ => None,
+            }),
             printed_of: HashMap::new(),
             outcomes: HashMap::new(),
             before: None,
@@ -224,13 +264,56 @@ impl<'a> Evidence<'a> {
 
     /// What the kernel lacks for the scenario, in its own words.
     pub fn lacks(&self) -> Option<&'a str> {
-        self.load
-            .observations
-            .iter()
-            .find_map(|seen| match &seen.seen {
-                Seen::Furnished { lacks } => lacks.as_deref(),
-                _ => None,
-            })
+        self.lacks
+    }
+
+    /// A chain of a dump in the tables that `backend` writes for the load's family.
+    pub fn chain(
+        &self,
+        dump: DumpRef,
+        backend: Backend,
+        table: &str,
+        chain: &str,
+    ) -> Option<Rc<KernelChain<'a>>> {
+        let mut kernel = self.kernel.borrow_mut();
+        let chains = kernel.entry((dump, backend)).or_insert_with(|| {
+            let of_dump = KernelChains::of(self.dump(dump), backend, self.load.family);
+            Rc::new(of_dump)
+        });
+        chains.get(ChainKey { table, chain })
+    }
+
+    /// How the rules of a chain fared, which is worked out once.
+    pub fn fates(&self, key: FatesKey<'a>, of: impl FnOnce() -> Fates) -> Rc<Fates> {
+        if let Some(known) = self.fates.borrow().get(&key) {
+            return known.clone();
+        }
+        let fates = Rc::new(of());
+        self.fates.borrow_mut().insert(key, fates.clone());
+        fates
+    }
+
+    /// How many rules a `-L` printed of each chain.
+    pub fn counts(&self, command: &CommandRecord) -> Rc<HashMap<String, usize>> {
+        let count = || {
+            let stdout = self.text(command.stdout);
+            let counts = listed_rules(&stdout).into_iter();
+            Rc::new(counts.map(|(of, count)| (of.to_owned(), count)).collect())
+        };
+        let mut counts = self.counts.borrow_mut();
+        counts.entry(command.stdout).or_insert_with(count).clone()
+    }
+
+    /// What a `-S` of `table` printed.
+    pub fn list(&self, command: &CommandRecord, table: &str) -> Rc<Sheet> {
+        let sheets = &mut *self.sheets.borrow_mut();
+        let key = (command.stdout, Some(table.to_owned()));
+        let known = &mut sheets.rules;
+        let read = || {
+            let stdout = self.text(command.stdout);
+            Rc::new(Sheet::of(Printed::read_list(known, table, &stdout)))
+        };
+        sheets.read.entry(key).or_insert_with(read).clone()
     }
 
     /// A dump of this load.
@@ -245,11 +328,20 @@ impl<'a> Evidence<'a> {
 
     /// The writer's command that failed on the least set of rules with the rule at `index` in it.
     pub fn refusal(&self, index: usize) -> Option<&'a CommandRecord> {
-        let failed = self.commands(|seen| seen.role == Role::Write && seen.rules.contains(index));
-        failed
-            .filter(|(_, command)| command.end != End::Exit(0))
-            .min_by_key(|(seen, _)| seen.rules.len())
-            .map(|(_, c)| c)
+        let refusals = self.refusals.get_or_init(|| {
+            let writes = self.commands(|seen| seen.role == Role::Write);
+            let failed = writes.filter(|(_, command)| command.end != End::Exit(0));
+            let mut failed: Vec<_> = failed.collect();
+            failed.sort_by_key(|(seen, _)| seen.rules.len());
+            let mut refusals = HashMap::new();
+            for (seen, command) in failed {
+                for rule in seen.rules.iter() {
+                    refusals.entry(rule).or_insert(command);
+                }
+            }
+            refusals
+        });
+        refusals.get(&index).copied()
     }
 
     /// What was seen after the writer wrote `rules`.
@@ -263,16 +355,16 @@ impl<'a> Evidence<'a> {
     }
 
     /// What was seen of `reader`: on all the rules that the writer took, and on each part that those were split into.
-    pub fn readings(&self, reader: &BuildId) -> Vec<Reading<'a>> {
+    pub fn readings(&self, reader: &BuildId) -> Vec<Rc<Reading<'a>>> {
         let of_reader = self
             .load
             .observations
             .iter()
             .filter(|seen| seen.reader.as_ref() == Some(reader));
         let of_reader: Vec<&Observation> = of_reader.collect();
-        let mut readings: Vec<Reading<'a>> = Vec::new();
+        let mut readings = Vec::new();
         for group in of_reader.chunk_by(|one, next| one.rules == next.rules) {
-            readings.extend(self.reading(group));
+            readings.extend(self.reading(group).map(Rc::new));
         }
         readings
     }
@@ -298,8 +390,12 @@ impl<'a> Evidence<'a> {
             table: command.argv.get(2).map_or("", String::as_str),
             command,
         });
-        let checks = commands(Stage::Check);
-        let checks = checks.filter_map(|(seen, command)| Some((seen.rule?, seen.role, command)));
+        let mut checks: HashMap<usize, Vec<(Role, &CommandRecord)>> = HashMap::new();
+        for (seen, command) in commands(Stage::Check) {
+            if let Some(rule) = seen.rule {
+                checks.entry(rule).or_default().push((seen.role, command));
+            }
+        }
         let (sync, sync_noflush) = (sync(Stage::Sync), sync(Stage::SyncNoflush));
         Some(Reading {
             rules: &group.first()?.rules,
@@ -308,7 +404,7 @@ impl<'a> Evidence<'a> {
             sync,
             sync_noflush,
             lists: lists.collect(),
-            checks: checks.collect(),
+            checks,
             deletions: deletions(group),
             saved,
         })
@@ -421,20 +517,18 @@ impl<'a> Evidence<'a> {
     }
 
     fn print(&self, command: &'a CommandRecord) -> Print<'a> {
+        let sheets = &mut *self.sheets.borrow_mut();
+        let known = &mut sheets.rules;
         let read = || {
             let stdout = exact(&self.load.text(command.stdout).0);
-            Rc::new(match command.argv.first().map(String::as_str) {
+            Rc::new(Sheet::of(match command.argv.first().map(String::as_str) {
                 Some("nft") => read_listing(self.load.family, &stdout),
-                _ => Printed::read(&stdout),
-            })
+                _ => Printed::read_with(known, &stdout),
+            }))
         };
-        let printed = self
-            .prints
-            .borrow_mut()
-            .entry(command.stdout)
-            .or_insert_with(read)
-            .clone();
-        Print { command, printed }
+        let key = (command.stdout, None);
+        let sheet = sheets.read.entry(key).or_insert_with(read).clone();
+        Print { command, sheet }
     }
 }
 
@@ -453,7 +547,7 @@ fn outcome_of<'a>(outcomes: &'a [(String, Outcome)], name: &str) -> Option<&'a O
 }
 
 /// Each `-D` with the dumps of its chain on both sides of it.
-fn deletions<'a>(group: &[&'a Observation]) -> Vec<(usize, Deletion<'a>)> {
+fn deletions<'a>(group: &[&'a Observation]) -> HashMap<usize, Deletion<'a>> {
     let deletion = |around: &[&'a Observation]| {
         let [before, deletion, after] = around else {
             return None;

@@ -1,6 +1,9 @@
 //! Kernel dumps, chain by chain: what is the same is proved here and nowhere else.
 
-use crate::agent::kernel::{KernelDump, NftChain, NftHook, NftRule, NftSet, NftTable};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::agent::kernel::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::catalog::{Backend, Family};
 
 /// One chain of a dump.
@@ -24,35 +27,69 @@ pub enum KernelRule<'a> {
     Legacy(&'a str),
 }
 
-impl<'a> KernelChain<'a> {
-    /// The chain in the tables that `backend` writes for `family`; none where there is no such chain.
-    pub fn find(
-        dump: &'a KernelDump,
-        backend: Backend,
-        family: Family,
-        table: &str,
-        chain: &str,
-    ) -> Option<Self> {
+/// A chain's table and name.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainKey<'n> {
+    /// The table; one of another family with it, as in a ruleset of nft's: `inet filter`.
+    pub table: &'n str,
+    /// The chain.
+    pub chain: &'n str,
+}
+
+/// Every chain of a dump in the tables that one backend writes, sorted by name once.
+pub struct KernelChains<'a> {
+    family: Family,
+    /// By the tables' family and name, and the chain's.
+    chains: HashMap<(&'a str, &'a str), HashMap<&'a str, Rc<KernelChain<'a>>>>,
+}
+
+impl<'a> KernelChains<'a> {
+    /// The chains in the tables that `backend` writes; of legacy tables, for `family`.
+    pub fn of(dump: &'a KernelDump, backend: Backend, family: Family) -> Self {
+        let mut chains: HashMap<_, HashMap<_, _>> = HashMap::new();
         match backend {
             Backend::Nft => {
-                let table = nft_table(dump, family, table)?;
-                let chain = table.chains.iter().find(|known| known.name == chain)?;
-                Some(KernelChain::of_nft(table, chain))
+                for table in &dump.nft {
+                    let of_table: &mut HashMap<&str, Rc<KernelChain<'_>>> = chains
+                        .entry((table.family.as_str(), table.name.as_str()))
+                        .or_default();
+                    for chain in &table.chains {
+                        let held = || Rc::new(KernelChain::of_nft(table, chain));
+                        of_table.entry(&chain.name).or_insert_with(held);
+                    }
+                }
             }
             Backend::Legacy => {
-                let table = dump
-                    .legacy
-                    .iter()
-                    .find(|known| known.family == family && known.name == table)?;
-                let chain = table.chains.iter().find(|known| known.name == chain)?;
-                let rules = chain.rules.iter().map(|rule| KernelRule::Legacy(rule));
-                Some(KernelChain {
-                    policy: chain.policy.as_deref(),
-                    rules: rules.collect(),
-                    hook: None,
-                    flags: (0, &[]),
-                })
+                let of_family = dump.legacy.iter().filter(|known| known.family == family);
+                for table in of_family {
+                    let of_table = chains
+                        .entry((family.nft(), table.name.as_str()))
+                        .or_default();
+                    for chain in &table.chains {
+                        let held = || Rc::new(KernelChain::of_legacy(chain));
+                        of_table.entry(&chain.name).or_insert_with(held);
+                    }
+                }
             }
+        }
+        KernelChains { family, chains }
+    }
+
+    /// The chain; none where there is no such chain.
+    pub fn get(&self, key: ChainKey<'_>) -> Option<Rc<KernelChain<'a>>> {
+        let (family, table) = named_table(self.family, key.table);
+        self.chains.get(&(family, table))?.get(key.chain).cloned()
+    }
+}
+
+impl<'a> KernelChain<'a> {
+    fn of_legacy(chain: &'a LegacyChain) -> Self {
+        let rules = chain.rules.iter().map(|rule| KernelRule::Legacy(rule));
+        KernelChain {
+            policy: chain.policy.as_deref(),
+            rules: rules.collect(),
+            hook: None,
+            flags: (0, &[]),
         }
     }
 
@@ -107,18 +144,23 @@ impl KernelRule<'_> {
 
     fn names(&self, chain: &str) -> bool {
         match self {
-            KernelRule::Nft(rule, _) => rule
-                .expressions
-                .iter()
-                .any(|expression| expression.split(' ').any(|word| word == chain)),
-            KernelRule::Legacy(rule) => rule.split([' ', '=']).any(|word| word == chain),
+            KernelRule::Nft(rule, _) => rule.expressions.iter().any(|expression| {
+                expression.contains(chain) && expression.split(' ').any(|word| word == chain)
+            }),
+            KernelRule::Legacy(rule) => {
+                rule.contains(chain) && rule.split([' ', '=']).any(|word| word == chain)
+            }
         }
     }
 }
 
+/// The family and name of a table: one of another family is named with it in a ruleset of nft's, `inet filter`.
+fn named_table(family: Family, table: &str) -> (&str, &str) {
+    table.split_once(' ').unwrap_or((family.nft(), table))
+}
+
 fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'a NftTable> {
-    // A table of another family is named with it in a ruleset of nft's: `inet filter`.
-    let (family, table) = table.split_once(' ').unwrap_or((family.nft(), table));
+    let (family, table) = named_table(family, table);
     dump.nft
         .iter()
         .find(|known| known.family == family && known.name == table)

@@ -3,50 +3,26 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Pairing;
-use super::evidence::{Baseline, Print, Reading, Sync};
+use super::evidence::{Baseline, Print, Reading, Restored, Sync};
 use super::kernel::KernelChain;
 use super::place::Place;
-use super::rewrite::Fates;
-use crate::ruleset::{Alignment, Partner, Printed, Rule, align};
-
-/// The rules of one chain as one build printed them.
-pub struct Listing {
-    /// In order.
-    pub rules: Vec<Rule>,
-}
-
-impl Listing {
-    /// None where the print has no such table. A table that was printed twice is one listing.
-    pub fn of(printed: &Printed, table: &str, chain: &str) -> Option<Self> {
-        let sections = printed.tables.iter().filter(|known| known.name == table);
-        let sections: Vec<_> = sections.collect();
-        let rules = sections
-            .iter()
-            .flat_map(|section| section.chain_rules(chain));
-        (!sections.is_empty()).then(|| Listing {
-            rules: rules.cloned().collect(),
-        })
-    }
-
-    /// The words of each rule.
-    pub fn tokens(&self) -> Vec<&[String]> {
-        let rules = self.rules.iter();
-        rules.map(|rule| rule.tokens.as_slice()).collect()
-    }
-}
+use super::rewrite::{Before, Fates};
+use super::sheet::Listing;
+use crate::ruleset::{Alignment, Partner, Rule, align};
 
 /// A listing, and which of its rules is which of another.
 pub struct Aligned {
     /// The listing.
-    pub listing: Listing,
+    pub listing: Rc<Listing>,
     alignment: Alignment,
 }
 
 impl Aligned {
     /// Aligns `listing` with `from`.
-    pub fn new(from: &Listing, listing: Listing) -> Self {
+    pub fn new(from: &Listing, listing: Rc<Listing>) -> Self {
         let alignment = align(&from.tokens(), &listing.tokens());
         Aligned { listing, alignment }
     }
@@ -54,14 +30,11 @@ impl Aligned {
     /// Puts `listing` beside what nft prints, which says the same in other words. As many rules are these, in order: nobody
     /// prints the kernel's rules in another order. Of fewer or more, those are whose partners that `witness` prints
     /// likewise; where it prints not each of them, nobody knows.
-    pub fn with_native(native: &Listing, witness: Option<&Listing>, listing: Listing) -> Self {
+    pub fn with_native(native: &Listing, witness: Option<&Listing>, listing: Rc<Listing>) -> Self {
         let (held, printed) = (native.rules.len(), listing.rules.len());
         let witness = witness.filter(|witness| witness.rules.len() == held);
         let alignment = match witness {
-            _ if held == printed => Alignment {
-                from: (0..held).map(Partner::At).collect(),
-                to: (0..held).map(Partner::At).collect(),
-            },
+            _ if held == printed => Alignment::in_order(held),
             Some(witness) => align(&witness.tokens(), &listing.tokens()),
             None => {
                 let or_new = |at| match at < held {
@@ -84,7 +57,7 @@ impl Aligned {
     }
 
     /// The partner itself, if there is one.
-    pub fn rule(&self, at: usize) -> Option<&Rule> {
+    pub fn rule(&self, at: usize) -> Option<&Arc<Rule>> {
         match self.partner(at) {
             Partner::At(found) => self.listing.rules.get(found),
             Partner::Gone | Partner::Ambiguous => None,
@@ -100,13 +73,13 @@ impl Aligned {
 /// A listing of what the scenario gave, and where each given rule is in it.
 pub struct Anchored {
     /// The listing.
-    pub listing: Listing,
+    pub listing: Rc<Listing>,
     places: Vec<Option<usize>>,
 }
 
 impl Anchored {
     /// One rule printed for each one given: these, in order. Else the likeliest partners.
-    fn new(given: &[&[String]], listing: Listing) -> Self {
+    fn new(given: &[&Rule], listing: Rc<Listing>) -> Self {
         let places = if listing.rules.len() == given.len() {
             (0..given.len()).map(Some).collect()
         } else {
@@ -114,7 +87,8 @@ impl Anchored {
                 Partner::At(at) => Some(*at),
                 Partner::Gone | Partner::Ambiguous => None,
             };
-            let alignment = align(given, &listing.tokens());
+            let given = given.iter().map(|rule| rule.tokens.as_slice());
+            let alignment = align(&given.collect::<Vec<_>>(), &listing.tokens());
             alignment.from.iter().map(partner).collect()
         };
         Anchored { listing, places }
@@ -126,7 +100,7 @@ impl Anchored {
     }
 
     /// The rule given at `at`, as printed.
-    pub fn rule(&self, at: usize) -> Option<&Rule> {
+    pub fn rule(&self, at: usize) -> Option<&Arc<Rule>> {
         self.listing.rules.get(self.place(at)?)
     }
 }
@@ -136,9 +110,9 @@ pub struct LaidChain<'a> {
     /// Whether nft itself wrote it.
     is_native: bool,
     /// What was seen of the reader.
-    pub reading: &'a Reading<'a>,
-    /// Where each rule of the scenario is among the chain's rules that lie in the lane, from 0.
-    position: HashMap<usize, usize>,
+    pub reading: Rc<Reading<'a>>,
+    /// The places in the scenario of the chain's rules that lie in the lane, ascending.
+    position: Vec<usize>,
     /// What its writer printed; none where that proves nothing.
     pub written: Option<Anchored>,
     /// What the witness printed before any reader came; none where that proves nothing.
@@ -148,23 +122,28 @@ pub struct LaidChain<'a> {
     /// What the writer printed after the rewrite, beside what it printed before.
     pub reread: Option<Aligned>,
     /// What the kernel held; none where it had no such chain.
-    pub before: Option<KernelChain<'a>>,
+    pub before: Option<Rc<KernelChain<'a>>>,
     /// How the rules fared in the rewrite; none where none was run.
-    pub rewritten: Option<Fates>,
+    pub rewritten: Option<Rc<Fates>>,
     /// How they fared in each turn of the cycle after that, the writer's first.
-    pub cycled: Vec<Fates>,
+    pub cycled: Vec<Rc<Fates>>,
     /// How the rules fared in the sync; none where none was restored.
-    pub synced: Option<Fates>,
+    pub synced: Option<Rc<Fates>>,
     /// How they fared in the sync without a flush; none where none was restored.
-    pub synced_noflush: Option<Fates>,
+    pub synced_noflush: Option<Rc<Fates>>,
     /// What the reader's `-S` printed, beside what the writer's save printed; none where it was not run or failed.
     pub listed: Option<Aligned>,
 }
 
 impl Pairing<'_> {
     /// Which rules of `listing` are which of what the writer printed.
-    fn beside(&self, written: &Anchored, witness: Option<&Anchored>, listing: Listing) -> Aligned {
-        let witness = witness.map(|anchored| &anchored.listing);
+    fn beside(
+        &self,
+        written: &Anchored,
+        witness: Option<&Anchored>,
+        listing: Rc<Listing>,
+    ) -> Aligned {
+        let witness = witness.map(|anchored| &*anchored.listing);
         match self.is_native() {
             true => Aligned::with_native(&written.listing, witness, listing),
             false => Aligned::new(&written.listing, listing),
@@ -172,55 +151,57 @@ impl Pairing<'_> {
     }
 }
 
+fn restored<'r, 'a>(sync: &'r Option<Sync<'a>>) -> Option<&'r Restored<'a>> {
+    sync.as_ref()?.restored.as_ref()
+}
+
 impl<'a> LaidChain<'a> {
-    /// The chain of `place`, one of `all` of the scenario's places.
+    /// The chain of `place`.
     pub fn new(
         pairing: &Pairing<'a>,
-        all: &[Place<'a>],
         place: &Place<'a>,
         baseline: &Baseline<'a>,
-        reading: &'a Reading<'a>,
+        reading: Rc<Reading<'a>>,
     ) -> Self {
         let (table, chain) = (place.table, place.rule.chain.as_str());
-        let laid: Vec<&Place<'_>> = all
-            .iter()
-            .filter(|other| other.table == table && other.rule.chain == chain)
-            .filter(|other| reading.rules.contains(other.global))
-            .collect();
-        let given: Vec<&[String]> = laid
-            .iter()
-            .map(|place| place.rule.tokens.as_slice())
-            .collect();
+        let mut laid = pairing.places.of_chain(table, chain);
+        laid.retain(|place| reading.rules.contains(place.global));
+        let given: Vec<&Rule> = laid.iter().map(|place| place.rule).collect();
         let anchored = |print: Option<&Print<'_>>| {
             let print = print.filter(|print| print.vouches_for(table))?;
-            let listing = Listing::of(&print.printed, table, chain)?;
+            let listing = print.sheet.listing(table, chain)?;
             Some(Anchored::new(&given, listing))
         };
         let written = anchored(baseline.written.as_ref());
         let evidence = pairing.evidence;
         let of_witness = |dump| evidence.print_of(pairing.witness?, dump);
-        let witness = anchored(of_witness(baseline.dump).as_ref());
+        let witness_print = of_witness(baseline.dump).filter(|print| print.vouches_for(table));
+        let witness = anchored(witness_print.as_ref());
         let beside_written = |print: &Print<'_>| {
-            let listing = Listing::of(&print.printed, table, chain)?;
+            let listing = print.sheet.listing(table, chain)?;
             Some(pairing.beside(written.as_ref()?, witness.as_ref(), listing))
         };
         let read = beside_written(&reading.saved);
         let rewrite = reading.rewrite.as_ref();
-        let reread = pairing.reread(reading);
+        let reread = pairing.reread(&reading);
         let reread = reread.as_ref().and_then(beside_written);
         let before = pairing.kernel_chain(baseline.dump, table, chain);
-        let fates = |restored| pairing.fates((table, chain), &before, witness.as_ref(), restored);
+        let held = Before {
+            dump: baseline.dump,
+            chain: before.as_deref(),
+            witness: witness_print.as_ref(),
+        };
+        let fates = |restored| pairing.fates((table, chain), held, restored);
         let rewritten = rewrite.map(fates);
         let cycled = reading.cycle.iter().map(fates).collect();
-        let restored = |sync: &'a Option<Sync<'a>>| sync.as_ref()?.restored.as_ref();
+
         let synced = restored(&reading.sync).map(fates);
         let synced_noflush = restored(&reading.sync_noflush).map(fates);
-        let listed = pairing.listing(reading, table, chain);
+        let listed = pairing.listing(&reading, table, chain);
         let listed = written.as_ref().zip(listed);
         let listed =
             listed.map(|(written, listing)| pairing.beside(written, witness.as_ref(), listing));
-        let position = laid.iter().enumerate();
-        let position = position.map(|(at, place)| (place.global, at)).collect();
+        let position = laid.iter().map(|place| place.global).collect();
         LaidChain {
             is_native: pairing.is_native(),
             reading,
@@ -240,7 +221,7 @@ impl<'a> LaidChain<'a> {
 
     /// The rule at `place` in it.
     pub fn rule<'l>(&'l self, place: &'l Place<'a>) -> Laid<'l, 'a> {
-        let at = self.position.get(&place.global).copied().unwrap_or(0);
+        let at = self.position.binary_search(&place.global).unwrap_or(0);
         Laid {
             place,
             chain: self,
@@ -262,17 +243,17 @@ pub struct Laid<'l, 'a> {
 
 impl<'l> Laid<'l, '_> {
     /// As its writer prints it.
-    pub fn written(self) -> Option<&'l Rule> {
+    pub fn written(self) -> Option<&'l Arc<Rule>> {
         self.chain.written.as_ref()?.rule(self.at)
     }
 
     /// As the witness prints it before any reader came.
-    pub fn witness_before(self) -> Option<&'l Rule> {
+    pub fn witness_before(self) -> Option<&'l Arc<Rule>> {
         self.chain.witness.as_ref()?.rule(self.at)
     }
 
     /// As its writer prints it, in a reader's words: where nft wrote, as the witness prints it.
-    pub fn written_for_readers(self) -> Option<&'l Rule> {
+    pub fn written_for_readers(self) -> Option<&'l Arc<Rule>> {
         match self.chain.is_native {
             true => self.witness_before(),
             false => self.written(),
@@ -315,9 +296,8 @@ impl<'a> LaidChains<'a> {
     pub fn get(
         &mut self,
         pairing: &Pairing<'a>,
-        all: &[Place<'a>],
         place: &Place<'a>,
-        (number, reading): (usize, &'a Reading<'a>),
+        (number, reading): (usize, &Rc<Reading<'a>>),
     ) -> Option<Rc<LaidChain<'a>>> {
         let baseline = self
             .baselines
@@ -328,7 +308,7 @@ impl<'a> LaidChains<'a> {
             .entry((number, place.table, &place.rule.chain))
             .or_insert_with(|| {
                 let baseline = baseline?;
-                let chain = LaidChain::new(pairing, all, place, &baseline, reading);
+                let chain = LaidChain::new(pairing, place, &baseline, reading.clone());
                 Some(Rc::new(chain))
             })
             .clone()

@@ -1,15 +1,18 @@
 //! Whether the reader finds a rule: in its listings, with `-C`, and with `-D`.
 
+use std::rc::Rc;
+
 use super::evidence::{Deletion, Listed, Reading};
 use super::kernel::{KernelChain, KernelRule};
-use super::laid::{Laid, Listing};
+use super::laid::Laid;
 use super::rule::{lacks_an_extension, says_unsupported};
+use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
 use crate::plan::step::Role;
 use crate::recording::CommandRecord;
-use crate::ruleset::{Printed, compare, listed_rules};
+use crate::ruleset::compare;
 
 impl<'a> Pairing<'a> {
     /// What the reader's `-S` printed of a chain; none where it was not run, or failed.
@@ -18,16 +21,16 @@ impl<'a> Pairing<'a> {
         reading: &Reading<'a>,
         table: &str,
         chain: &str,
-    ) -> Option<Listing> {
+    ) -> Option<Rc<Listing>> {
         let list = listed(reading, Role::ListRules, table)?;
-        let stdout = self.evidence.text(list.command.stdout);
         let is_whole = list.command.end == End::Exit(0);
-        Listing::of(&Printed::read_list(table, &stdout), table, chain).filter(|_| is_whole)
+        let sheet = self.evidence.list(list.command, table);
+        sheet.listing(table, chain).filter(|_| is_whole)
     }
 
     /// What the reader's listings show of the rule: the worse of `-S` and `-L`.
     pub(super) fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        let (reading, table) = (laid.chain.reading, laid.place.table);
+        let (reading, table) = (&laid.chain.reading, laid.place.table);
         let of_role = |role| Some(listed(reading, role, table)?.command);
         let by_rules = of_role(Role::ListRules).map(|command| {
             self.failed(command)
@@ -58,8 +61,8 @@ impl<'a> Pairing<'a> {
         command: &CommandRecord,
         rewrite: Option<Verdict>,
     ) -> Verdict {
-        let stdout = self.evidence.text(command.stdout);
-        let printed = listed_rules(&stdout, &laid.place.rule.chain).unwrap_or(0);
+        let counts = self.evidence.counts(command);
+        let printed = counts.get(&laid.place.rule.chain).copied().unwrap_or(0);
         match laid.chain.written.as_ref() {
             _ if self.crossed => Verdict::Invisible,
             Some(written) if printed < written.listing.rules.len() => {
@@ -86,11 +89,12 @@ impl<'a> Pairing<'a> {
     /// Whether the reader's `-C` finds the rule, and what is not there.
     pub(super) fn check(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
         let number = laid.place.global + 1;
+        let Some(checks) = laid.chain.reading.checks.get(&number) else {
+            return;
+        };
         let of_rule = |wanted: Role| {
-            let checks = laid.chain.reading.checks.iter();
-            checks.filter_map(move |(rule, role, command)| {
-                (*rule == number && *role == wanted).then_some(*command)
-            })
+            let checks = checks.iter().filter(move |(role, _)| *role == wanted);
+            checks.map(|(_, command)| *command)
         };
         let Some(check) = of_rule(Role::Check).next() else {
             return;
@@ -129,10 +133,7 @@ impl<'a> Pairing<'a> {
     /// What the reader's `-D` of the rule took.
     pub(super) fn delete(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
         let number = laid.place.global + 1;
-        let deletions = laid.chain.reading.deletions.iter();
-        // Of one that came after another had taken the wrong rule nothing can be said: it was done again.
-        let mut of_rule = deletions.filter(|(rule, _)| *rule == number);
-        let Some((_, deletion)) = of_rule.next_back() else {
+        let Some(deletion) = laid.chain.reading.deletions.get(&number) else {
             return;
         };
         let said = self.looked_up(deletion.command, Verdict::Deleted, Verdict::NotDeleted);
@@ -154,8 +155,8 @@ impl<'a> Pairing<'a> {
     fn taken(&self, laid: Laid<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {
         let (table, chain) = (laid.place.table, laid.place.rule.chain.as_str());
         let rules = |dump| {
-            let chain: Option<KernelChain<'a>> = self.kernel_chain(dump, table, chain);
-            chain.map_or_else(Vec::new, |chain| chain.rules)
+            let chain: Option<Rc<KernelChain<'a>>> = self.kernel_chain(dump, table, chain);
+            chain.map_or_else(Vec::new, |chain| chain.rules.clone())
         };
         let (before, after) = (rules(deletion.before), rules(deletion.after));
         if deletion.before == deletion.after {

@@ -19,10 +19,14 @@ mod read;
 mod reassert;
 mod rewrite;
 mod rule;
+mod sheet;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 pub mod verdict;
+
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +41,7 @@ pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, Reading};
 use laid::LaidChains;
-use place::{Place, places};
+use place::{Place, Places};
 use reassert::Reasserted;
 pub use reassert::{Met, Warning};
 use verdict::{Consequence, Verdict};
@@ -244,6 +248,7 @@ impl Case<'_> {
 struct Pairing<'a> {
     case: Case<'a>,
     evidence: &'a Evidence<'a>,
+    places: &'a Places<'a>,
     family: Family,
     /// The backend whose tables hold the rules: the writer's.
     backend: Backend,
@@ -256,12 +261,14 @@ struct Pairing<'a> {
 pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
     let evidence = Evidence::new(load);
     let backend = case.backend(&load.writer);
+    let places = Places::of(case.scenario.ruleset(load.family));
     let cells = load.readers.iter().map(|reader| {
         let crossed = case.backend(&reader.id) != backend;
         let witness = reader.witness.as_ref();
         let pairing = Pairing {
             case,
             evidence: &evidence,
+            places: &places,
             family: load.family,
             backend,
             crossed,
@@ -286,7 +293,11 @@ impl<'a> Pairing<'a> {
         let baseline = readings
             .first()
             .and_then(|whole| self.evidence.baseline(whole.rules));
-        let probes = self.probes(readings.first(), reasserted.as_ref(), baseline.as_ref());
+        let probes = self.probes(
+            readings.first().map(Rc::as_ref),
+            reasserted.as_ref(),
+            baseline.as_ref(),
+        );
         let mut rules = match is_averted {
             true => self.untouched(),
             false => self.rules(&readings, reasserted.as_ref().zip(baseline.as_ref())),
@@ -339,16 +350,15 @@ impl<'a> Pairing<'a> {
 
     /// The rules of a pairing that does not come about.
     fn untouched(&self) -> Vec<RuleVerdict> {
-        let all = places(self.case.scenario.ruleset(self.family));
-        all.iter().map(|place| self.blank(place)).collect()
+        let all = self.places.iter();
+        all.map(|place| self.blank(place)).collect()
     }
 
     fn rules(
         &self,
-        readings: &[Reading<'a>],
+        readings: &[Rc<Reading<'a>>],
         reasserted: Option<(&Reasserted<'a>, &Baseline<'a>)>,
     ) -> Vec<RuleVerdict> {
-        let all = places(self.case.scenario.ruleset(self.family));
         let at_fault = at_fault(readings);
         let mut chains = LaidChains::new();
         let verdict = |place: &Place<'a>| {
@@ -359,36 +369,37 @@ impl<'a> Pairing<'a> {
                 return self.refused_by_writer(place);
             };
             let reading = (number, &readings[number]);
-            let mut verdict = match chains.get(self, &all, place, reading) {
+            let mut verdict = match chains.get(self, place, reading) {
                 Some(chain) => self.rule(chain.rule(place)),
                 None => self.unknown(place),
             };
             if let Some(reasserted) = reasserted {
-                self.reassert(&all, place, reasserted, &mut verdict);
+                self.reassert(place, reasserted, &mut verdict);
             }
             verdict
         };
-        all.iter().map(verdict).collect()
+        self.places.iter().map(verdict).collect()
     }
 
     /// The verdicts about chains, which no split takes apart: on all the rules that the writer took and, where that
     /// went wrong, on those that went well together, the worse of both.
-    fn worst_chains(&self, readings: &[Reading<'a>]) -> Vec<ChainVerdict> {
+    fn worst_chains(&self, readings: &[Rc<Reading<'a>>]) -> Vec<ChainVerdict> {
         let Some(whole) = readings.first() else {
             return Vec::new();
         };
         let mut chains = self.chains(whole);
+        let places = chains.iter().enumerate();
+        let places: HashMap<(String, String), usize> = places
+            .map(|(at, chain)| ((chain.table.clone(), chain.chain.clone()), at))
+            .collect();
         let innocent = readings
             .iter()
             .filter(|reading| reading.went_well() && !whole.went_well())
             .max_by_key(|reading| reading.rules.len());
         let severity = |chain: &ChainVerdict| chain.of_reader().map(Verdict::severity).max();
         for chain in innocent.map_or_else(Vec::new, |innocent| self.chains(innocent)) {
-            let known = chains
-                .iter_mut()
-                .find(|known| known.table == chain.table && known.chain == chain.chain);
-            match known {
-                Some(known) if severity(known) < severity(&chain) => *known = chain,
+            match places.get(&(chain.table.clone(), chain.chain.clone())) {
+                Some(&at) if severity(&chains[at]) < severity(&chain) => chains[at] = chain,
                 Some(_) => {}
                 None => chains.push(chain),
             }
@@ -415,7 +426,7 @@ fn proved(predicted: Option<Consequence>, probes: &[ProbeVerdict]) -> Option<Con
 }
 
 /// The readings that failed on the least sets of rules: what is in such a set is at fault, alone or together.
-fn at_fault(readings: &[Reading<'_>]) -> Vec<usize> {
+fn at_fault(readings: &[Rc<Reading<'_>>]) -> Vec<usize> {
     let failed: Vec<usize> = (0..readings.len())
         .filter(|&number| !readings[number].went_well() && !readings[number].rules.is_empty())
         .collect();
@@ -429,7 +440,7 @@ fn at_fault(readings: &[Reading<'_>]) -> Vec<usize> {
 
 /// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
 /// others; else of the most rules that went well with it; else of any.
-fn deciding(readings: &[Reading<'_>], at_fault: &[usize], index: usize) -> Option<usize> {
+fn deciding(readings: &[Rc<Reading<'_>>], at_fault: &[usize], index: usize) -> Option<usize> {
     let size = |number: &usize| readings[*number].rules.len();
     let with_it = |number: &usize| readings[*number].rules.contains(index);
     let all = || (0..readings.len()).filter(with_it);

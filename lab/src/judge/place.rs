@@ -16,8 +16,43 @@ pub struct Place<'a> {
     pub rule: &'a Rule,
 }
 
-/// The places of all rules of a scenario's ruleset, in order.
-pub fn places(ruleset: &Ruleset) -> Vec<Place<'_>> {
+/// The places of all rules of a scenario's ruleset, in order, and chain by chain.
+pub struct Places<'a> {
+    all: Vec<Place<'a>>,
+    /// By table and chain.
+    chains: HashMap<(&'a str, &'a str), Vec<usize>>,
+}
+
+impl<'a> Places<'a> {
+    /// Those of `ruleset`.
+    pub fn of(ruleset: &'a Ruleset) -> Self {
+        let all = places(ruleset);
+        let mut chains: HashMap<_, Vec<usize>> = HashMap::new();
+        for place in &all {
+            let of_chain = chains.entry((place.table, place.rule.chain.as_str()));
+            of_chain.or_default().push(place.global);
+        }
+        Places { all, chains }
+    }
+
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Place<'a>> {
+        self.all.iter()
+    }
+
+    /// Those of one chain, in order.
+    pub fn of_chain(&self, table: &str, chain: &str) -> Vec<&Place<'a>> {
+        let of_chain = self.chains.get(&(table, chain)).into_iter().flatten();
+        of_chain.map(|place| &self.all[*place]).collect()
+    }
+
+    /// How many rules one chain has.
+    pub fn count(&self, table: &str, chain: &str) -> usize {
+        self.chains.get(&(table, chain)).map_or(0, Vec::len)
+    }
+}
+
+fn places(ruleset: &Ruleset) -> Vec<Place<'_>> {
     let mut in_chain: HashMap<(&str, &str), usize> = HashMap::new();
     let rules = ruleset
         .tables

@@ -1,6 +1,9 @@
 //! What the reader's save shows of a rule. Whether a difference is a loss is said by the rewrite.
 
+use std::sync::Arc;
+
 use super::laid::Laid;
+use super::rewrite::is_alike;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
@@ -8,7 +11,7 @@ use crate::ruleset::{Partner, Rule, is_iptables_table};
 
 impl Pairing<'_> {
     /// Says what the reader's save shows of the rule; returns the rule as it prints it.
-    pub(super) fn read(&self, laid: Laid<'_, '_>, verdict: &mut RuleVerdict) -> Option<Rule> {
+    pub(super) fn read(&self, laid: Laid<'_, '_>, verdict: &mut RuleVerdict) -> Option<Arc<Rule>> {
         let listing = laid.chain.read.as_ref();
         let partner = listing
             .zip(laid.written_place())
@@ -34,7 +37,7 @@ impl Pairing<'_> {
             End::TimedOut => Some((Verdict::TimedOut, None)),
             End::NotFound(_) => Some((Verdict::Unsupported, Some(self.complaint(saved.command)))),
             End::Exit(0) if saved.gives_up(table) => {
-                let mut comments = saved.printed.comments.iter();
+                let mut comments = saved.sheet.comments.iter();
                 let comment = comments.find(|comment| {
                     comment.contains("incompatible") && comment.contains(&format!("`{table}'"))
                 });
@@ -55,11 +58,10 @@ impl Pairing<'_> {
         &self,
         laid: Laid<'_, '_>,
         partner: Option<Partner>,
-        read: Option<&Rule>,
+        read: Option<&Arc<Rule>>,
     ) -> (Verdict, Option<String>) {
-        if let Some(read) = read {
-            let written = laid.written().map(|written| &written.tokens);
-            return match written == Some(&read.tokens) {
+        if read.is_some() {
+            return match is_alike(read, laid.written()) {
                 true => (Verdict::Same, None),
                 false => (Verdict::Differs, None),
             };

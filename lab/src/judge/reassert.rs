@@ -1,13 +1,14 @@
 //! What comes of it when a reader of the other backend writes the rules too: the kernel then holds them twice.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Baseline, Reassertion};
-use super::kernel::KernelChain;
 use super::place::Place;
+use super::sheet::Sheet;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
@@ -35,7 +36,18 @@ pub struct Warning {
 /// What is known of one reassertion.
 pub struct Reasserted<'a> {
     seen: Reassertion<'a>,
-    counts: HashMap<&'a BuildId, Printed>,
+    counts: HashMap<&'a BuildId, Sheet>,
+    /// What the kernel holds of each chain, under both backends.
+    chains: RefCell<HashMap<(&'a str, &'a str), Doubled>>,
+}
+
+/// What the kernel holds of a chain when both have written it.
+#[derive(Clone, Copy)]
+struct Doubled {
+    /// Whether it is under the writer's backend as it was.
+    is_kept: bool,
+    /// How many rules it has under the reader's.
+    own: usize,
 }
 
 impl Reasserted<'_> {
@@ -51,16 +63,19 @@ impl<'a> Pairing<'a> {
         let seen = self.evidence.reassertion(reader)?;
         let counts = seen.counts.iter().map(|command| {
             let printed = Printed::read(&self.evidence.text(command.stdout));
-            (&command.build, printed)
+            (&command.build, Sheet::of(printed))
         });
         let counts = counts.collect();
-        Some(Reasserted { seen, counts })
+        Some(Reasserted {
+            seen,
+            counts,
+            chains: RefCell::default(),
+        })
     }
 
     /// Whether the kernel then holds the rule under both backends, and how many packets each of the two met.
     pub(super) fn reassert(
         &self,
-        all: &[Place<'a>],
         place: &Place<'a>,
         (reasserted, baseline): (&Reasserted<'a>, &Baseline<'a>),
         verdict: &mut RuleVerdict,
@@ -73,16 +88,16 @@ impl<'a> Pairing<'a> {
             Backend::Legacy => Backend::Nft,
         };
         let (table, chain) = (place.table, place.rule.chain.as_str());
-        let held = |dump, backend| {
-            let dump = self.evidence.dump(dump);
-            KernelChain::find(dump, backend, self.family, table, chain)
+        let held = |dump, backend| self.evidence.chain(dump, backend, table, chain);
+        let then = reasserted.seen.dump;
+        let doubled = || Doubled {
+            is_kept: held(baseline.dump, self.backend) == held(then, self.backend),
+            own: held(then, backend).map_or(0, |chain| chain.rules.len()),
         };
-        let is_kept = held(baseline.dump, self.backend) == held(reasserted.seen.dump, self.backend);
-        let given = all
-            .iter()
-            .filter(|other| is_in(other, table, chain))
-            .count();
-        let own = held(reasserted.seen.dump, backend).map_or(0, |chain| chain.rules.len());
+        let mut chains = reasserted.chains.borrow_mut();
+        let known = chains.entry((table, chain)).or_insert_with(doubled);
+        let Doubled { is_kept, own } = *known;
+        let given = self.places.count(table, chain);
         verdict.reassert = Some(match reasserted.seen.refusal {
             Some(refusal) if own < given => {
                 let said = self.complaint(refusal);
@@ -92,15 +107,16 @@ impl<'a> Pairing<'a> {
             _ if is_kept && own >= given => Verdict::Doubled,
             _ => Verdict::Changed,
         });
-        let at = all
-            .iter()
-            .filter(|other| is_in(other, table, chain) && other.global < place.global)
-            .count();
         let packets = |build: &BuildId| {
-            let table = reasserted.counts.get(build)?.table(table)?;
-            let rules: Vec<_> = table.chain_rules(chain).collect();
-            let is_complete = rules.len() == given;
-            packets(&rules.get(at).filter(|_| is_complete)?.text)
+            let listing = reasserted.counts.get(build)?.listing(table, chain)?;
+            let is_complete = listing.rules.len() == given;
+            packets(
+                &listing
+                    .rules
+                    .get(place.index - 1)
+                    .filter(|_| is_complete)?
+                    .text,
+            )
         };
         let reader = reasserted.seen.counts.iter().map(|command| &command.build);
         let reader = reader
@@ -128,10 +144,6 @@ impl<'a> Pairing<'a> {
         }
         warnings
     }
-}
-
-fn is_in(place: &Place<'_>, table: &str, chain: &str) -> bool {
-    place.table == table && place.rule.chain == chain
 }
 
 /// The first number of `[packets:bytes] -A CHAIN …`.

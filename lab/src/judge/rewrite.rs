@@ -1,9 +1,13 @@
 //! What became of a rule in the kernel when the reader restored, and whether its writer still knows it.
 
-use super::evidence::{Print, Reading, Restored};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
-use super::laid::{Anchored, Laid, Listing};
+use super::laid::Laid;
 use super::native::{Anew, anew};
+use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
@@ -17,7 +21,7 @@ pub struct Fate {
     /// What became of it.
     pub verdict: Verdict,
     /// The rule as the witness prints it afterwards.
-    pub after: Option<Rule>,
+    pub after: Option<Arc<Rule>>,
     /// Whether the kernel holds no such rule any more, not even an altered one.
     pub is_gone: bool,
     /// Why, where a verdict needs saying so.
@@ -69,29 +73,43 @@ impl Fate {
     }
 }
 
+/// A chain before a restore.
+#[derive(Clone, Copy)]
+pub struct Before<'r, 'a> {
+    /// What the kernel held.
+    pub dump: DumpRef,
+    /// The chain in it; none where there was no such chain.
+    pub chain: Option<&'r KernelChain<'a>>,
+    /// What the witness printed of that; none where that proves nothing.
+    pub witness: Option<&'r Print<'a>>,
+}
+
 /// How the rules of one chain fared in one restore.
 pub enum Fates {
     /// All alike.
     All(Fate),
     /// Each, in the order of the kernel's rules before.
-    Each(Vec<Fate>),
+    Each {
+        /// One for each.
+        rules: Vec<Fate>,
+        /// Whether all of them are kept.
+        all_kept: bool,
+    },
 }
 
 impl Fates {
     /// How this rule fared. Which of the kernel's rules it is cannot be told of one whose writer wrote more rules or
     /// fewer than were given: it is kept if all of them are.
     pub fn of(&self, laid: Laid<'_, '_>) -> Fate {
-        let fates = match self {
+        let (fates, all_kept) = match self {
             Fates::All(fate) => return fate.clone(),
-            Fates::Each(fates) => fates,
+            Fates::Each { rules, all_kept } => (rules, *all_kept),
         };
         let known = laid.kernel_place().and_then(|place| fates.get(place));
         match known {
             Some(fate) => fate.clone(),
             None if fates.is_empty() => Fate::never_held(),
-            None if fates.iter().all(|fate| fate.verdict == Verdict::Kept) => {
-                Fate::plain(Verdict::Kept)
-            }
+            None if all_kept => Fate::plain(Verdict::Kept),
             None => Fate::because(
                 Verdict::Changed,
                 "not all of the chain's rules are kept, and which of them it is cannot be told",
@@ -104,7 +122,7 @@ impl Fates {
 struct Held<'k> {
     rules: Vec<KernelRule<'k>>,
     /// None where the witness's print is no proof, or has another number of rules than the kernel.
-    prints: Option<Vec<&'k Rule>>,
+    prints: Option<Vec<&'k Arc<Rule>>>,
 }
 
 impl<'k> Held<'k> {
@@ -125,51 +143,66 @@ impl<'a> Pairing<'a> {
         dump: DumpRef,
         table: &str,
         chain: &str,
-    ) -> Option<KernelChain<'a>> {
-        let dump = self.evidence.dump(dump);
-        KernelChain::find(dump, self.backend, self.family, table, chain)
+    ) -> Option<Rc<KernelChain<'a>>> {
+        self.evidence.chain(dump, self.backend, table, chain)
     }
 
     /// How the rules that the kernel held in a chain fared in a restore.
     pub(super) fn fates(
         &self,
-        (table, chain): (&str, &str),
-        before: &Option<KernelChain<'a>>,
-        witness: Option<&Anchored>,
+        (table, chain): (&'a str, &'a str),
+        before: Before<'_, 'a>,
         restored: &Restored<'a>,
+    ) -> Rc<Fates> {
+        let print = self
+            .witness
+            .and_then(|witness| restored.print_by(witness, self.evidence))
+            .filter(|print| print.vouches_for(table));
+        let text = |print: Option<&Print<'a>>| print.map(|print| print.command.stdout);
+        let key = FatesKey {
+            chain: (table, chain),
+            dumps: (before.dump, restored.dump),
+            prints: (text(before.witness), text(print.as_ref())),
+        };
+        let of = || self.worked_out((table, chain), before, (restored.dump, print.as_ref()));
+        self.evidence.fates(key, of)
+    }
+
+    fn worked_out(
+        &self,
+        (table, chain): (&str, &str),
+        before: Before<'_, 'a>,
+        (dump, print): (DumpRef, Option<&Print<'a>>),
     ) -> Fates {
-        let Some(before) = before else {
+        let listing = |print: Option<&Print<'a>>| print?.sheet.listing(table, chain);
+        let (from, to) = (listing(before.witness), listing(print));
+        let Some(before) = before.chain else {
             return Fates::All(Fate::never_held());
         };
-        let Some(after) = self.kernel_chain(restored.dump, table, chain) else {
+        let Some(after) = self.kernel_chain(dump, table, chain) else {
             let reason = format!("the kernel has no chain {chain} any more");
             return Fates::All(Fate::gone(reason));
         };
-        let witness_print = self
-            .witness
-            .and_then(|witness| restored.print_by(witness, self.evidence));
-        let listing = witness_print
-            .as_ref()
-            .filter(|print| print.vouches_for(table))
-            .and_then(|print| Listing::of(&print.printed, table, chain));
         let all: Vec<usize> = (0..before.rules.len()).collect();
-        let was = Held::new(before, &all, witness.map(|anchored| &anchored.listing));
-        let is = Held::new(&after, &after.but_jumps_to(OWN_CHAIN), listing.as_ref());
-        Fates::Each(match (&was.prints, &is.prints) {
+        let was = Held::new(before, &all, from.as_deref());
+        let is = Held::new(&after, &after.but_jumps_to(OWN_CHAIN), to.as_deref());
+        let rules = match (&was.prints, &is.prints) {
             _ if was.rules == is.rules => kept(&is),
             (Some(from), Some(to)) => self.by_witness((&was.rules, from), (&is.rules, to)),
             _ => by_kernel(&was.rules, &is.rules),
-        })
+        };
+        let all_kept = rules.iter().all(|fate| fate.verdict == Verdict::Kept);
+        Fates::Each { rules, all_kept }
     }
 
     /// The witness says which rule is whose partner, and whether another encoding is the same rule.
-    fn by_witness(
+    fn by_witness<'l>(
         &self,
-        (was, from): (&[KernelRule<'_>], &[&Rule]),
-        (is, to): (&[KernelRule<'_>], &[&Rule]),
+        (was, from): (&[KernelRule<'_>], &[&'l Arc<Rule>]),
+        (is, to): (&[KernelRule<'_>], &[&'l Arc<Rule>]),
     ) -> Vec<Fate> {
-        let words = |rules: &[&Rule]| -> Vec<Vec<String>> {
-            rules.iter().map(|rule| rule.tokens.clone()).collect()
+        let words = |rules: &[&'l Arc<Rule>]| -> Vec<&'l [String]> {
+            rules.iter().map(|rule| rule.tokens.as_slice()).collect()
         };
         let partners = align(&words(from), &words(to)).from;
         let fate = |(at, partner): (usize, Partner)| match partner {
@@ -182,7 +215,7 @@ impl<'a> Pairing<'a> {
                     () => Fate::plain(Verdict::Changed),
                 };
                 Fate {
-                    after: Some(to[found].clone()),
+                    after: Some(Arc::clone(to[found])),
                     // Where prints differ, they say it in better words.
                     in_kernel: fate.in_kernel.filter(|_| same_print),
                     ..fate
@@ -209,7 +242,7 @@ impl<'a> Pairing<'a> {
         };
         let fate = fates.of(laid);
         let table = laid.place.table;
-        let printed = saved.printed.table(table).is_some() && !saved.is_cut_off(table);
+        let printed = saved.sheet.has_table(table) && !saved.is_cut_off(table);
         match fate.verdict {
             Verdict::Kept if !restored.succeeded() => {
                 Fate::because(Verdict::Unrestorable, self.complaint(restored.command))
@@ -233,8 +266,12 @@ impl<'a> Pairing<'a> {
     }
 
     /// Whether the writer knows the rule after the rewrite. Returns the rule as it then prints it.
-    pub(super) fn recognise(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) -> Option<Rule> {
-        let reread = self.reread(laid.chain.reading)?;
+    pub(super) fn recognise(
+        &self,
+        laid: Laid<'_, 'a>,
+        verdict: &mut RuleVerdict,
+    ) -> Option<Arc<Rule>> {
+        let reread = self.reread(&laid.chain.reading)?;
         let at = laid.written_place()?;
         let table = laid.place.table;
         let is_readable =
@@ -244,22 +281,28 @@ impl<'a> Pairing<'a> {
         verdict.recognition = Some(match listing.map(|listing| listing.partner(at)) {
             _ if !is_readable => Verdict::Unreadable,
             None | Some(Partner::Gone | Partner::Ambiguous) => Verdict::Misread,
-            Some(Partner::At(_)) => {
-                let words = |rule: Option<&Rule>| rule.map(|rule| rule.tokens.clone());
-                match words(rule) == words(laid.written()) {
-                    true => Verdict::Recognised,
-                    false => Verdict::Misread,
-                }
-            }
+            Some(Partner::At(_)) => match is_alike(rule, laid.written()) {
+                true => Verdict::Recognised,
+                false => Verdict::Misread,
+            },
         });
         verdict.reread = rule.map(|rule| rule.text.clone());
         rule.cloned()
     }
 }
 
+/// Whether both have the same words; a line that was printed twice is the same rule twice.
+pub fn is_alike(one: Option<&Arc<Rule>>, other: Option<&Arc<Rule>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.tokens == other.tokens,
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 /// Every rule is still there: the dumps say so.
 fn kept(is: &Held<'_>) -> Vec<Fate> {
-    let print = |at: usize| is.prints.as_ref().map(|prints| prints[at].clone());
+    let print = |at: usize| is.prints.as_ref().map(|prints| Arc::clone(prints[at]));
     let fate = |at| Fate {
         after: print(at),
         ..Fate::plain(Verdict::Kept)

@@ -1,10 +1,13 @@
 //! One rule through every operation: what was seen of it, which parts differ, and what follows for packets.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use super::consequence;
 use super::evidence::Sync;
 use super::laid::Laid;
 use super::place::Place;
-use super::rewrite::{Fate, Fates};
+use super::rewrite::{Fate, Fates, is_alike};
 use super::verdict::{Consequence, Verdict};
 use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
@@ -60,7 +63,7 @@ impl<'a> Pairing<'a> {
             verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
         }
         let reread = self.recognise(laid, &mut verdict);
-        let (reading, chain) = (laid.chain.reading, laid.chain);
+        let (reading, chain) = (&laid.chain.reading, laid.chain);
         let synced = self.synced(laid, &reading.sync, &chain.synced);
         let noflush = self.synced(laid, &reading.sync_noflush, &chain.synced_noflush);
         for fate in synced.iter().chain(&noflush) {
@@ -85,11 +88,14 @@ impl<'a> Pairing<'a> {
 
     /// What the rewrite made of it. A save that failed is not restored by anyone who looks at exit statuses.
     fn rewritten(&self, laid: Laid<'_, '_>) -> Option<Fate> {
-        let reading = laid.chain.reading;
+        let reading = &laid.chain.reading;
         if reading.rewrite.is_none() && reading.saved.succeeded() {
             return None;
         }
-        let restored = reading.rewrite.as_ref().zip(laid.chain.rewritten.as_ref());
+        let restored = reading
+            .rewrite
+            .as_ref()
+            .zip(laid.chain.rewritten.as_deref());
         Some(self.fate(laid, &reading.saved, restored))
     }
 
@@ -98,10 +104,10 @@ impl<'a> Pairing<'a> {
         &self,
         laid: Laid<'_, '_>,
         sync: &Option<Sync<'_>>,
-        fates: &Option<Fates>,
+        fates: &Option<Rc<Fates>>,
     ) -> Option<Fate> {
         let sync = sync.as_ref()?;
-        let restored = sync.restored.as_ref().zip(fates.as_ref());
+        let restored = sync.restored.as_ref().zip(fates.as_deref());
         Some(self.fate(laid, &sync.saved, restored))
     }
 
@@ -132,9 +138,8 @@ impl<'a> Pairing<'a> {
 
 /// Writer and witness, side by side; none where there is no witness to ask.
 fn write(laid: Laid<'_, '_>) -> Option<Verdict> {
-    let witness = &laid.witness_before()?.tokens;
-    let written = laid.written().map(|written| &written.tokens);
-    Some(match written == Some(witness) {
+    let witness = laid.witness_before()?;
+    Some(match is_alike(laid.written(), Some(witness)) {
         true => Verdict::Faithful,
         false => Verdict::Misprinted,
     })
@@ -143,11 +148,11 @@ fn write(laid: Laid<'_, '_>) -> Option<Verdict> {
 /// What was seen of a rule after it was written.
 struct Aftermath {
     /// As the reader prints it.
-    read: Option<Rule>,
+    read: Option<Arc<Rule>>,
     /// What the rewrite made of it.
     rewritten: Option<Fate>,
     /// As the writer prints it after the rewrite.
-    reread: Option<Rule>,
+    reread: Option<Arc<Rule>>,
     /// What the sync made of it.
     synced: Option<Fate>,
     /// What the sync without a flush made of it.
@@ -189,11 +194,11 @@ fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> Rul
 fn potential(
     laid: Laid<'_, '_>,
     seen: &Aftermath,
-    found: Option<&(&Rule, Difference)>,
+    found: Option<&(&Arc<Rule>, Difference)>,
     verdict: &RuleVerdict,
 ) -> Option<Consequence> {
     let original = laid.witness_before().or(laid.written());
-    let original = original.unwrap_or(laid.place.rule);
+    let original = original.map_or(laid.place.rule, |rule| &**rule);
     let damage = seen.damage();
     if damage.is_some_and(|fate| fate.is_gone) {
         return Some(consequence::of_vanished(&original.tokens));
@@ -222,7 +227,7 @@ fn differing<'l>(
     laid: Laid<'l, '_>,
     seen: &Aftermath,
     verdict: &RuleVerdict,
-) -> Option<(&'l Rule, Difference)> {
+) -> Option<(&'l Arc<Rule>, Difference)> {
     let (written, read) = (laid.written_for_readers(), seen.read.as_ref());
     let damage = seen.damage();
     let compared = [

@@ -13,39 +13,55 @@ use crate::catalog::BuildId;
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
+///
+/// Every step carries one, and nearly all are one range: it is kept as such, so that a step costs the same however many
+/// rules there are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RuleSet(BTreeSet<usize>);
+pub struct RuleSet {
+    /// First and last of each range, ascending, with at least one rule left out between two.
+    ranges: Vec<(usize, usize)>,
+}
 
 impl RuleSet {
     /// The first `count` rules.
     pub fn first(count: usize) -> Self {
-        RuleSet((0..count).collect())
+        let ranges = count.checked_sub(1).map(|last| (0, last));
+        RuleSet {
+            ranges: ranges.into_iter().collect(),
+        }
     }
 
     /// Whether the rule at `index` (from 0) is in it.
     pub fn contains(&self, index: usize) -> bool {
-        self.0.contains(&index)
+        let after = self.ranges.partition_point(|(first, _)| *first <= index);
+        after > 0 && self.ranges[after - 1].1 >= index
     }
 
     /// The indices (from 0), ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.0.iter().copied()
+        self.ranges.iter().flat_map(|(first, last)| *first..=*last)
     }
 
     /// How many rules are in it.
     pub fn len(&self) -> usize {
-        self.0.len()
+        let lengths = self.ranges.iter().map(|(first, last)| last - first + 1);
+        lengths.sum()
     }
 
     /// Whether no rule is in it.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ranges.is_empty()
+    }
+
+    /// The last of its rules, if it has one.
+    pub fn last(&self) -> Option<usize> {
+        self.ranges.last().map(|(_, last)| *last)
     }
 
     /// Its first and its second half, in order; the first is the smaller where they differ.
     pub fn halves(&self) -> (RuleSet, RuleSet) {
-        let middle = self.0.len() / 2;
+        let middle = self.len() / 2;
         (
             self.iter().take(middle).collect(),
             self.iter().skip(middle).collect(),
@@ -54,30 +70,40 @@ impl RuleSet {
 
     /// The rules of this set that are not in `other`.
     pub fn without(&self, other: &RuleSet) -> RuleSet {
-        RuleSet(self.0.difference(&other.0).copied().collect())
+        self.iter().filter(|rule| !other.contains(*rule)).collect()
     }
 
     /// Adds the rules of `other`.
     pub fn extend(&mut self, other: &RuleSet) {
-        self.0.extend(&other.0);
+        *self = self.iter().chain(other.iter()).collect();
     }
 }
 
 impl FromIterator<usize> for RuleSet {
     fn from_iter<I: IntoIterator<Item = usize>>(rules: I) -> Self {
-        RuleSet(rules.into_iter().collect())
+        let mut set = RuleSet::default();
+        let mut unordered = BTreeSet::new();
+        for rule in rules {
+            match set.ranges.last_mut() {
+                Some((_, last)) if rule == *last + 1 => *last = rule,
+                Some((_, last)) if rule <= *last => drop(unordered.insert(rule)),
+                _ => set.ranges.push((rule, rule)),
+            }
+        }
+        match unordered.is_empty() {
+            true => set,
+            false => {
+                unordered.extend(set.iter());
+                unordered.into_iter().collect()
+            }
+        }
     }
 }
 
 impl fmt::Display for RuleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.iter().peekable();
         let mut separator = "";
-        while let Some(first) = rest.next() {
-            let mut last = first;
-            while let Some(next) = rest.next_if_eq(&(last + 1)) {
-                last = next;
-            }
+        for (first, last) in &self.ranges {
             write!(f, "{separator}{}", first + 1)?;
             if last > first {
                 write!(f, "-{}", last + 1)?;
@@ -96,12 +122,12 @@ impl FromStr for RuleSet {
             Ok(n) if (1..=1_000_000).contains(&n) => Ok(n - 1),
             _ => Err(format!("`{text}` is not a set of rules such as `1-5,7`")),
         };
-        let mut rules = BTreeSet::new();
+        let mut rules = Vec::new();
         for range in text.split(',').filter(|range| !range.is_empty()) {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
-            rules.extend(number(first)?..=number(last)?);
+            rules.push(number(first)?..=number(last)?);
         }
-        Ok(RuleSet(rules))
+        Ok(rules.into_iter().flatten().collect())
     }
 }
 
@@ -295,6 +321,35 @@ mod tests {
         let set: RuleSet = rules.iter().copied().collect();
         assert_eq!(set.to_string(), text);
         assert_eq!(text.parse::<RuleSet>().unwrap(), set);
+    }
+
+    #[rstest]
+    #[case("1-4,8", "2-3", "1,4,8")]
+    #[case("1-4", "1-4", "")]
+    #[case("1-4", "9", "1-4")]
+    fn what_is_taken_out_can_be_put_back(
+        #[case] all: &str,
+        #[case] some: &str,
+        #[case] rest: &str,
+    ) {
+        let set = |text: &str| text.parse::<RuleSet>().unwrap();
+        let mut left = set(all).without(&set(some));
+        assert_eq!(left.to_string(), rest);
+        left.extend(&set(some));
+        for rule in set(all).iter() {
+            assert!(left.contains(rule), "{rule}");
+        }
+        assert_eq!(left.iter().count(), left.len());
+    }
+
+    #[test]
+    fn a_range_is_one_range_however_many_rules_it_has() {
+        let mut set = RuleSet::first(10_000);
+        assert_eq!(set.ranges.len(), 1);
+        let (one, other) = set.halves();
+        set = other;
+        set.extend(&one);
+        assert_eq!(set, RuleSet::first(10_000));
     }
 
     #[rstest]

@@ -184,14 +184,18 @@ pub fn machine(matrix: &Matrix) -> String {
     let witness = |id: &Option<crate::catalog::BuildId>| {
         id.as_ref().map_or("none".to_owned(), ToString::to_string)
     };
-    format!(
-        "kernel {}, {}, {}; witnesses: {} and {}",
+    let reason = matrix.host.engine_reason.as_deref();
+    let reason = reason.map_or(String::new(), |reason| format!(", {reason}"));
+    let machine = format!(
+        "kernel {}, {}; engine: {}{reason}; witnesses: {} and {}",
         matrix.host.kernel,
         matrix.host.arch,
         matrix.host.engine,
         witness(&matrix.witness.nft),
         witness(&matrix.witness.legacy),
-    )
+    );
+    let notes = matrix.host.notes.iter();
+    notes.fold(machine, |said, note| format!("{said}; {note}"))
 }
 
 /// Why the run ended early, if it did.

@@ -27,7 +27,7 @@ pub use near_miss::{NearMiss, near_misses};
 pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, parts, target};
 pub use print::normalise_save;
-pub use printed::{Printed, PrintedTable, listed_rules};
+pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
 
 /// A ruleset in `iptables-save` syntax.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

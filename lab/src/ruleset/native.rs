@@ -4,6 +4,7 @@
 //! What a rule matches is nft's business: its words are only told apart.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::fault::Fault;
 use super::printed::{Printed, PrintedTable};
@@ -445,12 +446,12 @@ fn take_rule(table: &mut PrintedTable, chain: &str, rule: &mut String, line: &st
         (Some(policy), Some(chain)) => chain.policy = Some(policy),
         // A comment of the chain's own.
         _ if words[0].is("comment") => {}
-        _ => table.rules.push(Rule {
+        _ => table.rules.push(Arc::new(Rule {
             chain: chain.to_owned(),
             tokens: texts(&words),
             text,
             line: number,
-        }),
+        })),
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a build printed, read tolerantly: nothing it says is refused, and nothing is dropped silently.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::parse::counters_length;
 use super::print::is_stamp;
 use super::{Chain, Rule, tokens};
@@ -23,14 +26,30 @@ pub struct PrintedTable {
     /// Its chains, with whatever policy was printed.
     pub chains: Vec<Chain>,
     /// Its rules, of all chains.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Arc<Rule>>,
     /// Whether a `COMMIT` ended it.
     pub committed: bool,
 }
 
+/// Rules that were read before, by their line. Most builds print most rules of a load alike: each such line is taken
+/// apart once.
+#[derive(Debug, Default)]
+pub struct KnownRules(HashMap<String, Arc<Rule>>);
+
+impl KnownRules {
+    fn rule(&mut self, line: &str, number: usize) -> Option<Arc<Rule>> {
+        if let Some(known) = self.0.get(line) {
+            return Some(known.clone());
+        }
+        let rule = Arc::new(printed_rule(line, number)?);
+        self.0.insert(line.to_owned(), rule.clone());
+        Some(rule)
+    }
+}
+
 impl PrintedTable {
     /// The rules of one chain, in order.
-    pub fn chain_rules<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = &'a Rule> {
+    pub fn chain_rules<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = &'a Arc<Rule>> {
         self.rules.iter().filter(move |rule| rule.chain == chain)
     }
 }
@@ -38,10 +57,15 @@ impl PrintedTable {
 impl Printed {
     /// Reads standard output. Never fails: what is not understood is among the strays.
     pub fn read(stdout: &str) -> Printed {
+        Printed::read_with(&mut KnownRules::default(), stdout)
+    }
+
+    /// Reads standard output. What is known from other outputs is the same rule here, at the line where it stood first.
+    pub fn read_with(known: &mut KnownRules, stdout: &str) -> Printed {
         let mut printed = Printed::default();
         for (index, line) in stdout.lines().enumerate() {
             let line = line.trim_end_matches([' ', '\t', '\r']);
-            if !printed.take(line, index + 1) {
+            if !printed.take(known, line, index + 1) {
                 printed.strays.push(line.to_owned());
             }
         }
@@ -49,7 +73,7 @@ impl Printed {
     }
 
     /// Reads what `iptables -t TABLE -S` printed: its `-A` lines; `-P` and `-N` lines say what a save says otherwise.
-    pub fn read_list(table: &str, stdout: &str) -> Printed {
+    pub fn read_list(known: &mut KnownRules, table: &str, stdout: &str) -> Printed {
         let mut list = PrintedTable {
             name: table.to_owned(),
             ..PrintedTable::default()
@@ -58,7 +82,7 @@ impl Printed {
         for (index, line) in stdout.lines().enumerate() {
             let line = line.trim_end_matches([' ', '\t', '\r']);
             let is_chain = ["-P ", "-N "].iter().any(|of| line.starts_with(of));
-            if !is_chain && !line.is_empty() && !list.take(line, index + 1) {
+            if !is_chain && !line.is_empty() && !list.take(known, line, index + 1) {
                 strays.push(line.to_owned());
             }
         }
@@ -86,7 +110,7 @@ impl Printed {
     }
 
     /// Takes a line to where it belongs; false where it belongs nowhere.
-    fn take(&mut self, line: &str, number: usize) -> bool {
+    fn take(&mut self, known: &mut KnownRules, line: &str, number: usize) -> bool {
         match line.chars().next() {
             None => true,
             Some('#') => {
@@ -103,7 +127,7 @@ impl Printed {
                 true
             }
             _ => match self.tables.last_mut().filter(|table| !table.committed) {
-                Some(table) => table.take(line, number),
+                Some(table) => table.take(known, line, number),
                 None => false,
             },
         }
@@ -111,7 +135,7 @@ impl Printed {
 }
 
 impl PrintedTable {
-    fn take(&mut self, line: &str, number: usize) -> bool {
+    fn take(&mut self, known: &mut KnownRules, line: &str, number: usize) -> bool {
         if line == "COMMIT" {
             self.committed = true;
             return true;
@@ -120,7 +144,7 @@ impl PrintedTable {
             self.chains.push(chain);
             return true;
         }
-        match printed_rule(line, number) {
+        match known.rule(line, number) {
             Some(rule) => {
                 self.rules.push(rule);
                 true
@@ -130,13 +154,21 @@ impl PrintedTable {
     }
 }
 
-/// How many rules `iptables -L -n` printed of `chain`; none where it printed no such chain.
-pub fn listed_rules(stdout: &str, chain: &str) -> Option<usize> {
-    let head = format!("Chain {chain} (");
-    let mut lines = stdout.lines().skip_while(|line| !line.starts_with(&head));
-    lines.next()?;
-    // The names of the columns, the rules, and an empty line before the next chain.
-    Some(lines.skip(1).take_while(|line| !line.is_empty()).count())
+/// How many rules `iptables -L -n` printed of each chain.
+pub fn listed_rules(stdout: &str) -> HashMap<&str, usize> {
+    let mut counts = HashMap::new();
+    let mut lines = stdout.lines();
+    while let Some(line) = lines.next() {
+        let head = line.strip_prefix("Chain ");
+        let Some((chain, _)) = head.and_then(|rest| rest.split_once(" (")) else {
+            continue;
+        };
+        // The names of the columns, the rules, and an empty line before the next chain.
+        lines.next();
+        let rules = lines.by_ref().take_while(|line| !line.is_empty()).count();
+        counts.entry(chain).or_insert(rules);
+    }
+    counts
 }
 
 fn printed_chain(line: &str) -> Option<Chain> {

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use iptables_lab::docker::ImageTag;
-use iptables_lab::images::Store;
 use serde_json::Value;
 
 use super::docker::{docker, wait};
 use super::lab::{both, iptables_lab, small_run};
+use super::lane::store_of_its_own;
 
 /// Prints what the real save prints, and then hangs if that names this chain.
 const SAVE: &str = r#"
@@ -49,32 +48,6 @@ const RULES: &str = "*filter
 -A HANGS -s 192.0.2.8/32 -j DROP
 COMMIT
 ";
-
-/// A store with all that the usual one holds, to which what is made here does not get.
-fn store_of_its_own(folder: &Path) -> PathBuf {
-    let usual = match std::env::var_os("IPTABLES_LAB_STORE") {
-        Some(path) => PathBuf::from(path),
-        None => Store::default_path().unwrap(),
-    };
-    let usual = usual.canonicalize().unwrap();
-    let store = folder.join("store");
-    for kind in [
-        "tarballs",
-        "packages",
-        "sets",
-        "toolchains",
-        "builds",
-        "digests",
-        "misses",
-    ] {
-        fs::create_dir_all(store.join(kind)).unwrap();
-        for entry in fs::read_dir(usual.join(kind)).unwrap() {
-            let entry = entry.unwrap();
-            symlink(entry.path(), store.join(kind).join(entry.file_name())).unwrap();
-        }
-    }
-    store
-}
 
 /// The tar of the wrapper, without the blocks of zeros that end a tar.
 fn wrapper(folder: &Path) -> PathBuf {

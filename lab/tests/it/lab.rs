@@ -39,18 +39,30 @@ pub struct FullRun {
     pub matrix: Matrix,
 }
 
+/// The scenarios of [`full_run`].
+const FULL: [&str; 10] = [
+    "--scenario",
+    "detect-v1",
+    "--scenario",
+    "kube-firewall",
+    "--scenario",
+    "kube-router",
+    "--scenario",
+    "mark-matches",
+    "--scenario",
+    "nft-native-filter",
+];
+
 /// A run of every operation in all pairings of the builds that this machine has, in some scenarios. Made once.
 pub fn full_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
-    let scenarios = [
-        "detect-v1",
-        "kube-firewall",
-        "kube-router",
-        "mark-matches",
-        "nft-native-filter",
-    ];
-    let only = scenarios.map(|scenario| ["--scenario", scenario]);
-    RUN.get_or_init(|| run("full-run", &only.concat()))
+    RUN.get_or_init(|| run("full-run", "docker", &FULL))
+}
+
+/// The same without Docker. Made once.
+pub fn native_run() -> &'static FullRun {
+    static RUN: OnceLock<FullRun> = OnceLock::new();
+    RUN.get_or_init(|| run("native-run", "native", &FULL))
 }
 
 /// A run of all scenarios in all pairings of the builds that this machine has: what is printed of what was written, and
@@ -58,15 +70,15 @@ pub fn full_run() -> &'static FullRun {
 pub fn wide_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
     let only = ["--operation", "save", "--operation", "effect"];
-    RUN.get_or_init(|| run("wide-run", &only))
+    RUN.get_or_init(|| run("wide-run", "docker", &only))
 }
 
-fn run(name: &str, options: &[&str]) -> FullRun {
+fn run(name: &str, engine: &str, options: &[&str]) -> FullRun {
     let folder = folder(name);
     let (file, json) = (folder.join("run.jsonl"), folder.join("matrix.json"));
     let mut command = iptables_lab();
     command
-        .arg("matrix")
+        .args(["--engine", engine, "matrix"])
         .args(options)
         .arg("--record")
         .arg(&file);

@@ -5,21 +5,40 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use iptables_lab::agent::protocol::{End, Reply, Request};
-use iptables_lab::catalog::{BuildId, Catalog, Family, Source};
+use iptables_lab::agent::protocol::{End, Ran, Reply, Request};
+use iptables_lab::catalog::{BuildId, Catalog, Family, Image, Source};
 use iptables_lab::docker::Docker;
 use iptables_lab::engine::docker::DockerEngine;
+use iptables_lab::engine::native::NativeEngine;
 use iptables_lab::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
-use iptables_lab::images::{self, Effort, ProvideRequest, Store};
+use iptables_lab::images::{self, Effort, Means, ProvideRequest, Provision, Store};
 use iptables_lab::leftovers::{self, Claim};
 use iptables_lab::plan::LaneKind;
 use iptables_lab::scenario::{Namespace, Outcome, Probe, Setup};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 
-/// A lane with one of Debian's builds and both far namespaces.
+/// Which engine a lane is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Docker,
+    Native,
+}
+
+impl On {
+    /// The engine's name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            On::Docker => "docker",
+            On::Native => "native",
+        }
+    }
+}
+
+/// A lane with one build and both far namespaces.
 pub struct TestLane {
     lane: Option<Box<dyn Lane>>,
+    engine: Box<dyn Engine>,
     build: BuildId,
     docker: Docker,
     claim: Claim,
@@ -34,44 +53,44 @@ struct Probes {
 }
 
 impl TestLane {
-    /// Opens it.
-    pub fn open() -> Self {
+    /// Opens one with a build of Debian's.
+    pub fn open(on: On) -> Self {
+        let catalog = Catalog::load(&[]).unwrap();
+        let of_debian =
+            |image: &Image| matches!(&image.source, Source::Suite { suite } if suite == "bookworm");
+        Self::of(on, &usual_store(), &catalog, of_debian)
+    }
+
+    /// Opens one with the first build of the images of `catalog` that are `wanted`.
+    pub fn of(on: On, store: &Path, catalog: &Catalog, wanted: impl Fn(&Image) -> bool) -> Self {
         let runtime = Runtime::new().unwrap();
-        let path = match std::env::var_os("IPTABLES_LAB_STORE") {
-            Some(path) => PathBuf::from(path),
-            None => Store::default_path().unwrap(),
-        };
-        let store = Store::open(&path).unwrap();
+        let store = Store::open(store).unwrap();
         let claim = claim(&store);
+        let images = catalog.images.iter().filter(|image| wanted(image));
+        let request = ProvideRequest {
+            catalog,
+            images: images.cloned().collect(),
+            store: &store,
+            agent: Path::new(env!("CARGO_BIN_EXE_iptables-lab")),
+            tarballs: Vec::new(),
+            effort: Effort::Usual,
+            labels: claim.labels(),
+            jobs: 1,
+        };
         let opened = runtime.block_on(async {
             let docker = Docker::connect().await.unwrap();
-            let catalog = Catalog::load(&[]).unwrap();
-            let of_debian = catalog.images.iter().filter(
-                |image| matches!(&image.source, Source::Suite { suite } if suite == "bookworm"),
-            );
-            let request = ProvideRequest {
-                catalog: &catalog,
-                images: of_debian.cloned().collect(),
-                store: &store,
-                agent: Path::new(env!("CARGO_BIN_EXE_iptables-lab")),
-                tarballs: Vec::new(),
-                effort: Effort::Usual,
-                labels: claim.labels(),
-                jobs: 1,
+            let means = match on {
+                On::Docker => Means::Docker(docker.clone()),
+                On::Native => Means::Native {
+                    program: env!("CARGO_BIN_EXE_iptables-lab").into(),
+                    docker: Some(docker.clone()),
+                },
             };
             let listener: images::Listener = Arc::new(|_| {});
-            let provision = images::provide(&request, &docker, &listener).await.unwrap();
-            let ready = provision.builds.first().expect("Debian's package is there");
+            let provision = images::provide(&request, &means, &listener).await.unwrap();
+            let engine = engine(&means, &store, &claim, &provision);
+            let ready = provision.builds.first().expect("the build is there");
             let build = ready.build.id.clone();
-            let images = [(build.clone(), ready.container_image.clone())].into();
-            let run = claim.run().to_owned();
-            let engine = DockerEngine::new(
-                docker.clone(),
-                provision.holder_image.clone(),
-                images,
-                claim.labels(),
-                run,
-            );
             let spec = LaneSpec {
                 number: 1,
                 kind: LaneKind::Nft,
@@ -79,11 +98,12 @@ impl TestLane {
                 far: [Namespace::Peer, Namespace::Inner].into(),
             };
             let lane = engine.open(&spec).await.unwrap();
-            (lane, build, docker)
+            (engine, lane, build, docker)
         });
-        let (lane, build, docker) = opened;
+        let (engine, lane, build, docker) = opened;
         TestLane {
             lane: Some(lane),
+            engine,
             build,
             docker,
             claim,
@@ -134,15 +154,20 @@ impl TestLane {
     /// Has the build write rules with its restore command.
     #[track_caller]
     pub fn write(&mut self, family: Family, rules: &str) {
-        let argv = vec![format!("{}-nft-restore", family.command())];
+        let ran = self.run(&format!("{}-nft-restore", family.command()), Some(rules));
+        assert_eq!(ran.end, End::Exit(0), "{ran:#?}");
+    }
+
+    /// Runs a command of the build.
+    pub fn run(&mut self, command: &str, stdin: Option<&str>) -> Ran {
         let request = Request::Run {
-            argv,
-            stdin: Some(rules.into()),
+            argv: command.split(' ').map(str::to_owned).collect(),
+            stdin: stdin.map(Into::into),
             timeout_ms: 60_000,
         };
         let place = Place::Build(self.build.clone());
         match self.ask(&place, &request).unwrap() {
-            Reply::Ran(ran) if ran.end == End::Exit(0) => {}
+            Reply::Ran(ran) => ran,
             other => panic!("{other:#?}"),
         }
     }
@@ -170,13 +195,70 @@ impl TestLane {
     /// Takes it down.
     pub fn close(&mut self) {
         if let Some(lane) = self.lane.take() {
-            self.runtime.block_on(lane.close());
+            self.runtime.block_on(async {
+                lane.close().await;
+                self.engine.settled().await;
+            });
         }
     }
 }
 
+/// The engine that runs the builds of `provision`.
+pub fn engine(
+    means: &Means,
+    store: &Store,
+    claim: &Claim,
+    provision: &Provision,
+) -> Box<dyn Engine> {
+    match means {
+        Means::Docker(docker) => Box::new(DockerEngine::new(
+            docker.clone(),
+            provision.holder_image.clone().unwrap(),
+            provision.container_images(),
+            claim.labels(),
+            claim.run().to_owned(),
+        )),
+        Means::Native { program, .. } => Box::new(NativeEngine::new(
+            program.clone(),
+            store.stage(),
+            provision.directories(),
+        )),
+    }
+}
+
+/// The store that everybody uses.
+pub fn usual_store() -> PathBuf {
+    match std::env::var_os("IPTABLES_LAB_STORE") {
+        Some(path) => PathBuf::from(path),
+        None => Store::default_path().unwrap(),
+    }
+}
+
+/// A store with all that the usual one holds, to which what is made here does not get.
+pub fn store_of_its_own(folder: &Path) -> PathBuf {
+    let usual = usual_store().canonicalize().unwrap();
+    let store = folder.join("store");
+    for kind in [
+        "tarballs",
+        "packages",
+        "sets",
+        "toolchains",
+        "builds",
+        "digests",
+        "misses",
+    ] {
+        std::fs::create_dir_all(store.join(kind)).unwrap();
+        for entry in std::fs::read_dir(usual.join(kind)).unwrap() {
+            let entry = entry.unwrap();
+            std::os::unix::fs::symlink(entry.path(), store.join(kind).join(entry.file_name()))
+                .unwrap();
+        }
+    }
+    store
+}
+
 /// A claim of its own: a run is known by its process and the millisecond that it began in.
-fn claim(store: &Store) -> Claim {
+pub fn claim(store: &Store) -> Claim {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::sleep(Duration::from_millis(2));

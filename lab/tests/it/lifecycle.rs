@@ -24,7 +24,7 @@ use rstest::rstest;
 
 use super::docker::{LONG, containers_of, docker, until, wait};
 use super::lab::{both, iptables_lab, small_run};
-use super::lane::TestLane;
+use super::lane::{On, TestLane};
 
 /// A run that goes on for longer than any test looks at it, and what it says meanwhile.
 struct LongRun {
@@ -278,7 +278,7 @@ fn far_ends(containers: &BTreeSet<String>) -> Vec<&String> {
 
 #[test]
 fn far_namespaces_may_do_as_little_as_others_and_go_with_their_lane() {
-    let mut lane = TestLane::open();
+    let mut lane = TestLane::open(On::Docker);
     let containers = lane.containers();
     // The holder, a build, the peer and the inner namespace.
     assert_eq!(containers.len(), 4);
@@ -303,7 +303,7 @@ fn is_lost(lane: &mut TestLane, place: &Place) -> Option<()> {
 
 #[test]
 fn a_far_namespace_ends_when_it_is_asked_to_and_with_its_lane() {
-    let mut lane = TestLane::open();
+    let mut lane = TestLane::open(On::Docker);
     let containers = lane.containers();
     let terminated = KillContainerOptionsBuilder::new().signal("SIGTERM").build();
     let victim = far_ends(&containers)[0];
@@ -397,11 +397,13 @@ fn a_daemon_that_goes_away_ends_the_run_and_the_next_start_removes_what_it_left(
 
 /// What of the host a run could have changed.
 #[derive(Debug, PartialEq)]
-struct Host {
+pub struct Host {
     interfaces: BTreeSet<String>,
     namespaces: BTreeSet<PathBuf>,
     networks: BTreeSet<String>,
     tables: Vec<String>,
+    /// But for those of containers, which come and go with other tests.
+    mounts: Vec<String>,
     /// None where this user may not look at them.
     rules: Option<KernelDump>,
 }
@@ -411,12 +413,16 @@ fn names(folder: &str) -> impl Iterator<Item = PathBuf> {
     entries.map(|entry| entry.path())
 }
 
-fn host() -> Host {
+/// The host as it is.
+pub fn host() -> Host {
     let networks = wait(docker().client().list_networks(None)).unwrap();
     let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
     let interfaces = interfaces.lines().filter_map(|line| line.split_once(':'));
     let tables = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = mounts.lines().filter(|line| !line.contains("docker"));
     Host {
+        mounts: mounts.map(str::to_owned).collect(),
         interfaces: interfaces.map(|(name, _)| name.trim().to_owned()).collect(),
         namespaces: names("/run/netns").collect(),
         networks: networks.into_iter().filter_map(|of| of.id).collect(),

@@ -3,8 +3,9 @@
 use iptables_lab::catalog::Family;
 use iptables_lab::scenario::{Arrival, Namespace, Outcome};
 use nix::libc;
+use rstest::rstest;
 
-use super::lane::TestLane;
+use super::lane::{On, TestLane};
 
 /// The format's own example: a node with a container behind a bridge, and a machine beside it.
 const NODE: &str = r#"
@@ -49,9 +50,9 @@ fn every_kind(path: &str, rest: &str, addresses: &[(&str, &str)], expect: &str) 
     probes
 }
 
-#[test]
-fn without_rules_every_packet_is_delivered_on_every_path() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn without_rules_every_packet_is_delivered_on_every_path(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let paths = [
         every_kind(
@@ -108,9 +109,9 @@ fn without_rules_every_packet_is_delivered_on_every_path() {
     }
 }
 
-#[test]
-fn a_marked_packet_is_dropped_and_an_unmarked_one_is_not() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn a_marked_packet_is_dropped_and_an_unmarked_one_is_not(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
     lane.furnish("");
     let rules =
         "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m mark --mark 0x8000/0x8000 -j DROP\nCOMMIT\n";
@@ -141,9 +142,11 @@ fn a_marked_packet_is_dropped_and_an_unmarked_one_is_not() {
     );
 }
 
-#[test]
-fn a_redirected_packet_is_found_where_it_goes_and_a_masqueraded_one_is_seen_from_elsewhere() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn a_redirected_packet_is_found_where_it_goes_and_a_masqueraded_one_is_seen_from_elsewhere(
+    #[values(On::Docker, On::Native)] on: On,
+) {
+    let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     lane.write(
         Family::Ipv4,
@@ -239,9 +242,11 @@ seen_from = "2001:db8::1"
     );
 }
 
-#[test]
-fn a_rejected_packet_is_refused_to_its_sender_however_many_there_are() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn a_rejected_packet_is_refused_to_its_sender_however_many_there_are(
+    #[values(On::Docker, On::Native)] on: On,
+) {
+    let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     lane.write(
         Family::Ipv4,
@@ -308,9 +313,9 @@ fn datagram(name: &str, path: &str, ports: (u16, u16), to: &str, expect: &str) -
     )
 }
 
-#[test]
-fn every_round_begins_with_nothing_remembered() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn every_round_begins_with_nothing_remembered(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let neighbour = |expect| datagram("neighbour", "out", (1, 2), "2001:db8::2", expect);
     lane.all_met(NODE, &neighbour("delivered"));
@@ -342,9 +347,11 @@ COMMIT
     }
 }
 
-#[test]
-fn the_same_ports_can_be_sent_from_over_and_over_and_listened_on_meanwhile() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn the_same_ports_can_be_sent_from_over_and_over_and_listened_on_meanwhile(
+    #[values(On::Docker, On::Native)] on: On,
+) {
+    let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let mut probes = String::new();
     for (number, path, to) in [
@@ -393,9 +400,9 @@ sets = [
 ]
 "#;
 
-#[test]
-fn a_set_of_each_type_is_matched_and_goes_with_its_rules() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn a_set_of_each_type_is_matched_and_goes_with_its_rules(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
     // One rule a set, each for a port of its own: what comes from 192.0.2.3 is in the set.
     let matches = [
         ("hash:ip", "src"),
@@ -437,9 +444,9 @@ fn a_set_of_each_type_is_matched_and_goes_with_its_rules() {
     }
 }
 
-#[test]
-fn settings_of_interfaces_hold_and_are_put_back() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn settings_of_interfaces_hold_and_are_put_back(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
     let peer = r#"
 interfaces = [{ name = "eth0", kind = "veth", end = "peer" }]
 addresses = [
@@ -485,9 +492,9 @@ expect = "delivered"
     }
 }
 
-#[test]
-fn another_setup_takes_the_place_of_the_first() {
-    let mut lane = TestLane::open();
+#[rstest]
+fn another_setup_takes_the_place_of_the_first(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     lane.all_met(
         NODE,

@@ -3,6 +3,7 @@
 //! Attribute numbers are those of the kernel's include/uapi/linux/if_link.h, veth.h and ip.h.
 
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 
 use nix::libc;
 
@@ -20,6 +21,7 @@ mod attribute {
     pub const OPERSTATE: u16 = 16;
     pub const LINKINFO: u16 = 18;
     pub const NET_NS_PID: u16 = 19;
+    pub const NET_NS_FD: u16 = 28;
     pub const AF_SPEC: u16 = 26;
     pub const GROUP: u16 = 27;
     /// Within `IFLA_LINKINFO`.
@@ -78,8 +80,17 @@ pub(super) struct Link {
 pub(super) enum Kind {
     /// A bridge.
     Bridge,
-    /// One end of a pair; the other is `eth0` in the network namespace of this process.
-    Veth { far: u32 },
+    /// One end of a pair; the other is `eth0` in this network namespace.
+    Veth { far: NetworkOf },
+}
+
+/// How a network namespace is known to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkOf {
+    /// It is this process's, by its id here.
+    Process(u32),
+    /// It is open here, by this descriptor.
+    Descriptor(RawFd),
 }
 
 /// What is set on an interface.
@@ -166,7 +177,14 @@ fn making(name: &str, word: &str, kind: Kind) -> Vec<u8> {
                 put_nest(data, attribute::VETH_PEER, |peer| {
                     peer.extend(header(0, 0));
                     put_name(peer, attribute::NAME, "eth0");
-                    put(peer, attribute::NET_NS_PID, &far.to_ne_bytes());
+                    match far {
+                        NetworkOf::Process(id) => {
+                            put(peer, attribute::NET_NS_PID, &id.to_ne_bytes())
+                        }
+                        NetworkOf::Descriptor(open) => {
+                            put(peer, attribute::NET_NS_FD, &open.to_ne_bytes())
+                        }
+                    }
                 });
             });
         }

@@ -21,6 +21,7 @@ use super::protocol::ChainName;
 use crate::catalog::{Backend, Family};
 
 pub use error::KernelError;
+pub use link::NetworkOf;
 
 /// What the kernel holds in the network namespace of the calling thread.
 pub fn dump() -> Result<KernelDump, KernelError> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 use super::error::KernelError;
-use super::link::{self, Kind, LOOPBACK, Link, Settings};
+use super::link::{self, Kind, LOOPBACK, Link, NetworkOf, Settings};
 use super::netlink::Connection;
 use super::route::{self, Held};
 use super::{conntrack, ipset};
@@ -58,12 +58,12 @@ impl Surroundings {
         forget()
     }
 
-    /// Makes what `setup` says of the namespace `at`, which is this one; `far` are processes of the other ends.
+    /// Makes what `setup` says of the namespace `at`, which is this one; `far` are the namespaces of the other ends.
     pub fn furnish(
         &mut self,
         at: Namespace,
         setup: &Setup,
-        far: &BTreeMap<Namespace, u32>,
+        far: &BTreeMap<Namespace, NetworkOf>,
     ) -> Result<(), KernelError> {
         let connection = &mut link::connect()?;
         if at.is_lane() {
@@ -158,7 +158,7 @@ fn in_order(interfaces: &[Interface]) -> impl Iterator<Item = &Interface> {
     bridges.chain(interfaces.iter().filter(of_kind(InterfaceKind::Veth)))
 }
 
-fn kind(interface: &Interface, far: &BTreeMap<Namespace, u32>) -> Result<Kind, KernelError> {
+fn kind(interface: &Interface, far: &BTreeMap<Namespace, NetworkOf>) -> Result<Kind, KernelError> {
     match (interface.kind, interface.end) {
         (InterfaceKind::Bridge, _) => Ok(Kind::Bridge),
         (InterfaceKind::Veth, end) => {

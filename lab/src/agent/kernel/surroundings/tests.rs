@@ -102,7 +102,10 @@ fn in_a_lane(test: impl FnOnce(&BTreeMap<Namespace, Far>) + Send + 'static) {
 }
 
 fn furnish(lane: &mut Surroundings, far: &BTreeMap<Namespace, Far>, setup: &Setup) {
-    let threads = far.iter().map(|(at, far)| (*at, far.thread)).collect();
+    let threads = far
+        .iter()
+        .map(|(at, far)| (*at, NetworkOf::Process(far.thread)))
+        .collect();
     lane.furnish(Namespace::Lane, setup, &threads)
         .expect("furnished");
     for at in setup.ends() {

@@ -1,0 +1,287 @@
+//! The first process of a native lane: the agent of all its places.
+//!
+//! It has the lane's network namespaces open, enters the one that is asked for, and starts every command in its build's
+//! cell. A namespace without rules is a new one, so nothing is left in it of what ran before.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::protocol::{AskedOf, Order};
+use crate::agent::kernel::surroundings::Surroundings;
+use crate::agent::kernel::{self, KernelError, LegacyTables, NetworkOf};
+use crate::agent::protocol::{Ran, Reply, Request};
+use crate::agent::{self, Agent, Ground, exec};
+use crate::catalog::BuildId;
+use crate::engine::{FORWARDING, Place, SYSCTLS};
+use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Network, Refused, Shell};
+use crate::scenario::Namespace;
+
+/// What a tree's first process ends with when the machine lacks what it takes.
+const LACKS: u8 = 3;
+
+/// Runs a lane for whoever holds the other end of standard input and output. Gives the exit status.
+pub fn main() -> u8 {
+    match sandbox::alone(|_| inside().unwrap_or(1)) {
+        Ok(status) => status,
+        Err(refused) => {
+            // Nobody may be left to be told.
+            let _ = agent::send(io::stdout(), &lacks(&refused));
+            LACKS
+        }
+    }
+}
+
+fn lacks(refused: &Refused) -> Reply {
+    Reply::Lacks {
+        message: refused.to_string(),
+    }
+}
+
+fn inside() -> io::Result<u8> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut line = Vec::new();
+    input.read_until(b'\n', &mut line)?;
+    let order: Order = serde_json::from_slice(&line)?;
+    let mut lane = match Lane::open(order) {
+        Ok(lane) => lane,
+        Err(refused) => {
+            agent::send(&mut output, &lacks(&refused))?;
+            return Ok(LACKS);
+        }
+    };
+    agent::send(&mut output, &Reply::Done)?;
+    lane.serve(input, output)?;
+    Ok(0)
+}
+
+/// All that a lane holds.
+struct Lane {
+    builds: BTreeMap<BuildId, usize>,
+    agents: BTreeMap<Namespace, Agent>,
+    ground: Bare,
+}
+
+impl Lane {
+    fn open(order: Order) -> Result<Lane, Refused> {
+        let shell = Shell::new(&CAPABILITIES).map_err(|error| Refused::Told(error.to_string()))?;
+        let contents: Vec<Contents> = order
+            .roots
+            .into_iter()
+            .map(|root| Contents {
+                root,
+                shared: Vec::new(),
+            })
+            .collect();
+        let cells = Cell::all(&order.stage, &contents)?;
+        let namespaces = || {
+            [Namespace::Lane]
+                .into_iter()
+                .chain(order.far.iter().copied())
+        };
+        let legacy = match order.legacy {
+            true => LegacyTables::Register,
+            false => LegacyTables::Leave,
+        };
+        let mut held = BTreeMap::new();
+        for namespace in namespaces() {
+            held.insert(namespace, Held::new(namespace, legacy)?);
+        }
+        let at = namespaces().last().unwrap_or_default();
+        Ok(Lane {
+            builds: order.builds,
+            agents: namespaces().map(|of| (of, Agent::default())).collect(),
+            ground: Bare {
+                shell,
+                cells,
+                cell: None,
+                held,
+                at,
+                legacy,
+            },
+        })
+    }
+
+    fn serve(&mut self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line)? > 0 {
+            let reply = match serde_json::from_slice::<AskedOf>(&line) {
+                Ok(asked) => self.answer(asked),
+                Err(error) => agent::failed("this line is no request", &error),
+            };
+            line.clear();
+            agent::send(&mut output, &reply)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, asked: AskedOf) -> Reply {
+        let (namespace, cell) = match &asked.place {
+            Place::Holder => (Namespace::Lane, None),
+            Place::Far(namespace) => (*namespace, None),
+            Place::Build(build) => match self.builds.get(build) {
+                Some(&cell) => (Namespace::Lane, Some(cell)),
+                None => return unknown(&format!("{build} is not in this lane")),
+            },
+        };
+        let Some(agent) = self.agents.get_mut(&namespace) else {
+            return unknown(&format!("this lane has no {namespace}"));
+        };
+        if let Err(refused) = self.ground.go(namespace) {
+            return agent::failed("entering a network namespace", &refused);
+        }
+        self.ground.cell = cell;
+        match asked.request {
+            Request::Furnish { .. } => self.ground.is_now(State::Furnished),
+            Request::Listen { .. } | Request::Send { .. } => self.ground.is_now(State::Used),
+            _ => {}
+        }
+        agent.answer(&mut self.ground, asked.request)
+    }
+}
+
+fn unknown(message: &str) -> Reply {
+    Reply::Failed {
+        message: message.to_owned(),
+    }
+}
+
+/// What became of a namespace since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// Nothing.
+    Fresh,
+    /// Commands ran in it, or packets.
+    Used,
+    /// It has interfaces and sets that a reset does not take away.
+    Furnished,
+}
+
+/// One of the lane's network namespaces.
+struct Held {
+    network: Network,
+    state: State,
+}
+
+impl Held {
+    /// A new one, entered and made ready.
+    fn new(namespace: Namespace, legacy: LegacyTables) -> Result<Held, Refused> {
+        let network = Network::fresh()?;
+        let (sysctls, tables): (&[_], _) = match namespace.is_lane() {
+            true => (FORWARDING, legacy),
+            false => (&[], LegacyTables::Leave),
+        };
+        sandbox::set(SYSCTLS.iter().chain(sysctls))?;
+        kernel::prepare(tables).map_err(|error| Refused::Told(error.to_string()))?;
+        Ok(Held {
+            network,
+            state: State::Fresh,
+        })
+    }
+}
+
+/// The ground under the lane's agents.
+struct Bare {
+    shell: Shell,
+    cells: Vec<Cell>,
+    /// Where commands run now.
+    cell: Option<usize>,
+    held: BTreeMap<Namespace, Held>,
+    /// The namespace that this process is in.
+    at: Namespace,
+    legacy: LegacyTables,
+}
+
+impl Bare {
+    fn go(&mut self, namespace: Namespace) -> Result<(), Refused> {
+        if let Some(held) = self.held.get(&namespace).filter(|_| self.at != namespace) {
+            held.network.enter()?;
+            self.at = namespace;
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        self.held
+            .get(&self.at)
+            .map_or(State::Fresh, |held| held.state)
+    }
+
+    fn is_now(&mut self, state: State) {
+        if let Some(held) = self.held.get_mut(&self.at) {
+            held.state = held.state.max(state);
+        }
+    }
+
+    /// Leaves the namespace that this process is in for a new one, which takes its place.
+    fn renew(&mut self) -> Result<(), KernelError> {
+        let fresh = Held::new(self.at, self.legacy).map_err(|refused| KernelError::Refused {
+            what: "a fresh network namespace".to_owned(),
+            source: io::Error::other(refused),
+        })?;
+        self.held.insert(self.at, fresh);
+        Ok(())
+    }
+}
+
+impl Ground for Bare {
+    fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
+        self.is_now(State::Used);
+        let cell = self.cell.and_then(|cell| self.cells.get(cell));
+        let cell = cell.ok_or_else(|| io::Error::other("no command runs but in a build"))?;
+        let shell = &mut self.shell;
+        let start = || shell.start(cell, argv, stdin.is_some());
+        let ran = exec::complete(start, stdin, timeout);
+        end_all()?;
+        ran
+    }
+
+    fn reset(&mut self) -> Result<(), KernelError> {
+        match self.state() {
+            State::Fresh => Ok(()),
+            State::Used => self.renew(),
+            State::Furnished => kernel::reset(),
+        }
+    }
+
+    fn clear(&mut self, surroundings: &mut Surroundings) -> Result<(), KernelError> {
+        *surroundings = Surroundings::default();
+        match self.state() {
+            State::Fresh => Ok(()),
+            State::Used | State::Furnished => self.renew(),
+        }
+    }
+
+    fn networks(&mut self, of: BTreeMap<Namespace, u32>) -> BTreeMap<Namespace, NetworkOf> {
+        let known = of.into_keys().filter_map(|namespace| {
+            let held = self.held.get(&namespace)?;
+            Some((namespace, NetworkOf::Descriptor(held.network.descriptor())))
+        });
+        known.collect()
+    }
+}
+
+/// Ends whatever a command has left running, and waits until it is gone: every process of this tree but this one.
+fn end_all() -> io::Result<()> {
+    // Anywhere else it would be every process of the machine.
+    if std::process::id() != 1 {
+        return Err(io::Error::other("this is not the first process of a lane"));
+    }
+    match kill(Pid::from_raw(-1), Signal::SIGKILL) {
+        Ok(()) => {}
+        Err(Errno::ESRCH) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
+    }
+    loop {
+        match waitpid(Pid::from_raw(-1), None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(Errno::ECHILD) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a build printed, sorted by table and chain once, however many rules and readers ask for it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::ruleset::{Chain, Printed, Rule};
+
+/// The rules of one chain as one build printed them.
+#[derive(Default)]
+pub struct Listing {
+    /// In order.
+    pub rules: Vec<Arc<Rule>>,
+}
+
+impl Listing {
+    /// The words of each rule.
+    pub fn tokens(&self) -> Vec<&[String]> {
+        self.rules
+            .iter()
+            .map(|rule| rule.tokens.as_slice())
+            .collect()
+    }
+}
+
+/// A print, by table and chain.
+pub struct Sheet {
+    /// All `#` lines but those that say when and by what it was printed.
+    pub comments: Vec<String>,
+    /// Lines that are nothing known.
+    pub strays: Vec<String>,
+    /// The tables that the build says it cannot print.
+    given_up: Vec<String>,
+    tables: HashMap<String, Section>,
+}
+
+/// A table. One that was printed twice is one.
+#[derive(Default)]
+struct Section {
+    chains: HashMap<String, Chain>,
+    listings: HashMap<String, Rc<Listing>>,
+    is_cut_off: bool,
+}
+
+impl Sheet {
+    /// Sorts what was printed.
+    pub fn of(printed: Printed) -> Self {
+        let given_up = printed.incompatible_tables().into_iter();
+        let mut sheet = Sheet {
+            given_up: given_up.map(str::to_owned).collect(),
+            comments: printed.comments,
+            strays: printed.strays,
+            tables: HashMap::new(),
+        };
+        let mut rules: HashMap<(String, String), Vec<Arc<Rule>>> = HashMap::new();
+        for table in printed.tables {
+            let is_new = !sheet.tables.contains_key(&table.name);
+            let section = sheet.tables.entry(table.name.clone()).or_default();
+            section.is_cut_off |= !table.committed;
+            // Of a table that was printed twice, the first says which chains there are.
+            if is_new {
+                for chain in table.chains {
+                    section.chains.entry(chain.name.clone()).or_insert(chain);
+                }
+            }
+            for of_chain in table.rules.chunk_by(|one, next| one.chain == next.chain) {
+                let key = (table.name.clone(), of_chain[0].chain.clone());
+                rules.entry(key).or_default().extend_from_slice(of_chain);
+            }
+        }
+        for ((table, chain), rules) in rules {
+            let section = sheet.tables.entry(table).or_default();
+            section.listings.insert(chain, Rc::new(Listing { rules }));
+        }
+        sheet
+    }
+
+    /// Whether it has the table.
+    pub fn has_table(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
+    /// Whether it says that it cannot print the table.
+    pub fn gives_up(&self, table: &str) -> bool {
+        self.given_up.iter().any(|known| known == table)
+    }
+
+    /// Whether it says of any table that it cannot print it.
+    pub fn gives_up_any(&self) -> bool {
+        !self.given_up.is_empty()
+    }
+
+    /// Whether a section of the table has no `COMMIT`.
+    pub fn is_cut_off(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|known| known.is_cut_off)
+    }
+
+    /// What it says of a chain as such.
+    pub fn chain(&self, table: &str, chain: &str) -> Option<&Chain> {
+        self.tables.get(table)?.chains.get(chain)
+    }
+
+    /// The rules of a chain; none where it has no such table.
+    pub fn listing(&self, table: &str, chain: &str) -> Option<Rc<Listing>> {
+        let listing = self.tables.get(table)?.listings.get(chain);
+        Some(listing.cloned().unwrap_or_default())
+    }
+}

@@ -1,0 +1,105 @@
+//! Mounts, in a mount namespace of one's own.
+
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{chdir, pivot_root};
+
+use super::{Refused, other};
+
+/// Nothing to run as somebody else, and no devices.
+const HARMLESS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
+
+/// Whether something can be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Lets nothing that is mounted from now on be seen by anybody else.
+pub(super) fn keep_to_oneself() -> Result<(), Refused> {
+    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+        .map_err(other("keep mounts to itself"))
+}
+
+/// An empty file system in memory.
+pub(super) fn memory(at: &Path, size: &str) -> Result<(), Refused> {
+    let options = format!("mode=755,size={size}");
+    mount(
+        Some("tmpfs"),
+        at,
+        Some("tmpfs"),
+        HARMLESS,
+        Some(options.as_str()),
+    )
+    .map_err(other(format!("mount a tmpfs at {}", at.display())))
+}
+
+/// The processes of this process namespace.
+pub(super) fn processes(at: &Path, access: Access) -> Result<(), Refused> {
+    let flags = HARMLESS | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), at, Some("proc"), flags, None::<&str>).map_err(Refused::Proc)?;
+    match access {
+        // All of the kernel's settings are in it, most of which root may change without any capability.
+        Access::ReadOnly => remount(at, flags | MsFlags::MS_RDONLY),
+        Access::ReadWrite => Ok(()),
+    }
+}
+
+/// A directory of the machine.
+pub(super) fn directory(from: &Path, at: &Path, access: Access) -> Result<(), Refused> {
+    bind(from, at)?;
+    let access = match access {
+        Access::ReadOnly => MsFlags::MS_RDONLY,
+        Access::ReadWrite => MsFlags::empty(),
+    };
+    remount(at, inherited(at)? | HARMLESS | access)
+}
+
+/// A device of the machine.
+pub(super) fn bind(from: &Path, at: &Path) -> Result<(), Refused> {
+    let what = format!("mount {} at {}", from.display(), at.display());
+    mount(Some(from), at, None::<&str>, MsFlags::MS_BIND, None::<&str>).map_err(other(what))
+}
+
+/// Takes away that what is mounted at `at` can be written to.
+pub(super) fn read_only(at: &Path) -> Result<(), Refused> {
+    remount(at, inherited(at)? | HARMLESS | MsFlags::MS_RDONLY)
+}
+
+/// Makes `at` the root, and leaves nothing of the old one.
+pub(super) fn become_root_directory(at: &Path) -> Result<(), Refused> {
+    // One over the other, so that no directory is needed for the old one: pivot_root(2).
+    chdir(at)
+        .and_then(|()| pivot_root(".", "."))
+        .and_then(|()| umount2(".", MntFlags::MNT_DETACH))
+        .and_then(|()| chdir("/"))
+        .map_err(other(format!("make {} the root", at.display())))
+}
+
+fn remount(at: &Path, flags: MsFlags) -> Result<(), Refused> {
+    let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+    mount(None::<&str>, at, None::<&str>, flags, None::<&str>)
+        .map_err(other(format!("change how {} is mounted", at.display())))
+}
+
+/// The flags of what is mounted at `at`: in a user namespace none of them may be taken away.
+fn inherited(at: &Path) -> Result<MsFlags, Refused> {
+    let found = statvfs(at).map_err(other(format!("look at {}", at.display())))?;
+    let known = [
+        (FsFlags::ST_RDONLY, MsFlags::MS_RDONLY),
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ];
+    let flags = known
+        .into_iter()
+        .filter(|(flag, _)| found.flags().contains(*flag));
+    Ok(flags.fold(MsFlags::empty(), |all, (_, flag)| all | flag))
+}

@@ -1,0 +1,518 @@
+//! The native engine beside Docker's: the same answers, whoever runs it, in whatever order and however many lanes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use iptables_lab::catalog::{Build, Catalog, Source};
+use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
+use iptables_lab::matrix::{Matrix, MatrixBuilder};
+use iptables_lab::plan::{LaneKind, Operation, Plan, Selection};
+use iptables_lab::recording::{LoadRecord, Seen};
+use iptables_lab::runner::{self, Event, Pace, Run};
+use iptables_lab::scenario::{self, Scenario};
+use nix::unistd::geteuid;
+use rstest::rstest;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use super::lab::{both, full_run, iptables_lab, native_run, wide_run};
+use super::lane::{claim, engine, store_of_its_own, usual_store};
+use super::refuse::{Refusal, refuse};
+
+/// Every cell of a matrix in JSON, by what it is about.
+fn cells(matrix: &str) -> BTreeMap<String, Value> {
+    let matrix: Value = serde_json::from_str(matrix).unwrap();
+    let cells = matrix["cells"].as_array().unwrap().clone();
+    let name = |cell: &Value| {
+        ["scenario", "family", "writer", "reader"].map(|of| cell[of].as_str().unwrap().to_owned())
+    };
+    cells
+        .into_iter()
+        .map(|cell| (name(&cell).join(" "), cell))
+        .collect()
+}
+
+#[track_caller]
+fn are_equal(some: &BTreeMap<String, Value>, all: &BTreeMap<String, Value>) {
+    assert!(!some.is_empty());
+    for (name, cell) in some {
+        let other = all.get(name);
+        assert_eq!(Some(cell), other, "{name}");
+    }
+}
+
+#[test]
+fn both_engines_come_to_the_same_matrix() {
+    let (docker, native) = (full_run(), native_run());
+    let heads = [docker, native].map(|run| &run.recording.head);
+    assert!(heads[0].host.engine.starts_with("docker "));
+    assert!(heads[1].host.engine.starts_with("native "));
+    assert_eq!(heads[0].builds, heads[1].builds);
+    let [docker, native] = [docker, native].map(|run| cells(&run.json));
+    assert_eq!(docker.len(), native.len());
+    are_equal(&native, &docker);
+}
+
+#[test]
+fn packets_fare_alike_on_both_engines() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("native.json");
+    let scenarios = scenario::shipped().unwrap();
+    let some = scenarios.iter().step_by(6);
+    let mut command = iptables_lab();
+    command.args([
+        "--engine", "native", "matrix", "--format", "json", "--output",
+    ]);
+    command
+        .arg(&json)
+        .args(["--operation", "save", "--operation", "effect"]);
+    for scenario in some {
+        command.args(["--scenario", &scenario.name]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let native = cells(&fs::read_to_string(&json).unwrap());
+    are_equal(&native, &cells(&wide_run().json));
+}
+
+/// A plan that can be run over and over.
+struct Bench {
+    builds: Vec<Build>,
+    scenarios: Vec<Scenario>,
+    store: Store,
+    means: Means,
+    provision: images::Provision,
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let runtime = Runtime::new().unwrap();
+        let store = Store::open(&usual_store()).unwrap();
+        let means = Means::Native {
+            program: env!("CARGO_BIN_EXE_iptables-lab").into(),
+            docker: None,
+        };
+        let catalog = Catalog::load(&[]).unwrap();
+        let suites = ["bullseye", "trixie"];
+        let images = catalog.images.iter().filter(
+            |image| matches!(&image.source, Source::Suite { suite } if suites.contains(&suite.as_str())),
+        );
+        let claim = claim(&store);
+        let request = ProvideRequest {
+            catalog: &catalog,
+            images: images.cloned().collect(),
+            store: &store,
+            agent: Path::new(env!("CARGO_BIN_EXE_iptables-lab")),
+            tarballs: Vec::new(),
+            effort: Effort::Usual,
+            labels: claim.labels(),
+            jobs: 1,
+        };
+        let listener: images::Listener = Arc::new(|_| {});
+        let provision = runtime
+            .block_on(images::provide(&request, &means, &listener))
+            .unwrap();
+        let wanted = [
+            "kube-firewall",
+            "mark-matches",
+            "nft-native-filter",
+            "docker-swarm-task",
+        ];
+        let scenarios = scenario::shipped().unwrap().into_iter();
+        Bench {
+            builds: provision
+                .builds
+                .iter()
+                .map(|ready| ready.build.clone())
+                .collect(),
+            scenarios: scenarios
+                .filter(|of| wanted.contains(&of.name.as_str()))
+                .collect(),
+            store,
+            means,
+            provision,
+            runtime,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let selection = Selection {
+            available: &self.builds,
+            writers: &self.builds,
+            readers: &self.builds,
+        };
+        let operations = [Operation::Rewrite, Operation::Check, Operation::Effect];
+        Plan::new(
+            &self.scenarios,
+            selection,
+            Operation::with_needs(&operations),
+        )
+    }
+
+    fn run(&self, plan: Plan, lanes: usize) -> Vec<LoadRecord> {
+        let claim = claim(&self.store);
+        let engine = engine(&self.means, &self.store, &claim, &self.provision);
+        let named = self.scenarios.iter();
+        let run = Run {
+            plan,
+            scenarios: named
+                .map(|of| (of.name.clone(), Arc::new(of.clone())))
+                .collect(),
+            builds: &self.builds,
+            pace: Pace {
+                lanes,
+                timeout: Duration::from_secs(60),
+            },
+        };
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        self.runtime
+            .block_on(runner::run(run, engine.as_ref(), sender))
+            .unwrap();
+        self.runtime.block_on(engine.settled());
+        let mut loads = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            if let Event::Load { record, .. } = event {
+                loads.push(*record);
+            }
+        }
+        loads
+    }
+}
+
+/// Everything that was seen, load by load, but for the time that programs print, and how often packets met a rule: the
+/// lane's own neighbour discovery may or may not be among them.
+fn seen(loads: &[LoadRecord]) -> BTreeMap<String, Vec<String>> {
+    let text = |load: &LoadRecord, text| {
+        let text = load.text(text).to_lossy().into_owned();
+        let lines = text.lines().filter(|line| {
+            !line.starts_with("# Generated by") && !line.starts_with("# Completed on")
+        });
+        lines.map(without_counters).collect::<Vec<_>>().join("\n")
+    };
+    let one = |load: &LoadRecord| {
+        let name = format!(
+            "{} {} {} {}",
+            load.scenario, load.family, load.writer, load.kind
+        );
+        let observations = load.observations.iter().map(|of| {
+            let what = match &of.seen {
+                Seen::Command(command) => format!(
+                    "{:?} {:?} {:?} {:?} {} {}",
+                    command.build,
+                    command.argv,
+                    command.stdin.map(|stdin| text(load, stdin)),
+                    command.end,
+                    text(load, command.stdout),
+                    text(load, command.stderr),
+                ),
+                Seen::Dump(dump) | Seen::Chain(dump) => format!("{:?}", load.dump(*dump)),
+                other => format!("{other:?}"),
+            };
+            format!("{:?} {:?} {:?} {what}", of.stage, of.role, of.reader)
+        });
+        (name, observations.collect())
+    };
+    loads.iter().map(one).collect()
+}
+
+/// `[12:345]` becomes `[]`.
+fn without_counters(line: &str) -> String {
+    let mut words = Vec::new();
+    for word in line.split(' ') {
+        let inner = word
+            .strip_prefix('[')
+            .and_then(|word| word.strip_suffix(']'));
+        let counts = inner.is_some_and(|inner| {
+            inner.contains(':')
+                && inner
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b':')
+        });
+        words.push(if counts { "[]" } else { word });
+    }
+    words.join(" ")
+}
+
+/// A generator of numbers that look random (xorshift64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            let other = usize::try_from(self.0 % (last as u64 + 1)).unwrap();
+            items.swap(last, other);
+        }
+    }
+}
+
+#[test]
+fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let given = std::env::var("IPTABLES_LAB_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or(now.as_nanos() as u64) | 1;
+    println!("IPTABLES_LAB_SEED={seed}");
+    let bench = Bench::new();
+    let mut numbers = Numbers(seed);
+    let in_order = seen(&bench.run(bench.plan(), 1));
+    assert!(in_order.len() > 20, "{:?}", in_order.keys());
+    for lanes in [2, 4, 8] {
+        let mut plan = bench.plan();
+        numbers.shuffle(&mut plan.loads);
+        let shuffled = seen(&bench.run(plan, lanes));
+        assert_eq!(shuffled.len(), in_order.len());
+        for (load, seen) in &in_order {
+            for (place, (one, other)) in seen.iter().zip(&shuffled[load]).enumerate() {
+                assert_eq!(
+                    one, other,
+                    "seed {seed}, {lanes} lanes, step {place} of {load}"
+                );
+            }
+            assert_eq!(
+                seen.len(),
+                shuffled[load].len(),
+                "seed {seed}, {lanes} lanes, {load}"
+            );
+        }
+    }
+}
+
+#[test]
+fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let given = std::env::var("IPTABLES_LAB_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or(now.as_nanos() as u64) | 1;
+    println!("IPTABLES_LAB_SEED={seed}");
+    let bench = Bench::new();
+    let mut numbers = Numbers(seed);
+    let mut head = native_run().recording.head.clone();
+    head.builds.clone_from(&bench.builds);
+    head.scenarios.clone_from(&bench.scenarios);
+    let judged = |loads: &[LoadRecord]| -> BTreeMap<String, Value> {
+        let mut builder = MatrixBuilder::new(head.clone());
+        for load in loads {
+            builder.add(load);
+        }
+        let matrix: Matrix = builder.finish(None);
+        cells(&serde_json::to_string(&matrix).unwrap())
+    };
+    let in_order = judged(&bench.run(bench.plan(), 2));
+    let mut plan = bench.plan();
+    plan.loads
+        .iter_mut()
+        .for_each(|load| numbers.shuffle(&mut load.readers));
+    let shuffled = judged(&bench.run(plan, 2));
+    assert_eq!(in_order.len(), shuffled.len(), "seed {seed}");
+    for (name, cell) in &in_order {
+        assert_eq!(Some(cell), shuffled.get(name), "seed {seed}, {name}");
+    }
+}
+
+/// An ordinary user, and what the lab needs to be one: a program, and a store of its own.
+struct User {
+    folder: tempfile::TempDir,
+}
+
+impl User {
+    const NOBODY: u32 = 65534;
+
+    fn new() -> User {
+        // Where everybody may look, which a home directory need not be.
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let public = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path(), public).unwrap();
+        let usual = usual_store();
+        for kind in [
+            "tarballs", "packages", "sets", "builds", "digests", "misses",
+        ] {
+            copy(&usual.join(kind), &folder.path().join("store").join(kind));
+        }
+        fs::copy(
+            env!("CARGO_BIN_EXE_iptables-lab"),
+            folder.path().join("lab"),
+        )
+        .unwrap();
+        let user = User { folder };
+        if geteuid().is_root() {
+            let owned = Command::new("chown")
+                .args(["-R", &User::NOBODY.to_string()])
+                .arg(user.folder.path())
+                .status();
+            assert!(owned.unwrap().success());
+        }
+        user
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn lab(&self) -> Command {
+        let mut command = Command::new(self.path("lab"));
+        command
+            .arg("--store")
+            .arg(self.path("store"))
+            .env_remove("IPTABLES_LAB_BUILDS");
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(self.folder.path());
+        if geteuid().is_root() {
+            command.uid(User::NOBODY).gid(User::NOBODY);
+        }
+        command
+    }
+}
+
+/// Copies a folder of files and folders.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+const SMALL: [&str; 6] = [
+    "--scenario",
+    "kube-firewall",
+    "--writer",
+    "debian-*",
+    "--reader",
+    "debian-*",
+];
+
+#[test]
+fn an_ordinary_user_gets_the_same_answers() {
+    let user = User::new();
+    let output = user
+        .lab()
+        .args([
+            "--engine", "native", "matrix", "--format", "json", "--format", "table",
+        ])
+        .arg("--output")
+        .arg(user.path("user.json"))
+        .args(SMALL)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = "engine: native (user namespaces), as asked for";
+    assert!(table.contains(words), "{table}");
+    // What does not work there is named.
+    assert!(
+        table.contains("rules that match a packet's owner"),
+        "{table}"
+    );
+    let own = cells(&fs::read_to_string(user.path("user.json")).unwrap());
+    are_equal(&own, &cells(&full_run().json));
+}
+
+#[test]
+fn without_a_daemon_auto_is_native_and_the_report_says_why() {
+    let output = iptables_lab()
+        .args(["matrix", "--operation", "save"])
+        .args(SMALL)
+        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        table.contains("native (root), no Docker daemon answers"),
+        "{table}"
+    );
+}
+
+#[rstest]
+#[case::a_user(true, ["start it (`systemctl", "run as root, or allow them (`sysctl"])]
+#[case::root(false, ["start it (`systemctl", "a container needs `--privileged`"])]
+fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways: [&str; 2]) {
+    let (owner, folder) = (user.then(User::new), tempfile::tempdir().unwrap());
+    let mut command = match &owner {
+        Some(owner) => owner.lab(),
+        None => {
+            let mut command = iptables_lab();
+            command.arg("--store").arg(store_of_its_own(folder.path()));
+            command
+        }
+    };
+    command
+        .args(["matrix"])
+        .args(SMALL)
+        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    // As a container's usual filter of system calls does.
+    refuse(&mut command, Refusal::Namespaces);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said: Vec<&str> = said
+        .split(|c: char| c.is_whitespace() || c == '│')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let said = said.join(" ");
+    for way in ways.iter().chain(&["no Docker daemon answers"]) {
+        assert!(said.contains(way), "`{way}` is not in {said}");
+    }
+}
+
+#[test]
+fn on_a_kernel_without_legacy_tables_the_nft_builds_run_and_the_legacy_ones_are_missing() {
+    let mut command = iptables_lab();
+    command
+        .args([
+            "--engine",
+            "native",
+            "matrix",
+            "--format",
+            "json",
+            "--operation",
+            "rewrite",
+        ])
+        .args(SMALL);
+    refuse(&mut command, Refusal::LegacyTables);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let matrix: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let missing = matrix["missing"].as_array().unwrap();
+    let reasons: Vec<&Value> = missing
+        .iter()
+        .filter(|of| of["id"].as_str().unwrap().ends_with("-legacy"))
+        .map(|of| &of["reason"])
+        .collect();
+    assert!(reasons.len() >= 4, "{missing:?}");
+    let lacks = |reason: &&Value| reason.as_str().unwrap().contains("no legacy tables");
+    assert!(
+        reasons.iter().filter(|reason| lacks(reason)).count() >= 4,
+        "{reasons:?}"
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let native = cells(&text);
+    assert!(
+        native.keys().all(|cell| !cell.contains("-legacy")),
+        "{:?}",
+        native.keys()
+    );
+    let kinds = [LaneKind::Nft];
+    assert!(!native.is_empty() && kinds.len() == 1);
+}
