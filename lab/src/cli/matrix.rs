@@ -12,7 +12,7 @@ use miette::miette;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{self, OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
 use super::timings::{Phase, Timings};
@@ -23,7 +23,7 @@ use crate::fault;
 use crate::images::{Effort, Provision};
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
-use crate::plan::{Load, Operation, Plan, Selection, witness};
+use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
 use crate::recording::{
     self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
 };
@@ -49,6 +49,9 @@ pub struct MatrixArgs {
     /// Write to this file, as JSON, what the run took: seconds by phase, lanes, commands by operation, memory.
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
+    /// Run only this part of the plan, as 2/3 says the second of three; `merge` puts the recordings together.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -80,6 +83,9 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
             .elapsed()
             .saturating_sub(prepared.timings.phase(Phase::Plan)),
     );
+    if let Some(shard) = args.shard {
+        prepared.keep(shard);
+    }
     if let Some((path, stored)) = stored {
         prepared.take_up(stored.recording)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
@@ -98,13 +104,12 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     } = prepared
         .run(&session, &args.run, file.as_mut(), gather)
         .await?;
-    let found = output::met(&matrix, &args.output.fail_on);
-    timings.of(Phase::Report, || outputs.write(&matrix, shown))?;
+    let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
     if let Some(path) = &args.timings {
         timings.write(path)?;
     }
     ended?;
-    Ok(if found { Exit::Found } else { Exit::Ran })
+    Ok(exit)
 }
 
 /// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
@@ -271,6 +276,12 @@ impl Prepared {
         })
     }
 
+    /// Leaves only one part of the plan.
+    fn keep(&mut self, shard: Shard) {
+        self.plan.keep(shard);
+        self.head.shard = Some(shard);
+    }
+
     /// Takes up the run that `recording` is of.
     ///
     /// # Errors
@@ -284,6 +295,7 @@ impl Prepared {
             ("builds", now.builds != then.builds),
             ("scenarios", now.scenarios != then.scenarios),
             ("pairings", now.pairings != then.pairings),
+            ("shard", now.shard != then.shard),
         ];
         if let Some((what, _)) = differing.into_iter().find(|(_, differs)| *differs) {
             let error = miette!(
@@ -495,6 +507,7 @@ fn head(
             .filter(|(_, id)| plan.lanes.values().any(|members| members.contains(id)))
             .collect(),
         pairings: plan.pairings(),
+        shard: None,
         scenarios,
     }
 }
