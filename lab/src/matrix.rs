@@ -1,6 +1,8 @@
 //! All verdicts of a run: what every report is made from. Its JSON is schema 1.
 
+mod difference;
 mod headlines;
+mod known;
 mod losses;
 mod packets;
 mod symptoms;
@@ -11,7 +13,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use difference::{Change, Difference, Direction, Form, Inventory, difference};
 pub use headlines::{Headline, headlines};
+pub use known::{Known, KnownError, KnownLoss};
 pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
@@ -53,6 +57,9 @@ pub struct Matrix {
     pub pairings: usize,
     /// Why the run ended early; none if its plan was through.
     pub cut_short: Option<String>,
+    /// The losses that are known already, and how many cells each of them names.
+    #[serde(default)]
+    pub known: Vec<KnownLoss>,
     /// A cell for each pairing that was run, by scenario, family, writer and reader.
     pub cells: Vec<Cell>,
 }
@@ -213,8 +220,11 @@ impl MatrixBuilder {
                 builds.get(&cell.reader).copied(),
             )
         });
+        let shard = head
+            .shard
+            .map(|of| format!("it is shard {of}, to be merged with the others"));
         let cut_short = match end {
-            Some(end) => end.cut_short.clone(),
+            Some(end) => end.cut_short.clone().or(shard),
             None => Some("the run was killed".to_owned()),
         };
         let witness = |backend| head.witness.get(&backend).cloned();
@@ -235,6 +245,7 @@ impl MatrixBuilder {
             scenarios: head.scenarios.iter().map(ScenarioHead::of).collect(),
             pairings: head.pairings,
             cut_short,
+            known: Vec::new(),
             cells,
         }
     }

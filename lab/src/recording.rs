@@ -3,6 +3,8 @@
 //! A recording is a file of JSON lines: a head, then a line for each load as it was finished, then the run's end.
 //! Nothing in it is normalised. A killed run loses at most the load in hand.
 
+mod merge;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -17,8 +19,10 @@ use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::plan::step::{Action, Answer, Role, RuleSet, Stage, Step};
-use crate::plan::{LaneKind, Load, Operation};
+use crate::plan::{LaneKind, Load, Operation, Shard};
 use crate::scenario::{Outcome, Scenario};
+
+pub use merge::{MergeError, merge};
 
 /// The version of the format that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -55,8 +59,11 @@ pub struct Head {
     pub witness: BTreeMap<Backend, BuildId>,
     /// The scenarios, whole.
     pub scenarios: Vec<Scenario>,
-    /// How many pairings were to be run, counted once for each scenario and family.
+    /// How many pairings were to be run, counted once for each scenario and family; of a shard, in all shards together.
     pub pairings: usize,
+    /// Which part of the plan was run; none where all of it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 /// The machine a run was made on.

@@ -4,7 +4,7 @@ use clap::Args;
 use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
-use super::matrix::{Prepared, Ran};
+use super::matrix::Prepared;
 use super::session::{self, Session};
 use super::{Common, RunArgs, output};
 use crate::advice::{Advice, Member, Products, Published, advise};
@@ -163,9 +163,9 @@ async fn live(
     let ids: Vec<String> = ids.into_iter().map(globset::escape).collect();
     let operations = Operation::with_needs(&OPERATIONS);
     let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;
-    let Ran { matrix, ended, .. } = prepared.run(&session, &args.run, None, |_, _| {}).await?;
-    ended?;
-    Ok(Published::from(&matrix))
+    let ran = prepared.run(&session, &args.run, None, |_, _| {}).await?;
+    ran.ended?;
+    Ok(Published::from(&ran.matrix))
 }
 
 /// A name that nobody knows is a mistake, not an unknown pairing.

@@ -12,7 +12,7 @@ use miette::miette;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{self, OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
 use super::timings::{Phase, Timings};
@@ -23,7 +23,7 @@ use crate::fault;
 use crate::images::{Effort, Provision};
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
-use crate::plan::{Load, Operation, Plan, Selection, witness};
+use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
 use crate::recording::{
     self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
 };
@@ -49,6 +49,9 @@ pub struct MatrixArgs {
     /// Write to this file, as JSON, what the run took: seconds by phase, lanes, commands by operation, memory.
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
+    /// Run only this part of the plan, as 2/3 says the second of three; `merge` puts the recordings together.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -80,6 +83,9 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
             .elapsed()
             .saturating_sub(prepared.timings.phase(Phase::Plan)),
     );
+    if let Some(shard) = args.shard {
+        prepared.keep(shard);
+    }
     if let Some((path, stored)) = stored {
         prepared.take_up(stored.recording)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
@@ -98,13 +104,12 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     } = prepared
         .run(&session, &args.run, file.as_mut(), gather)
         .await?;
-    let found = output::met(&matrix, &args.output.fail_on);
-    timings.of(Phase::Report, || outputs.write(&matrix, shown))?;
+    let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
     if let Some(path) = &args.timings {
         timings.write(path)?;
     }
     ended?;
-    Ok(if found { Exit::Found } else { Exit::Ran })
+    Ok(exit)
 }
 
 /// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
@@ -221,7 +226,7 @@ impl Prepared {
         readers: &[String],
     ) -> Result<Self, Failure> {
         let engine = session.engine(provision);
-        let mut available = session::builds(&provision);
+        let mut available = session::builds(provision);
         let mut missing = provision.missing.clone();
         let mut both = choose_both(&available, &missing, writers, readers)?;
         let is_legacy = |build: &Build| build.backend == Backend::Legacy;
@@ -244,7 +249,8 @@ impl Prepared {
             readers: &readers,
         };
         let mut timings = Timings::default();
-        let plan = timings.of(Phase::Plan, || Plan::new(&scenarios, selection, operations));
+        let plan = || Plan::new(&scenarios, selection, operations);
+        let plan = timings.of(Phase::Plan, plan);
         let is_planned =
             |scenario: &Scenario| plan.loads.iter().any(|load| load.scenario == scenario.name);
         if plan.loads.is_empty() {
@@ -270,6 +276,12 @@ impl Prepared {
         })
     }
 
+    /// Leaves only one part of the plan.
+    fn keep(&mut self, shard: Shard) {
+        self.plan.keep(shard);
+        self.head.shard = Some(shard);
+    }
+
     /// Takes up the run that `recording` is of.
     ///
     /// # Errors
@@ -283,6 +295,7 @@ impl Prepared {
             ("builds", now.builds != then.builds),
             ("scenarios", now.scenarios != then.scenarios),
             ("pairings", now.pairings != then.pairings),
+            ("shard", now.shard != then.shard),
         ];
         if let Some((what, _)) = differing.into_iter().find(|(_, differs)| *differs) {
             let error = miette!(
@@ -494,6 +507,7 @@ fn head(
             .filter(|(_, id)| plan.lanes.values().any(|members| members.contains(id)))
             .collect(),
         pairings: plan.pairings(),
+        shard: None,
         scenarios,
     }
 }

@@ -3,12 +3,14 @@
 mod advise;
 mod builds;
 mod diagnose;
+mod diff;
 mod doctor;
 mod evidence;
 mod exit;
 mod interrupt;
 mod inventory;
 mod matrix;
+mod merge;
 mod output;
 mod papers;
 mod progress;
@@ -58,7 +60,9 @@ enum Command {
   iptables-lab matrix
   iptables-lab matrix --scenario kube-firewall --writer '*-nft'
   iptables-lab matrix --rules node.save --format json --output node.json
-  iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole")]
+  iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole
+  iptables-lab matrix --format html --output page.html --format junit --output junit.xml
+  iptables-lab matrix --baseline last.json --known known.toml --fail-on regression")]
     Matrix(matrix::MatrixArgs),
     /// Show one cell in full: the commands as run, both texts, the verdicts and why.
     #[command(after_help = "Examples:
@@ -77,7 +81,8 @@ recording. The script ends with 1 while the loss is there, with 0 when it is gon
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:
   iptables-lab matrix --record run.jsonl
-  iptables-lab replay run.jsonl --format json")]
+  iptables-lab replay run.jsonl --format json
+  iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
     /// Say which builds may live side by side on a node, which lose what, and the least change that makes all safe.
     #[command(after_help = "Examples:
@@ -108,6 +113,17 @@ It needs neither an engine nor a network: it compares with the report that is pa
 
 The binary holds the one in reports/: build it anew to have it answer from another.")]
     Publish(publish::PublishArgs),
+    /// Put the recordings of all shards of a run together, and judge them.
+    #[command(after_help = "Example:
+  iptables-lab matrix --shard 1/2 --record one.jsonl      on one machine
+  iptables-lab matrix --shard 2/2 --record two.jsonl      on another one
+  iptables-lab merge one.jsonl two.jsonl --format json")]
+    Merge(merge::MergeArgs),
+    /// Say what differs between two reports or recordings: losses that came, went or changed.
+    #[command(after_help = "Examples:
+  iptables-lab diff last-night.json tonight.json
+  iptables-lab diff last-night.json run.jsonl --format markdown --fail-on regression")]
+    Diff(diff::DiffArgs),
     /// List the builds, make them, or remove what was made.
     #[command(after_help = "Examples:
   iptables-lab builds list
@@ -266,6 +282,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Publish(args) => publish::run(&args),
         Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
         Command::Advise(args) => session::block_on(advise::run(&args, common)),
+        Command::Merge(args) => merge::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
         Command::Doctor(args) => session::block_on(doctor::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),

@@ -9,7 +9,8 @@ use miette::miette;
 use super::exit::{Exit, Failure, Or};
 use crate::judge::ChainVerdict;
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::Matrix;
+use crate::matrix::{Difference, Known, Matrix, difference};
+use crate::recording;
 use crate::report;
 use crate::report::shown::Shown;
 
@@ -37,9 +38,16 @@ pub struct OutputArgs {
     /// A file for the format at the same place, `-` for standard output; what has none goes to standard output.
     #[arg(long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
-    /// End with exit status 1 if this verdict or consequence is anywhere in the matrix; repeats.
-    #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE")]
+    /// End with exit status 1 if this verdict or consequence is anywhere in the matrix, known losses aside, or if a loss
+    /// came or became graver since the --baseline; repeats.
+    #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE|regression")]
     pub fail_on: Vec<Condition>,
+    /// An earlier report (JSON) or recording: the table on standard output is the difference to it.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Losses that are known already (TOML): they are shown as known, and fail nothing.
+    #[arg(long, value_name = "FILE")]
+    pub known: Option<PathBuf>,
 }
 
 /// What `--fail-on` names.
@@ -49,6 +57,8 @@ pub enum Condition {
     Verdict(Verdict),
     /// A consequence in the kernel.
     Consequence(Consequence),
+    /// A loss that came or became graver.
+    Regression,
 }
 
 fn parse_condition(text: &str) -> Result<Condition, String> {
@@ -67,10 +77,12 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
             .find(|c| c.as_str() == text)
             .map(Condition::Consequence)
     };
-    verdict.or_else(consequence).ok_or_else(|| {
+    let regression = || (text == "regression").then_some(Condition::Regression);
+    let condition = verdict.or_else(consequence).or_else(regression);
+    condition.ok_or_else(|| {
         let verdicts = Verdict::ALL.map(Verdict::as_str).join(", ");
         let consequences = CONSEQUENCES.map(Consequence::as_str).join(", ");
-        format!("a verdict ({verdicts}) or a consequence ({consequences})")
+        format!("a verdict ({verdicts}), a consequence ({consequences}) or regression")
     })
 }
 
@@ -78,13 +90,16 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
 /// until there is something to write.
 pub struct Outputs {
     targets: Vec<(Format, Option<(PathBuf, std::fs::File)>)>,
+    conditions: Vec<Condition>,
+    baseline: Option<Matrix>,
+    known: Option<Known>,
 }
 
 impl Outputs {
-    /// Opens the files.
+    /// Opens the files, and reads what the matrix is to be compared with.
     ///
     /// # Errors
-    /// More files than formats, or a file that cannot be created.
+    /// More files than formats, a file that cannot be created, or one that cannot be read.
     pub fn open(args: &OutputArgs) -> Result<Self, Failure> {
         let formats = if args.format.is_empty() {
             vec![Format::Table]
@@ -111,7 +126,19 @@ impl Outputs {
             };
             targets.push((format, file));
         }
-        Ok(Outputs { targets })
+        if args.fail_on.contains(&Condition::Regression) && args.baseline.is_none() {
+            let error = miette!(
+                help = "name an earlier report or recording: --baseline FILE",
+                "there is nothing that a regression could be told from"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        Ok(Outputs {
+            targets,
+            conditions: args.fail_on.clone(),
+            baseline: args.baseline.as_deref().map(matrix_of_file).transpose()?,
+            known: args.known.as_deref().map(known_of_file).transpose()?,
+        })
     }
 
     /// What is to be gathered of the recording, where some form shows it.
@@ -120,27 +147,71 @@ impl Outputs {
         self.targets.iter().any(shows).then(Shown::default)
     }
 
-    /// Writes the matrix in every form, with what was gathered of the recording.
+    /// Writes the matrix in every form, with what was gathered of the recording, and says whether one of the
+    /// conditions is met.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn write(self, matrix: &Matrix, shown: Option<Shown>) -> Result<(), Failure> {
+    pub fn finish(self, mut matrix: Matrix, shown: Option<Shown>) -> Result<Exit, Failure> {
+        if let Some(known) = &self.known {
+            matrix.mark(known);
+        }
+        let difference = self.baseline.map(|old| difference(&old, &matrix));
         let shown = shown.unwrap_or_default();
         for (format, file) in self.targets {
             let report = Report {
-                matrix,
+                matrix: &matrix,
                 shown: &shown,
                 format,
             };
-            match file {
-                Some((path, file)) => replace(file, &report)
+            match (file, format, &difference) {
+                (None, Format::Table, Some(difference)) => {
+                    print(&report::difference::text(difference, width()))?;
+                }
+                (None, ..) => printed(|to| report.write(to, Width::Of(width())))?,
+                (Some((path, file)), ..) => replace(file, &report)
                     .map_err(|error| cannot_write(&path, &error))
                     .or_exit(Exit::Lacks)?,
-                None => printed(|to| report.write(to, Width::Of(width())))?,
             }
         }
-        Ok(())
+        let is_met = met(&matrix, difference.as_ref(), &self.conditions);
+        Ok(if is_met { Exit::Found } else { Exit::Ran })
     }
+}
+
+/// The matrix in a file: a report's, or that of a recording.
+///
+/// # Errors
+/// The file cannot be read, or is neither.
+pub fn matrix_of_file(path: &Path) -> Result<Matrix, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
+        .or_exit(Exit::Usage)?;
+    // A recording is lines of JSON, of which the first says what it is.
+    let first: Option<serde_json::Value> = text
+        .lines()
+        .next()
+        .and_then(|line| serde_json::from_str(line).ok());
+    if first.is_some_and(|first| first.get("recording").is_some()) {
+        let stored = recording::read(path).or_exit(Exit::Usage)?;
+        return Ok(Matrix::of(&stored.recording));
+    }
+    report::json::read(&text)
+        .map_err(|error| {
+            miette!(
+                help = "a report is what `iptables-lab matrix --format json` writes, a recording what --record writes",
+                "{} cannot be taken for a report: {error}",
+                path.display()
+            )
+        })
+        .or_exit(Exit::Usage)
+}
+
+fn known_of_file(path: &Path) -> Result<Known, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
+        .or_exit(Exit::Usage)?;
+    Known::read(&path.display().to_string(), &text).or_exit(Exit::Usage)
 }
 
 /// Prints to standard output; a pipe that is closed at the other end is nobody's fault.
@@ -178,10 +249,11 @@ pub fn width() -> usize {
         .max(40)
 }
 
-/// Whether the matrix has what one of the conditions names.
-pub fn met(matrix: &Matrix, conditions: &[Condition]) -> bool {
+/// Whether the matrix, known losses aside, or its difference to the baseline has what one of the conditions names.
+fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition]) -> bool {
+    let cells = || matrix.cells.iter().filter(|cell| cell.known.is_none());
     let has = |condition: &Condition| match condition {
-        Condition::Verdict(wanted) => matrix.cells.iter().any(|cell| {
+        Condition::Verdict(wanted) => cells().any(|cell| {
             let of_rules = cell
                 .rules
                 .iter()
@@ -189,12 +261,13 @@ pub fn met(matrix: &Matrix, conditions: &[Condition]) -> bool {
             let of_chains = cell.chains.iter().flat_map(ChainVerdict::of_reader);
             of_rules.chain(of_chains).any(|verdict| verdict == *wanted)
         }),
-        Condition::Consequence(wanted) => matrix.cells.iter().any(|cell| {
+        Condition::Consequence(wanted) => cells().any(|cell| {
             let of_rules = cell.rules.iter().filter_map(|rule| rule.consequence);
             of_rules
                 .chain(cell.chains.iter().filter_map(|chain| chain.consequence))
                 .any(|found| found == *wanted)
         }),
+        Condition::Regression => difference.is_some_and(|of| of.regressions().next().is_some()),
     };
     conditions.iter().any(has)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{self, OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs};
 use super::timings::{Phase, Timings};
 use crate::matrix::MatrixBuilder;
 use crate::recording::{Head, LoadRecord, RecordingReader};
@@ -36,16 +36,15 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         });
     }
     let matrix = builder.finish(recording.end.as_ref());
-    let found = output::met(&matrix, &args.output.fail_on);
-    timings.of(Phase::Report, || outputs.write(&matrix, shown))?;
+    let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
     if let Some(path) = &args.timings {
         timings.write(path)?;
     }
-    Ok(if found { Exit::Found } else { Exit::Ran })
+    Ok(exit)
 }
 
 /// Judges a load, and gathers what reports show of it.
-fn add(builder: &mut MatrixBuilder, head: &Head, load: &LoadRecord, shown: Option<&mut Shown>) {
+pub fn add(builder: &mut MatrixBuilder, head: &Head, load: &LoadRecord, shown: Option<&mut Shown>) {
     let cells = builder.add(load);
     let mut scenarios = head.scenarios.iter();
     let scenario = scenarios.find(|scenario| scenario.name == load.scenario);

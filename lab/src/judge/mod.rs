@@ -73,6 +73,9 @@ pub struct Cell {
     /// What writer and reader said when both backends held rules.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// The place among the matrix's known losses of the one that names this cell; none as it is judged.
+    #[serde(default)]
+    pub known: Option<usize>,
     /// What died, and the least rules on which it did.
     #[serde(default)]
     pub crashes: Vec<Crash>,
@@ -410,6 +413,7 @@ impl<'a> Pairing<'a> {
             probes,
             picked,
             warnings: warnings.unwrap_or_default(),
+            known: None,
             crashes: self.crashes(reader),
         }
     }

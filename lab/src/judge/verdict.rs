@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// What a report does with each is a `match` without a catch-all: a new verdict does not compile until every report
 /// has an answer for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     // write

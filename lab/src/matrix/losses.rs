@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
+use super::known::KnownLoss;
 use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
@@ -31,10 +32,12 @@ pub struct Loss {
     pub pairings: usize,
     /// One cell that shows it.
     pub example: Example,
+    /// Why and where it is known already, where it is.
+    pub known: Option<String>,
 }
 
 /// The cell of one pairing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Example {
     /// In which family.
     pub family: Family,
@@ -81,9 +84,10 @@ pub enum Certainty {
 }
 
 /// A rule or a chain that suffers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Subject {
     /// Its place in the scenario.
+    #[serde(skip)]
     order: usize,
     /// Its table.
     pub table: String,
@@ -95,53 +99,106 @@ pub struct Subject {
 
 /// What a loss is, apart from where it happens; the worst first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
+pub(super) struct Kind {
     mildness: u8,
-    verdict: &'static str,
-    what: String,
-    consequence: Option<Consequence>,
-    certainty: Certainty,
+    name: &'static str,
+    pub(super) verdict: Verdict,
+    pub(super) what: String,
+    pub(super) consequence: Option<Consequence>,
+    pub(super) certainty: Certainty,
+    /// The place of the entry of known losses that names it.
+    known: Option<usize>,
 }
 
 /// Who suffers, and in which pairings.
 type Suffering = BTreeMap<(Family, Subject), Pairs>;
 
+/// Kinds of harm as they are found, cell by cell.
+pub(super) struct Found<'a, K> {
+    writers: &'a [&'a Build],
+    readers: &'a [&'a Build],
+    kinds: BTreeMap<K, Suffering>,
+}
+
+/// One kind of harm, between builds that all of it befalls.
+pub(super) struct Group<K> {
+    pub(super) kind: K,
+    pub(super) subjects: BTreeMap<Family, Vec<Subject>>,
+    pub(super) writers: String,
+    pub(super) readers: String,
+    pub(super) pairings: usize,
+    pub(super) example: Example,
+}
+
+impl<'a, K: Ord + Clone> Found<'a, K> {
+    /// Nothing yet, between these builds.
+    pub(super) fn new(writers: &'a [&'a Build], readers: &'a [&'a Build]) -> Self {
+        Found {
+            writers,
+            readers,
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    /// A subject suffers in a cell.
+    pub(super) fn add(&mut self, kind: K, cell: &Cell, subject: Subject) {
+        let suffering = self.kinds.entry(kind).or_default();
+        let pairs = suffering.entry((cell.family, subject)).or_default();
+        let readers_of = pairs.entry(place(self.writers, &cell.writer)).or_default();
+        readers_of.insert(place(self.readers, &cell.reader));
+    }
+
+    /// All of it, by kind, and within a kind by who suffers where.
+    pub(super) fn groups(self) -> Vec<Group<K>> {
+        let (writers, readers) = (self.writers, self.readers);
+        let mut all = Vec::new();
+        for (kind, suffering) in self.kinds {
+            for (pairs, subjects) in alike(suffering) {
+                let groups = rectangles(&pairs).into_iter();
+                all.extend(groups.map(|(of_writers, of_readers)| Group {
+                    kind: kind.clone(),
+                    pairings: of_writers.len() * of_readers.len(),
+                    example: Example::first(
+                        subjects.keys().next().copied().unwrap_or(Family::Ipv4),
+                        (&of_writers, writers),
+                        (&of_readers, readers),
+                    ),
+                    subjects: subjects.clone(),
+                    writers: in_words(&of_writers, writers),
+                    readers: in_words(&of_readers, readers),
+                }));
+            }
+        }
+        all
+    }
+}
+
 /// The distinct losses of `scenario`, the worst first.
 pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
     let (writers, readers) = (matrix.writers(), matrix.readers());
-    let mut found: BTreeMap<Kind, (Verdict, Suffering)> = BTreeMap::new();
+    let mut found = Found::new(&writers, &readers);
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        for (subject, verdict, kind) in of_cell(cell) {
-            let (_, suffering) = found
-                .entry(kind)
-                .or_insert_with(|| (verdict, BTreeMap::new()));
-            let pairs = suffering.entry((cell.family, subject)).or_default();
-            let readers_of = pairs.entry(place(&writers, &cell.writer)).or_default();
-            readers_of.insert(place(&readers, &cell.reader));
+        for (subject, mut kind) in of_cell(cell) {
+            kind.known = cell.known;
+            found.add(kind, cell, subject);
         }
     }
-    let mut losses = Vec::new();
-    for (kind, (verdict, suffering)) in found {
-        for (pairs, subjects) in alike(suffering) {
-            let groups = rectangles(&pairs).into_iter();
-            losses.extend(groups.map(|(of_writers, of_readers)| Loss {
-                verdict,
-                what: kind.what.clone(),
-                consequence: kind.consequence,
-                certainty: kind.certainty,
-                subjects: subjects.clone(),
-                pairings: of_writers.len() * of_readers.len(),
-                example: Example::first(
-                    subjects.keys().next().copied().unwrap_or(Family::Ipv4),
-                    (&of_writers, &writers),
-                    (&of_readers, &readers),
-                ),
-                writers: in_words(&of_writers, &writers),
-                readers: in_words(&of_readers, &readers),
-            }));
-        }
-    }
-    losses
+    let groups = found.groups().into_iter();
+    let known = |place: usize| matrix.known.get(place).map(KnownLoss::in_words);
+    groups
+        .map(|group| Loss {
+            verdict: group.kind.verdict,
+            what: group.kind.what,
+            consequence: group.kind.consequence,
+            certainty: group.kind.certainty,
+            known: group.kind.known.and_then(known),
+            subjects: group.subjects,
+            writers: group.writers,
+            readers: group.readers,
+            pairings: group.pairings,
+            example: group.example,
+        })
+        .collect()
 }
 
 /// The subjects that suffer in the same pairings, in the order of the first of them.
@@ -178,10 +235,10 @@ pub struct Harm {
 /// All that comes to harm in a cell.
 pub fn harms(cell: &Cell) -> Vec<Harm> {
     let of_cell = of_cell(cell).into_iter();
-    let harm = |(subject, verdict, kind): (Subject, Verdict, Kind)| Harm {
+    let harm = |(subject, kind): (Subject, Kind)| Harm {
         rule: subject.index.map(|_| subject.order),
         subject,
-        verdict,
+        verdict: kind.verdict,
         what: kind.what,
         consequence: kind.consequence,
         certainty: kind.certainty,
@@ -189,21 +246,21 @@ pub fn harms(cell: &Cell) -> Vec<Harm> {
     of_cell.map(harm).collect()
 }
 
-/// The losses in one cell: who suffers, the worst verdict about it, and what kind of loss it is.
-fn of_cell(cell: &Cell) -> Vec<(Subject, Verdict, Kind)> {
+/// The losses in one cell: who suffers, and what kind of loss it is.
+pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
     let were_sent = cell.probes.iter().any(|probe| !probe.after.is_empty());
     let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
-        let (verdict, kind) = of_rule(rule, were_sent)?;
+        let kind = of_rule(rule, were_sent)?;
         let subject = Subject {
             order,
             table: rule.table.clone(),
             chain: rule.chain.clone(),
             index: Some(rule.index),
         };
-        Some((subject, verdict, kind))
+        Some((subject, kind))
     });
     let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
-        let (verdict, kind) = of_chain(chain)?;
+        let kind = of_chain(chain)?;
         let order = cell.rules.len() + at;
         Some((
             Subject {
@@ -212,14 +269,13 @@ fn of_cell(cell: &Cell) -> Vec<(Subject, Verdict, Kind)> {
                 chain: chain.chain.clone(),
                 index: None,
             },
-            verdict,
             kind,
         ))
     });
     rules.chain(chains).collect()
 }
 
-fn of_rule(rule: &RuleVerdict, were_sent: bool) -> Option<(Verdict, Kind)> {
+fn of_rule(rule: &RuleVerdict, were_sent: bool) -> Option<Kind> {
     let worst = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
     let is_doubled = rule.reassert == Some(Verdict::Doubled);
     let verdict = match worst.severity() > Verdict::Invisible.severity() {
@@ -229,12 +285,14 @@ fn of_rule(rule: &RuleVerdict, were_sent: bool) -> Option<(Verdict, Kind)> {
     };
     let kind = Kind {
         mildness: u8::MAX - verdict.severity(),
-        verdict: verdict.as_str(),
+        name: verdict.as_str(),
+        verdict,
         what: what_of_rule(rule, verdict),
         consequence: rule.consequence.or(rule.potential),
         certainty: certainty(rule, were_sent),
+        known: None,
     };
-    Some((verdict, kind))
+    Some(kind)
 }
 
 fn certainty(rule: &RuleVerdict, were_sent: bool) -> Certainty {
@@ -325,7 +383,7 @@ fn core_message(reason: &str) -> &str {
     }
 }
 
-fn of_chain(chain: &ChainVerdict) -> Option<(Verdict, Kind)> {
+fn of_chain(chain: &ChainVerdict) -> Option<Kind> {
     let verdict = chain.of_reader().max_by_key(|verdict| verdict.severity())?;
     if verdict.severity() <= Verdict::Invisible.severity() {
         return None;
@@ -336,12 +394,14 @@ fn of_chain(chain: &ChainVerdict) -> Option<(Verdict, Kind)> {
     );
     let kind = Kind {
         mildness: u8::MAX - verdict.severity(),
-        verdict: verdict.as_str(),
+        name: verdict.as_str(),
+        verdict,
         what: format!("{}{by}", chain.reason.as_deref().unwrap_or("the chain")),
         consequence: chain.consequence,
         certainty: Certainty::Predicted,
+        known: None,
     };
-    Some((verdict, kind))
+    Some(kind)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod control;
 pub mod isolate;
 pub mod procedure;
 pub mod script;
+mod shard;
 pub mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
 use crate::scenario::Scenario;
+pub use shard::Shard;
 
 /// What a reader does, and what is asked about it.
 #[derive(

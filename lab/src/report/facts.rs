@@ -1,7 +1,9 @@
 //! What is known of a rule, a chain or a packet of a cell, each with its name: the same in every format.
 
+use nix::sys::signal::Signal;
+
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{ChainVerdict, ProbeVerdict, RuleVerdict};
+use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::ruleset::Change;
 
 /// One thing that is known.
@@ -147,6 +149,15 @@ fn verdicts(operations: &[(&'static str, Option<Verdict>)]) -> Vec<Fact> {
 
 fn consequence(name: &'static str, consequence: Consequence) -> Fact {
     text(name, format!("{consequence}: {}", consequence.meaning()))
+}
+
+/// What died, and of what.
+pub fn crash(crash: &Crash) -> String {
+    let signal = match Signal::try_from(crash.signal) {
+        Ok(signal) => signal.as_str().to_owned(),
+        Err(_) => format!("signal {}", crash.signal),
+    };
+    format!("{} of {} dies of {signal}", crash.argv.join(" "), crash.by)
 }
 
 /// The same rule as two builds have it, where these differ.

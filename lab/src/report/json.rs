@@ -1,8 +1,10 @@
-//! The matrix as JSON: schema 1.
+//! The matrix as JSON: schema 1, written and read back.
 
 use std::io::{self, Write};
 
-use crate::matrix::Matrix;
+use serde::Deserialize;
+
+use crate::matrix::{Matrix, SCHEMA};
 
 /// Writes the matrix as one JSON document, indented, with a line's end. It is never in memory as a whole: of a large run it
 /// would be the largest thing there.
@@ -12,4 +14,136 @@ use crate::matrix::Matrix;
 pub fn write(matrix: &Matrix, to: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *to, matrix)?;
     to.write_all(b"\n")
+}
+
+/// Why a text is no report that can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It ends in the middle.
+    #[error("it ends in the middle, at line {line}, column {column}: it was cut off")]
+    CutOff {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// It is no JSON, or a field is not what the schema says.
+    #[error("{message}")]
+    Malformed {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// It is the report of another tool.
+    #[error("it is no report of iptables-lab: it has no `{lacks}`")]
+    OtherTool {
+        /// What every report of this tool has.
+        lacks: &'static str,
+    },
+    /// It is of another schema.
+    #[error("it is a report of schema {found}, and this program reads schema {SCHEMA}")]
+    OtherSchema {
+        /// The schema it says it has.
+        found: u64,
+    },
+}
+
+/// What tells a report of this tool.
+#[derive(Deserialize)]
+struct Marks {
+    schema: Option<serde_json::Value>,
+    lab: Option<serde_json::Value>,
+    cells: Option<serde::de::IgnoredAny>,
+}
+
+/// Reads a report back. Fields that a later release added are passed over.
+///
+/// # Errors
+/// It is cut off, no JSON, of another schema or of another tool; with the place where there is one.
+pub fn read(text: &str) -> Result<Matrix, ReadError> {
+    let marks: Marks = serde_json::from_str(text).map_err(fault)?;
+    let lacks = [
+        (marks.schema.is_none(), "schema"),
+        (marks.lab.is_none(), "lab"),
+        (marks.cells.is_none(), "cells"),
+    ];
+    if let Some((_, lacks)) = lacks.into_iter().find(|(is_lacking, _)| *is_lacking) {
+        return Err(ReadError::OtherTool { lacks });
+    }
+    match marks.schema.and_then(|schema| schema.as_u64()) {
+        Some(found) if found != u64::from(SCHEMA) => Err(ReadError::OtherSchema { found }),
+        Some(_) => serde_json::from_str(text).map_err(fault),
+        None => Err(ReadError::OtherTool { lacks: "schema" }),
+    }
+}
+
+fn fault(error: serde_json::Error) -> ReadError {
+    match error.is_eof() {
+        true => ReadError::CutOff {
+            line: error.line(),
+            column: error.column(),
+        },
+        false => ReadError::Malformed {
+            message: error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn matrix() -> Matrix {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        Matrix::of(&crate::recording::read(&file).unwrap().recording)
+    }
+
+    fn written(matrix: &Matrix) -> String {
+        let mut text = Vec::new();
+        write(matrix, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let matrix = matrix();
+        assert!(read(&written(&matrix)).unwrap() == matrix);
+    }
+
+    #[test]
+    fn a_report_that_is_cut_off_anywhere_says_where() {
+        let text = written(&matrix());
+        for part in 1..20 {
+            let cut = &text[..text.len() * part / 20];
+            let error = read(cut).unwrap_err();
+            let lines = cut.lines().count();
+            let is_there = matches!(error, ReadError::CutOff { line, .. } if line + 1 >= lines);
+            assert!(is_there, "{error}");
+        }
+    }
+
+    #[rstest]
+    #[case("", "ends in the middle, at line 1")]
+    #[case("iptables: 3 rules", "expected value at line 1 column 1")]
+    #[case("{}", "no report of iptables-lab: it has no `schema`")]
+    #[case(r#"{"schema": 1, "results": []}"#, "it has no `lab`")]
+    #[case(
+        r#"{"schema": 7, "lab": {}, "cells": []}"#,
+        "schema 7, and this program reads schema 1"
+    )]
+    #[case(
+        r#"{"schema": "draft-07", "lab": {}, "cells": []}"#,
+        "it has no `schema`"
+    )]
+    #[case(
+        r#"{"schema": 1, "lab": {"version": "0"}, "cells": [{}]}"#,
+        "missing field `scenario` at line 1 column 51"
+    )]
+    fn what_is_no_report_is_called_what_it_is(#[case] text: &str, #[case] words: &str) {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

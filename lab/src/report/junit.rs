@@ -28,9 +28,13 @@ pub fn render(matrix: &Matrix) -> Result<String, quick_junit::SerializeError> {
         let suite = suites
             .entry((place.unwrap_or(usize::MAX), name.clone()))
             .or_insert_with(|| TestSuite::new(inert(&name)));
-        suite.add_test_case(case(cell));
+        suite.add_test_case(case(matrix, cell));
     }
     report.add_test_suites(suites.into_values());
+    let known = wording::known(matrix);
+    if !known.is_empty() {
+        report.add_test_suite(known_suite(&known));
+    }
     if !matrix.missing.is_empty() {
         report.add_test_suite(missing(matrix));
     }
@@ -39,8 +43,10 @@ pub fn render(matrix: &Matrix) -> Result<String, quick_junit::SerializeError> {
     Ok(text)
 }
 
-fn case(cell: &Cell) -> TestCase {
+fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
+    let known = cell.known.and_then(|place| matrix.known.get(place));
     let mut status = match Tone::of(cell.verdict) {
+        _ if known.is_some() => TestCaseStatus::skipped(),
         Tone::Fine | Tone::Note | Tone::Aside | Tone::Loud => TestCaseStatus::success(),
         Tone::Later | Tone::Silent => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
@@ -51,6 +57,9 @@ fn case(cell: &Cell) -> TestCase {
             .set_type(cell.verdict.as_str())
             .set_message(said.clone());
         status.set_description(inert(&description(cell)));
+    }
+    if let Some(known) = known {
+        status.set_message(inert(&format!("known: {}; {said}", known.in_words())));
     }
     let name = format!("{} writes, {} reads", cell.writer, cell.reader);
     let mut case = TestCase::new(inert(&name), status);
@@ -90,6 +99,17 @@ fn description(cell: &Cell) -> String {
         }
     }
     text
+}
+
+/// What came of the losses that are listed as known.
+fn known_suite(known: &[String]) -> TestSuite {
+    let mut suite = TestSuite::new("known losses");
+    for said in known {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(inert(said));
+        suite.add_test_case(TestCase::new(inert(said), status));
+    }
+    suite
 }
 
 /// The builds that could not be had: nothing of theirs was run.

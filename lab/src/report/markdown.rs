@@ -45,7 +45,7 @@ pub fn render(matrix: &Matrix, limit: usize) -> String {
 }
 
 /// The most Markdown that GitHub takes; characters are what it counts.
-fn length(text: &str) -> usize {
+pub(super) fn length(text: &str) -> usize {
     text.chars().count()
 }
 
@@ -98,6 +98,9 @@ fn tail(matrix: &Matrix) -> String {
             let ids: Vec<String> = ids.into_iter().map(code).collect();
             let _ = writeln!(text, "- {}: {}", ids.join(", "), escape(reason));
         }
+    }
+    for said in wording::known(matrix) {
+        let _ = writeln!(text, "\n{}", escape(&said));
     }
     let _ = writeln!(
         text,
@@ -162,7 +165,7 @@ fn example(matrix: &Matrix, scenario: &str, loss: &Loss) -> String {
 }
 
 /// Text of others as a code span: nothing in it is Markdown.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = inert(text).replace(['\n', '\t'], " ");
     let fence = fence(&[&text], 1);
     let pad = if text.starts_with('`') || text.ends_with('`') {
@@ -184,7 +187,7 @@ fn fence(texts: &[&str], least: usize) -> String {
 }
 
 /// Text of others between markup: it shows as it is, links to nobody and nothing.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let text = inert(text).replace(['\n', '\t'], " ");
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -4,7 +4,6 @@ pub mod commands;
 
 use std::fmt::Write;
 
-use nix::sys::signal::Signal;
 use similar::{ChangeTag, TextDiff};
 
 use super::facts::{self, Fact, Said};
@@ -121,11 +120,7 @@ fn warnings(cell: &Cell) -> String {
 fn crashes(cell: &Cell) -> String {
     let mut text = String::new();
     for crash in &cell.crashes {
-        let signal = match Signal::try_from(crash.signal) {
-            Ok(signal) => signal.as_str().to_owned(),
-            Err(_) => format!("signal {}", crash.signal),
-        };
-        let died = format!("{} of {} dies of {signal}", crash.argv.join(" "), crash.by);
+        let died = facts::crash(crash);
         let died = format!("{}; the least rules on which it does", inert(&died));
         let _ = writeln!(text, "{}", paint(HEADING, died));
         for line in crash.rules.lines() {

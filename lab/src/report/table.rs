@@ -238,6 +238,9 @@ fn summary(matrix: &Matrix, width: usize) -> String {
     let lines = |text: &str| wrap(&inert(text), width.saturating_sub(2)).join("\n  ");
     let (count, machine) = (wording::count(matrix), wording::machine(matrix));
     let mut text = format!("{}\n{}\n", lines(&count), lines(&machine));
+    for said in wording::known(matrix) {
+        let _ = writeln!(text, "{}", lines(&said));
+    }
     if let Some(said) = wording::cut_short(matrix) {
         let _ = writeln!(text, "{}", paint(style(Verdict::Lossy), lines(&said)));
     }

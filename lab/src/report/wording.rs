@@ -1,9 +1,12 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalog::Family;
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Broken, Certainty, Headline, Loss, Matrix, PacketChange, Subject};
+use crate::matrix::{
+    Broken, Certainty, Change, Form, Headline, Loss, Matrix, PacketChange, Subject,
+};
 
 /// What is said of a scenario in which nothing is lost.
 pub const NO_HARM: &str = "no rule comes to harm";
@@ -15,14 +18,57 @@ pub const NO_PAIRING: &str = "no pairing of these builds is one of the scenario'
 pub fn loss(loss: &Loss) -> String {
     let consequence = consequence(loss);
     let consequence = consequence.map_or_else(String::new, |said| format!("; {said}"));
+    let known = loss.known.as_ref();
+    let known = known.map_or_else(String::new, |known| format!("; known: {known}"));
     format!(
-        "{}: {}; {} → {}{consequence}; {}",
+        "{}: {}; {} → {}{consequence}; {}{known}",
         loss.verdict,
         loss.what,
         loss.writers,
         loss.readers,
-        subjects(loss),
+        subjects(&loss.subjects),
     )
+}
+
+/// A loss that came, went or became another, in one line.
+pub fn change(change: &Change) -> String {
+    let form = |form: &Form| {
+        let consequence = form.consequence.map_or_else(String::new, |of| {
+            format!("; {of}{}", certainty(form.certainty))
+        });
+        format!("{}: {}{consequence}", form.verdict, form.what)
+    };
+    let what = match (&change.before, &change.after) {
+        (Some(before), Some(after)) => format!("{}; it was {}", form(after), form(before)),
+        (Some(only), None) | (None, Some(only)) => form(only),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{}: {what}; {} → {}; {}",
+        change.scenario,
+        change.writers,
+        change.readers,
+        subjects(&change.subjects),
+    )
+}
+
+/// What came of the losses that are listed as known: those that do not happen any more, and those that nothing was run
+/// of.
+pub fn known(matrix: &Matrix) -> Vec<String> {
+    let said = matrix.known.iter().filter_map(|known| {
+        let (writers, readers) = (known.writers.join(", "), known.readers.join(", "));
+        let what = format!(
+            "{}, {writers} → {readers}: {}",
+            known.scenario,
+            known.in_words()
+        );
+        match (known.run, known.happened) {
+            (0, _) => Some(format!("known, and no such pairing was run: {what}")),
+            (_, 0) => Some(format!("known, and does not happen any more: {what}")),
+            _ => None,
+        }
+    });
+    said.collect()
 }
 
 /// What a loss does to packets, and how sure that is.
@@ -159,9 +205,9 @@ pub fn cut_short(matrix: &Matrix) -> Option<String> {
 }
 
 /// `KUBE-FIREWALL 1-2, INPUT 1`; by family, where the families differ.
-pub fn subjects(loss: &Loss) -> String {
+fn subjects(subjects: &BTreeMap<Family, Vec<Subject>>) -> String {
     let mut by_words: Vec<(String, Vec<&str>)> = Vec::new();
-    for (family, subjects) in &loss.subjects {
+    for (family, subjects) in subjects {
         let words = chains_in_words(subjects);
         match by_words.iter_mut().find(|(known, _)| *known == words) {
             Some((_, families)) => families.push(family.as_str()),

@@ -21,6 +21,7 @@ mod packets;
 mod page;
 mod refuse;
 mod replay;
+mod reports;
 mod schemas;
 mod snapshots;
 mod store;

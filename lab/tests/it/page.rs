@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use iptables_lab::judge::Cell;
+use iptables_lab::matrix::Matrix;
+use iptables_lab::report::shown::Shown;
 use rstest::rstest;
 
 use super::browser::Browser;
-use super::lab::{both, folder, iptables_lab, small_run};
+use super::lab::{both, folder, full_run, iptables_lab, small_run};
 
 /// The page of a recording.
 fn page_of(recording: &Path, name: &str) -> PathBuf {
@@ -48,9 +51,9 @@ fn the_page_loads_and_filters() {
         return;
     };
     browser.go(&page, "");
-    assert_eq!(browser.text(COUNT), "16 of 16 cells, 1 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "32 of 32 cells, 1 of 1 scenarios");
     select(&mut browser, "by-verdict", "lossy");
-    assert_eq!(browser.text(COUNT), "3 of 16 cells, 1 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "6 of 32 cells, 1 of 1 scenarios");
     let dim = browser.text("document.querySelectorAll('td.dim').length");
     assert_eq!(dim, "13");
     select(&mut browser, "by-verdict", "");
@@ -63,13 +66,13 @@ fn the_page_loads_and_filters() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!((1..16).contains(&found), "{found}");
+    assert!((1..32).contains(&found), "{found}");
     select(&mut browser, "by-backend", "legacy nft");
-    assert_eq!(browser.text(COUNT), "0 of 16 cells, 0 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "0 of 32 cells, 0 of 1 scenarios");
     browser.click("button[type=reset]");
-    browser.until("document.getElementById('count').textContent.startsWith('16 of 16')");
+    browser.until("document.getElementById('count').textContent.startsWith('32 of 32')");
     select(&mut browser, "by-scenario", "nothing is called so");
-    assert_eq!(browser.text(COUNT), "0 of 16 cells, 0 of 1 scenarios");
+    assert_eq!(browser.text(COUNT), "0 of 32 cells, 0 of 1 scenarios");
     assert_eq!(browser.complaints, [""; 0]);
 }
 
@@ -207,4 +210,49 @@ fn without_javascript_maps_and_losses_are_in_the_markup() {
     ] {
         assert!(page.contains(words), "{words}");
     }
+}
+
+/// The page of a run that is as wide as five scenarios: what a cell adds to it, and how long it takes to open.
+#[test]
+fn a_page_of_400_pairings_in_60_scenarios_would_stay_under_5_megabytes() {
+    let run = full_run();
+    let mut shown = Shown::default();
+    for load in &run.recording.loads {
+        let of_load = |cell: &&Cell| {
+            let is_reader = load.readers.iter().any(|reader| reader.id == cell.reader);
+            cell.scenario == load.scenario
+                && cell.family == load.family
+                && cell.writer == load.writer
+                && is_reader
+        };
+        let cells: Vec<Cell> = run.matrix.cells.iter().filter(of_load).cloned().collect();
+        let mut scenarios = run.recording.head.scenarios.iter();
+        let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
+        shown.add(load, scenario.unwrap(), &cells);
+    }
+    let render = |matrix: &Matrix| iptables_lab::report::html::render(matrix, &shown).unwrap();
+    let page = render(&run.matrix);
+    let mut empty = run.matrix.clone();
+    empty.cells.clear();
+    empty.scenarios.clear();
+    let fixed = render(&empty).len();
+    let of_cells = page.len() - fixed;
+    let all = fixed + of_cells * 24_000 / run.matrix.cells.len();
+    let said = format!(
+        "{} cells: {of_cells} bytes; 24000 would be {all}",
+        run.matrix.cells.len()
+    );
+    assert!(all < 5_000_000, "{said}");
+    let file = folder("pages").join("full.html");
+    std::fs::write(&file, &page).unwrap();
+    let Some(mut browser) = Browser::open("a_page_of_many_cells_opens", 1500, 1400) else {
+        return;
+    };
+    browser.go(&file, "");
+    browser.until("performance.getEntriesByType('navigation')[0].loadEventEnd > 0");
+    let took = browser.text("performance.getEntriesByType('navigation')[0].loadEventEnd");
+    let took: f64 = took.parse().unwrap();
+    assert!(took < 10_000.0, "it took {took} ms to open; {said}");
+    browser.screenshot(&folder("pages").join("full.png"));
+    assert_eq!(browser.complaints, [""; 0]);
 }

@@ -16,7 +16,7 @@ use super::super::shown::{Shown, ShownCell};
 use super::PageError;
 use crate::catalog::Family;
 use crate::judge::Cell;
-use crate::matrix::Matrix;
+use crate::matrix::{KnownLoss, Matrix};
 
 /// The block of one scenario. References are places in its lists.
 #[derive(Debug, Default, Serialize)]
@@ -67,6 +67,10 @@ struct CellDetail {
     packets: Vec<usize>,
     warnings: Vec<(String, String)>,
     picked: Option<&'static str>,
+    /// Why and where its loss is known already.
+    known: Option<String>,
+    /// What died, and the least rules on which it did.
+    crashes: Vec<(String, String)>,
     prints: Option<usize>,
     commands: Option<usize>,
 }
@@ -137,7 +141,7 @@ enum List {
 pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, PageError> {
     let mut lists = Lists::default();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        let detail = detail(cell, shown.of(cell), &mut lists)?;
+        let detail = detail(matrix, cell, shown.of(cell), &mut lists)?;
         let place = lists.place(List::Cells, &detail)?;
         let of_family = lists.block.of.entry(cell.family).or_default();
         let witness = shown.of(cell).and_then(|shown| shown.witness.clone());
@@ -150,6 +154,7 @@ pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, P
 }
 
 fn detail(
+    matrix: &Matrix,
     cell: &Cell,
     shown: Option<&ShownCell>,
     lists: &mut Lists,
@@ -204,6 +209,15 @@ fn detail(
         packets,
         warnings: warnings
             .map(|warning| (warning.by.to_string(), warning.text.clone()))
+            .collect(),
+        known: cell
+            .known
+            .and_then(|place| matrix.known.get(place))
+            .map(KnownLoss::in_words),
+        crashes: cell
+            .crashes
+            .iter()
+            .map(|of| (facts::crash(of), of.rules.clone()))
             .collect(),
         picked: cell.picked.map(|backend| backend.as_str()),
         prints,

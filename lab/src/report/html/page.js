@@ -81,7 +81,9 @@
             const column = square.cellIndex - 1;
             if (column >= 0) square.classList.toggle("out", table.tHead.rows[0].cells[column + 1].classList.contains("out"));
             if (!of) continue;
-            all += 1;
+            const families = Object.keys(data.maps[of.number]).length;
+            const count = family ? 1 : families;
+            all += families;
             const verdict = outcome(of, operation, family);
             const [sign, tone] = verdict === undefined ? [" ", "no"] : data.verdicts[verdict];
             if (square.textContent !== sign) square.textContent = sign;
@@ -89,7 +91,7 @@
             const open = square.classList.contains("open") ? " open" : "";
             const out = square.classList.contains("out") ? " out" : "";
             square.className = tone + (isIn ? "" : " dim") + open + out;
-            if (isNamed && isOfFamily && isIn && !out && !row.classList.contains("out")) inMap += 1;
+            if (isNamed && isOfFamily && isIn && !out && !row.classList.contains("out")) inMap += count;
           }
         }
         map.classList.toggle("out", !isOfFamily);
@@ -254,6 +256,10 @@
       parts.push(make("p", { class: "consequence" }, [...new Set(consequences)].join("; ")));
     } else if (predicted.length) {
       parts.push(make("p", {}, "By the rules, if no packet shows otherwise: " + [...new Set(predicted)].join("; ")));
+    }
+    if (detail.known) parts.push(make("p", {}, "Known: " + detail.known));
+    for (const [died, rules] of detail.crashes) {
+      parts.push(make("h3", {}, died + "; the least rules on which it does"), make("pre", { tabindex: "0" }, rules));
     }
     if (detail.picked) parts.push(make("p", {}, `The reader looks first, and takes its ${detail.picked} backend.`));
     if (detail.rules.length) parts.push(make("h3", {}, "What befell the rules"));

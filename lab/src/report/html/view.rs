@@ -29,6 +29,8 @@ pub struct Page {
     machine: String,
     operations: Vec<&'static str>,
     cut_short: Option<String>,
+    /// What came of the losses that are listed as known.
+    known: Vec<String>,
     headlines: Vec<Line>,
     symptoms: Vec<SymptomView>,
     signs: Vec<SignView>,
@@ -134,6 +136,7 @@ impl Page {
             machine: wording::machine(matrix),
             operations: matrix.operations.iter().map(|of| of.as_str()).collect(),
             cut_short: wording::cut_short(matrix),
+            known: wording::known(matrix),
             headlines: headlines(matrix).iter().map(headline).collect(),
             symptoms: symptom_views(matrix),
             signs: wording::verdicts(matrix)

@@ -1,0 +1,147 @@
+//! What differs between two matrices: for the terminal, as Markdown, as JSON.
+
+use std::fmt::Write;
+
+use super::terminal::{HEADING, inert, paint, sign, style, wrap};
+use super::{markdown, wording};
+use crate::judge::verdict::Verdict;
+use crate::matrix::{Change, Difference, Direction, Inventory};
+
+/// What is said where nothing differs.
+const NOTHING: &str = "no loss came, went or changed";
+
+/// For the terminal, in `width` columns.
+pub fn text(difference: &Difference, width: usize) -> String {
+    let mut page = String::new();
+    for direction in DIRECTIONS {
+        let changes = of_direction(difference, direction);
+        if changes.is_empty() {
+            continue;
+        }
+        let _ = writeln!(page, "{}", paint(HEADING, heading(direction)));
+        for change in changes {
+            let verdict = worst(change);
+            let lines = wrap(&inert(&wording::change(change)), width.saturating_sub(6));
+            let mark = paint(style(verdict), sign(verdict));
+            let _ = writeln!(page, "  {mark} {}", lines.join("\n      "));
+        }
+        page.push('\n');
+    }
+    for line in inventory(difference) {
+        let _ = writeln!(
+            page,
+            "{}",
+            wrap(&inert(&line), width.saturating_sub(2)).join("\n  ")
+        );
+    }
+    page
+}
+
+/// As GitHub's Markdown, in at most `limit` characters.
+pub fn markdown(difference: &Difference, limit: usize) -> String {
+    let mut page = "## What changed in what one iptables loses of another's rules\n".to_owned();
+    let inventory = inventory(difference).into_iter();
+    let end: String = inventory
+        .map(|line| format!("\n{}\n", markdown::escape(&line)))
+        .collect();
+    let mut room = limit.saturating_sub(markdown::length(&page) + markdown::length(&end) + 100);
+    let mut left_out = 0;
+    for direction in DIRECTIONS {
+        let changes = of_direction(difference, direction);
+        if changes.is_empty() {
+            continue;
+        }
+        let mut section = format!("\n### {}\n\n", heading(direction));
+        for change in changes {
+            let sign = markdown::code(&sign(worst(change)).to_string());
+            let line = format!("- {sign} {}\n", markdown::escape(&wording::change(change)));
+            if left_out > 0 || markdown::length(&section) + markdown::length(&line) > room {
+                left_out += 1;
+            } else {
+                section.push_str(&line);
+            }
+        }
+        room = room.saturating_sub(markdown::length(&section));
+        page.push_str(&section);
+    }
+    if left_out > 0 {
+        let _ = writeln!(
+            page,
+            "\n_{left_out} lines are left out: there was no room for them._"
+        );
+    }
+    page + &end
+}
+
+/// As one JSON document, indented, with a line's end.
+///
+/// # Errors
+/// Never in practice: every field has a JSON form.
+pub fn json(difference: &Difference) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(difference)?;
+    text.push('\n');
+    Ok(text)
+}
+
+const DIRECTIONS: [Direction; 4] = [
+    Direction::New,
+    Direction::Worse,
+    Direction::Changed,
+    Direction::Gone,
+];
+
+fn of_direction(difference: &Difference, direction: Direction) -> Vec<&Change> {
+    let changes = difference.changes.iter();
+    changes
+        .filter(|change| change.direction == direction)
+        .collect()
+}
+
+fn heading(direction: Direction) -> &'static str {
+    match direction {
+        Direction::New => "new losses",
+        Direction::Worse => "graver than before",
+        Direction::Changed => "changed, and not graver",
+        Direction::Gone => "gone",
+    }
+}
+
+fn worst(change: &Change) -> Verdict {
+    let forms = change.after.iter().chain(&change.before);
+    let worst = forms.map(|form| form.verdict).next();
+    worst.unwrap_or(Verdict::Same)
+}
+
+/// What only one of both has, and how much was compared.
+fn inventory(difference: &Difference) -> Vec<String> {
+    let mut lines = Vec::new();
+    if difference.changes.is_empty() {
+        lines.push(NOTHING.to_owned());
+    }
+    let sides = [
+        ("only in the new one", &difference.came),
+        ("only in the old one", &difference.went),
+    ];
+    for (side, only) in sides {
+        let Inventory {
+            builds,
+            scenarios,
+            operations,
+            pairings,
+        } = only;
+        for (what, names) in [
+            ("builds", builds),
+            ("scenarios", scenarios),
+            ("operations", operations),
+        ] {
+            if !names.is_empty() {
+                lines.push(format!("{what} {side}: {}", names.join(", ")));
+            }
+        }
+        if *pairings > 0 {
+            lines.push(format!("{pairings} pairings {side} were not compared"));
+        }
+    }
+    lines.push(format!("{} pairings compared", difference.compared));
+    lines
+}
