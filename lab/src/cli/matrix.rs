@@ -191,7 +191,7 @@ impl Prepared {
         readers: &[String],
     ) -> Result<Self, Failure> {
         let engine = session.engine(provision);
-        let mut available = session::builds(&provision);
+        let mut available = session::builds(provision);
         let mut missing = provision.missing.clone();
         let mut both = choose_both(&available, &missing, writers, readers)?;
         let is_legacy = |build: &Build| build.backend == Backend::Legacy;
