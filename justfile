@@ -30,5 +30,9 @@ publish FILE:
     cargo run --release -- publish "$1" --output reports/losses.json.xz
 
 # Measure what lanes, commands and the lab's own work cost, in one run.
-bench:
-    cargo bench --bench docker
+bench *ARGS:
+    cargo bench --bench run -- "$@"
+
+# Measure the pure parts, rules a second on one core: parse, compare, judge.
+bench-pure *ARGS:
+    cargo bench --bench pure -- "$@"

@@ -163,9 +163,9 @@ async fn live(
     let ids: Vec<String> = ids.into_iter().map(globset::escape).collect();
     let operations = Operation::with_needs(&OPERATIONS);
     let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;
-    let (matrix, ended) = prepared.run(&session, &args.run, None, |_, _| {}).await?;
-    ended?;
-    Ok(Published::from(&matrix))
+    let ran = prepared.run(&session, &args.run, None, |_, _| {}).await?;
+    ran.ended?;
+    Ok(Published::from(&ran.matrix))
 }
 
 /// A name that nobody knows is a mistake, not an unknown pairing.

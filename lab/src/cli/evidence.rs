@@ -377,11 +377,11 @@ impl Lab<'_> {
         .await?;
         let mut loads = Vec::new();
         let keep = |load: &LoadRecord, _: &[Cell]| loads.push(load.clone());
-        let (matrix, ended) = prepared
+        let ran = prepared
             .run(self.session, &self.args.run, file, keep)
             .await?;
-        ended?;
-        Ok((matrix, loads))
+        ran.ended?;
+        Ok((ran.matrix, loads))
     }
 
     fn cell(&self, matrix: &Matrix, scenario: &str) -> Result<Cell, Failure> {

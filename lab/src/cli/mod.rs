@@ -3,6 +3,7 @@
 mod advise;
 mod builds;
 mod diagnose;
+mod doctor;
 mod evidence;
 mod exit;
 mod interrupt;
@@ -17,6 +18,7 @@ mod scenarios;
 mod select;
 mod session;
 mod show;
+mod timings;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -113,6 +115,11 @@ The binary holds the one in reports/: build it anew to have it answer from anoth
   iptables-lab builds list --builds own.toml
   iptables-lab builds remove")]
     Builds(builds::BuildsArgs),
+    /// Try what works on this machine, and say what is missing and the command that mends it. Exit status 3 if no engine works.
+    #[command(after_help = "Examples:
+  iptables-lab doctor
+  iptables-lab doctor --format json")]
+    Doctor(doctor::DoctorArgs),
     /// List the scenarios, or show one.
     #[command(after_help = "Examples:
   iptables-lab scenarios list
@@ -260,6 +267,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
         Command::Advise(args) => session::block_on(advise::run(&args, common)),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
+        Command::Doctor(args) => session::block_on(doctor::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),
         Command::Builds(args) => session::block_on(builds::run(&args, common)),
     }

@@ -34,6 +34,15 @@ impl Progress {
         }
     }
 
+    /// The first word, before anything is waited for: an engine is looked for, and what is there of `images`.
+    pub fn begins(&self, images: usize) {
+        let words = format!("looking for an engine, and for the builds of {images} images");
+        match &self.bars {
+            Some(bars) => *lock(&self.run) = Some(spinner(bars, words)),
+            None => say(format_args!("{words}")),
+        }
+    }
+
     /// Something happened while images were made.
     pub fn image(&self, event: images::Event) {
         let Some(bars) = &self.bars else {

@@ -23,4 +23,5 @@ mod refuse;
 mod replay;
 mod schemas;
 mod snapshots;
+mod store;
 mod verdicts;
