@@ -130,6 +130,15 @@ fn standing(evidence: &Evidence<'_>) -> String {
             since.first, since.before
         );
     }
+    if matches!(
+        evidence.loss.symptom,
+        Symptom::Misread | Symptom::Unreadable
+    ) {
+        text.push_str(
+            " It is the writer that reads otherwise what the reader restored: where writers of newer releases are not \
+             affected, the writer is the old one that nobody can mend any more.",
+        );
+    }
     text.push_str("\n\n");
     text
 }

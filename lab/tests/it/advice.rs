@@ -74,6 +74,8 @@ fn where_nothing_can_be_run_it_says_so_and_answers_from_the_report() {
     let output = run(&[
         "advise",
         "--quiet",
+        "--engine",
+        "docker",
         "--host",
         "debian-1.8.9-2-nft",
         "--pods",
