@@ -1,6 +1,6 @@
 //! Where results go: formats and the files they are written to.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -127,35 +127,16 @@ impl Outputs {
     pub fn write(self, matrix: &Matrix, shown: Option<Shown>) -> Result<(), Failure> {
         let shown = shown.unwrap_or_default();
         for (format, file) in self.targets {
-            let is_file = file.is_some();
-            let text = match format {
-                Format::Table => report::table::render(
-                    matrix,
-                    if is_file {
-                        report::terminal::DEFAULT_WIDTH
-                    } else {
-                        width()
-                    },
-                ),
-                Format::Json => report::json::render(matrix)
-                    .map_err(|error| miette!("{error}"))
-                    .or_exit(Exit::Fault)?,
-                Format::Markdown => report::markdown::render(matrix, report::markdown::COMMENT),
-                Format::Junit => report::junit::render(matrix)
-                    .map_err(|error| miette!("{error}"))
-                    .or_exit(Exit::Fault)?,
-                Format::Html => report::html::render(matrix, &shown)
-                    .map_err(|error| miette!("{error}"))
-                    .or_exit(Exit::Fault)?,
+            let report = Report {
+                matrix,
+                shown: &shown,
+                format,
             };
             match file {
-                Some((path, file)) => {
-                    let plain = anstream::adapter::strip_str(&text).to_string();
-                    replace(file, plain.as_bytes())
-                        .map_err(|error| cannot_write(&path, &error))
-                        .or_exit(Exit::Lacks)?;
-                }
-                None => print(&text)?,
+                Some((path, file)) => replace(file, &report)
+                    .map_err(|error| cannot_write(&path, &error))
+                    .or_exit(Exit::Lacks)?,
+                None => printed(|to| report.write(to, Width::Of(width())))?,
             }
         }
         Ok(())
@@ -167,11 +148,12 @@ impl Outputs {
 /// # Errors
 /// It cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
+    printed(|to| to.write_all(text.as_bytes()))
+}
+
+fn printed(write: impl FnOnce(&mut Printing) -> std::io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(miette!("standard output cannot be written: {error}")).or_exit(Exit::Lacks)
         }
@@ -217,12 +199,61 @@ pub fn met(matrix: &Matrix, conditions: &[Condition]) -> bool {
     conditions.iter().any(has)
 }
 
-fn replace(mut file: std::fs::File, text: &[u8]) -> std::io::Result<()> {
+/// Standard output, buffered: a report is written in small pieces.
+type Printing = BufWriter<anstream::AutoStream<std::io::StdoutLock<'static>>>;
+
+/// How wide tables are.
+#[derive(Clone, Copy)]
+enum Width {
+    /// As wide as a page, without colours.
+    OfPage,
+    /// So many columns of a terminal.
+    Of(usize),
+}
+
+/// A matrix in one of its forms.
+struct Report<'a> {
+    matrix: &'a Matrix,
+    shown: &'a Shown,
+    format: Format,
+}
+
+impl Report<'_> {
+    /// Colours are for terminals: what goes to standard output loses them there where that is none.
+    fn table(&self, width: Width) -> String {
+        match width {
+            Width::OfPage => {
+                let text = report::table::render(self.matrix, report::terminal::DEFAULT_WIDTH);
+                anstream::adapter::strip_str(&text).to_string()
+            }
+            Width::Of(columns) => report::table::render(self.matrix, columns),
+        }
+    }
+
+    /// Writes it.
+    fn write(&self, to: &mut impl Write, width: Width) -> std::io::Result<()> {
+        let text = match self.format {
+            // The largest of all is never in memory as a whole.
+            Format::Json => return report::json::write(self.matrix, to),
+            Format::Table => self.table(width),
+            Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
+            Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
+            Format::Html => {
+                report::html::render(self.matrix, self.shown).map_err(std::io::Error::other)?
+            }
+        };
+        to.write_all(text.as_bytes())
+    }
+}
+
+fn replace(file: std::fs::File, report: &Report<'_>) -> std::io::Result<()> {
     // A pipe or a device has no length.
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
-    file.write_all(text)
+    let mut file = BufWriter::new(file);
+    report.write(&mut file, Width::OfPage)?;
+    file.flush()
 }
 
 fn open(path: &Path) -> Result<std::fs::File, Failure> {

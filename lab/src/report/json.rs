@@ -1,13 +1,15 @@
 //! The matrix as JSON: schema 1.
 
+use std::io::{self, Write};
+
 use crate::matrix::Matrix;
 
-/// The matrix as one JSON document, indented, with a line's end.
+/// Writes the matrix as one JSON document, indented, with a line's end. It is never in memory as a whole: of a large run it
+/// would be the largest thing there.
 ///
 /// # Errors
-/// Never in practice: every field of a matrix has a JSON form.
-pub fn render(matrix: &Matrix) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(matrix)?;
-    text.push('\n');
-    Ok(text)
+/// Where `to` cannot be written.
+pub fn write(matrix: &Matrix, to: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, matrix)?;
+    to.write_all(b"\n")
 }
