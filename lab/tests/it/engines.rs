@@ -394,6 +394,16 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// What was printed, however it was broken into lines.
+fn unwrapped(printed: &[u8]) -> String {
+    let text = String::from_utf8_lossy(printed);
+    let words = text.split(|c: char| c.is_whitespace() || c == '│');
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// Few pairings, in which both backends and both families take part, and marks are lost.
 const SMALL: [&str; 10] = [
     "--scenario",
@@ -431,7 +441,7 @@ fn an_ordinary_user_gets_the_same_answers() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", both(&output));
-    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    let table = unwrapped(&output.stdout);
     let words = "engine: native (user namespaces), as asked for";
     assert!(table.contains(words), "{table}");
     // What does not work there is named.
@@ -454,7 +464,7 @@ fn without_a_daemon_auto_is_native_and_the_report_says_why() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", both(&output));
-    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    let table = unwrapped(&output.stdout);
     assert!(
         table.contains("native (root), no Docker daemon answers"),
         "{table}"
@@ -482,12 +492,7 @@ fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways:
     refuse(&mut command, Refusal::Namespaces);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", both(&output));
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said: Vec<&str> = said
-        .split(|c: char| c.is_whitespace() || c == '│')
-        .filter(|word| !word.is_empty())
-        .collect();
-    let said = said.join(" ");
+    let said = unwrapped(&output.stderr);
     for way in ways.iter().chain(&["no Docker daemon answers"]) {
         assert!(said.contains(way), "`{way}` is not in {said}");
     }
