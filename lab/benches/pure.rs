@@ -87,6 +87,21 @@ fn pure(criterion: &mut Criterion) {
     }
 }
 
+/// As many pairings as are wanted, each of which is judged alike.
+fn pairings(criterion: &mut Criterion) {
+    let recorded = large(&recorded(RECORDINGS[1]), 100, Copies::Rules);
+    for builds in [2, 5, 10, 20] {
+        let many = multiply::builds(&recorded, builds);
+        let judged = rule_count(&many) * builds * builds;
+        let mut group = criterion.benchmark_group("pairings");
+        group.throughput(Throughput::Elements(judged as u64));
+        group.bench_function(format!("{}", builds * builds), |bencher| {
+            bencher.iter(|| Matrix::of(black_box(&many)));
+        });
+        group.finish();
+    }
+}
+
 /// Every rule beside the same without its last match, as a reader that loses one prints it.
 fn lossy(text: &str) -> Vec<(Vec<String>, Vec<String>)> {
     let printed = Printed::read(text);
@@ -102,5 +117,5 @@ fn lossy(text: &str) -> Vec<(Vec<String>, Vec<String>)> {
         .collect()
 }
 
-criterion_group!(benches, pure);
+criterion_group!(benches, pure, pairings);
 criterion_main!(benches);

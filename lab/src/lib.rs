@@ -2,15 +2,18 @@
 //!
 //! The flow has one direction: catalog and scenarios make a plan, an engine takes the plan through its lanes, the
 //! recording keeps every observation, the judge concludes from the recording, the matrix holds the verdicts, and the
-//! reports print the matrix.
+//! reports print the matrix. Evidence is what a bug report needs besides: the least rules that show a loss, and since when.
 
+pub mod advice;
 pub mod agent;
 pub mod catalog;
 pub mod cli;
 pub mod docker;
 pub mod engine;
+pub mod evidence;
 mod fault;
 pub mod images;
+pub mod inventory;
 pub mod judge;
 pub mod leftovers;
 pub mod matrix;

@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 pub use difference::{Change, Difference, Direction, Form, Inventory, difference};
 pub use headlines::{Headline, headlines};
 pub use known::{Known, KnownError, KnownLoss};
-pub use losses::{Certainty, Example, Loss, Subject, losses};
+pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
+pub use who::{in_words, range_in_words};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
-use crate::judge::{Case, Cell, judge};
+use crate::judge::{Case, Cell, KnownVerdicts, judge_among};
 use crate::plan::Operation;
 use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::Scenario;
@@ -167,6 +168,7 @@ impl Matrix {
 pub struct MatrixBuilder {
     head: Head,
     cells: Vec<Cell>,
+    known: KnownVerdicts,
 }
 
 impl MatrixBuilder {
@@ -175,6 +177,7 @@ impl MatrixBuilder {
         MatrixBuilder {
             head,
             cells: Vec::new(),
+            known: KnownVerdicts::default(),
         }
     }
 
@@ -187,13 +190,14 @@ impl MatrixBuilder {
             .iter()
             .find(|scenario| scenario.name == load.scenario)
         {
-            self.cells.extend(judge(
+            self.cells.extend(judge_among(
                 load,
                 Case {
                     scenario,
                     builds: &self.head.builds,
                     operations: &self.head.operations,
                 },
+                &mut self.known,
             ));
         }
         &self.cells[known..]
@@ -201,7 +205,9 @@ impl MatrixBuilder {
 
     /// The matrix, its cells in an order that does not depend on the order of the loads.
     pub fn finish(self, end: Option<&RunEnd>) -> Matrix {
-        let MatrixBuilder { head, mut cells } = self;
+        let MatrixBuilder {
+            head, mut cells, ..
+        } = self;
         let scenarios: BTreeMap<&str, usize> =
             places(head.scenarios.iter().map(|scenario| scenario.name.as_str()));
         let builds: BTreeMap<&BuildId, usize> = places(head.builds.iter().map(|build| &build.id));

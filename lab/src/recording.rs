@@ -7,8 +7,10 @@ mod merge;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,7 +109,7 @@ pub struct LoadRecord {
     /// Every distinct text that was read or written.
     pub texts: Vec<Text>,
     /// Every distinct dump.
-    pub dumps: Vec<KernelDump>,
+    pub dumps: Vec<Arc<KernelDump>>,
     /// What was done and seen, in order.
     pub observations: Vec<Observation>,
 }
@@ -224,7 +226,7 @@ impl LoadRecord {
             (
                 self.observations
                     .iter()
-                    .any(|of| of.rules.iter().any(|rule| rule >= rules)),
+                    .any(|of| of.rules.last().is_some_and(|rule| rule >= rules)),
                 "a rule",
             ),
         ];
@@ -259,7 +261,9 @@ impl LoadRecord {
 /// Keeps what is seen of one load while it runs.
 pub struct LoadRecorder {
     record: LoadRecord,
-    texts: HashMap<Text, TextRef>,
+    /// The texts and dumps that it has, by a hash of theirs.
+    known: HashMap<u64, Vec<usize>>,
+    hasher: RandomState,
 }
 
 impl LoadRecorder {
@@ -283,7 +287,8 @@ impl LoadRecorder {
         };
         LoadRecorder {
             record,
-            texts: HashMap::new(),
+            known: HashMap::new(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -335,21 +340,27 @@ impl LoadRecorder {
     }
 
     fn text(&mut self, text: &Text) -> TextRef {
-        if let Some(known) = self.texts.get(text) {
-            return *known;
+        let known = self.known.entry(self.hasher.hash_one(text)).or_default();
+        let texts = &mut self.record.texts;
+        let is_it = |at: &&usize| texts.get(**at).is_some_and(|of| of == text);
+        if let Some(at) = known.iter().find(is_it) {
+            return TextRef(*at);
         }
-        let new = TextRef(self.record.texts.len());
-        self.record.texts.push(text.clone());
-        self.texts.insert(text.clone(), new);
-        new
+        known.push(texts.len());
+        texts.push(text.clone());
+        TextRef(texts.len() - 1)
     }
 
-    fn dump(&mut self, dump: &KernelDump) -> DumpRef {
-        let known = self.record.dumps.iter().position(|known| known == dump);
-        DumpRef(known.unwrap_or_else(|| {
-            self.record.dumps.push(dump.clone());
-            self.record.dumps.len() - 1
-        }))
+    fn dump(&mut self, dump: &Arc<KernelDump>) -> DumpRef {
+        let known = self.known.entry(self.hasher.hash_one(dump)).or_default();
+        let dumps = &mut self.record.dumps;
+        let is_it = |at: &&usize| dumps.get(**at).is_some_and(|of| of == dump);
+        if let Some(at) = known.iter().find(is_it) {
+            return DumpRef(*at);
+        }
+        known.push(dumps.len());
+        dumps.push(dump.clone());
+        DumpRef(dumps.len() - 1)
     }
 }
 
@@ -510,43 +521,88 @@ pub struct Stored {
 /// # Errors
 /// The file cannot be read, is no recording, or is one of another format.
 pub fn read(path: &Path) -> Result<Stored, RecordingError> {
-    let file = File::open(path).map_err(|source| io_error(path, "read", source))?;
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    let mut whole = next_line(&mut reader, &mut line, path)?;
-    let head = head(&line, path)?;
-    let mut recording = Recording {
-        head,
-        loads: Vec::new(),
-        end: None,
-    };
-    for number in 2.. {
-        let length = next_line(&mut reader, &mut line, path)?;
-        if !line.ends_with(b"\n") {
-            break;
-        }
-        let malformed = |source| RecordingError::Malformed {
+    let mut reader = RecordingReader::open(path)?;
+    let mut loads = Vec::new();
+    while let Some(load) = reader.load()? {
+        loads.push(load);
+    }
+    let RecordingReader {
+        head, end, whole, ..
+    } = reader;
+    let recording = Recording { head, loads, end };
+    Ok(Stored { recording, whole })
+}
+
+/// Reads a recording load by load, so that it need not be in memory.
+pub struct RecordingReader {
+    /// What the run was.
+    pub head: Head,
+    /// How it ended, once all loads were read; none if it was killed.
+    pub end: Option<RunEnd>,
+    path: PathBuf,
+    lines: BufReader<File>,
+    /// The number of the line in hand.
+    number: usize,
+    /// The bytes up to the end of the last whole load.
+    whole: u64,
+}
+
+impl RecordingReader {
+    /// Opens the file and reads its head.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no recording, or is one of another format.
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        let file = File::open(path).map_err(|source| io_error(path, "read", source))?;
+        let mut lines = BufReader::new(file);
+        let mut line = Vec::new();
+        let whole = next_line(&mut lines, &mut line, path)?;
+        Ok(RecordingReader {
+            head: head(&line, path)?,
+            end: None,
             path: path.to_owned(),
-            line: number,
-            source,
-        };
-        match serde_json::from_slice(&line).map_err(malformed)? {
-            Line::Load(load) => {
-                let load: LoadRecord = load;
-                if let Some(what) = load.dangling(&recording.head) {
-                    return Err(RecordingError::Incomplete {
-                        path: path.to_owned(),
-                        line: number,
-                        what,
-                    });
-                }
-                recording.loads.push(load);
-                whole += length;
+            lines,
+            number: 1,
+            whole,
+        })
+    }
+
+    /// The next load; none where there is no more. A last line that was cut off, as a killed run leaves it, is left out.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what comes is no line of a recording.
+    pub fn load(&mut self) -> Result<Option<LoadRecord>, RecordingError> {
+        let mut line = Vec::new();
+        loop {
+            let length = next_line(&mut self.lines, &mut line, &self.path)?;
+            if !line.ends_with(b"\n") {
+                return Ok(None);
             }
-            Line::End(end) => recording.end = Some(end),
+            self.number += 1;
+            let (path, line_number) = (self.path.clone(), self.number);
+            let read = serde_json::from_slice(&line);
+            let load: LoadRecord = match read.map_err(|source| RecordingError::Malformed {
+                path: path.clone(),
+                line: line_number,
+                source,
+            })? {
+                Line::Load(load) => load,
+                Line::End(end) => {
+                    self.end = Some(end);
+                    continue;
+                }
+            };
+            if let Some(what) = load.dangling(&self.head) {
+                return Err(RecordingError::Incomplete {
+                    path,
+                    line: line_number,
+                    what,
+                });
+            }
+            self.whole += length;
+            return Ok(Some(load));
         }
     }
-    Ok(Stored { recording, whole })
 }
 
 fn head(line: &[u8], path: &Path) -> Result<Head, RecordingError> {

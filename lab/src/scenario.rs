@@ -4,6 +4,7 @@ mod check;
 mod file;
 mod pairings;
 mod probe;
+mod reduced;
 mod set;
 mod setup;
 pub mod sysctl;

@@ -3,6 +3,7 @@
 //! Copies differ from each other the way rules of one system do: by the chain they stand in, or by their comment.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use iptables_lab::agent::kernel::{KernelDump, NftRule};
 use iptables_lab::agent::protocol::Text;
@@ -46,7 +47,7 @@ pub fn rules(recording: &Recording, times: usize, copies: Copies) -> Recording {
         }
     }
     for dump in &mut load.dumps {
-        copier.dump(dump);
+        copier.dump(Arc::make_mut(dump));
     }
     let all = format!("1-{count}")
         .parse()

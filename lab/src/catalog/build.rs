@@ -211,6 +211,11 @@ impl BuildId {
         }
     }
 
+    /// The id that somebody typed. There need not be such a build.
+    pub fn named(id: &str) -> Self {
+        BuildId(id.to_owned())
+    }
+
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Args;
 use futures_util::FutureExt;
@@ -14,11 +15,12 @@ use super::exit::{Exit, Failure, Or};
 use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
+use super::timings::{Phase, Timings};
 use super::{Common, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
 use crate::fault;
-use crate::images::Effort;
+use crate::images::{Effort, Provision};
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
@@ -44,6 +46,9 @@ pub struct MatrixArgs {
     /// Go on with the recording of a run that was cut short: what it holds is not run again.
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     resume: Option<PathBuf>,
+    /// Write to this file, as JSON, what the run took: seconds by phase, lanes, commands by operation, memory.
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
     /// Run only this part of the plan, as 2/3 says the second of three; `merge` puts the recordings together.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -68,9 +73,16 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         Some(path) => Some((path, recording::read(path).or_exit(Exit::Usage)?)),
         None => None,
     };
+    let begun = Instant::now();
     let session = Session::open(common).await?;
     let mut prepared =
         Prepared::new(&session, &args.run, scenarios, &args.writer, &args.reader).await?;
+    prepared.timings.add(
+        Phase::Start,
+        begun
+            .elapsed()
+            .saturating_sub(prepared.timings.phase(Phase::Plan)),
+    );
     if let Some(shard) = args.shard {
         prepared.keep(shard);
     }
@@ -85,10 +97,17 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
             shown.add(load, scenario, cells);
         }
     };
-    let (matrix, ended) = prepared
+    let Ran {
+        matrix,
+        ended,
+        mut timings,
+    } = prepared
         .run(&session, &args.run, file.as_mut(), gather)
         .await?;
-    let exit = outputs.finish(matrix, shown)?;
+    let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
+    if let Some(path) = &args.timings {
+        timings.write(path)?;
+    }
     ended?;
     Ok(exit)
 }
@@ -165,6 +184,17 @@ pub struct Prepared {
     engine: Box<dyn Engine>,
     /// What an earlier run recorded, and need not be run again; none where this run is the first.
     recorded: Option<Vec<LoadRecord>>,
+    timings: Timings,
+}
+
+/// What came of a run.
+pub struct Ran {
+    /// The matrix of what was run.
+    pub matrix: Matrix,
+    /// How it ended.
+    pub ended: Result<(), Failure>,
+    /// What it took.
+    pub timings: Timings,
 }
 
 impl Prepared {
@@ -179,9 +209,25 @@ impl Prepared {
         let provision = session
             .provide(session.catalog.images.clone(), Effort::Usual)
             .await?;
-        let engine = session.engine(&provision);
-        let mut available = session::builds(&provision);
-        let mut missing = provision.missing;
+        let operations = Operation::with_needs(&args.operation);
+        Prepared::of(session, &provision, operations, scenarios, writers, readers).await
+    }
+
+    /// Lays out the plan of builds that are there.
+    ///
+    /// # Errors
+    /// A pattern names no build, or nothing is left to run.
+    pub async fn of(
+        session: &Session,
+        provision: &Provision,
+        operations: Vec<Operation>,
+        scenarios: Vec<Scenario>,
+        writers: &[String],
+        readers: &[String],
+    ) -> Result<Self, Failure> {
+        let engine = session.engine(provision);
+        let mut available = session::builds(provision);
+        let mut missing = provision.missing.clone();
         let mut both = choose_both(&available, &missing, writers, readers)?;
         let is_legacy = |build: &Build| build.backend == Backend::Legacy;
         if both.0.iter().chain(&both.1).any(is_legacy)
@@ -202,11 +248,9 @@ impl Prepared {
             writers: &writers,
             readers: &readers,
         };
-        let plan = Plan::new(
-            &scenarios,
-            selection,
-            Operation::with_needs(&args.operation),
-        );
+        let mut timings = Timings::default();
+        let plan = || Plan::new(&scenarios, selection, operations);
+        let plan = timings.of(Phase::Plan, plan);
         let is_planned =
             |scenario: &Scenario| plan.loads.iter().any(|load| load.scenario == scenario.name);
         if plan.loads.is_empty() {
@@ -228,6 +272,7 @@ impl Prepared {
             head,
             engine,
             recorded,
+            timings,
         })
     }
 
@@ -271,7 +316,7 @@ impl Prepared {
         Ok(())
     }
 
-    /// Runs the plan. Returns the matrix of what was run, and how the run ended.
+    /// Runs the plan. Says what came of it, also where the run then ended early.
     ///
     /// # Errors
     /// The recording cannot even be begun.
@@ -281,7 +326,7 @@ impl Prepared {
         args: &RunArgs,
         mut file: Option<&mut RecordingWriter>,
         keep: impl FnMut(&LoadRecord, &[Cell]),
-    ) -> Result<(Matrix, Result<(), Failure>), Failure> {
+    ) -> Result<Ran, Failure> {
         if let (Some(file), None) = (&mut file, &self.recorded) {
             file.head(&self.head).or_exit(Exit::Lacks)?;
         }
@@ -293,6 +338,7 @@ impl Prepared {
             builder: MatrixBuilder::new(self.head.clone()),
             file,
             keep,
+            timings: self.timings,
         };
         for load in self.recorded.iter().flatten() {
             let cells = listener.builder.add(load);
@@ -307,8 +353,10 @@ impl Prepared {
                 timeout: args.timeout,
             },
         };
+        let begun = Instant::now();
         let running = listener.listen(run, self.engine.as_ref());
         let ended = AssertUnwindSafe(running).catch_unwind().await;
+        listener.timings.add(Phase::Run, begun.elapsed());
         self.engine.settled().await;
         session.sweep().await;
         session.progress.done();
@@ -321,7 +369,11 @@ impl Prepared {
             ended = ended.and(Err(Stopped::Unwritten(error)));
         }
         let matrix = listener.builder.finish(Some(&end));
-        Ok((matrix, ended.map_err(Stopped::failure)))
+        Ok(Ran {
+            matrix,
+            ended: ended.map_err(Stopped::failure),
+            timings: listener.timings,
+        })
     }
 }
 
@@ -358,6 +410,7 @@ struct Listener<'a, K> {
     builder: MatrixBuilder,
     file: Option<&'a mut RecordingWriter>,
     keep: K,
+    timings: Timings,
 }
 
 impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
@@ -386,14 +439,17 @@ impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
 
     fn hear(&mut self, event: Event) -> Result<(), Stopped> {
         self.session.progress.run(&event);
+        self.timings.hear(&event);
         let Event::Load { record, .. } = event else {
             return Ok(());
         };
         fault::step();
+        let begun = Instant::now();
         let cells = self.builder.add(&record);
         (self.keep)(&record, cells);
+        self.timings.add(Phase::Judge, begun.elapsed());
         match &mut self.file {
-            Some(file) => Ok(file.load(&record)?),
+            Some(file) => Ok(self.timings.of(Phase::Record, || file.load(&record))?),
             None => Ok(()),
         }
     }

@@ -7,7 +7,8 @@ use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
 use super::output::{OutputArgs, Outputs};
-use super::replay::judge;
+use super::replay::add;
+use crate::matrix::MatrixBuilder;
 use crate::recording::{self, RecordingWriter};
 
 #[derive(Args)]
@@ -47,6 +48,9 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         }
     }
     let mut shown = outputs.shown();
-    let matrix = judge(&merged, shown.as_mut());
-    outputs.finish(matrix, shown)
+    let mut builder = MatrixBuilder::new(merged.head.clone());
+    for load in &merged.loads {
+        add(&mut builder, &merged.head, load, shown.as_mut());
+    }
+    outputs.finish(builder.finish(merged.end.as_ref()), shown)
 }

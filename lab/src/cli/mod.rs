@@ -1,18 +1,26 @@
 //! The command line.
 
+mod advise;
 mod builds;
+mod diagnose;
 mod diff;
+mod doctor;
+mod evidence;
 mod exit;
 mod interrupt;
+mod inventory;
 mod matrix;
 mod merge;
 mod output;
+mod papers;
 mod progress;
+mod publish;
 mod replay;
 mod scenarios;
 mod select;
 mod session;
 mod show;
+mod timings;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,12 +69,50 @@ enum Command {
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl")]
     Show(show::ShowArgs),
+    /// Make a folder for a bug tracker: the least rules that show a loss, a script that reproduces it, since when it is
+    /// there.
+    #[command(after_help = "Examples:
+  iptables-lab evidence --scenario kube-firewall --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
+  iptables-lab evidence --rules node.save --writer 1.8.8-nft --reader 1.8.7-nft --output report
+
+The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, and the
+recording. The script ends with 1 while the loss is there, with 0 when it is gone, with 125 when it cannot be tried.")]
+    Evidence(evidence::EvidenceArgs),
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:
   iptables-lab matrix --record run.jsonl
   iptables-lab replay run.jsonl --format json
   iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
+    /// Say which builds may live side by side on a node, which lose what, and the least change that makes all safe.
+    #[command(after_help = "Examples:
+  iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
+  iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
+
+Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
+from the report that is part of this program, and says so. images/products.toml says which products it knows.")]
+    Advise(advise::AdviseArgs),
+    /// Find every iptables under the roots of a node's running processes (as root; reads files, changes nothing).
+    #[command(after_help = "Examples:
+  iptables-lab inventory
+  iptables-lab inventory --format json
+
+Versions are asked for with --version, in namespaces of their own, as nobody, without capabilities. No rule is ever read.")]
+    Inventory(inventory::InventoryArgs),
+    /// Look through a node's rules for what readers are known to make of other systems' rules, and say how to repair it.
+    #[command(after_help = "Examples:
+  iptables-save | iptables-lab diagnose
+  iptables-lab diagnose node.save --family ipv4
+
+It needs neither an engine nor a network: it compares with the report that is part of this program. It changes nothing.")]
+    Diagnose(diagnose::DiagnoseArgs),
+    /// Make the least form of a report, which `advise` and `diagnose` answer from.
+    #[command(after_help = "Example:
+  iptables-lab matrix --record run.jsonl
+  iptables-lab publish run.jsonl --output reports/losses.json.xz
+
+The binary holds the one in reports/: build it anew to have it answer from another.")]
+    Publish(publish::PublishArgs),
     /// Put the recordings of all shards of a run together, and judge them.
     #[command(after_help = "Example:
   iptables-lab matrix --shard 1/2 --record one.jsonl      on one machine
@@ -79,9 +125,34 @@ enum Command {
   iptables-lab diff last-night.json run.jsonl --format markdown --fail-on regression")]
     Diff(diff::DiffArgs),
     /// List the builds, make them, or remove what was made.
+    #[command(after_help = "Examples:
+  iptables-lab builds list
+  iptables-lab builds build '1.8.9*' --tarballs ~/Downloads
+  iptables-lab builds list --builds own.toml
+  iptables-lab builds remove")]
     Builds(builds::BuildsArgs),
+    /// Try what works on this machine, and say what is missing and the command that mends it. Exit status 3 if no engine works.
+    #[command(after_help = "Examples:
+  iptables-lab doctor
+  iptables-lab doctor --format json")]
+    Doctor(doctor::DoctorArgs),
     /// List the scenarios, or show one.
+    #[command(after_help = "Examples:
+  iptables-lab scenarios list
+  iptables-lab scenarios show kube-firewall
+  iptables-lab scenarios show mine.toml")]
     Scenarios(scenarios::ScenariosArgs),
+    /// Print the manual page, or write one for each command.
+    #[command(after_help = "Examples:
+  iptables-lab man | man -l -
+  iptables-lab man --output /usr/local/share/man/man1")]
+    Man(papers::ManArgs),
+    /// Print the completions of a shell.
+    #[command(after_help = "Examples:
+  iptables-lab completions bash > /etc/bash_completion.d/iptables-lab
+  iptables-lab completions zsh > ~/.zfunc/_iptables-lab
+  iptables-lab completions fish > ~/.config/fish/completions/iptables-lab.fish")]
+    Completions(papers::CompletionsArgs),
     /// What runs inside a lane: answers requests on standard input until it ends.
     #[command(hide = true)]
     Agent,
@@ -204,9 +275,17 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Lane(_) => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Man(args) => papers::man(&args),
+        Command::Completions(args) => papers::completions(&args),
+        Command::Inventory(args) => inventory::run(&args),
+        Command::Diagnose(args) => diagnose::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
+        Command::Advise(args) => session::block_on(advise::run(&args, common)),
         Command::Merge(args) => merge::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
+        Command::Doctor(args) => session::block_on(doctor::run(&args, common)),
         Command::Show(args) => session::block_on(show::run(&args, common)),
         Command::Builds(args) => session::block_on(builds::run(&args, common)),
     }
@@ -231,6 +310,53 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_examples() {
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|of| !of.is_hide_set())
+        {
+            let after = command.get_after_help().map(ToString::to_string);
+            let example = format!("  iptables-lab {}", command.get_name());
+            let has_example = after.is_some_and(|after| {
+                // Some are of what reads another command's print.
+                after.starts_with("Example") && after.contains(example.trim_start())
+            });
+            assert!(has_example, "{}", command.get_name());
+        }
+    }
+
+    /// What the examples say can be typed.
+    #[test]
+    fn every_example_is_taken_by_the_command_line() {
+        let mut tried = 0;
+        for command in Cli::command().get_subcommands() {
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            for line in after.lines().filter(|line| line.starts_with("  ")) {
+                // What a shell does with the rest is not this program's.
+                let Some((_, own)) = line.split_once("iptables-lab ") else {
+                    continue;
+                };
+                let own = own.split(['|', '>']).next().unwrap_or_default();
+                let own = own.split("     ").next().unwrap_or_default();
+                let words = own.split_whitespace().map(|word| word.trim_matches('\''));
+                let parsed = Cli::try_parse_from(["iptables-lab"].into_iter().chain(words));
+                assert!(
+                    parsed.is_ok(),
+                    "{line}: {}",
+                    parsed
+                        .err()
+                        .map_or_else(String::new, |error| error.to_string())
+                );
+                tried += 1;
+            }
+        }
+        assert!(tried > 20, "{tried}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where results go: formats and the files they are written to.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -159,37 +159,23 @@ impl Outputs {
         let difference = self.baseline.map(|old| difference(&old, &matrix));
         let shown = shown.unwrap_or_default();
         for (format, file) in self.targets {
+            let report = Report {
+                matrix: &matrix,
+                shown: &shown,
+                format,
+            };
             match (file, format, &difference) {
                 (None, Format::Table, Some(difference)) => {
                     print(&report::difference::text(difference, width()))?;
                 }
-                (None, format, _) => print(&text(format, &matrix, &shown, width())?)?,
-                (Some((path, file)), format, _) => {
-                    let text = text(format, &matrix, &shown, report::terminal::DEFAULT_WIDTH)?;
-                    let plain = match format {
-                        Format::Table => anstream::adapter::strip_str(&text).to_string(),
-                        Format::Json | Format::Markdown | Format::Html | Format::Junit => text,
-                    };
-                    replace(file, plain.as_bytes())
-                        .map_err(|error| cannot_write(&path, &error))
-                        .or_exit(Exit::Lacks)?;
-                }
+                (None, ..) => printed(|to| report.write(to, Width::Of(width())))?,
+                (Some((path, file)), ..) => replace(file, &report)
+                    .map_err(|error| cannot_write(&path, &error))
+                    .or_exit(Exit::Lacks)?,
             }
         }
         let is_met = met(&matrix, difference.as_ref(), &self.conditions);
         Ok(if is_met { Exit::Found } else { Exit::Ran })
-    }
-}
-
-/// The matrix in one form; a table in `width` columns.
-fn text(format: Format, matrix: &Matrix, shown: &Shown, width: usize) -> Result<String, Failure> {
-    let fault = |error: &dyn std::fmt::Display| Failure::new(Exit::Fault, miette!("{error}"));
-    match format {
-        Format::Table => Ok(report::table::render(matrix, width)),
-        Format::Json => report::json::render(matrix).map_err(|error| fault(&error)),
-        Format::Markdown => Ok(report::markdown::render(matrix, report::markdown::COMMENT)),
-        Format::Html => report::html::render(matrix, shown).map_err(|error| fault(&error)),
-        Format::Junit => report::junit::render(matrix).map_err(|error| fault(&error)),
     }
 }
 
@@ -233,11 +219,12 @@ fn known_of_file(path: &Path) -> Result<Known, Failure> {
 /// # Errors
 /// It cannot be written, as on a full disk.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
+    printed(|to| to.write_all(text.as_bytes()))
+}
+
+fn printed(write: impl FnOnce(&mut Printing) -> std::io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(miette!("standard output cannot be written: {error}")).or_exit(Exit::Lacks)
         }
@@ -285,12 +272,61 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
     conditions.iter().any(has)
 }
 
-fn replace(mut file: std::fs::File, text: &[u8]) -> std::io::Result<()> {
+/// Standard output, buffered: a report is written in small pieces.
+type Printing = BufWriter<anstream::AutoStream<std::io::StdoutLock<'static>>>;
+
+/// How wide tables are.
+#[derive(Clone, Copy)]
+enum Width {
+    /// As wide as a page, without colours.
+    OfPage,
+    /// So many columns of a terminal.
+    Of(usize),
+}
+
+/// A matrix in one of its forms.
+struct Report<'a> {
+    matrix: &'a Matrix,
+    shown: &'a Shown,
+    format: Format,
+}
+
+impl Report<'_> {
+    /// Colours are for terminals: what goes to standard output loses them there where that is none.
+    fn table(&self, width: Width) -> String {
+        match width {
+            Width::OfPage => {
+                let text = report::table::render(self.matrix, report::terminal::DEFAULT_WIDTH);
+                anstream::adapter::strip_str(&text).to_string()
+            }
+            Width::Of(columns) => report::table::render(self.matrix, columns),
+        }
+    }
+
+    /// Writes it.
+    fn write(&self, to: &mut impl Write, width: Width) -> std::io::Result<()> {
+        let text = match self.format {
+            // The largest of all is never in memory as a whole.
+            Format::Json => return report::json::write(self.matrix, to),
+            Format::Table => self.table(width),
+            Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
+            Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
+            Format::Html => {
+                report::html::render(self.matrix, self.shown).map_err(std::io::Error::other)?
+            }
+        };
+        to.write_all(text.as_bytes())
+    }
+}
+
+fn replace(file: std::fs::File, report: &Report<'_>) -> std::io::Result<()> {
     // A pipe or a device has no length.
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
-    file.write_all(text)
+    let mut file = BufWriter::new(file);
+    report.write(&mut file, Width::OfPage)?;
+    file.flush()
 }
 
 fn open(path: &Path) -> Result<std::fs::File, Failure> {

@@ -34,6 +34,15 @@ impl Progress {
         }
     }
 
+    /// The first word, before anything is waited for: an engine is looked for, and what is there of `images`.
+    pub fn begins(&self, images: usize) {
+        let words = format!("looking for an engine, and for the builds of {images} images");
+        match &self.bars {
+            Some(bars) => *lock(&self.run) = Some(spinner(bars, words)),
+            None => say(format_args!("{words}")),
+        }
+    }
+
     /// Something happened while images were made.
     pub fn image(&self, event: images::Event) {
         let Some(bars) = &self.bars else {
@@ -78,6 +87,11 @@ impl Progress {
     pub fn left_out(&self, scenario: &Scenario) {
         let (name, tool) = (&scenario.name, scenario.write.tool());
         let words = format!("{name} is not run: {tool} writes it, and none of the writers is one");
+        self.note(&words);
+    }
+
+    /// Something that people who wait may want to know.
+    pub fn note(&self, words: &str) {
         match &self.bars {
             Some(bars) => {
                 let _ = bars.println(words);

@@ -6,36 +6,49 @@ use clap::Args;
 
 use super::exit::{Exit, Failure, Or};
 use super::output::{OutputArgs, Outputs};
-use crate::matrix::{Matrix, MatrixBuilder};
-use crate::recording::{self, Recording};
+use super::timings::{Phase, Timings};
+use crate::matrix::MatrixBuilder;
+use crate::recording::{Head, LoadRecord, RecordingReader};
 use crate::report::shown::Shown;
 
 #[derive(Args)]
 pub struct ReplayArgs {
     /// What `matrix --record` wrote.
     file: PathBuf,
+    /// Write to this file, as JSON, what the judging took: seconds by phase, commands by operation, memory.
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
 pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
-    let stored = recording::read(&args.file).or_exit(Exit::Usage)?;
+    let mut recording = RecordingReader::open(&args.file).or_exit(Exit::Usage)?;
     let outputs = Outputs::open(&args.output)?;
     let mut shown = outputs.shown();
-    let matrix = judge(&stored.recording, shown.as_mut());
-    outputs.finish(matrix, shown)
+    let mut builder = MatrixBuilder::new(recording.head.clone());
+    let mut timings = Timings::default();
+    while let Some(load) = recording.load().or_exit(Exit::Usage)? {
+        timings.count(&load);
+        let shown = shown.as_mut();
+        timings.of(Phase::Judge, || {
+            add(&mut builder, &recording.head, &load, shown)
+        });
+    }
+    let matrix = builder.finish(recording.end.as_ref());
+    let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
+    if let Some(path) = &args.timings {
+        timings.write(path)?;
+    }
+    Ok(exit)
 }
 
-/// Judges a recording, and gathers what reports show of it.
-pub fn judge(recording: &Recording, mut shown: Option<&mut Shown>) -> Matrix {
-    let mut builder = MatrixBuilder::new(recording.head.clone());
-    for load in &recording.loads {
-        let cells = builder.add(load);
-        let mut scenarios = recording.head.scenarios.iter();
-        let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
-        if let (Some(shown), Some(scenario)) = (&mut shown, scenario) {
-            shown.add(load, scenario, cells);
-        }
+/// Judges a load, and gathers what reports show of it.
+pub fn add(builder: &mut MatrixBuilder, head: &Head, load: &LoadRecord, shown: Option<&mut Shown>) {
+    let cells = builder.add(load);
+    let mut scenarios = head.scenarios.iter();
+    let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
+    if let (Some(shown), Some(scenario)) = (shown, scenario) {
+        shown.add(load, scenario, cells);
     }
-    builder.finish(recording.end.as_ref())
 }

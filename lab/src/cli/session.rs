@@ -47,6 +47,8 @@ impl Session {
     pub async fn open(common: &Common) -> Result<Self, Failure> {
         let catalog = Catalog::load(&common.builds).or_exit(Exit::Usage)?;
         require_static()?;
+        let progress = Arc::new(Progress::new(common.quiet));
+        progress.begins(catalog.images.len());
         let path = match &common.store {
             Some(path) => path.clone(),
             None => Store::default_path().or_exit(Exit::Lacks)?,
@@ -69,7 +71,7 @@ impl Session {
             ready = ready => ready,
             () = interrupt.asked() => Err(interrupted()),
         }?;
-        let progress = Arc::new(Progress::new(common.quiet));
+        progress.done();
         Ok(Session {
             catalog,
             store,
@@ -172,20 +174,45 @@ impl Session {
 
     /// An engine for the builds of `provision`.
     pub fn engine(&self, provision: &Provision) -> Box<dyn Engine> {
-        match &self.means {
-            Means::Docker(docker) => Box::new(DockerEngine::new(
-                docker.clone(),
-                provision.holder_image.clone().unwrap_or_default(),
-                provision.container_images(),
-                self.claim.labels(),
-                self.claim.run().to_owned(),
-            )),
-            Means::Native { program, .. } => {
-                let stage = self.store.stage();
-                let directories = provision.directories();
-                Box::new(NativeEngine::new(program.clone(), stage, directories))
-            }
+        engine_of(&self.means, &self.store, &self.claim, provision)
+    }
+}
+
+/// An engine for the builds of `provision`; what it starts is `claim`'s.
+pub fn engine_of(
+    means: &Means,
+    store: &Store,
+    claim: &Claim,
+    provision: &Provision,
+) -> Box<dyn Engine> {
+    match means {
+        Means::Docker(docker) => Box::new(DockerEngine::new(
+            docker.clone(),
+            provision.holder_image.clone().unwrap_or_default(),
+            provision.container_images(),
+            claim.labels(),
+            claim.run().to_owned(),
+        )),
+        Means::Native { program, .. } => {
+            let directories = provision.directories();
+            Box::new(NativeEngine::new(
+                program.clone(),
+                store.stage(),
+                directories,
+            ))
         }
+    }
+}
+
+/// A native engine without builds, where that is what `means` says.
+pub fn native_engine(means: &Means, store: &Store) -> Option<Box<dyn Engine>> {
+    match means {
+        Means::Native { program, .. } => Some(Box::new(NativeEngine::new(
+            program.clone(),
+            store.stage(),
+            BTreeMap::new(),
+        ))),
+        Means::Docker(_) => None,
     }
 }
 
@@ -258,7 +285,7 @@ pub fn builds(provision: &Provision) -> Vec<Build> {
 const LATE: Duration = Duration::from_secs(1);
 
 /// The agent is this very program.
-const AGENT: &str = "/proc/self/exe";
+pub const AGENT: &str = "/proc/self/exe";
 
 /// A program that needs a dynamic loader cannot be the agent in images that hold none.
 fn require_static() -> Result<(), Failure> {

@@ -100,11 +100,11 @@ async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
     let (writer, reader) = (globset::escape(&args.writer), globset::escape(&args.reader));
     let prepared = Prepared::new(&session, &args.run, scenarios, &[writer], &[reader]).await?;
     let mut loads = Vec::new();
-    let (matrix, ended) = prepared
+    let ran = prepared
         .run(&session, &args.run, None, |load, _| {
             loads.push(load.clone())
         })
         .await?;
-    ended?;
-    Ok((matrix, loads, whole))
+    ran.ended?;
+    Ok((ran.matrix, loads, whole))
 }

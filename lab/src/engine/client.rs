@@ -114,10 +114,14 @@ impl AgentClient {
             self.input.write_all(line).await?;
             self.input.flush().await
         };
-        if let Err(error) = sent.await {
-            return Err(self.lost(&error.to_string()));
+        match sent.await {
+            Ok(()) => self.line().await,
+            // It may have said why before it went.
+            Err(error) => match self.line().await {
+                Ok(line) => Ok(line),
+                Err(_) => Err(self.lost(&error.to_string())),
+            },
         }
-        self.line().await
     }
 
     async fn line(&mut self) -> Result<BytesMut, EngineError> {

@@ -381,6 +381,8 @@ impl Store {
             let root = folder.path().join("root");
             fs::create_dir(&root)?;
             tree.write_root(&root)?;
+            // It gets its name when its files are on the disk: a machine that loses power leaves no half of it.
+            nix::unistd::syncfs(File::open(&root)?)?;
             Ok(root)
         };
         let root = unpack().map_err(at(tar))?;

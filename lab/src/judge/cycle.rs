@@ -11,7 +11,7 @@ use super::{Pairing, RuleVerdict};
 use crate::catalog::BuildId;
 
 /// When, by whom and to what a rule changed as both went on rewriting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     /// In which round, from 1: in each the reader rewrites, then the writer.
     pub round: usize,

@@ -25,8 +25,9 @@ mod sheet;
 mod tests;
 pub mod verdict;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,8 @@ pub struct Cell {
     /// The worst of all verdicts about what the reader did.
     pub verdict: Verdict,
     /// A verdict for each `-A` line of the scenario, in order.
-    pub rules: Vec<RuleVerdict>,
+    #[schemars(with = "Vec<RuleVerdict>")]
+    pub rules: RuleVerdicts,
     /// A verdict for each chain.
     pub chains: Vec<ChainVerdict>,
     /// What became of the scenario's packets.
@@ -80,7 +82,7 @@ pub struct Cell {
 }
 
 /// What the judge concludes about one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RuleVerdict {
     /// The scenario's table.
     pub table: String,
@@ -257,8 +259,90 @@ struct Pairing<'a> {
     witness: Option<&'a BuildId>,
 }
 
+/// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds: what is the same is in memory
+/// once, so that a run of many rules and pairings is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleVerdicts(Vec<Arc<RuleVerdict>>);
+
+impl RuleVerdicts {
+    /// In order.
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &RuleVerdict> + ExactSizeIterator + Clone {
+        self.0.iter().map(Arc::as_ref)
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is not one rule.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The verdict about the rule at `place`, from 0.
+    pub fn get(&self, place: usize) -> Option<&RuleVerdict> {
+        self.0.get(place).map(Arc::as_ref)
+    }
+}
+
+impl std::ops::Index<usize> for RuleVerdicts {
+    type Output = RuleVerdict;
+
+    fn index(&self, place: usize) -> &RuleVerdict {
+        &self.0[place]
+    }
+}
+
+impl<'a> IntoIterator for &'a RuleVerdicts {
+    type Item = &'a RuleVerdict;
+    type IntoIter = std::iter::Map<
+        std::slice::Iter<'a, Arc<RuleVerdict>>,
+        fn(&'a Arc<RuleVerdict>) -> &'a RuleVerdict,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(Arc::as_ref)
+    }
+}
+
+impl FromIterator<Arc<RuleVerdict>> for RuleVerdicts {
+    fn from_iter<I: IntoIterator<Item = Arc<RuleVerdict>>>(verdicts: I) -> Self {
+        RuleVerdicts(verdicts.into_iter().collect())
+    }
+}
+
+impl From<Vec<RuleVerdict>> for RuleVerdicts {
+    fn from(verdicts: Vec<RuleVerdict>) -> Self {
+        verdicts.into_iter().map(Arc::new).collect()
+    }
+}
+
+/// Verdicts about rules that were concluded before.
+#[derive(Debug, Default)]
+pub struct KnownVerdicts(HashSet<Arc<RuleVerdict>>);
+
+impl KnownVerdicts {
+    fn shared(&mut self, verdict: RuleVerdict) -> Arc<RuleVerdict> {
+        if let Some(known) = self.0.get(&verdict) {
+            return known.clone();
+        }
+        let new = Arc::new(verdict);
+        self.0.insert(new.clone());
+        new
+    }
+}
+
 /// The cells of one load, a reader each.
 pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
+    judge_among(load, case, &mut KnownVerdicts::default())
+}
+
+/// The cells of one load, a reader each; verdicts that are known from other loads are the same in memory.
+pub fn judge_among(load: &LoadRecord, case: Case<'_>, known: &mut KnownVerdicts) -> Vec<Cell> {
     let evidence = Evidence::new(load);
     let backend = case.backend(&load.writer);
     let places = Places::of(case.scenario.ruleset(load.family));
@@ -274,7 +358,7 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
             crossed,
             witness,
         };
-        pairing.cell(&reader.id)
+        pairing.cell(&reader.id, known)
     });
     cells.collect()
 }
@@ -285,7 +369,7 @@ impl<'a> Pairing<'a> {
         self.case.scenario.write == Write::Nft
     }
 
-    fn cell(&self, reader: &BuildId) -> Cell {
+    fn cell(&self, reader: &BuildId, known: &mut KnownVerdicts) -> Cell {
         let picked = self.picked(reader);
         let is_averted = picked.is_some_and(|picked| picked != self.case.backend(reader));
         let readings = self.evidence.readings(reader);
@@ -324,7 +408,7 @@ impl<'a> Pairing<'a> {
             writer: self.evidence.load.writer.clone(),
             reader: reader.clone(),
             verdict,
-            rules,
+            rules: rules.into_iter().map(|rule| known.shared(rule)).collect(),
             chains,
             probes,
             picked,

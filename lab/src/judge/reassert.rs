@@ -16,7 +16,7 @@ use crate::recording::DumpRef;
 use crate::ruleset::Printed;
 
 /// How many packets met a rule that the kernel holds twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Met {
     /// Under the writer's backend.
     pub writer: u64,

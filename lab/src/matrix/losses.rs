@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Matrix;
 use super::known::KnownLoss;
@@ -70,7 +70,7 @@ impl Example {
 }
 
 /// How sure it is that a loss does to packets what its rules say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certainty {
     /// Packets showed it.
@@ -213,6 +213,37 @@ fn alike(suffering: Suffering) -> Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> {
         groups[at].1.entry(family).or_default().push(subject);
     }
     groups
+}
+
+/// What comes to harm in one cell, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Harm {
+    /// The rule or the chain.
+    pub subject: Subject,
+    /// The rule's place among the cell's rules; none where the chain itself suffers.
+    pub rule: Option<usize>,
+    /// The worst verdict about it.
+    pub verdict: Verdict,
+    /// What is lost, altered or added, or what was said.
+    pub what: String,
+    /// What that does to packets.
+    pub consequence: Option<Consequence>,
+    /// How sure that is.
+    pub certainty: Certainty,
+}
+
+/// All that comes to harm in a cell.
+pub fn harms(cell: &Cell) -> Vec<Harm> {
+    let of_cell = of_cell(cell).into_iter();
+    let harm = |(subject, kind): (Subject, Kind)| Harm {
+        rule: subject.index.map(|_| subject.order),
+        subject,
+        verdict: kind.verdict,
+        what: kind.what,
+        consequence: kind.consequence,
+        certainty: kind.certainty,
+    };
+    of_cell.map(harm).collect()
 }
 
 /// The losses in one cell: who suffers, and what kind of loss it is.

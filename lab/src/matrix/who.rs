@@ -27,9 +27,9 @@ pub(super) fn rectangles(pairs: &Pairs) -> Vec<(BTreeSet<usize>, BTreeSet<usize>
     by_readers
 }
 
-/// A set of builds in words: by backend, as a range of versions where it is one among those that took part. nft is not of
+/// A set of builds, by their places among `builds`, in words: by backend, as a range of versions where it is one among those that took part. nft is not of
 /// the backend that is called after it.
-pub(super) fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
+pub fn in_words(chosen: &BTreeSet<usize>, builds: &[&Build]) -> String {
     let kinds = [
         (Tool::Iptables, Backend::Nft, "nft"),
         (Tool::Iptables, Backend::Legacy, "legacy"),
@@ -62,7 +62,8 @@ fn stem(build: &Build) -> &str {
     stem.map_or(id, |stem| stem.trim_end_matches('-'))
 }
 
-fn range_in_words(names: &[&str], in_it: &[bool]) -> String {
+/// Those of `names`, which are in order, that are in it: as a range where they are one.
+pub fn range_in_words(names: &[&str], in_it: &[bool]) -> String {
     let count = in_it.iter().filter(|in_it| **in_it).count();
     let first = in_it.iter().position(|in_it| *in_it).unwrap_or(0);
     let last = in_it.iter().rposition(|in_it| *in_it).unwrap_or(0);

@@ -3,6 +3,8 @@
 //! A plain rule that every build must write, read, keep and, where it is an iptables, find, and a dump that must come
 //! back the same.
 
+use std::sync::Arc;
+
 use super::command;
 use super::script::Lab;
 use super::step::{Action, Answer, Role, RuleSet, Stage, Step};
@@ -29,7 +31,7 @@ pub async fn control(lab: Lab, builds: Vec<Build>, mut report: impl FnMut(String
     }
 }
 
-async fn iptables(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String> {
+async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), String> {
     let (backend, family) = (build.backend, Family::Ipv4);
     // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
     let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
@@ -86,7 +88,7 @@ async fn iptables(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), St
     is_empty_again(lab, empty).await
 }
 
-async fn nft(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String> {
+async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), String> {
     let given = format!("add table ip lab\nadd chain ip lab c\nadd rule ip lab c {NFT_RULE}\n");
     run(
         lab,
@@ -118,7 +120,7 @@ async fn nft(lab: &Lab, build: &Build, empty: &KernelDump) -> Result<(), String>
     is_empty_again(lab, empty).await
 }
 
-async fn is_empty_again(lab: &Lab, empty: &KernelDump) -> Result<(), String> {
+async fn is_empty_again(lab: &Lab, empty: &Arc<KernelDump>) -> Result<(), String> {
     match reset(lab).await == *empty {
         true => Ok(()),
         false => Err("the lane is not as it was after a reset".to_owned()),
@@ -149,14 +151,14 @@ async fn run(
     }
 }
 
-async fn dump(lab: &Lab) -> KernelDump {
+async fn dump(lab: &Lab) -> Arc<KernelDump> {
     match lab.perform_one(step(Role::Dump, Action::Dump)).await {
         Some(Answer::Dumped(dump)) => dump,
-        Some(_) | None => KernelDump::default(),
+        Some(_) | None => Arc::default(),
     }
 }
 
-async fn reset(lab: &Lab) -> KernelDump {
+async fn reset(lab: &Lab) -> Arc<KernelDump> {
     lab.perform_one(step(Role::Reset, Action::Reset)).await;
     dump(lab).await
 }

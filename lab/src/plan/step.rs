@@ -297,7 +297,7 @@ pub enum Answer {
     /// The command ended.
     Ran(Ran),
     /// The kernel's rules.
-    Dumped(KernelDump),
+    Dumped(Arc<KernelDump>),
     /// The lane is empty.
     Reset,
     /// The lane is furnished, or cannot be: what the kernel lacks, in its own words.

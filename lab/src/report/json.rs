@@ -1,17 +1,19 @@
 //! The matrix as JSON: schema 1, written and read back.
 
+use std::io::{self, Write};
+
 use serde::Deserialize;
 
 use crate::matrix::{Matrix, SCHEMA};
 
-/// The matrix as one JSON document, indented, with a line's end.
+/// Writes the matrix as one JSON document, indented, with a line's end. It is never in memory as a whole: of a large run it
+/// would be the largest thing there.
 ///
 /// # Errors
-/// Never in practice: every field of a matrix has a JSON form.
-pub fn render(matrix: &Matrix) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(matrix)?;
-    text.push('\n');
-    Ok(text)
+/// Where `to` cannot be written.
+pub fn write(matrix: &Matrix, to: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, matrix)?;
+    to.write_all(b"\n")
 }
 
 /// Why a text is no report that can be read.
@@ -99,15 +101,21 @@ mod tests {
         Matrix::of(&crate::recording::read(&file).unwrap().recording)
     }
 
+    fn written(matrix: &Matrix) -> String {
+        let mut text = Vec::new();
+        write(matrix, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
     #[test]
     fn what_was_written_is_read_back() {
         let matrix = matrix();
-        assert!(read(&render(&matrix).unwrap()).unwrap() == matrix);
+        assert!(read(&written(&matrix)).unwrap() == matrix);
     }
 
     #[test]
     fn a_report_that_is_cut_off_anywhere_says_where() {
-        let text = render(&matrix()).unwrap();
+        let text = written(&matrix());
         for part in 1..20 {
             let cut = &text[..text.len() * part / 20];
             let error = read(cut).unwrap_err();

@@ -1,13 +1,19 @@
 //! What people read: one file a format, all made from the matrix. A report never asks an engine.
 
+pub mod advice;
 pub mod builds;
+pub mod diagnosis;
 pub mod difference;
+pub mod dump;
+pub mod evidence;
 pub mod facts;
 pub mod html;
+pub mod inventory;
 pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod marks;
+pub mod reproducer;
 pub mod scenarios;
 pub mod show;
 pub mod shown;

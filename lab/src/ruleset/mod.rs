@@ -25,7 +25,7 @@ pub use fault::{Fault, InFile};
 pub use native::{Native, read_listing};
 pub use near_miss::{NearMiss, near_misses};
 pub use parse::{built_in_chains, is_iptables_table, parse};
-pub use parts::{Part, Target, parts, target};
+pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};
 pub use print::normalise_save;
 pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
 

@@ -80,6 +80,25 @@ pub fn parts(tokens: &[String]) -> Vec<Part> {
     parts
 }
 
+/// The words of each unit of a rule, by their places: a match or target with all of its options, or an option of the
+/// rule itself. Together they are all of its words.
+pub fn unit_ranges(tokens: &[String]) -> Vec<Vec<usize>> {
+    let units = Structured::of(tokens).units.into_iter();
+    let words = |unit: Unit| {
+        let options = unit.options.into_iter().map(|option| option.atom);
+        let atoms = unit.head.into_iter().chain(options);
+        atoms.flat_map(|atom| atom.tokens).collect()
+    };
+    units.map(words).collect()
+}
+
+/// The words of each option of a rule, by their places, with its negation and values; a match or target is one by itself.
+/// Together they are all of its words.
+pub fn atom_ranges(tokens: &[String]) -> Vec<Vec<usize>> {
+    let atoms = super::atoms::atoms(tokens).into_iter();
+    atoms.map(|atom| atom.tokens.collect()).collect()
+}
+
 /// What a unit is and what it is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum UnitName {

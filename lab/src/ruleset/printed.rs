@@ -31,6 +31,9 @@ pub struct PrintedTable {
     pub committed: bool,
 }
 
+/// Takes a line with its number apart; none where it is no rule.
+type ReadRule<'r> = dyn FnMut(&str, usize) -> Option<Arc<Rule>> + 'r;
+
 /// Rules that were read before, by their line. Most builds print most rules of a load alike: each such line is taken
 /// apart once.
 #[derive(Debug, Default)]
@@ -57,15 +60,22 @@ impl PrintedTable {
 impl Printed {
     /// Reads standard output. Never fails: what is not understood is among the strays.
     pub fn read(stdout: &str) -> Printed {
-        Printed::read_with(&mut KnownRules::default(), stdout)
+        Printed::read_by(
+            &mut |line, number| Some(Arc::new(printed_rule(line, number)?)),
+            stdout,
+        )
     }
 
     /// Reads standard output. What is known from other outputs is the same rule here, at the line where it stood first.
     pub fn read_with(known: &mut KnownRules, stdout: &str) -> Printed {
+        Printed::read_by(&mut |line, number| known.rule(line, number), stdout)
+    }
+
+    fn read_by(rule: &mut ReadRule<'_>, stdout: &str) -> Printed {
         let mut printed = Printed::default();
         for (index, line) in stdout.lines().enumerate() {
             let line = line.trim_end_matches([' ', '\t', '\r']);
-            if !printed.take(known, line, index + 1) {
+            if !printed.take(rule, line, index + 1) {
                 printed.strays.push(line.to_owned());
             }
         }
@@ -78,11 +88,12 @@ impl Printed {
             name: table.to_owned(),
             ..PrintedTable::default()
         };
+        let mut rule = |line: &str, number| known.rule(line, number);
         let mut strays = Vec::new();
         for (index, line) in stdout.lines().enumerate() {
             let line = line.trim_end_matches([' ', '\t', '\r']);
             let is_chain = ["-P ", "-N "].iter().any(|of| line.starts_with(of));
-            if !is_chain && !line.is_empty() && !list.take(known, line, index + 1) {
+            if !is_chain && !line.is_empty() && !list.take(&mut rule, line, index + 1) {
                 strays.push(line.to_owned());
             }
         }
@@ -110,7 +121,7 @@ impl Printed {
     }
 
     /// Takes a line to where it belongs; false where it belongs nowhere.
-    fn take(&mut self, known: &mut KnownRules, line: &str, number: usize) -> bool {
+    fn take(&mut self, rule: &mut ReadRule<'_>, line: &str, number: usize) -> bool {
         match line.chars().next() {
             None => true,
             Some('#') => {
@@ -127,7 +138,7 @@ impl Printed {
                 true
             }
             _ => match self.tables.last_mut().filter(|table| !table.committed) {
-                Some(table) => table.take(known, line, number),
+                Some(table) => table.take(rule, line, number),
                 None => false,
             },
         }
@@ -135,7 +146,7 @@ impl Printed {
 }
 
 impl PrintedTable {
-    fn take(&mut self, known: &mut KnownRules, line: &str, number: usize) -> bool {
+    fn take(&mut self, rule: &mut ReadRule<'_>, line: &str, number: usize) -> bool {
         if line == "COMMIT" {
             self.committed = true;
             return true;
@@ -144,7 +155,7 @@ impl PrintedTable {
             self.chains.push(chain);
             return true;
         }
-        match known.rule(line, number) {
+        match rule(line, number) {
             Some(rule) => {
                 self.rules.push(rule);
                 true

@@ -8,6 +8,7 @@ mod command;
 mod job;
 mod mounts;
 mod network;
+mod retired;
 mod tree;
 
 use nix::errno::Errno;
@@ -16,6 +17,7 @@ pub use cell::{Cell, Contents};
 pub use command::{CAPABILITIES, Shell};
 pub use job::{Ended, JOB_COMMAND, Job, main as job_main, start};
 pub use network::{Network, Sysctls, set};
+pub use retired::Retired;
 pub use tree::{Rights, alone};
 
 /// What the system refuses, and what mends it. Names and paths of files are in the words.

@@ -705,3 +705,44 @@ fn same_lines(found: &[String], expected: &[String]) {
     let difference = similar::TextDiff::from_lines(&expected, &found);
     assert!(found == expected, "{}", difference.unified_diff());
 }
+
+#[test]
+fn the_manual_and_the_completions_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = run(["man", "--output", path]);
+    assert!(output.status.success(), "{}", both(&output));
+    let page = run(["man"]);
+    let bash = run(["completions", "bash"]);
+    for command in [
+        "matrix",
+        "show",
+        "evidence",
+        "advise",
+        "diagnose",
+        "inventory",
+    ] {
+        let of_command =
+            fs::read_to_string(folder.path().join(format!("iptables-lab-{command}.1"))).unwrap();
+        assert!(
+            of_command.contains("SYNOPSIS") && of_command.contains("Example"),
+            "{of_command}"
+        );
+        assert!(
+            stdout(&page).contains(&format!("iptables\\-lab\\-{command}")),
+            "{}",
+            stdout(&page)
+        );
+        assert!(
+            stdout(&bash).contains(&format!("iptables__lab__subcmd__{command}")),
+            "{command}"
+        );
+    }
+    assert!(!stdout(&page).contains("iptables\\-lab\\-agent"));
+    refused(
+        &run(["man", "--output", "/nonexistent"]),
+        2,
+        "cannot be written",
+    );
+    refused(&run(["completions", "csh"]), 2, "invalid value 'csh'");
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use iptables_lab::catalog::{Build, Catalog, Source};
 use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
 use iptables_lab::matrix::{Matrix, MatrixBuilder};
-use iptables_lab::plan::{LaneKind, Operation, Plan, Selection};
+use iptables_lab::plan::{Operation, Plan, Selection};
 use iptables_lab::recording::{LoadRecord, Seen};
 use iptables_lab::runner::{self, Event, Pace, Run};
 use iptables_lab::scenario::{self, Scenario};
@@ -388,19 +388,34 @@ fn copy(from: &Path, to: &Path) {
         let to = to.join(entry.file_name());
         match entry.file_type().unwrap().is_dir() {
             true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
+            // Another test's run may just have taken it away.
+            false => drop(fs::copy(entry.path(), to)),
         }
     }
 }
 
-const SMALL: [&str; 6] = [
+/// Few pairings, in which both backends and both families take part, and marks are lost.
+const SMALL: [&str; 10] = [
     "--scenario",
     "kube-firewall",
     "--writer",
-    "debian-*",
+    "debian-1.8.11-2-*",
     "--reader",
-    "debian-*",
+    "debian-1.8.7-1-*",
+    "--operation",
+    "rewrite",
+    "--operation",
+    "effect",
 ];
+
+/// The matrix of these pairings, run by root in containers.
+fn small_matrix() -> BTreeMap<String, Value> {
+    let mut command = iptables_lab();
+    command.args(["--engine", "docker", "matrix", "--format", "json"]);
+    let output = command.args(SMALL).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    cells(&String::from_utf8_lossy(&output.stdout))
+}
 
 #[test]
 fn an_ordinary_user_gets_the_same_answers() {
@@ -425,13 +440,15 @@ fn an_ordinary_user_gets_the_same_answers() {
         "{table}"
     );
     let own = cells(&fs::read_to_string(user.path("user.json")).unwrap());
-    are_equal(&own, &cells(&full_run().json));
+    let all = small_matrix();
+    assert_eq!(own.len(), all.len());
+    are_equal(&own, &all);
 }
 
 #[test]
 fn without_a_daemon_auto_is_native_and_the_report_says_why() {
     let output = iptables_lab()
-        .args(["matrix", "--operation", "save"])
+        .arg("matrix")
         .args(SMALL)
         .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
         .output()
@@ -480,15 +497,7 @@ fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways:
 fn on_a_kernel_without_legacy_tables_the_nft_builds_run_and_the_legacy_ones_are_missing() {
     let mut command = iptables_lab();
     command
-        .args([
-            "--engine",
-            "native",
-            "matrix",
-            "--format",
-            "json",
-            "--operation",
-            "rewrite",
-        ])
+        .args(["--engine", "native", "matrix", "--format", "json"])
         .args(SMALL);
     refuse(&mut command, Refusal::LegacyTables);
     let output = command.output().unwrap();
@@ -513,6 +522,42 @@ fn on_a_kernel_without_legacy_tables_the_nft_builds_run_and_the_legacy_ones_are_
         "{:?}",
         native.keys()
     );
-    let kinds = [LaneKind::Nft];
-    assert!(!native.is_empty() && kinds.len() == 1);
+    assert!(!native.is_empty());
+}
+
+/// What `builds` prints of a build: its digest.
+fn digest_of(id: &str, listed: &str) -> Option<String> {
+    let line = listed
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(id))?;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    (words.last() == Some(&"built")).then(|| words[words.len() - 2].to_owned())
+}
+
+/// Its tarball comes from Debian's sources, so it is there wherever Debian's packages are.
+const RELEASE: &str = "1.8.11-nft";
+
+#[test]
+fn a_release_comes_to_the_same_digest_however_it_is_compiled() {
+    let docker = iptables_lab()
+        .args(["--engine", "docker", "builds", "build", RELEASE])
+        .output()
+        .unwrap();
+    assert!(docker.status.success(), "{}", both(&docker));
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_of_its_own(folder.path());
+    for made in ["builds", "digests", "toolchains"] {
+        fs::remove_dir_all(store.join(made)).unwrap();
+    }
+    let native = iptables_lab()
+        .args(["--engine", "native", "builds", "build", RELEASE])
+        .arg("--store")
+        .arg(&store)
+        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+        .output()
+        .unwrap();
+    assert!(native.status.success(), "{}", both(&native));
+    let [docker, native] = [docker, native]
+        .map(|output| digest_of(RELEASE, &String::from_utf8_lossy(&output.stdout)).unwrap());
+    assert_eq!(docker, native);
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -109,16 +109,21 @@ fn whatever_fails_in_containers_the_host_is_as_it_was(#[case] kind: &str, #[case
 #[test]
 fn a_lane_whose_process_is_killed_ends_the_run_and_leaves_nothing() {
     let before = host();
-    let child = run(On::Native, |command| command);
+    let mut child = run(On::Native, |command| command);
     let pid = child.id();
-    let victim = until("a lane", || trees_of(pid).into_iter().next_back());
-    // Its first process has come up too by then, or goes with this one.
-    std::thread::sleep(Duration::from_millis(30));
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("ready after") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended before");
+    }
+    let victim = trees_of(pid).into_iter().next_back().unwrap();
     kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
-    assert!(said.contains("is gone"), "{said}");
+    assert_eq!(output.status.code(), Some(3), "{rest}");
+    assert!(rest.contains("is gone"), "{rest}");
     assert_eq!(trees_of(pid), BTreeSet::new());
     assert_eq!(host(), before);
 }

@@ -1,14 +1,17 @@
 //! The binary on the real thing: real iptables builds, the real kernel, a real Docker daemon.
 #![allow(clippy::unwrap_used)]
 
+mod advice;
 mod browser;
 mod cli;
 mod docker;
 mod engines;
 mod everywhere;
+mod evidence;
 mod faults;
 mod hang;
 mod hostile;
+mod inventory;
 mod lab;
 mod lane;
 mod lifecycle;
@@ -21,4 +24,5 @@ mod replay;
 mod reports;
 mod schemas;
 mod snapshots;
+mod store;
 mod verdicts;

@@ -156,8 +156,10 @@ fn answer_of(load: &LoadRecord, observation: &Observation, step: &Step) -> Answe
                 stderr: stderr.clone(),
             })
         }
-        (Seen::Dump(dump), Action::Dump) => Answer::Dumped(load.dump(*dump).clone()),
-        (Seen::Chain(dump), Action::DumpChain(_)) => Answer::Dumped(load.dump(*dump).clone()),
+        (Seen::Dump(dump), Action::Dump) => Answer::Dumped(Arc::new(load.dump(*dump).clone())),
+        (Seen::Chain(dump), Action::DumpChain(_)) => {
+            Answer::Dumped(Arc::new(load.dump(*dump).clone()))
+        }
         (Seen::Reset, Action::Reset) => Answer::Reset,
         (Seen::Furnished { lacks }, Action::Furnish(_)) => {
             Answer::Furnished(lacks.clone().map_or(Ok(()), Err))

@@ -58,7 +58,7 @@ pub enum LegacyTables {
 /// All rules of one network namespace, in the kernel's own terms, without handles and counters.
 ///
 /// Two equal dumps are the same rules: nothing that decides about a packet is left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct KernelDump {
     /// nf_tables tables of every family, in the kernel's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,7 +91,7 @@ impl KernelDump {
 }
 
 /// One nf_tables table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftTable {
     /// `ip`, `ip6`, `inet`, `arp`, `bridge` or `netdev`.
     pub family: String,
@@ -114,7 +114,7 @@ pub struct NftTable {
 }
 
 /// One nf_tables chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftChain {
     /// The chain's name.
     pub name: String,
@@ -130,7 +130,7 @@ pub struct NftChain {
 }
 
 /// Where a base chain hangs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftHook {
     /// `filter`, `nat` or `route`.
     pub kind: String,
@@ -146,7 +146,7 @@ pub struct NftHook {
 }
 
 /// One nf_tables rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftRule {
     /// Its expressions in order, each as `nft --debug=netlink` prints it, without the brackets:
     /// `meta load mark => reg 1`. What this program does not know is printed as its raw attributes.
@@ -160,7 +160,7 @@ pub struct NftRule {
 }
 
 /// One nf_tables set or map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftSet {
     /// Its name; `__set%d` of anonymous ones as the kernel numbered it.
     pub name: String,
@@ -171,7 +171,7 @@ pub struct NftSet {
 }
 
 /// One registered legacy table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LegacyTable {
     /// `iptables`' or `ip6tables`'.
     pub family: Family,
@@ -182,7 +182,7 @@ pub struct LegacyTable {
 }
 
 /// One chain of a legacy table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LegacyChain {
     /// The chain's name: `INPUT`, `KUBE-FIREWALL`.
     pub name: String,

@@ -19,7 +19,7 @@ use crate::agent::protocol::{Ran, Reply, Request};
 use crate::agent::{self, Agent, Ground, exec};
 use crate::catalog::BuildId;
 use crate::engine::{FORWARDING, Place, SYSCTLS};
-use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Network, Refused, Shell};
+use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Network, Refused, Retired, Shell};
 use crate::scenario::Namespace;
 
 /// What a tree's first process ends with when the machine lacks what it takes.
@@ -88,9 +88,10 @@ impl Lane {
             true => LegacyTables::Register,
             false => LegacyTables::Leave,
         };
+        let mut retired = Retired::new()?;
         let mut held = BTreeMap::new();
         for namespace in namespaces() {
-            held.insert(namespace, Held::new(namespace, legacy)?);
+            held.insert(namespace, Held::new(namespace, legacy, &mut retired)?);
         }
         let at = namespaces().last().unwrap_or_default();
         Ok(Lane {
@@ -101,6 +102,7 @@ impl Lane {
                 cells,
                 cell: None,
                 held,
+                retired,
                 at,
                 legacy,
             },
@@ -170,8 +172,13 @@ struct Held {
 
 impl Held {
     /// A new one, entered and made ready.
-    fn new(namespace: Namespace, legacy: LegacyTables) -> Result<Held, Refused> {
+    fn new(
+        namespace: Namespace,
+        legacy: LegacyTables,
+        retired: &mut Retired,
+    ) -> Result<Held, Refused> {
         let network = Network::fresh()?;
+        retired.count(&network)?;
         let (sysctls, tables): (&[_], _) = match namespace.is_lane() {
             true => (FORWARDING, legacy),
             false => (&[], LegacyTables::Leave),
@@ -192,6 +199,7 @@ struct Bare {
     /// Where commands run now.
     cell: Option<usize>,
     held: BTreeMap<Namespace, Held>,
+    retired: Retired,
     /// The namespace that this process is in.
     at: Namespace,
     legacy: LegacyTables,
@@ -220,9 +228,11 @@ impl Bare {
 
     /// Leaves the namespace that this process is in for a new one, which takes its place.
     fn renew(&mut self) -> Result<(), KernelError> {
-        let fresh = Held::new(self.at, self.legacy).map_err(|refused| KernelError::Refused {
-            what: "a fresh network namespace".to_owned(),
-            source: io::Error::other(refused),
+        let fresh = Held::new(self.at, self.legacy, &mut self.retired).map_err(|refused| {
+            KernelError::Refused {
+                what: "a fresh network namespace".to_owned(),
+                source: io::Error::other(refused),
+            }
         })?;
         self.held.insert(self.at, fresh);
         Ok(())

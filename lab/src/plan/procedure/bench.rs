@@ -1,6 +1,6 @@
 //! The lane as the procedure knows it: what was laid into it, what the kernel holds, and who printed what of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::agent::kernel::KernelDump;
@@ -22,15 +22,18 @@ pub struct Bench {
     /// The rules that are in the lane exactly as the writer left them.
     laid: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
-    baselines: BTreeMap<RuleSet, KernelDump>,
+    baselines: BTreeMap<RuleSet, Arc<KernelDump>>,
     /// Sets of rules that come to something else when they are restored at once.
     is_slow: Vec<RuleSet>,
+    /// Every state of the kernel that was seen, once: states that are equal are then one in memory, and told apart by
+    /// looking at nothing else.
+    states: HashSet<Arc<KernelDump>>,
     /// What the kernel holds, as it was last dumped.
-    pub held: KernelDump,
+    pub held: Arc<KernelDump>,
     /// Who printed what of which kernel state.
-    prints: Vec<(BuildId, KernelDump, Ran)>,
+    prints: Vec<(BuildId, Arc<KernelDump>, Ran)>,
     /// The kernel states that packets were sent into.
-    probed: Vec<KernelDump>,
+    probed: Vec<Arc<KernelDump>>,
     /// The packets of the load's family.
     probes: Arc<[(Namespace, Probe)]>,
 }
@@ -52,7 +55,8 @@ impl Bench {
             laid: None,
             baselines: BTreeMap::new(),
             is_slow: Vec::new(),
-            held: KernelDump::default(),
+            states: HashSet::new(),
+            held: Arc::default(),
             prints: Vec::new(),
             probed: Vec::new(),
             probes,
@@ -116,7 +120,7 @@ impl Bench {
         &mut self,
         scene: Scene<'_>,
         commands: Vec<command::Command>,
-    ) -> Option<KernelDump> {
+    ) -> Option<Arc<KernelDump>> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = self.load.writer.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
@@ -129,12 +133,22 @@ impl Bench {
         let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() else {
             return None;
         };
+        let dump = self.state(dump);
         self.held = dump.clone();
         Some(dump)
     }
 
+    /// The state that is equal to this one, if it was seen before.
+    fn state(&mut self, dump: Arc<KernelDump>) -> Arc<KernelDump> {
+        if let Some(known) = self.states.get(&dump) {
+            return known.clone();
+        }
+        self.states.insert(dump.clone());
+        dump
+    }
+
     /// What the kernel held when the writer had written `rules`.
-    pub fn baseline(&self, rules: &RuleSet) -> Option<&KernelDump> {
+    pub fn baseline(&self, rules: &RuleSet) -> Option<&Arc<KernelDump>> {
         self.baselines.get(rules)
     }
 
@@ -235,7 +249,8 @@ impl Bench {
     }
 
     /// Notes what the kernel holds, and whether those are `rules` as the writer left them.
-    pub fn now_holds(&mut self, rules: &RuleSet, dump: KernelDump) {
+    pub fn now_holds(&mut self, rules: &RuleSet, dump: Arc<KernelDump>) {
+        let dump = self.state(dump);
         let same = self.baseline(rules) == Some(&dump);
         self.laid = same.then(|| rules.clone());
         self.held = dump;
@@ -256,7 +271,7 @@ impl Bench {
         let answers = self.lab.perform(Burst::all(vec![reset, dump])).await;
         if let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() {
             self.laid = None;
-            self.held = dump;
+            self.held = self.state(dump);
             self.send(scene).await;
         }
     }

@@ -1,6 +1,7 @@
 //! A reader looks rules up: it lists them, checks for each, and deletes each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::bench::{Bench, Scene};
 use super::succeeded;
@@ -64,6 +65,10 @@ impl Bench {
         };
         let scenario = self.scenario.clone();
         let placed: Vec<Placed<'_>> = scenario.placed_rules(self.load.family).collect();
+        let there = placed.iter();
+        let there: HashSet<(&str, &str, &[String])> = there
+            .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens.as_slice()))
+            .collect();
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let mut steps = Vec::new();
         for &(index, table, rule) in &placed {
@@ -75,11 +80,7 @@ impl Bench {
                 scene.step_about(index, role, argv)
             };
             steps.push(asked(Role::Check, &rule.tokens));
-            let is_there = |tokens: &[String]| {
-                placed.iter().any(|(_, other_table, other)| {
-                    *other_table == table && other.chain == rule.chain && other.tokens == tokens
-                })
-            };
+            let is_there = |tokens: &[String]| there.contains(&(table, &rule.chain, tokens));
             let near = near_misses(&rule.tokens).into_iter();
             let absent = near.filter(|near| !is_there(&near.tokens));
             // Of every rule one, and of every kind of value as many as of the others.
@@ -170,7 +171,7 @@ fn taken_well(chain: &[usize], answers: &[Answer]) -> usize {
         };
         let place = chain.len() - 1 - done;
         let expected = match succeeded(ran) {
-            true => without_rule(before, place),
+            true => without_rule(before, place).map(Arc::new),
             false => Some(before.clone()),
         };
         if expected.as_ref() != Some(after) {

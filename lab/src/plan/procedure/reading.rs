@@ -1,6 +1,7 @@
 //! A reader saves and writes back: rewrite, cycle, sync with and without a flush.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::bench::{Bench, Scene};
 use super::{OWN_CHAIN, ROUNDS, printed_whole, succeeded};
@@ -64,7 +65,8 @@ impl Bench {
     /// the writer.
     async fn cycle(&mut self, scene: Scene<'_>, reader: &Reader) {
         let writer = self.load.writer.id.clone();
-        let mut seen: Vec<KernelDump> = self.baseline(scene.rules).cloned().into_iter().collect();
+        let mut seen: Vec<Arc<KernelDump>> =
+            self.baseline(scene.rules).cloned().into_iter().collect();
         for round in 1..=ROUNDS {
             if !self.turn(scene, Role::WriterPrint, &writer).await || seen.contains(&self.held) {
                 return;

@@ -1,0 +1,13 @@
+//! What people do about losses: which builds may live side by side, what a damaged node's rules look like. Pure, and
+//! answered from a published report, so that neither an engine nor a network is needed.
+
+mod advise;
+mod diagnose;
+mod products;
+mod published;
+mod shape;
+
+pub use advise::{Advice, Change, Member, Pair, advise};
+pub use diagnose::{Diagnosis, Finding, KnownRules, Likely, Likeness, diagnose};
+pub use products::{Chooses, Product, Products, ProductsError};
+pub use published::{Damage, Known, Published, PublishedBuild, PublishedBuilder, PublishedError};

@@ -1,0 +1,132 @@
+//! Since when a loss is there and whether it is mended: what a maintainer asks first.
+
+use std::collections::BTreeSet;
+
+use super::loss::Loss;
+use crate::catalog::{Build, BuildId, Tool};
+use crate::matrix::{Matrix, in_words};
+
+/// What all pairings say of a loss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// The readers that lose what this writer wrote, in words: `nft up to 1.8.7`.
+    pub readers: String,
+    /// The writers whose rules this reader loses, in words: `nft from 1.8.8 on`.
+    pub writers: String,
+    /// The oldest writer whose rules this reader loses, where an older one is kept; with the newest that is kept.
+    pub since_writer: Option<Since>,
+    /// Whether it is mended.
+    pub standing: Standing,
+}
+
+/// Where something begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// The first build that has it.
+    pub first: BuildId,
+    /// The last one before that has it not.
+    pub before: BuildId,
+}
+
+/// Whether a loss is mended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The newest reader loses it too.
+    Open {
+        /// The newest reader.
+        newest: BuildId,
+        /// Since when, where older readers do not lose it.
+        since: Option<Since>,
+    },
+    /// The newest reader does not lose it.
+    Mended {
+        /// The first reader from which on none loses it.
+        first: BuildId,
+        /// The last reader that loses it.
+        last: BuildId,
+        /// The newest reader.
+        newest: BuildId,
+    },
+    /// No reader was run that would say so.
+    Unknown,
+}
+
+impl History {
+    /// Reads the cells of `matrix`, which is of one scenario and family: all builds in all pairings. Writers and readers
+    /// count that are of the same backend as `writer` and `reader`.
+    pub fn of(loss: &Loss, matrix: &Matrix, writer: &Build, reader: &Build) -> History {
+        let lost = |of_writer: &BuildId, of_reader: &BuildId| {
+            let cells = matrix.cells.iter();
+            let mut cells = cells.filter(|of| &of.writer == of_writer && &of.reader == of_reader);
+            cells.next().map(|cell| loss.shown_by(cell).is_some())
+        };
+        let readers = Line::new(matrix.readers(), reader, |id| lost(&writer.id, id));
+        let writers = Line::new(matrix.writers(), writer, |id| lost(id, &reader.id));
+        History {
+            readers: readers.in_words(),
+            writers: writers.in_words(),
+            since_writer: writers.since(),
+            standing: readers.standing(),
+        }
+    }
+}
+
+/// The builds of one backend that were run, the oldest first, and whether each has the loss.
+struct Line<'a> {
+    builds: Vec<(&'a Build, bool)>,
+}
+
+impl<'a> Line<'a> {
+    fn new(
+        builds: Vec<&'a Build>,
+        like: &Build,
+        has_it: impl Fn(&BuildId) -> Option<bool>,
+    ) -> Line<'a> {
+        let alike = builds
+            .into_iter()
+            .filter(|build| build.tool == Tool::Iptables && build.backend == like.backend);
+        let known = alike.filter_map(|build| Some((build, has_it(&build.id)?)));
+        let mut builds: Vec<(&Build, bool)> = known.collect();
+        builds.sort_by(|(one, _), (other, _)| one.version.cmp(&other.version));
+        Line { builds }
+    }
+
+    fn in_words(&self) -> String {
+        let builds: Vec<&Build> = self.builds.iter().map(|(build, _)| *build).collect();
+        let has_it = self.builds.iter().enumerate().filter(|(_, (_, has))| *has);
+        let has_it: BTreeSet<usize> = has_it.map(|(place, _)| place).collect();
+        in_words(&has_it, &builds)
+    }
+
+    fn id(&self, place: usize) -> BuildId {
+        self.builds[place].0.id.clone()
+    }
+
+    /// Where the last unbroken row of builds that have it begins, if one without comes right before it.
+    fn since(&self) -> Option<Since> {
+        let last = self.builds.iter().rposition(|(_, has)| *has)?;
+        let before = self.builds[..last].iter().rposition(|(_, has)| !has)?;
+        Some(Since {
+            first: self.id(before + 1),
+            before: self.id(before),
+        })
+    }
+
+    fn standing(&self) -> Standing {
+        let last = self.builds.iter().rposition(|(_, has)| *has);
+        let Some((last, newest)) = last.zip(self.builds.len().checked_sub(1)) else {
+            return Standing::Unknown;
+        };
+        match last == newest {
+            true => Standing::Open {
+                newest: self.id(newest),
+                since: self.since(),
+            },
+            false => Standing::Mended {
+                first: self.id(last + 1),
+                last: self.id(last),
+                newest: self.id(newest),
+            },
+        }
+    }
+}

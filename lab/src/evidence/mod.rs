@@ -1,0 +1,11 @@
+//! What a bug report needs besides a cell: which loss it is about, the least rules that show it, and since when.
+//! Pure: the next candidates are a function of what the last ones came to; whoever runs them is not known here.
+
+mod ddmin;
+mod history;
+mod loss;
+mod shrink;
+
+pub use history::{History, Standing};
+pub use loss::{FaultyRule, Loss, OPERATIONS, Symptom};
+pub use shrink::{Shrink, Smaller};

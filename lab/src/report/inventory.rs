@@ -1,0 +1,121 @@
+//! The inventory of a node, as terminal text, and as the command that asks for advice about it.
+
+use std::fmt::Write;
+
+use super::terminal::{HEADING, inert, paint};
+use crate::catalog::{Backend, BuildId};
+use crate::inventory::{Found, Inventory, Root};
+
+/// A paragraph a root. `is_known` says whether advice can be asked about a build.
+pub fn render(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> String {
+    let mut page = String::new();
+    for root in &inventory.roots {
+        page.push_str(&of_root(root));
+    }
+    if inventory.roots.is_empty() {
+        page.push_str("no process has an iptables under its root\n");
+    }
+    let _ = writeln!(page, "\n{} processes were looked at", inventory.processes);
+    for unreadable in &inventory.unreadable {
+        let _ = writeln!(page, "not looked at: {}", inert(unreadable));
+    }
+    if let Some(command) = advice(inventory, is_known) {
+        let _ = writeln!(
+            page,
+            "\n{}\n{command}",
+            paint(HEADING, "# what these lose of each other's rules:")
+        );
+    }
+    page
+}
+
+fn of_root(root: &Root) -> String {
+    let name = match root.is_host {
+        true => "host".to_owned(),
+        false => format!("process {} ({})", root.pid, root.command),
+    };
+    let lock = match root.lock {
+        None => "no xtables.lock".to_owned(),
+        Some(_) if root.is_host => "its xtables.lock is the host's".to_owned(),
+        Some(lock) => match lock.is_shared_with_host {
+            Some(true) => "shares the host's xtables.lock".to_owned(),
+            Some(false) => {
+                "has an xtables.lock of its own: it and the host do not wait for each other"
+                    .to_owned()
+            }
+            None => "has an xtables.lock, and whether it is the host's is not known".to_owned(),
+        },
+    };
+    let mut text = format!(
+        "{}\n  {}, {lock}\n",
+        paint(HEADING, inert(&name)),
+        root.mount_namespace
+    );
+    if let Some(version) = &root.debian_package {
+        let _ = writeln!(text, "  Debian's package iptables {}", inert(version));
+    }
+    for found in &root.iptables {
+        let banner = match &found.banner {
+            Ok(banner) => banner.clone(),
+            Err(reason) => format!("version unknown: {reason}"),
+        };
+        let default = if found.is_default {
+            ", what `iptables` means there"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "  {}: {}{default}",
+            inert(&found.paths.join(", ")),
+            inert(&banner)
+        );
+    }
+    text
+}
+
+/// The command that asks for advice: the host, and what is beside it. None where the host has no iptables that is known, or
+/// nobody else has one.
+fn advice(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> Option<String> {
+    let host = inventory.roots.iter().find(|root| root.is_host)?;
+    let of_host = of_default(host, None)?;
+    let backend = match of_host.as_str().ends_with("-legacy") {
+        true => Backend::Legacy,
+        false => Backend::Nft,
+    };
+    let mut pods: Vec<BuildId> = Vec::new();
+    for root in inventory.roots.iter().filter(|root| !root.is_host) {
+        let build = of_default(root, Some(backend));
+        pods.extend(build.filter(|build| is_known(build) && !pods.contains(build)));
+    }
+    let pods: Vec<&str> = pods.iter().map(BuildId::as_str).collect();
+    let is_asked = is_known(&of_host) && !pods.is_empty();
+    is_asked.then(|| {
+        format!(
+            "iptables-lab advise --host {of_host} --pods {}",
+            pods.join(",")
+        )
+    })
+}
+
+/// The build that stands for what a root uses: what `iptables` means there, or, where that is a wrapper, its build of the
+/// host's backend.
+fn of_default(root: &Root, host: Option<Backend>) -> Option<BuildId> {
+    let is_plain = |found: &&Found| found.version.is_some() && found.backend.is_some();
+    let of_backend = |backend: Backend| {
+        let mut found = root.iptables.iter().filter(is_plain);
+        found.find(|of| of.backend == Some(backend))
+    };
+    let default = root
+        .iptables
+        .iter()
+        .find(|found| found.is_default && is_plain(found));
+    let found = default
+        .or_else(|| of_backend(host?))
+        .or_else(|| of_backend(Backend::Nft))?;
+    let image = match &root.debian_package {
+        Some(version) => format!("debian-{version}"),
+        None => found.version.clone()?,
+    };
+    Some(BuildId::new(&image, found.backend?))
+}

@@ -1,0 +1,151 @@
+# Exit status: 1 while the loss is there, 0 when it is gone, 125 when it cannot be tried (what `git bisect run` skips).
+#
+#   WRITER=… READER=… ./reproduce.sh      or      ./reproduce.sh WRITER READER
+#
+# WRITER and READER each are one of these:
+#   /path/to/xtables-nft-multi   a multi-call binary
+#   /path/to/iptables            a source tree of iptables that was built (in it: iptables/xtables-nft-multi)
+#   /path/to/rootfs              a root filesystem that holds iptables, as a folder or as a tar
+#   image:REFERENCE              a container image that holds iptables (it takes Docker)
+# To find the commit that mended it, or brought it, in a source tree:
+#   git bisect run sh -c './autogen.sh && ./configure && make -j8 || exit 125; READER=$PWD /path/to/reproduce.sh'
+# KEEP=FOLDER keeps what was printed there. All happens in a network namespace of its own: no rule of this machine is
+# read or written. Who is not root needs user namespaces.
+set -u
+
+cannot() {
+  echo "cannot be tried: $*" >&2
+  exit 125
+}
+
+# What kind of thing a build was named by: image, file, tree, root or tar.
+kind() {
+  case $1 in
+    image:*) echo image ;;
+    *)
+      if [ -f "$1/iptables/xtables-$2-multi" ]; then echo tree
+      elif [ -d "$1" ]; then echo root
+      elif [ -f "$1" ] && [ -x "$1" ]; then echo file
+      elif [ -f "$1" ]; then echo tar
+      else echo none; fi ;;
+  esac
+}
+
+WRITER_KIND=$(kind "$WRITER" "$WRITER_BACKEND")
+READER_KIND=$(kind "$READER" "$READER_BACKEND")
+[ "$WRITER_KIND" != none ] || cannot "there is no $WRITER"
+[ "$READER_KIND" != none ] || cannot "there is no $READER"
+
+# A network namespace of its own, and a mount namespace for what is mounted below; a container has one already.
+uses_docker() { [ "$WRITER_KIND" = image ] || [ "$READER_KIND" = image ]; }
+if [ -z "${REPRODUCE_INSIDE:-}" ]; then
+  unshare='unshare -n -m'
+  uses_docker && unshare='unshare -m'
+  [ "$(id -u)" = 0 ] || unshare="$unshare -r"
+  $unshare true 2>/dev/null || {
+    uses_docker || cannot "no network namespace can be made here ($unshare)"
+    unshare=
+  }
+  export REPRODUCE_INSIDE=1 WRITER READER
+  exec $unshare sh "$0"
+fi
+
+work=$(mktemp -d) || cannot "no temporary folder can be made"
+holder=
+trap 'umount "$work"/*/proc 2>/dev/null; rm -rf "$work"; [ -z "$holder" ] || docker rm -f "$holder" >/dev/null 2>&1' EXIT
+trap 'exit 125' HUP INT TERM
+keep=${KEEP:-$work}
+mkdir -p "$keep" || cannot "$keep cannot be made"
+
+# Words as a shell takes them again.
+quoted() {
+  for word in "$@"; do printf " '%s'" "$(printf %s "$word" | sed "s/'/'\\\\''/g")"; done
+}
+
+# Where a multi-call binary lies in a root filesystem.
+find_multi() {
+  for folder in usr/sbin sbin usr/local/sbin; do
+    [ ! -e "$1/$folder/xtables-$2-multi" ] || { echo "/$folder/xtables-$2-multi"; return; }
+  done
+}
+
+# ready NAME KIND PLACE BACKEND: sets NAME_RUN to the command that stands before a program's name and arguments.
+ready() {
+  name=$1 kind=$2 place=$3 multi=xtables-$4-multi
+  case $kind in
+    tar)
+      mkdir "$work/$name"
+      tar -xf "$place" -C "$work/$name" --no-same-owner || cannot "$place cannot be unpacked"
+      place=$work/$name kind=root ;;
+  esac
+  case $kind in
+    file) command=$(quoted "$place") ;;
+    tree) command="env$(quoted "XTABLES_LIBDIR=$place/extensions" "$place/iptables/$multi")" ;;
+    root)
+      found=$(find_multi "$place" "$4")
+      [ -n "$found" ] || cannot "$place holds no $multi"
+      [ ! -d "$place/proc" ] || mount -t proc proc "$place/proc" 2>/dev/null
+      command="chroot$(quoted "$place") $found" ;;
+    image)
+      image=${place#image:}
+      image=$(docker images -q "$image" 2>/dev/null | head -n 1)
+      [ -n "$image" ] || image=${place#image:}
+      [ -n "$holder" ] || {
+        start="docker run -di --rm --network none"
+        holder=$($start --entrypoint sleep "$image" 600 2>/dev/null) || holder=$($start "$image" 2>/dev/null) ||
+          cannot "no container of $image can be started"
+      }
+      command="docker run --rm -i --network container:$holder --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW"
+      command="$command --entrypoint $multi $image" ;;
+  esac
+  # Another's program must come into the container's namespace.
+  if [ "$kind" != image ] && uses_docker; then
+    command="nsenter -n -t $(docker inspect -f '{{.State.Pid}}' "$holder") $command"
+  fi
+  eval "${name}_RUN=\$command"
+}
+
+# The container whose namespace all share comes first.
+[ "$WRITER_KIND" = image ] || [ "$READER_KIND" != image ] || ready READER "$READER_KIND" "$READER" "$READER_BACKEND"
+ready WRITER "$WRITER_KIND" "$WRITER" "$WRITER_BACKEND"
+[ -n "${READER_RUN:-}" ] || ready READER "$READER_KIND" "$READER" "$READER_BACKEND"
+limit=
+command -v timeout >/dev/null && limit="timeout -k 1 20"
+writer() { eval "LC_ALL=C $limit $WRITER_RUN$(quoted "$@")"; }
+reader() { eval "LC_ALL=C $limit $READER_RUN$(quoted "$@")"; }
+
+writer "$IPTABLES" --version >/dev/null 2>&1 || cannot "$WRITER does not run"
+reader "$IPTABLES" --version >/dev/null 2>&1 || cannot "$READER does not run"
+echo "writer: $(writer "$IPTABLES" --version)"
+echo "reader: $(reader "$IPTABLES" --version)"
+
+# The rules of a save, without what changes from run to run.
+rules() { sed -n -e 's/^\[[0-9:]*\] //' -e 's/[[:blank:]]*$//' -e '/^-A /p' "$1"; }
+incompatible() { grep -q 'is incompatible' "$1"; }
+listing() {
+  if command -v nft >/dev/null && ! uses_docker; then nft --debug=netlink list ruleset >"$keep/$1" 2>&1; fi
+  return 0
+}
+lost() {
+  echo "the loss is there: $LOSS"
+  for text in written read after; do
+    [ ! -s "$keep/$text.save" ] || { echo "--- $text"; rules "$keep/$text.save"; }
+  done
+  exit 1
+}
+gone() {
+  echo "the loss is gone"
+  exit 0
+}
+# What gdb says of a command of the reader's that died, where gdb is at hand.
+backtrace() {
+  [ "$1" -gt 128 ] && [ "$1" -ne 137 ] || return 0
+  input=$2
+  shift 2
+  if command -v gdb >/dev/null && ! uses_docker; then
+    eval "LC_ALL=C gdb -nx -batch -ex 'run < $input' -ex bt -ex 'info registers' --args $READER_RUN$(quoted "$@")" \
+      >"$keep/backtrace.txt" 2>&1
+  fi
+  return 0
+}
+

@@ -1,0 +1,60 @@
+//! A scenario with other rules: the same system, the same surroundings, no packets.
+
+use super::{Scenario, Write};
+use crate::catalog::Family;
+use crate::ruleset::{Fault, InFile, Ruleset};
+
+impl Scenario {
+    /// This scenario as `name`, with just `rules` in just `family`. It is written the same way and needs the same, and
+    /// sends no packets.
+    ///
+    /// # Errors
+    /// The rules are none that a scenario may have.
+    pub fn with_rules(
+        &self,
+        name: &str,
+        family: Family,
+        rules: &Ruleset,
+    ) -> Result<Scenario, InFile> {
+        let text = rules.to_string();
+        if self.source.is_none() || self.write == Write::Nft {
+            return Scenario::from_rules(name, family, &text);
+        }
+        let refused = |error: String| Fault::at(&self.text, 0..0, error).in_file(name, &self.text);
+        let file: toml::Table =
+            toml::from_str(&self.text).map_err(|error| refused(error.to_string()))?;
+        let mut file = file;
+        file.remove("probe");
+        file.insert("families".to_owned(), vec![family.as_str()].into());
+        let rules = toml::Table::from_iter([(family.as_str().to_owned(), text.into())]);
+        file.insert("rules".to_owned(), rules.into());
+        let file = toml::to_string(&file).map_err(|error| refused(error.to_string()))?;
+        Scenario::from_toml(name, &file)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::scenario;
+
+    #[test]
+    fn every_shipped_scenario_keeps_all_but_its_rules_and_packets() {
+        for whole in scenario::shipped().unwrap() {
+            if whole.write == Write::Nft {
+                continue;
+            }
+            for family in whole.families() {
+                let first = whole.ruleset(family).only(|place| place == 0);
+                let reduced = whole.with_rules("reduced", family, &first).unwrap();
+                assert_eq!(reduced.ruleset(family).to_string(), first.to_string());
+                assert_eq!(reduced.families().collect::<Vec<_>>(), [family]);
+                assert_eq!(reduced.write, whole.write);
+                assert_eq!(reduced.setup, whole.setup);
+                assert_eq!(reduced.pairings, whole.pairings);
+                assert!(reduced.probes.is_empty());
+            }
+        }
+    }
+}

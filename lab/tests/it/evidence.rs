@@ -1,0 +1,249 @@
+//! The folder for a bug tracker, and the script in it that stands alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use iptables_lab::images::Store;
+use iptables_lab::matrix::Matrix;
+use iptables_lab::recording;
+use rstest::rstest;
+
+use super::lab::{both, iptables_lab};
+
+const WRITER: &str = "debian-1.8.9-2-nft";
+const READER: &str = "debian-1.8.7-1-nft";
+
+fn evidence(folder: &Path, more: &[&str]) -> Output {
+    let mut command = iptables_lab();
+    command
+        .args(["evidence", "--quiet", "--output"])
+        .arg(folder);
+    command.args(more).output().unwrap()
+}
+
+fn of(writer: &str, reader: &str, folder: &Path) -> Output {
+    let words = [
+        "--scenario",
+        "kube-firewall",
+        "--writer",
+        writer,
+        "--reader",
+        reader,
+    ];
+    evidence(folder, &words)
+}
+
+/// The folder of the loss that the project began with, made once.
+fn made() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evidence");
+        let _ = std::fs::remove_dir_all(&folder);
+        let output = of(WRITER, READER, &folder);
+        assert!(output.status.success(), "{}", both(&output));
+        assert_eq!(
+            output.stdout,
+            format!("{}\n", folder.display()).into_bytes()
+        );
+        folder
+    })
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(made().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The root filesystem of a build, as the store keeps it.
+fn rootfs(id: &str) -> PathBuf {
+    let recorded = recording::read(&made().join("recording.jsonl"))
+        .unwrap()
+        .recording;
+    let build = recorded
+        .head
+        .builds
+        .iter()
+        .find(|build| build.id.as_str() == id);
+    let store = Store::open(&Store::default_path().unwrap()).unwrap();
+    store.build(&build.unwrap().key).unwrap().1
+}
+
+fn reproduce(writer: &Path, reader: &Path) -> (Option<i32>, String) {
+    let script = made().join("reproduce.sh");
+    let output = Command::new("sh")
+        .arg(script)
+        .args([writer, reader])
+        .output()
+        .unwrap();
+    (output.status.code(), both(&output))
+}
+
+#[test]
+fn the_least_rule_is_left_with_what_it_does_to_packets() {
+    insta::assert_snapshot!(text("rules.save"), @r"
+    *filter
+    :KUBE-FIREWALL - [0:0]
+    -A KUBE-FIREWALL -m mark --mark 0x00008000/0x00008000 -j DROP
+    COMMIT
+    ");
+    assert!(
+        text("written.save").contains("-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP\n")
+    );
+    for after in ["read.save", "after.save"] {
+        assert!(
+            text(after).contains("-A KUBE-FIREWALL -j DROP\n"),
+            "{after}"
+        );
+    }
+    assert!(text("kernel-before.txt").contains("[ meta load mark => reg 1 ]"));
+    assert!(!text("kernel-after.txt").contains("mark"));
+}
+
+#[test]
+fn the_report_says_first_what_a_maintainer_asks_first() {
+    let report = text("REPORT.md");
+    let first = report.lines().nth(2).unwrap();
+    assert!(
+        first.starts_with("**Mended as far as the reader goes: "),
+        "{first}"
+    );
+    assert!(
+        first.contains("debian-1.8.7-1-nft is an old reader, and nobody can mend it"),
+        "{first}"
+    );
+    for said in [
+        "- `match mark` is lost: `-m mark --mark 0x8000/0x8000` is now nothing",
+        "Blackhole: packets that the rules let through are dropped, as packets showed.",
+        "- packet `ping-localhost`: delivered to 127.0.0.1",
+        "it ended with exit status 1",
+        "| writer | debian-1.8.9-2-nft | iptables v1.8.9",
+        "4 rules of 30 words, shrunk to 1 rule of 6 words",
+        "nothing more can be left out",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+    let row = report
+        .lines()
+        .find(|line| line.starts_with("| debian-1.8.9-2-nft | "));
+    assert!(row.unwrap().contains("**X**"), "{report}");
+    let newest = report
+        .lines()
+        .find(|line| line.starts_with("| debian-1.8.7-1-nft | "));
+    assert!(!newest.unwrap().contains("**X**"), "{report}");
+    for line in report.lines().filter_map(|line| line.strip_prefix("- `")) {
+        if let Some((file, _)) = line
+            .split_once("`: ")
+            .filter(|(name, _)| name.contains('.'))
+        {
+            assert!(made().join(file).exists(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn the_recording_is_of_just_this_pairing_and_judges_the_same() {
+    let recorded = recording::read(&made().join("recording.jsonl"))
+        .unwrap()
+        .recording;
+    let [cell] = Matrix::of(&recorded).cells.try_into().unwrap();
+    assert_eq!(
+        (cell.writer.as_str(), cell.reader.as_str()),
+        (WRITER, READER)
+    );
+    assert_eq!(cell.verdict.as_str(), "lossy");
+}
+
+#[test]
+fn the_script_shows_the_loss_and_not_the_other_way_round() {
+    let (writer, reader) = (rootfs(WRITER), rootfs(READER));
+    let (status, said) = reproduce(&writer, &reader);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("-A KUBE-FIREWALL -j DROP"), "{said}");
+    let (status, said) = reproduce(&reader, &writer);
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = reproduce(&writer, &writer);
+    assert_eq!(status, Some(0), "{said}");
+}
+
+#[test]
+fn a_root_filesystem_may_be_a_folder_and_its_proc_is_left_alone() {
+    let unpacked = tempfile::tempdir().unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("-xf")
+        .arg(rootfs(READER))
+        .arg("-C")
+        .arg(unpacked.path());
+    assert!(tar.status().unwrap().success());
+    let (status, said) = reproduce(&rootfs(WRITER), unpacked.path());
+    assert_eq!(status, Some(1), "{said}");
+    let proc = std::fs::read_dir(unpacked.path().join("proc")).unwrap();
+    assert_eq!(proc.count(), 0);
+}
+
+#[test]
+fn container_images_are_named_where_nothing_is_said() {
+    let mut script = Command::new("sh");
+    script.arg(made().join("reproduce.sh"));
+    let output = script
+        .env_remove("WRITER")
+        .env_remove("READER")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
+}
+
+#[rstest]
+#[case::missing(
+    "/nonexistent/xtables-nft-multi",
+    "there is no /nonexistent/xtables-nft-multi"
+)]
+#[case::no_iptables("/var/empty-of-iptables", "holds no xtables-nft-multi")]
+#[case::no_build("/bin/false", "/bin/false does not run")]
+fn what_cannot_be_tried_is_skipped_by_bisect(#[case] reader: &str, #[case] why: &str) {
+    let empty = tempfile::tempdir().unwrap();
+    let reader = match reader {
+        "/var/empty-of-iptables" => empty.path(),
+        reader => Path::new(reader),
+    };
+    let (status, said) = reproduce(&rootfs(WRITER), reader);
+    assert_eq!(status, Some(125), "{said}");
+    assert!(said.contains(why), "{said}");
+}
+
+#[test]
+fn where_nothing_is_lost_no_folder_is_made() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let output = of("debian-1.8.13-1-nft", WRITER, &folder);
+    assert!(output.status.success(), "{}", both(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.starts_with("no rule of kube-firewall is lost between"),
+        "{said}"
+    );
+    assert!(!folder.exists());
+}
+
+#[rstest]
+#[case(&["--writer", WRITER, "--reader", READER], "name a --scenario")]
+#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-*"], "a report is about one scenario")]
+#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "nft-native-filter"], "cannot be shrunk yet")]
+#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-proxy-nat", "--family", "ipv6"], "has no ipv6 rules")]
+#[case(&["--writer", "nobody", "--reader", READER, "--scenario", "kube-firewall"], "is called `nobody`, as the writer")]
+fn bad_input_is_named(#[case] words: &[&str], #[case] why: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = evidence(&folder.path().join("report"), words);
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+    let said = String::from_utf8_lossy(&output.stderr).replace("\n  │ ", " ");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(why), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_not_empty_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine"), "").unwrap();
+    let output = of(WRITER, READER, folder.path());
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
