@@ -449,7 +449,13 @@ fn a_table(name: &'static str) -> impl Strategy<Value = Table> {
         let rules = rules
             .into_iter()
             .map(|(chain, words)| Rule::new(chain.get(&chains).name.clone(), words))
-            .filter(|rule| !rule.tokens.iter().any(|word| word.contains(',')))
+            // Lists of addresses, and a table named in a rule, are refused.
+            .filter(|rule| {
+                !rule
+                    .tokens
+                    .iter()
+                    .any(|word| word.contains(',') || word == "-t")
+            })
             .collect();
         Table {
             name: name.to_owned(),

@@ -153,6 +153,7 @@ fn bad_input_is_found_before_anything_runs(#[case] words: &str, #[case] message:
     fs::write(folder.path().join("latin.save"), b"# caf\xe9\n").unwrap();
     // No daemon answers here: whatever needs one has begun to run.
     let output = iptables_lab()
+        .args(["--engine", "docker"])
         .args(words.split(' '))
         .env("DOCKER_HOST", "unix:///nonexistent.sock")
         .current_dir(folder.path())
@@ -211,9 +212,9 @@ fn a_known_build_that_cannot_be_had_is_told_why(#[case] reader: &str) {
 }
 
 #[rstest]
-#[case::daemon("builds list", "no Docker daemon answers: ")]
+#[case::daemon("builds list --engine docker", "no Docker daemon answers: ")]
 #[case::daemon(
-    "matrix",
+    "matrix --engine docker",
     "start it (`systemctl start docker`), join the group `docker`, or set DOCKER_HOST"
 )]
 #[case::store("builds list --store /proc/nope", "/proc/nope")]
@@ -233,7 +234,8 @@ fn files_stay_as_they_are_until_there_is_something_to_write() {
     fs::write(&out, "an older matrix").unwrap();
     fs::write(&record, "an older recording").unwrap();
     let output = iptables_lab()
-        .args(["matrix", "--output", "out", "--record", "record"])
+        .args(["matrix", "--engine", "docker"])
+        .args(["--output", "out", "--record", "record"])
         .env("DOCKER_HOST", "unix:///nonexistent.sock")
         .current_dir(folder.path())
         .output()

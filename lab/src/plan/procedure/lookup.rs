@@ -160,7 +160,8 @@ impl Bench {
 /// How many of the deletions of a chain's rules, the last one first, took just their rule or nothing; the first that took
 /// something else is counted too.
 fn taken_well(chain: &[usize], answers: &[Answer]) -> usize {
-    for (done, answers) in answers.chunks(3).enumerate() {
+    // The dump after one deletion is that before the next.
+    for (done, answers) in answers.windows(3).step_by(2).enumerate() {
         let [
             Answer::Dumped(before),
             Answer::Ran(ran),
@@ -199,4 +200,68 @@ fn without_rule(dump: &KernelDump, place: usize) -> Option<KernelDump> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::agent::kernel::{NftChain, NftRule, NftTable};
+    use crate::agent::protocol::{End, Ran};
+
+    fn dump(rules: &str) -> Answer {
+        let rule = |name: char| NftRule {
+            expressions: vec![name.to_string()],
+            compat: None,
+            userdata: None,
+        };
+        let chain = NftChain {
+            name: "INPUT".to_owned(),
+            base: None,
+            rules: rules.chars().map(rule).collect(),
+            other: Vec::new(),
+        };
+        let table = NftTable {
+            family: "ip".to_owned(),
+            name: "filter".to_owned(),
+            flags: 0,
+            chains: vec![chain],
+            sets: Vec::new(),
+            objects: Vec::new(),
+            other: Vec::new(),
+        };
+        let dump = KernelDump {
+            nft: vec![table],
+            legacy: Vec::new(),
+        };
+        Answer::Dumped(Arc::new(dump))
+    }
+
+    fn deletion(status: i32) -> Answer {
+        Answer::Ran(Ran {
+            end: End::Exit(status),
+            stdout: Default::default(),
+            stderr: Default::default(),
+        })
+    }
+
+    /// Four rules, deleted from the last one on; what the chain holds after each, and how each `-D` ended.
+    #[rstest]
+    #[case::all_well(&[("abc", 0), ("ab", 0), ("a", 0), ("", 0)], 4)]
+    #[case::the_first_takes_another(&[("bcd", 0), ("bc", 0), ("b", 0), ("", 0)], 1)]
+    #[case::the_second_takes_another(&[("abc", 0), ("bc", 0), ("b", 0), ("", 0)], 2)]
+    #[case::the_last_takes_none(&[("abc", 0), ("ab", 0), ("a", 0), ("a", 1)], 4)]
+    #[case::one_fails_and_takes_one_all_the_same(&[("abc", 0), ("ab", 1), ("a", 0), ("", 0)], 2)]
+    #[case::one_fails_and_takes_none(&[("abc", 0), ("abc", 1), ("ac", 0), ("c", 0)], 4)]
+    fn a_deletion_that_took_another_rule_ends_what_went_well(
+        #[case] after: &[(&str, i32)],
+        #[case] done: usize,
+    ) {
+        let mut answers = vec![dump("abcd")];
+        for (rules, status) in after {
+            answers.extend([deletion(*status), dump(rules)]);
+        }
+        assert_eq!(taken_well(&[0, 1, 2, 3], &answers), done);
+    }
 }
