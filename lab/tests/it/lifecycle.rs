@@ -165,6 +165,8 @@ fn a_run_that_is_interrupted_while_its_lanes_open_leaves_no_container() {
     // Lanes of every kind, and so the most containers at once.
     let run = LongRun::of("debian-*");
     let pid = run.pid();
+    // Before that there is a container too: it tells whether the kernel has legacy tables.
+    run.says("lane 1: starting");
     until("a container", || {
         (!containers_of(pid).is_empty()).then_some(())
     });
