@@ -255,8 +255,8 @@ impl Numbers {
     }
 }
 
-#[test]
-fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
+/// The seed that is given, else of the clock; it is printed, so that a failure can be had again.
+fn seed() -> u64 {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap();
@@ -265,7 +265,13 @@ fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
         .and_then(|seed| seed.parse().ok());
     let seed: u64 = given.unwrap_or(now.as_nanos() as u64) | 1;
     println!("IPTABLES_LAB_SEED={seed}");
+    seed
+}
+
+#[test]
+fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
     let bench = Bench::new();
+    let seed = seed();
     let mut numbers = Numbers(seed);
     let in_order = seen(&bench.run(bench.plan(), 1));
     assert!(in_order.len() > 20, "{:?}", in_order.keys());
@@ -292,15 +298,8 @@ fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
 
 #[test]
 fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
-    let given = std::env::var("IPTABLES_LAB_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or(now.as_nanos() as u64) | 1;
-    println!("IPTABLES_LAB_SEED={seed}");
     let bench = Bench::new();
+    let seed = seed();
     let mut numbers = Numbers(seed);
     let mut head = native_run().recording.head.clone();
     head.builds.clone_from(&bench.builds);

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use iptables_lab::docker::ImageTag;
 use serde_json::Value;
 
 use super::docker::{docker, wait};
-use super::lab::{both, iptables_lab, small_run};
+use super::lab::{both, compiled, iptables_lab, small_run};
 use super::lane::store_of_its_own;
 
 /// Prints what the real save prints, and then hangs if that names this chain.
@@ -51,15 +50,7 @@ COMMIT
 
 /// The tar of the wrapper, without the blocks of zeros that end a tar.
 fn wrapper(folder: &Path) -> PathBuf {
-    let (source, program) = (folder.join("save.c"), folder.join("save"));
-    fs::write(&source, SAVE).unwrap();
-    let compiled = Command::new("cc")
-        .arg("-static")
-        .arg("-o")
-        .args([&program, &source])
-        .output()
-        .unwrap();
-    assert!(compiled.status.success(), "{}", both(&compiled));
+    let program = compiled(folder, SAVE);
     let mut tar = tar::Builder::new(Vec::new());
     tar.append_path_with_name(&program, "usr/local/sbin/iptables-nft-save")
         .unwrap();

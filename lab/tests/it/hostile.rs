@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use iptables_lab::agent::protocol::{End, Request};
 use iptables_lab::catalog::{Catalog, Source};
@@ -15,7 +14,7 @@ use iptables_lab::engine::Place;
 use rstest::rstest;
 
 use super::docker::{docker, wait};
-use super::lab::both;
+use super::lab::compiled;
 use super::lane::{On, TestLane, store_of_its_own};
 
 /// Says what it could do, a line each. Its arguments are a port of the host's and the name of an abstract socket there.
@@ -133,15 +132,7 @@ struct Image(ImageTag);
 
 impl Image {
     fn make(folder: &Path) -> Image {
-        let (source, program) = (folder.join("harm.c"), folder.join("harm"));
-        fs::write(&source, HARM).unwrap();
-        let compiled = Command::new("cc")
-            .arg("-static")
-            .arg("-o")
-            .args([&program, &source])
-            .output()
-            .unwrap();
-        assert!(compiled.status.success(), "{}", both(&compiled));
+        let program = compiled(folder, HARM);
         let mut tar = tar::Builder::new(Vec::new());
         tar.append_path_with_name(&program, "usr/sbin/xtables-nft-multi")
             .unwrap();

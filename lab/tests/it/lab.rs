@@ -1,6 +1,6 @@
 //! One run of everything, shared by all tests that look at what it saw.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
@@ -148,6 +148,17 @@ pub fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("the target directory can be written");
     folder
+}
+
+/// A program in `folder`, compiled from C so that it runs in a root that holds nothing else.
+pub fn compiled(folder: &Path, source: &str) -> PathBuf {
+    let (file, program) = (folder.join("program.c"), folder.join("program"));
+    std::fs::write(&file, source).expect("the folder can be written");
+    let mut command = Command::new("cc");
+    command.arg("-static").arg("-o").args([&program, &file]);
+    let output = command.output().expect("there is a C compiler");
+    assert!(output.status.success(), "{}", both(&output));
+    program
 }
 
 /// What a command printed, for messages.
