@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::agent::kernel::KernelDump;
+use crate::agent::kernel::{KernelDump, SeenRules};
 use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::plan::step::{Action, Answer, Role, RuleSet, Stage, Step};
@@ -108,7 +109,8 @@ pub struct LoadRecord {
     pub kind: LaneKind,
     /// Every distinct text that was read or written.
     pub texts: Vec<Text>,
-    /// Every distinct dump.
+    /// Every distinct dump. A rule that is in several of them is one in memory.
+    #[serde(deserialize_with = "sharing_rules")]
     pub dumps: Vec<Arc<KernelDump>>,
     /// What was done and seen, in order.
     pub observations: Vec<Observation>,
@@ -264,6 +266,7 @@ pub struct LoadRecorder {
     /// The texts and dumps that it has, by a hash of theirs.
     known: HashMap<u64, Vec<usize>>,
     hasher: RandomState,
+    rules: SeenRules,
 }
 
 impl LoadRecorder {
@@ -289,11 +292,12 @@ impl LoadRecorder {
             record,
             known: HashMap::new(),
             hasher: RandomState::new(),
+            rules: SeenRules::default(),
         }
     }
 
-    /// Keeps one step and what came of it.
-    pub fn keep(&mut self, step: &Step, answer: &Answer) {
+    /// Keeps one step and what came of it. A dump in `answer` becomes the equal one that is kept already.
+    pub fn keep(&mut self, step: &Step, answer: &mut Answer) {
         let seen = match (&step.action, answer) {
             (Action::Command { build, argv, stdin }, Answer::Ran(ran)) => {
                 Seen::Command(CommandRecord {
@@ -351,17 +355,41 @@ impl LoadRecorder {
         TextRef(texts.len() - 1)
     }
 
-    fn dump(&mut self, dump: &Arc<KernelDump>) -> DumpRef {
-        let known = self.known.entry(self.hasher.hash_one(dump)).or_default();
+    fn dump(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
+        let known = self.known.entry(self.hasher.hash_one(&*dump)).or_default();
         let dumps = &mut self.record.dumps;
         let is_it = |at: &&usize| dumps.get(**at).is_some_and(|of| of == dump);
         if let Some(at) = known.iter().find(is_it) {
+            *dump = dumps[*at].clone();
             return DumpRef(*at);
         }
+        self.rules.share_with(Arc::make_mut(dump));
         known.push(dumps.len());
         dumps.push(dump.clone());
         DumpRef(dumps.len() - 1)
     }
+}
+
+/// Reads dumps, one after the other, so that no more than one of them has rules of its own that another has too.
+fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<KernelDump>>, D::Error> {
+    struct Dumps;
+    impl<'de> Visitor<'de> for Dumps {
+        type Value = Vec<Arc<KernelDump>>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of dumps")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let (mut rules, mut dumps) = (SeenRules::default(), Vec::new());
+            while let Some(mut dump) = list.next_element::<KernelDump>()? {
+                rules.share_with(&mut dump);
+                dumps.push(Arc::new(dump));
+            }
+            Ok(dumps)
+        }
+    }
+    from.deserialize_seq(Dumps)
 }
 
 /// One line of the file after the head.

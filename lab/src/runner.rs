@@ -237,8 +237,8 @@ impl LaneRun {
         let mut script = Script::new(|lab| procedure(lab, Arc::new(load), scenario, operations));
         let mut answers = None;
         while let Some(burst) = script.next(answers.take()) {
-            let seen = perform(lane, &burst, self.timeout).await?;
-            for (step, answer) in burst.steps.iter().zip(&seen) {
+            let mut seen = perform(lane, &burst, self.timeout).await?;
+            for (step, answer) in burst.steps.iter().zip(&mut seen) {
                 recorder.keep(step, answer);
             }
             self.emit(Event::Steps(seen.len()));

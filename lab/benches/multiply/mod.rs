@@ -258,8 +258,8 @@ impl Copier {
         }
     }
 
-    fn nft(&self, rule: &NftRule, at: usize) -> NftRule {
-        let mut rule = rule.clone();
+    fn nft(&self, rule: &Arc<NftRule>, at: usize) -> Arc<NftRule> {
+        let mut rule = NftRule::clone(rule);
         match self.copies {
             Copies::Chains => {
                 for expression in &mut rule.expressions {
@@ -270,13 +270,13 @@ impl Copier {
                 .expressions
                 .push(format!("match name comment rev 0 info 0x{at:08x}")),
         }
-        rule
+        rule.into()
     }
 
-    fn legacy(&self, rule: &String, at: usize) -> String {
+    fn legacy(&self, rule: &Arc<str>, at: usize) -> Arc<str> {
         match self.copies {
-            Copies::Chains => self.words(rule, at),
-            Copies::Rules => format!("{rule} | match comment rev 0 0x{at:08x}"),
+            Copies::Chains => self.words(rule, at).into(),
+            Copies::Rules => format!("{rule} | match comment rev 0 0x{at:08x}").into(),
         }
     }
 }

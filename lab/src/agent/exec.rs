@@ -28,9 +28,6 @@ const OUTPUT_LIMIT: usize = 64 << 20;
 /// No command is waited for longer, whatever is asked: a time further off may not exist.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a pipe holds, and so what one read can bring.
-const PIPE: usize = 64 << 10;
-
 /// The environment of every command, and nothing else is in it.
 pub const ENVIRONMENT: [(&str, &str); 3] = [("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", PATH)];
 
@@ -244,18 +241,16 @@ impl Feed<'_> {
 
 /// Reads what is in the pipe, and closes it at its end.
 fn drain(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
-    while let Some(open) = pipe.as_mut().filter(|_| into.len() < OUTPUT_LIMIT) {
-        let filled = into.len();
-        into.resize(filled + PIPE, 0);
-        let read = open.read(&mut into[filled..]);
-        into.truncate(filled + read.as_ref().copied().unwrap_or(0));
-        match read {
-            Ok(0) => *pipe = None,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+    let left = OUTPUT_LIMIT.saturating_sub(into.len());
+    let Some(open) = pipe.as_mut().filter(|_| left > 0) else {
+        return Ok(());
+    };
+    // What was read before an error is kept.
+    match open.take(left as u64).read_to_end(into) {
+        Ok(_) if into.len() < OUTPUT_LIMIT => *pipe = None,
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) => return Err(error),
     }
     Ok(())
 }

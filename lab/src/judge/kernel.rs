@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::agent::kernel::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::catalog::{Backend, Family};
@@ -22,9 +23,9 @@ pub struct KernelChain<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelRule<'a> {
     /// Of an nf_tables table; with the table's sets and objects, if it refers to any.
-    Nft(&'a NftRule, Option<(&'a [NftSet], &'a [String])>),
+    Nft(&'a Arc<NftRule>, Option<(&'a [NftSet], &'a [String])>),
     /// Of a legacy table.
-    Legacy(&'a str),
+    Legacy(&'a Arc<str>),
 }
 
 /// A chain's table and name.
@@ -84,7 +85,7 @@ impl<'a> KernelChains<'a> {
 
 impl<'a> KernelChain<'a> {
     fn of_legacy(chain: &'a LegacyChain) -> Self {
-        let rules = chain.rules.iter().map(|rule| KernelRule::Legacy(rule));
+        let rules = chain.rules.iter().map(KernelRule::Legacy);
         KernelChain {
             policy: chain.policy.as_deref(),
             rules: rules.collect(),
@@ -94,7 +95,7 @@ impl<'a> KernelChain<'a> {
     }
 
     fn of_nft(table: &'a NftTable, chain: &'a NftChain) -> Self {
-        let rule = |rule: &'a NftRule| {
+        let rule = |rule: &'a Arc<NftRule>| {
             let refers = rule.expressions.iter().any(|expression| {
                 ["lookup", "dynset", "objref"]
                     .iter()

@@ -25,7 +25,7 @@ mod sheet;
 mod tests;
 pub mod verdict;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -323,7 +323,7 @@ impl From<Vec<RuleVerdict>> for RuleVerdicts {
 
 /// Verdicts about rules that were concluded before.
 #[derive(Debug, Default)]
-pub struct KnownVerdicts(HashSet<Arc<RuleVerdict>>);
+pub struct KnownVerdicts(foldhash::HashSet<Arc<RuleVerdict>>);
 
 impl KnownVerdicts {
     fn shared(&mut self, verdict: RuleVerdict) -> Arc<RuleVerdict> {

@@ -143,6 +143,8 @@ fn name_compared(expression: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rstest::rstest;
 
     use super::*;
@@ -156,7 +158,7 @@ mod tests {
     }
 
     fn became(was: &[&str], is: &[&str]) -> Anew {
-        let (was, is) = (rule(was), rule(is));
+        let (was, is) = (Arc::new(rule(was)), Arc::new(rule(is)));
         anew(
             Family::Ipv4,
             &KernelRule::Nft(&was, None),
@@ -242,8 +244,8 @@ mod tests {
         };
         let same = |expression| {
             let (was, is) = (
-                with_compat(expression, None),
-                with_compat(expression, Some("tcp")),
+                Arc::new(with_compat(expression, None)),
+                Arc::new(with_compat(expression, Some("tcp"))),
             );
             let rules = (KernelRule::Nft(&was, None), KernelRule::Nft(&is, None));
             anew(Family::Ipv4, &rules.0, &rules.1) == Anew::Same

@@ -37,7 +37,7 @@ type ReadRule<'r> = dyn FnMut(&str, usize) -> Option<Arc<Rule>> + 'r;
 /// Rules that were read before, by their line. Most builds print most rules of a load alike: each such line is taken
 /// apart once.
 #[derive(Debug, Default)]
-pub struct KnownRules(HashMap<String, Arc<Rule>>);
+pub struct KnownRules(foldhash::HashMap<String, Arc<Rule>>);
 
 impl KnownRules {
     fn rule(&mut self, line: &str, number: usize) -> Option<Arc<Rule>> {

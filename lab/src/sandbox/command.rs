@@ -30,8 +30,6 @@ pub struct Shell {
     nothing: File,
     /// What commands have.
     kept: CapsHashSet,
-    /// What the bounding set loses.
-    lost: Vec<Capability>,
 }
 
 /// A command with all that it takes, put together before there is a child.
@@ -52,17 +50,19 @@ enum Failure {
 }
 
 impl Shell {
-    /// A shell whose commands have `kept` and no other capability.
+    /// A shell whose commands have `kept` and no other capability. From then on no child of this process can come to
+    /// another one: that is settled here, and not for each command anew. This process itself keeps what it has.
     ///
     /// # Errors
-    /// There is no /dev/null, or this kernel does not say which capabilities it has.
+    /// There is no /dev/null, or the kernel does not let go of a capability.
     pub fn new(kept: &[Capability]) -> io::Result<Shell> {
         let kept: CapsHashSet = kept.iter().copied().collect();
-        let known = caps::runtime::thread_all_supported();
+        for capability in caps::runtime::thread_all_supported().difference(&kept) {
+            caps::drop(None, CapSet::Bounding, *capability).map_err(io::Error::other)?;
+        }
         Ok(Shell {
             stack: vec![0; STACK],
             nothing: File::open("/dev/null")?,
-            lost: known.difference(&kept).copied().collect(),
             kept,
         })
     }
@@ -117,12 +117,10 @@ impl Shell {
         call: &Call,
         streams: &[OwnedFd; 3],
     ) -> io::Result<Pid> {
-        let Shell {
-            stack, kept, lost, ..
-        } = self;
+        let Shell { stack, kept, .. } = self;
         let mut failure = None;
         let child = || {
-            failure = Some(become_command(cell, call, streams, kept, lost));
+            failure = Some(become_command(cell, call, streams, kept));
             127
         };
         // As vfork(2) does: nothing is copied, and this process stands still until the child has become its command or has
@@ -162,14 +160,8 @@ impl Call {
 }
 
 /// What a child does: it enters the cell, loses its rights, and becomes the command. It comes back only if it cannot.
-fn become_command(
-    cell: &Cell,
-    call: &Call,
-    streams: &[OwnedFd; 3],
-    kept: &CapsHashSet,
-    lost: &[Capability],
-) -> Failure {
-    if let Err(errno) = shut_up(cell, streams, kept, lost) {
+fn become_command(cell: &Cell, call: &Call, streams: &[OwnedFd; 3], kept: &CapsHashSet) -> Failure {
+    if let Err(errno) = shut_up(cell, streams, kept) {
         return Failure::Entering(errno);
     }
     let mut refused = Errno::ENOENT;
@@ -194,7 +186,6 @@ fn shut_up(
     cell: &Cell,
     [input, output, errors]: &[OwnedFd; 3],
     kept: &CapsHashSet,
-    lost: &[Capability],
 ) -> nix::Result<()> {
     dup2_stdin(input)?;
     dup2_stdout(output)?;
@@ -208,9 +199,6 @@ fn shut_up(
         setns(namespace, kind)?;
     }
     let refused = |_| Errno::last();
-    for capability in lost {
-        caps::drop(None, CapSet::Bounding, *capability).map_err(refused)?;
-    }
     for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
         caps::set(None, set, kept).map_err(refused)?;
     }

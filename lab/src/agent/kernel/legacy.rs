@@ -348,7 +348,7 @@ pub(super) fn decode(family: Family, name: &str, blob: &Blob) -> Result<LegacyTa
         match policy(entry, &blob.info) {
             Some(policy) => chain.policy = Some(policy),
             None if head || is_tail(entry, found) => {}
-            None => chain.rules.push(entry.print(&names)),
+            None => chain.rules.push(entry.print(&names).into()),
         }
     }
     Ok(LegacyTable {

@@ -15,6 +15,9 @@ pub mod surroundings;
 #[cfg(test)]
 mod tests;
 
+use std::hash::Hash;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::protocol::ChainName;
@@ -122,7 +125,7 @@ pub struct NftChain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<NftHook>,
     /// Its rules, in order.
-    pub rules: Vec<NftRule>,
+    pub rules: Vec<Arc<NftRule>>,
     /// What else the kernel says of it, one printed attribute each: flags other than that of a base chain, userdata,
     /// and what this program does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -191,7 +194,38 @@ pub struct LegacyChain {
     pub policy: Option<String>,
     /// Its rules in order, without the trailing policy or return entry: the fields of `struct ipt_ip` that are set,
     /// each match and the target with revision and payload in hexadecimal, jumps by chain name.
-    pub rules: Vec<String>,
+    pub rules: Vec<Arc<str>>,
+}
+
+/// The rules of dumps that were seen before. Most rules of most dumps are: they are in memory once, and known to be equal
+/// without a look at them.
+#[derive(Debug, Default)]
+pub struct SeenRules {
+    nft: foldhash::HashSet<Arc<NftRule>>,
+    legacy: foldhash::HashSet<Arc<str>>,
+}
+
+impl SeenRules {
+    /// Has `dump` hold the rules that were seen before in the place of its own that are equal.
+    pub fn share_with(&mut self, dump: &mut KernelDump) {
+        let chains = dump.nft.iter_mut().flat_map(|table| &mut table.chains);
+        for rule in chains.flat_map(|chain| &mut chain.rules) {
+            share(&mut self.nft, rule);
+        }
+        let chains = dump.legacy.iter_mut().flat_map(|table| &mut table.chains);
+        for rule in chains.flat_map(|chain| &mut chain.rules) {
+            share(&mut self.legacy, rule);
+        }
+    }
+}
+
+fn share<R: Eq + Hash + ?Sized>(seen: &mut foldhash::HashSet<Arc<R>>, rule: &mut Arc<R>) {
+    match seen.get(&**rule) {
+        Some(known) => *rule = known.clone(),
+        None => {
+            seen.insert(rule.clone());
+        }
+    }
 }
 
 fn is_zero(flags: &u32) -> bool {

@@ -219,7 +219,7 @@ mod tests {
         let chain = NftChain {
             name: "INPUT".to_owned(),
             base: None,
-            rules: rules.chars().map(rule).collect(),
+            rules: rules.chars().map(rule).map(Arc::new).collect(),
             other: Vec::new(),
         };
         let table = NftTable {

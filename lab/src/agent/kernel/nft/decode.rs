@@ -111,11 +111,12 @@ impl<'a> Decoder<'a> {
         let userdata = attributes.bytes(7).map(hex);
         attributes.ignore(&[3, 6, 8]);
         expressions.extend(attributes.rest());
-        self.tables[place.0].chains[place.1].rules.push(NftRule {
+        let rule = NftRule {
             expressions,
             compat,
             userdata,
-        });
+        };
+        self.tables[place.0].chains[place.1].rules.push(rule.into());
         Ok(())
     }
 
