@@ -311,7 +311,10 @@ impl<'a> IntoIterator for &'a RuleVerdicts {
 
 impl FromIterator<Arc<RuleVerdict>> for RuleVerdicts {
     fn from_iter<I: IntoIterator<Item = Arc<RuleVerdict>>>(verdicts: I) -> Self {
-        RuleVerdicts(verdicts.into_iter().collect())
+        let mut verdicts: Vec<_> = verdicts.into_iter().collect();
+        // A list that is made of another takes its memory over, and verdicts are many times as large as what leads to them.
+        verdicts.shrink_to_fit();
+        RuleVerdicts(verdicts)
     }
 }
 

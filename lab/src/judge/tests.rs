@@ -585,3 +585,13 @@ fn what_fares_alike_in_many_pairings_is_one_in_memory() {
         }
     }
 }
+
+#[test]
+fn a_cell_keeps_no_more_memory_than_its_verdicts_need() {
+    let recording = recorded("kube-router-by-debian-1.8.7");
+    let matrix = crate::matrix::Matrix::of(&recording);
+    assert!(!matrix.cells.is_empty());
+    for cell in &matrix.cells {
+        assert_eq!(cell.rules.0.capacity(), cell.rules.len());
+    }
+}

@@ -62,7 +62,8 @@ fn products_stand_for_builds_and_the_least_change_is_named() {
         "host debian@12 debian-1.8.9-2-nft kube-router@1.5.1 1.8.7-nft kube-proxy@1.30 debian-1.8.9-2-nft",
         "nothing was run",
         "host debian@12 writes, kube-router@1.5.1 reads and writes back",
-        "match mark lost; blackhole: packets that the rules let through are dropped; kube-firewall (ipv4): KUBE-FIREWALL 2",
+        "match mark lost; blackhole: packets that the rules let through are dropped, as packets showed;",
+        "kube-firewall (ipv4): KUBE-FIREWALL 2",
         "The least change that makes all safe: give kube-router@1.5.1 the iptables of debian-1.8.9-2-nft or debian-1.8.9-2-legacy.",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
