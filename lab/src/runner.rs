@@ -324,6 +324,7 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
         Reply::Done => Ok(Answer::Reset),
         Reply::Failed { message } => Err(EngineError::Fault(format!("an agent failed: {message}"))),
         other @ (Reply::Hello { .. }
+        | Reply::Backends { .. }
         | Reply::Burst { .. }
         | Reply::Heard { .. }
         | Reply::Lacks { .. }) => Err(EngineError::Fault(format!(

@@ -405,7 +405,7 @@ mod tests {
             .iter()
             .filter_map(|finding| match finding {
                 Finding::Damaged { rule, damage, .. } => {
-                    Some((rule.text.clone(), damage.what.clone()))
+                    Some((rule.text.to_string(), damage.what.clone()))
                 }
                 _ => None,
             });

@@ -293,7 +293,8 @@ impl PublishedBuilder {
             .or_default();
         of_scenario.entry(writer).or_default().insert(reader);
         for rule in &cell.rules {
-            let written = rule.written.clone().map(|text| (rule.table.clone(), text));
+            let written = rule.written.as_ref();
+            let written = written.map(|text| (rule.table.to_string(), text.to_string()));
             self.sound.extend(written);
         }
         for damage in damages(cell) {
@@ -357,14 +358,14 @@ impl PublishedBuild {
 fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
     harms(cell).into_iter().map(|harm| {
         let rule = harm.rule.and_then(|place| cell.rules.get(place));
-        let written = rule.and_then(|rule| rule.written.clone());
+        let written = rule.and_then(|rule| rule.written.as_deref());
         let left = rule
             .into_iter()
             .flat_map(|rule| [&rule.read, &rule.witness_after, &rule.reread]);
         let left: BTreeSet<String> = left
             .flatten()
-            .filter(|text| Some(*text) != written.as_ref())
-            .cloned()
+            .filter(|text| Some(&***text) != written)
+            .map(|text| text.to_string())
             .collect();
         Damage {
             scenario: cell.scenario.clone(),
@@ -372,7 +373,7 @@ fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
             table: harm.subject.table,
             chain: harm.subject.chain,
             index: harm.subject.index,
-            written,
+            written: written.map(str::to_owned),
             left: left.into_iter().collect(),
             verdict: VerdictName(harm.verdict.as_str().to_owned()),
             what: harm.what,

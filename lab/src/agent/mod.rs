@@ -125,6 +125,10 @@ impl Agent {
                     Err(error) => failed(&format!("running {argv:?}"), &error),
                 }
             }
+            Request::Backends => match kernel::backends() {
+                Ok(there) => Reply::Backends { there },
+                Err(error) => failed("asking for the kernel's tables", &error),
+            },
             Request::Dump => match kernel::dump() {
                 Ok(dump) => Reply::Dumped { dump },
                 Err(error) => failed("reading the kernel's rules", &error),

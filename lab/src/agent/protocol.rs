@@ -96,6 +96,8 @@ pub enum Request {
         /// After so many milliseconds it is killed, with everything it started.
         timeout_ms: u64,
     },
+    /// Whose tables does the kernel have? Of legacy ones, those that were made ready are looked for.
+    Backends,
     /// What does the kernel hold in this network namespace?
     Dump,
     /// What does the kernel hold of one chain, in this network namespace?
@@ -217,6 +219,11 @@ pub enum Reply {
         netns: u64,
         /// Its process id, in the process namespace that it is in.
         pid: u32,
+    },
+    /// To [`Request::Backends`].
+    Backends {
+        /// Whose tables it has.
+        there: BTreeSet<Backend>,
     },
     /// To [`Request::Run`].
     Ran(Ran),

@@ -228,21 +228,18 @@ impl Prepared {
         let engine = session.engine(provision);
         let mut available = session::builds(provision);
         let mut missing = provision.missing.clone();
-        let mut both = choose_both(&available, &missing, writers, readers)?;
-        let is_legacy = |build: &Build| build.backend == Backend::Legacy;
-        if both.0.iter().chain(&both.1).any(is_legacy)
-            && let Some(reason) = session.legacy_lacks(engine.as_ref()).await?
-        {
-            let (legacy, rest) = available.into_iter().partition(is_legacy);
-            let legacy: Vec<Build> = legacy;
-            missing.extend(legacy.into_iter().map(|build| Missing {
-                id: build.id,
-                reason: reason.clone(),
+        // What is asked for is looked at before the kernel is.
+        choose_both(&available, &missing, writers, readers)?;
+        let lacking = session.lacking(engine.as_ref()).await?;
+        available.retain(|build| {
+            let reason = lacking.get(&build.backend);
+            missing.extend(reason.map(|reason| Missing {
+                id: build.id.clone(),
+                reason: (*reason).to_owned(),
             }));
-            available = rest;
-            both = choose_both(&available, &missing, writers, readers)?;
-        }
-        let (writers, readers) = both;
+            reason.is_none()
+        });
+        let (writers, readers) = choose_both(&available, &missing, writers, readers)?;
         let selection = Selection {
             available: &available,
             writers: &writers,

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure, Or};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, say};
 use super::{Common, EngineChoice};
-use crate::catalog::{Build, Catalog, Image, Source};
+use crate::catalog::{Backend, Build, Catalog, Image, Source};
 use crate::docker::{Docker, DockerError};
 use crate::engine::docker::DockerEngine;
 use crate::engine::native::NativeEngine;
@@ -153,15 +153,18 @@ impl Session {
         }
     }
 
-    /// Why no build of the legacy backend can run here, if so.
+    /// Why no build of a backend can run here, of those that cannot.
     ///
     /// # Errors
     /// The engine fails, or someone interrupted.
-    pub async fn legacy_lacks(&self, engine: &dyn Engine) -> Result<Option<String>, Failure> {
+    pub async fn lacking(
+        &self,
+        engine: &dyn Engine,
+    ) -> Result<BTreeMap<Backend, &'static str>, Failure> {
         let asked = async {
-            let lacks = engine::legacy_lacks(engine).await;
-            lacks
-                .map_err(|error| miette!("the kernel's legacy tables cannot be asked for: {error}"))
+            let lacking = engine::lacking(engine).await;
+            lacking
+                .map_err(|error| miette!("the kernel cannot be asked for its tables: {error}"))
                 .or_exit(Exit::Lacks)
         };
         let lacks = self.unless_interrupted(asked).await;

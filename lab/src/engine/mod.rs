@@ -5,13 +5,13 @@ pub mod docker;
 pub mod native;
 pub mod surroundings;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::protocol::{Reply, Request};
-use crate::catalog::BuildId;
+use crate::catalog::{Backend, BuildId};
 use crate::plan::LaneKind;
 use crate::scenario::Namespace;
 
@@ -105,12 +105,12 @@ pub trait Lane: Send {
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
-/// Why no build of the legacy backend can run on this engine's kernel, if so: asked of a lane without builds, in which
-/// every table that the kernel has is there.
+/// Why no build of a backend can run on this engine's kernel, of those that cannot: asked of a lane without builds, in
+/// which every legacy table that the kernel has is there.
 ///
 /// # Errors
 /// The lane cannot be opened, or its agent fails.
-pub async fn legacy_lacks(engine: &dyn Engine) -> Result<Option<String>, EngineError> {
+pub async fn lacking(engine: &dyn Engine) -> Result<BTreeMap<Backend, &'static str>, EngineError> {
     let nothing = LaneSpec {
         number: 0,
         kind: LaneKind::Legacy,
@@ -118,14 +118,25 @@ pub async fn legacy_lacks(engine: &dyn Engine) -> Result<Option<String>, EngineE
         far: BTreeSet::new(),
     };
     let mut lane = engine.open(&nothing).await?;
-    let reply = lane.ask(&Place::Holder, &Request::Dump).await;
+    let reply = lane.ask(&Place::Holder, &Request::Backends).await;
     lane.close().await;
-    match reply? {
-        Reply::Dumped { dump } => Ok(dump.legacy.is_empty().then(|| {
-            "this kernel has no legacy tables (CONFIG_IP_NF_IPTABLES_LEGACY, or its module ip_tables)".to_owned()
-        })),
-        other => Err(EngineError::Fault(format!(
-            "an agent answered with {other:?}"
-        ))),
-    }
+    let there = match reply? {
+        Reply::Backends { there } => there,
+        other => {
+            let fault = format!("an agent answered with {other:?}");
+            return Err(EngineError::Fault(fault));
+        }
+    };
+    let reasons = [
+        (
+            Backend::Nft,
+            "this kernel has no nf_tables (CONFIG_NF_TABLES, or its module nf_tables)",
+        ),
+        (
+            Backend::Legacy,
+            "this kernel has no legacy tables (CONFIG_IP_NF_IPTABLES_LEGACY, or its module ip_tables)",
+        ),
+    ];
+    let lacking = reasons.into_iter().filter(|(of, _)| !there.contains(of));
+    Ok(lacking.collect())
 }

@@ -43,7 +43,7 @@ impl<'a> Pairing<'a> {
         verdict.drift = Some(Drift {
             round: turn / 2 + 1,
             by: restored.command.build.clone(),
-            to: fate.after.as_ref().map(|rule| rule.text.clone()),
+            to: fate.after.as_ref().map(|rule| rule.text.to_string()),
         });
         Some(fate)
     }

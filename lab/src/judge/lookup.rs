@@ -181,7 +181,7 @@ impl<'a> Pairing<'a> {
         let at = held.and_then(|held| held.rules.iter().position(|of| of.is_alike(&rule)));
         let witness = laid.chain.witness.as_ref();
         let listed = at.and_then(|at| witness?.listing.rules.get(at));
-        listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.clone())
+        listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.to_string())
     }
 }
 

@@ -85,23 +85,23 @@ pub struct Cell {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RuleVerdict {
     /// The scenario's table.
-    pub table: String,
+    pub table: Arc<str>,
     /// The scenario's chain.
-    pub chain: String,
+    pub chain: Arc<str>,
     /// The rule's place in its chain in the scenario, from 1.
     pub index: usize,
     /// The rule as the scenario has it.
-    pub given: String,
+    pub given: Arc<str>,
     /// The rule as its writer prints it right after writing; none where the writer refused it or cannot print it.
-    pub written: Option<String>,
+    pub written: Option<Arc<str>>,
     /// The rule as the reader prints it.
-    pub read: Option<String>,
+    pub read: Option<Arc<str>>,
     /// The rule as the witness prints it before the rewrite.
-    pub witness_before: Option<String>,
+    pub witness_before: Option<Arc<str>>,
     /// The rule as the witness prints it after the rewrite.
-    pub witness_after: Option<String>,
+    pub witness_after: Option<Arc<str>>,
     /// The rule as the writer prints it after the rewrite.
-    pub reread: Option<String>,
+    pub reread: Option<Arc<str>>,
     /// Why, where a verdict needs saying so: what a build said, or what could not be told.
     pub reason: Option<String>,
     /// What came of writing it.

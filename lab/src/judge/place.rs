@@ -1,6 +1,7 @@
 //! Where each rule of a scenario stands.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::ruleset::{Rule, Ruleset};
 
@@ -14,6 +15,17 @@ pub struct Place<'a> {
     pub table: &'a str,
     /// The rule.
     pub rule: &'a Rule,
+    /// What its verdicts call its table and chain.
+    pub names: Names,
+}
+
+/// A table and a chain, in memory once for all verdicts about their rules.
+#[derive(Clone)]
+pub struct Names {
+    /// The table.
+    pub table: Arc<str>,
+    /// The chain.
+    pub chain: Arc<str>,
 }
 
 /// The places of all rules of a scenario's ruleset, in order, and chain by chain.
@@ -53,7 +65,7 @@ impl<'a> Places<'a> {
 }
 
 fn places(ruleset: &Ruleset) -> Vec<Place<'_>> {
-    let mut in_chain: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut in_chain: HashMap<(&str, &str), (usize, Names)> = HashMap::new();
     let rules = ruleset
         .tables
         .iter()
@@ -61,13 +73,21 @@ fn places(ruleset: &Ruleset) -> Vec<Place<'_>> {
     rules
         .enumerate()
         .map(|(global, (table, rule))| {
-            let index = in_chain.entry((&table.name, &rule.chain)).or_default();
+            let of_chain = in_chain.entry((&table.name, &rule.chain));
+            let (index, names) = of_chain.or_insert_with(|| {
+                let names = Names {
+                    table: table.name.as_str().into(),
+                    chain: rule.chain.as_str().into(),
+                };
+                (0, names)
+            });
             *index += 1;
             Place {
                 global,
                 index: *index,
                 table: &table.name,
                 rule,
+                names: names.clone(),
             }
         })
         .collect()

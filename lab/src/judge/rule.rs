@@ -114,8 +114,8 @@ impl<'a> Pairing<'a> {
     /// A rule of which nothing is known yet.
     pub(super) fn blank(&self, place: &Place<'_>) -> RuleVerdict {
         RuleVerdict {
-            table: place.table.to_owned(),
-            chain: place.rule.chain.clone(),
+            table: place.names.table.clone(),
+            chain: place.names.chain.clone(),
             index: place.index,
             given: place.rule.text.clone(),
             ..RuleVerdict::default()

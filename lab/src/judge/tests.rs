@@ -263,7 +263,7 @@ fn no_word_of_a_rule_can_be_dropped_unnoticed() {
             let mut kept = all.clone();
             kept.remove(dropped);
             let cell = saved_as(json!({"exit": 0}), |text| {
-                text.replace(line.as_str(), &kept.join(" ")).into_bytes()
+                text.replace(&**line, &kept.join(" ")).into_bytes()
             });
             assert_ne!(cell.verdict, Verdict::Same, "`{}` of {line}", all[dropped]);
         }
@@ -547,8 +547,8 @@ proptest::proptest! {
         let tokens: Vec<String> = tokens.into_iter().skip(2).map(|token| token.text).collect();
         let all = without_each_part(&tokens);
         let (gone, left) = part.get(&all);
-        let left = crate::ruleset::Rule::new(rule.chain.clone(), left.clone()).text;
-        let text = load.texts[saved].to_lossy().replacen(&line, &left, 1);
+        let left = crate::ruleset::Rule::new(&*rule.chain, left.clone()).text;
+        let text = load.texts[saved].to_lossy().replacen(&*line, &left, 1);
         load.texts.push(Text::from(text));
         let spoilt = serde_json::from_value(json!(load.texts.len() - 1)).unwrap();
         for seen in &mut load.observations {

@@ -253,8 +253,8 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
         let kind = of_rule(rule, were_sent)?;
         let subject = Subject {
             order,
-            table: rule.table.clone(),
-            chain: rule.chain.clone(),
+            table: rule.table.to_string(),
+            chain: rule.chain.to_string(),
             index: Some(rule.index),
         };
         Some((subject, kind))

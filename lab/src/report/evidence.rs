@@ -154,23 +154,23 @@ fn what_happens(evidence: &Evidence<'_>) -> String {
     let Evidence { loss, rule, .. } = evidence;
     let mut text = "## What happens\n\n".to_owned();
     let _ = writeln!(text, "The writer is given:\n\n{}", fenced(evidence.least));
-    let mut step = |what: &str, said: &Option<String>| {
+    let mut step = |what: &str, said: Option<&str>| {
         if let Some(said) = said {
             let _ = writeln!(text, "{what}:\n\n{}", fenced(said));
         }
     };
-    step("It prints of the rule", &rule.written);
-    step("The reader prints", &rule.read);
+    step("It prints of the rule", rule.written.as_deref());
+    step("The reader prints", rule.read.as_deref());
     step(
         "A third build (the newest) prints before the reader restored what it had printed",
-        &rule.witness_before,
+        rule.witness_before.as_deref(),
     );
-    step("and after", &rule.witness_after);
-    step("The writer then prints", &rule.reread);
+    step("and after", rule.witness_after.as_deref());
+    step("The writer then prints", rule.reread.as_deref());
     if let Some(near_miss) = &rule.near_miss {
         step(
             "The reader's -C finds the rule with",
-            &Some(near_miss.clone()),
+            Some(near_miss),
         );
     }
     if let Some(reason) = &rule.reason {

@@ -38,7 +38,7 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     facts.extend(
         texts
             .into_iter()
-            .filter_map(|(name, said)| Some(text(name, said?.clone()))),
+            .filter_map(|(name, said)| Some(text(name, said?.to_string()))),
     );
     let operations = [
         ("write", rule.write),

@@ -149,8 +149,8 @@ fn example(matrix: &Matrix, scenario: &str, loss: &Loss) -> String {
     let first = loss.subjects.values().next().and_then(|of| of.first());
     let pair = cell.zip(first).and_then(|(cell, first)| {
         let is_first = |rule: &&RuleVerdict| {
-            rule.table == first.table
-                && rule.chain == first.chain
+            *rule.table == first.table
+                && *rule.chain == first.chain
                 && Some(rule.index) == first.index
         };
         facts::pair(cell.rules.iter().find(is_first)?)

@@ -154,7 +154,7 @@ fn lookup(made_of: Reproducer<'_>) -> String {
         .scenario
         .placed_rules(made_of.family)
         .find(|(_, table, of)| {
-            *table == rule.table && of.chain == rule.chain && of.text == rule.given
+            *table == &*rule.table && of.chain == *rule.chain && of.text == rule.given
         })
         .map(|(place, ..)| place + 1);
     let asked = load.observations.iter().find_map(|seen| match &seen.seen {

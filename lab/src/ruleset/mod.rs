@@ -19,6 +19,8 @@ mod printed;
 mod tests;
 pub mod tokens;
 
+use std::sync::Arc;
+
 pub use align::{Alignment, Partner, align};
 pub use compare::{Change, Difference, compare};
 pub use fault::{Fault, InFile};
@@ -64,7 +66,7 @@ pub struct Rule {
     /// What follows `-A CHAIN`, after shell-quote parsing: `["-m", "mark", "--mark", "0x8000/0x8000", "-j", "DROP"]`.
     pub tokens: Vec<String>,
     /// The line as it stands, without trailing blanks.
-    pub text: String,
+    pub text: Arc<str>,
     /// The line's number in its text, from 1.
     pub line: usize,
 }

@@ -276,7 +276,7 @@ impl Parser {
         table.rules.push(Rule {
             chain: chain.text.clone(),
             tokens: texts(&words[5..]),
-            text: line.content[words[0].span.start..end].to_owned(),
+            text: line.content[words[0].span.start..end].into(),
             line: line.number,
         });
         Ok((at, table.rules.len() - 1))
@@ -449,7 +449,7 @@ fn take_rule(table: &mut PrintedTable, chain: &str, rule: &mut String, line: &st
         _ => table.rules.push(Arc::new(Rule {
             chain: chain.to_owned(),
             tokens: texts(&words),
-            text,
+            text: text.into(),
             line: number,
         })),
     }
@@ -543,7 +543,7 @@ add rule ip filter INPUT ip saddr @trusted jump OWN
             ]
         );
         let text = &ruleset.tables[0].rules[0].text;
-        assert_eq!(text, "add rule ip filter INPUT iifname \"lo\" accept");
+        assert_eq!(&**text, "add rule ip filter INPUT iifname \"lo\" accept");
     }
 
     #[test]
@@ -694,7 +694,7 @@ what is this
         );
         let rules = printed.tables.iter().flat_map(|table| {
             let rules = table.rules.iter();
-            rules.map(|rule| (table.name.as_str(), rule.chain.as_str(), rule.text.as_str()))
+            rules.map(|rule| (table.name.as_str(), rule.chain.as_str(), &*rule.text))
         });
         assert_eq!(
             rules.collect::<Vec<_>>(),

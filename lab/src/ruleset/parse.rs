@@ -249,7 +249,7 @@ impl Parser<'_> {
         let rule = Rule {
             chain,
             tokens: words,
-            text: line.content.to_owned(),
+            text: line.content.into(),
             line: line.number,
         };
         if let Some((table, _)) = &mut self.open {

@@ -17,7 +17,7 @@ impl Rule {
         Rule {
             chain,
             tokens,
-            text,
+            text: text.into(),
             line: 0,
         }
     }

@@ -37,7 +37,7 @@ type ReadRule<'r> = dyn FnMut(&str, usize) -> Option<Arc<Rule>> + 'r;
 /// Rules that were read before, by their line. Most builds print most rules of a load alike: each such line is taken
 /// apart once.
 #[derive(Debug, Default)]
-pub struct KnownRules(foldhash::HashMap<String, Arc<Rule>>);
+pub struct KnownRules(foldhash::HashMap<Arc<str>, Arc<Rule>>);
 
 impl KnownRules {
     fn rule(&mut self, line: &str, number: usize) -> Option<Arc<Rule>> {
@@ -45,7 +45,7 @@ impl KnownRules {
             return Some(known.clone());
         }
         let rule = Arc::new(printed_rule(line, number)?);
-        self.0.insert(line.to_owned(), rule.clone());
+        self.0.insert(rule.text.clone(), rule.clone());
         Some(rule)
     }
 }
@@ -204,7 +204,7 @@ fn printed_rule(line: &str, number: usize) -> Option<Rule> {
     Some(Rule {
         chain: words.next()?,
         tokens: words.collect(),
-        text: line.to_owned(),
+        text: line.into(),
         line: number,
     })
 }

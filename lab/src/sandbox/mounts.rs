@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{chdir, pivot_root};
+use nix::unistd::{chdir, chroot, pivot_root};
 
 use super::{Refused, other};
 
@@ -70,12 +71,20 @@ pub(super) fn read_only(at: &Path) -> Result<(), Refused> {
     remount(at, inherited(at)? | HARMLESS | MsFlags::MS_RDONLY)
 }
 
-/// Makes `at` the root, and leaves nothing of the old one.
+/// Makes `at` the root, and leaves nothing of the old one within reach.
 pub(super) fn become_root_directory(at: &Path) -> Result<(), Refused> {
     // One over the other, so that no directory is needed for the old one: pivot_root(2).
+    let pivoted = || match pivot_root(".", ".") {
+        Ok(()) => umount2(".", MntFlags::MNT_DETACH),
+        // Nothing takes the place of a machine's first file system, which its initramfs is: it is covered, as by switch_root.
+        Err(Errno::EINVAL) => {
+            mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+                .and_then(|()| chroot("."))
+        }
+        Err(errno) => Err(errno),
+    };
     chdir(at)
-        .and_then(|()| pivot_root(".", "."))
-        .and_then(|()| umount2(".", MntFlags::MNT_DETACH))
+        .and_then(|()| pivoted())
         .and_then(|()| chdir("/"))
         .map_err(other(format!("make {} the root", at.display())))
 }

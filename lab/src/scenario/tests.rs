@@ -116,7 +116,7 @@ fn rules_for_nft_are_a_ruleset_like_others() {
     assert_eq!(scenario.families().collect::<Vec<_>>(), [Family::Ipv4]);
     let (place, table, rule) = scenario.placed_rules(Family::Ipv4).next().unwrap();
     assert_eq!(
-        (place, table, rule.text.as_str()),
+        (place, table, &*rule.text),
         (0, "t", "add rule ip t c drop")
     );
 }

@@ -497,32 +497,32 @@ fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways:
     }
 }
 
-#[test]
-fn on_a_kernel_without_legacy_tables_the_nft_builds_run_and_the_legacy_ones_are_missing() {
+#[rstest]
+#[case::legacy(Refusal::LegacyTables, "-legacy", "no legacy tables")]
+#[case::nft(Refusal::Nfnetlink, "-nft", "no nf_tables")]
+fn builds_of_a_backend_that_the_kernel_lacks_are_missing_and_the_others_run(
+    #[case] refusal: Refusal,
+    #[case] backend: &str,
+    #[case] words: &str,
+) {
     let mut command = iptables_lab();
     command
         .args(["--engine", "native", "matrix", "--format", "json"])
         .args(SMALL);
-    refuse(&mut command, Refusal::LegacyTables);
+    refuse(&mut command, refusal);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     let matrix: Value = serde_json::from_slice(&output.stdout).unwrap();
     let missing = matrix["missing"].as_array().unwrap();
-    let reasons: Vec<&Value> = missing
-        .iter()
-        .filter(|of| of["id"].as_str().unwrap().ends_with("-legacy"))
-        .map(|of| &of["reason"])
-        .collect();
-    assert!(reasons.len() >= 4, "{missing:?}");
-    let lacks = |reason: &&Value| reason.as_str().unwrap().contains("no legacy tables");
-    assert!(
-        reasons.iter().filter(|reason| lacks(reason)).count() >= 4,
-        "{reasons:?}"
-    );
+    let lacking = missing.iter().filter(|of| {
+        let [id, reason] = ["id", "reason"].map(|key| of[key].as_str().unwrap());
+        id.ends_with(backend) && reason.contains(words)
+    });
+    assert!(lacking.count() >= 4, "{missing:?}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let native = cells(&text);
     assert!(
-        native.keys().all(|cell| !cell.contains("-legacy")),
+        native.keys().all(|cell| !cell.contains(backend)),
         "{:?}",
         native.keys()
     );

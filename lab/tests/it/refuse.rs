@@ -15,6 +15,8 @@ pub enum Refusal {
     Namespaces,
     /// Legacy tables: a kernel without them knows no such socket option.
     LegacyTables,
+    /// Nfnetlink, and with it nf_tables: a kernel without them knows no such protocol.
+    Nfnetlink,
 }
 
 /// Where the number of a system call and its arguments lie in what a filter sees (`struct seccomp_data`).
@@ -82,6 +84,16 @@ fn filter(refusal: Refusal) -> Vec<sock_filter> {
             load(argument(2)),
             unless_equal(REPLACE_OR_INFO, 1),
             end(errno(libc::ENOPROTOOPT)),
+            end(libc::SECCOMP_RET_ALLOW),
+        ],
+        Refusal::Nfnetlink => vec![
+            load(NUMBER),
+            unless_equal(number(libc::SYS_socket), 5),
+            load(argument(0)),
+            unless_equal(libc::AF_NETLINK.unsigned_abs(), 3),
+            load(argument(2)),
+            unless_equal(libc::NETLINK_NETFILTER.unsigned_abs(), 1),
+            end(errno(libc::EPROTONOSUPPORT)),
             end(libc::SECCOMP_RET_ALLOW),
         ],
     }

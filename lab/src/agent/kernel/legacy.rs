@@ -59,6 +59,12 @@ pub(super) fn dump() -> Result<Vec<LegacyTable>, KernelError> {
     Ok(tables)
 }
 
+/// Whether any table is registered.
+pub(super) fn is_there() -> Result<bool, KernelError> {
+    let (ipv4, ipv6) = (registered(Family::Ipv4)?, registered(Family::Ipv6)?);
+    Ok(!ipv4.is_empty() || !ipv6.is_empty())
+}
+
 /// Registers every table that the kernel has, of both families, by asking for it.
 pub(super) fn register() -> Result<(), KernelError> {
     for family in [Family::Ipv4, Family::Ipv6] {

@@ -15,6 +15,7 @@ pub mod surroundings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -32,6 +33,13 @@ pub fn dump() -> Result<KernelDump, KernelError> {
         nft: nft::dump()?,
         legacy: legacy::dump()?,
     })
+}
+
+/// Whose tables the kernel has; the legacy ones where they were registered in the network namespace of the calling thread.
+pub fn backends() -> Result<BTreeSet<Backend>, KernelError> {
+    let nft = nft::is_there()?.then_some(Backend::Nft);
+    let legacy = legacy::is_there()?.then_some(Backend::Legacy);
+    Ok(nft.into_iter().chain(legacy).collect())
 }
 
 /// Brings `lo` up and, where legacy builds will run, registers every legacy table that the kernel has.

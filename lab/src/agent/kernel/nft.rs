@@ -39,16 +39,34 @@ mod kind {
     pub const GET_FLOWTABLE: u16 = 23;
 }
 
-/// Reads and decodes all tables of all families.
+/// Whether the kernel has nf_tables. What it has as a module is loaded by being asked for.
+pub(super) fn is_there() -> Result<bool, KernelError> {
+    Ok(read_if_there()?.is_some())
+}
+
+/// Reads and decodes all tables of all families; none where the kernel has no nf_tables.
 pub(super) fn dump() -> Result<Vec<NftTable>, KernelError> {
-    decode(&read()?)
+    read_if_there()?.map_or_else(|| Ok(Vec::new()), |answer| decode(&answer))
+}
+
+fn read_if_there() -> Result<Option<Vec<u8>>, KernelError> {
+    match read() {
+        Err(KernelError::Lacks { .. }) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// Deletes all tables of all families in one transaction.
 pub(super) fn reset() -> Result<(), KernelError> {
-    let mut connection = Connection::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
     let mut tables = Vec::new();
-    ask(&mut connection, kind::GET_TABLE, &mut tables)?;
+    let asked = open().and_then(|mut connection| {
+        ask_tables(&mut connection, &mut tables)?;
+        Ok(connection)
+    });
+    let mut connection = match asked {
+        Err(KernelError::Lacks { .. }) => return Ok(()),
+        connection => connection?,
+    };
     if tables.is_empty() {
         return Ok(());
     }
@@ -74,9 +92,12 @@ pub(super) fn reset() -> Result<(), KernelError> {
 }
 
 /// Everything the kernel holds as it sent it: its messages, one after the other, all of one generation.
+///
+/// # Errors
+/// [`KernelError::Lacks`] where it has no nf_tables.
 pub(super) fn read() -> Result<Vec<u8>, KernelError> {
     for _ in 0..ATTEMPTS {
-        let mut connection = Connection::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
+        let mut connection = open()?;
         if let Some(answer) = read_once(&mut connection)? {
             return Ok(answer);
         }
@@ -87,7 +108,7 @@ pub(super) fn read() -> Result<Vec<u8>, KernelError> {
 /// One reading; nothing if the rules changed meanwhile.
 fn read_once(connection: &mut Connection) -> Result<Option<Vec<u8>>, KernelError> {
     let mut answer = Vec::new();
-    let mut whole = ask(connection, kind::GET_TABLE, &mut answer)? == Dumped::Whole;
+    let mut whole = ask_tables(connection, &mut answer)? == Dumped::Whole;
     if answer.is_empty() {
         return Ok(whole.then_some(answer));
     }
@@ -106,6 +127,17 @@ fn read_once(connection: &mut Connection) -> Result<Option<Vec<u8>>, KernelError
         whole &= ask_elements(connection, message?, &mut answer)? == Dumped::Whole;
     }
     Ok((whole && one_generation(&answer)?).then_some(answer))
+}
+
+/// A kernel without nfnetlink has no such protocol.
+fn open() -> Result<Connection, KernelError> {
+    Connection::open(netlink_sys::protocols::NETLINK_NETFILTER)
+        .map_err(|error| error.lacking_if(&[libc::EPROTONOSUPPORT]))
+}
+
+/// A kernel without nf_tables knows nobody to ask (`nfnetlink_rcv_msg` of net/netfilter/nfnetlink.c).
+fn ask_tables(connection: &mut Connection, answer: &mut Vec<u8>) -> Result<Dumped, KernelError> {
+    ask(connection, kind::GET_TABLE, answer).map_err(|error| error.lacking_if(&[libc::EINVAL]))
 }
 
 fn ask(

@@ -258,8 +258,8 @@ fn loss_view(matrix: &Matrix, scenario: &str, loss: &Loss) -> LossView {
     let first = loss.subjects.values().next().and_then(|of| of.first());
     let rule = cell.zip(first).and_then(|(cell, first)| {
         let is_first = |rule: &&RuleVerdict| {
-            rule.table == first.table
-                && rule.chain == first.chain
+            *rule.table == first.table
+                && *rule.chain == first.chain
                 && Some(rule.index) == first.index
         };
         let rule = cell.rules.iter().find(is_first)?;
