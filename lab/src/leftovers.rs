@@ -80,6 +80,11 @@ impl Claim {
         &self.run
     }
 
+    /// A directory of the run's own, which is made by who needs it, and goes with the claim.
+    pub fn directory(&self) -> PathBuf {
+        self.path.with_extension("")
+    }
+
     /// What everything that the run starts is labelled with.
     pub fn labels(&self) -> HashMap<String, String> {
         HashMap::from([
@@ -93,6 +98,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.directory());
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -105,6 +111,7 @@ fn remove_files_of_dead_runs(folder: &Path) {
         .filter(|path| path.extension().is_some_and(|end| end == SUFFIX));
     for path in locks.filter(|path| !is_held(path)) {
         // What cannot be removed now is tried again by the next run.
+        let _ = std::fs::remove_dir_all(path.with_extension(""));
         let _ = std::fs::remove_file(path);
     }
 }

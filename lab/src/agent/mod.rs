@@ -8,8 +8,9 @@ pub mod protocol;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::libc;
@@ -35,6 +36,13 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let reply = match serde_json::from_slice(&line) {
+            Ok(Request::Come { socket }) => match UnixStream::connect(&socket) {
+                Ok(stream) => {
+                    send(&mut output, &Reply::Done)?;
+                    return serve(BufReader::new(&stream), &stream);
+                }
+                Err(error) => failed(&format!("coming to {socket}"), &error),
+            },
             Ok(request) => agent.answer(&mut Here, request),
             Err(error) => failed("this line is no request", &error),
         };
@@ -113,6 +121,9 @@ impl Agent {
     /// Does what is asked.
     pub fn answer(&mut self, ground: &mut dyn Ground, request: Request) -> Reply {
         match request {
+            Request::Come { .. } => Reply::Failed {
+                message: "there is no other stream here".to_owned(),
+            },
             Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
             Request::Run {
                 argv,
@@ -309,22 +320,20 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_request_is_answered_and_the_next_one_too() {
-        let output = replies(b"{\"ask\":\"dance\"}\n\xff\xfe\n\n{\"ask\":\"run\",\"argv\":[\"echo\",\"here\"],\"timeout_ms\":9000}");
+        let output = replies(
+            b"\"dance\"\n\xff\xfe\n\n{\"run\":{\"argv\":[\"echo\",\"here\"],\"timeout_ms\":9000}}",
+        );
         let lines: Vec<_> = output.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines[..3].iter().all(|line| {
-            line.starts_with(r#"{"reply":"failed","message":"this line is no request: "#)
+            line.starts_with(r#"{"failed":{"message":"this line is no request: "#)
         }));
-        assert_eq!(
-            lines[3],
-            r#"{"reply":"ran","end":{"exit":0},"stdout":"here\n"}"#
-        );
+        assert_eq!(lines[3], r#"{"ran":{"end":{"exit":0},"stdout":"here\n"}}"#);
     }
 
     #[test]
     fn hello_names_this_kernel() {
-        let reply: Reply =
-            serde_json::from_str(&replies(b"{\"ask\":\"hello\"}\n")).expect("a reply");
+        let reply: Reply = serde_json::from_str(&replies(b"\"hello\"\n")).expect("a reply");
         let Reply::Hello { version, netns, .. } = reply else {
             panic!("not a hello: {reply:?}");
         };

@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use base64::Engine as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kernel::KernelDump;
@@ -49,43 +51,66 @@ impl fmt::Debug for Text {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum TextForm<'a> {
-    Utf8(std::borrow::Cow<'a, str>),
-    Bytes { base64: String },
-}
-
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
-            Ok(text) => TextForm::Utf8(text.into()),
-            Err(_) => TextForm::Bytes {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => Bytes {
                 base64: base64::prelude::BASE64_STANDARD.encode(&self.0),
-            },
+            }
+            .serialize(serializer),
         }
-        .serialize(serializer)
     }
+}
+
+/// What is no UTF-8.
+#[derive(Serialize, Deserialize)]
+struct Bytes {
+    base64: String,
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match TextForm::deserialize(deserializer)? {
-            TextForm::Utf8(text) => Ok(Text(text.into_owned().into_bytes())),
-            TextForm::Bytes { base64 } => base64::prelude::BASE64_STANDARD
-                .decode(base64)
-                .map(Text)
-                .map_err(serde::de::Error::custom),
-        }
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+/// Takes either form as it comes: texts are most of what agents send, and an untagged enum would copy each once more.
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, or {\"base64\": …}")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Text, E> {
+        Ok(text.into())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Text, M::Error> {
+        let Bytes { base64 } = Bytes::deserialize(MapAccessDeserializer::new(map))?;
+        let bytes = base64::prelude::BASE64_STANDARD.decode(base64);
+        bytes.map(Text).map_err(de::Error::custom)
     }
 }
 
 /// What the lab asks of an agent. Each request is answered by exactly one [`Reply`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "ask")]
+#[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// Who are you? The first request on a stream.
     Hello,
+    /// Come to this socket: from then on it carries requests and replies, in the place of the stream that this came over.
+    Come {
+        /// Its path.
+        socket: String,
+    },
     /// Run a command to its end with `LC_ALL=C`, `TZ=UTC`, a fixed `PATH` and nothing else in its environment.
     Run {
         /// The program, looked up in the fixed `PATH`, and its arguments.
@@ -205,7 +230,7 @@ pub struct Fate {
 
 /// What an agent answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "reply")]
+#[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// To [`Request::Hello`].
     Hello {

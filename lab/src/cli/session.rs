@@ -14,7 +14,6 @@ use super::progress::{Progress, say};
 use super::{Common, EngineChoice};
 use crate::catalog::{Backend, Build, Catalog, Image, Source};
 use crate::docker::{Docker, DockerError};
-use crate::engine::docker::DockerEngine;
 use crate::engine::native::NativeEngine;
 use crate::engine::{self, Engine, EngineError, LaneSpec};
 use crate::fault;
@@ -177,33 +176,7 @@ impl Session {
 
     /// An engine for the builds of `provision`.
     pub fn engine(&self, provision: &Provision) -> Box<dyn Engine> {
-        engine_of(&self.means, &self.store, &self.claim, provision)
-    }
-}
-
-/// An engine for the builds of `provision`; what it starts is `claim`'s.
-pub fn engine_of(
-    means: &Means,
-    store: &Store,
-    claim: &Claim,
-    provision: &Provision,
-) -> Box<dyn Engine> {
-    match means {
-        Means::Docker(docker) => Box::new(DockerEngine::new(
-            docker.clone(),
-            provision.holder_image.clone().unwrap_or_default(),
-            provision.container_images(),
-            claim.labels(),
-            claim.run().to_owned(),
-        )),
-        Means::Native { program, .. } => {
-            let directories = provision.directories();
-            Box::new(NativeEngine::new(
-                program.clone(),
-                store.stage(),
-                directories,
-            ))
-        }
+        engine::of(&self.means, &self.store, &self.claim, provision)
     }
 }
 

@@ -4,11 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream, Stream};
 use serde::Serialize;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use super::EngineError;
 use crate::agent::protocol::{Reply, Request};
@@ -22,9 +23,23 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub enum Piece {
     /// Of its standard output: replies.
-    Out(bytes::Bytes),
+    Out(Bytes),
     /// Of its standard error: why it died, if it did.
-    Err(bytes::Bytes),
+    Err(Bytes),
+}
+
+/// What a read can bring.
+const PIPE: usize = 64 << 10;
+
+/// What a stream brings, as it comes.
+pub fn pieces(
+    from: impl AsyncRead + Unpin + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(from, |mut from| async {
+        let mut buffer = Vec::with_capacity(PIPE);
+        let read = from.read_buf(&mut buffer).await?;
+        Ok((read > 0).then(|| (Bytes::from(buffer), from)))
+    })
 }
 
 /// An agent that is asked one request at a time.
@@ -50,6 +65,16 @@ impl AgentClient {
             received: BytesMut::new(),
             complaints: Vec::new(),
         }
+    }
+
+    /// Has `stream` carry requests and replies from now on. What came over the former streams is still listened to: why the
+    /// agent died, if it does.
+    pub fn carry_by(&mut self, stream: UnixStream) {
+        let (output, input) = tokio::io::split(stream);
+        let former = std::mem::replace(&mut self.output, stream::empty().boxed());
+        let output = pieces(output).map(|piece| piece.map(Piece::Out));
+        self.input = Box::pin(input);
+        self.output = stream::select(output, former).boxed();
     }
 
     /// Sends `request` and waits for its reply.

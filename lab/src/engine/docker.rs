@@ -1,11 +1,13 @@
 //! Lanes as Docker containers: a holder without network, a container an image that joins its namespace, and a
 //! container for each namespace that the lane has interfaces to.
 //!
-//! The agent is PID 1 of every container and is spoken to over its standard streams, attached once: a command then
-//! costs a fork and an exec, not a `docker exec`.
+//! The agent is PID 1 of every container and is spoken to over its standard streams, attached once, or past the daemon over
+//! a socket: a command then costs a fork and an exec, not a `docker exec`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -13,20 +15,25 @@ use bollard::models::{HostConfig, HostConfigLogConfig};
 use bollard::query_parameters::AttachContainerOptionsBuilder;
 use futures_util::future::{self, BoxFuture};
 use futures_util::{FutureExt, StreamExt};
-use testcontainers::core::Mount;
+use testcontainers::core::{AccessMode, Mount};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::sync::RwLock;
 
 use super::client::{AgentClient, Piece};
+use super::door::Door;
 use super::{Engine, EngineError, FORWARDING, Lane, LaneSpec, Place, SYSCTLS};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
 use crate::docker::Docker;
+use crate::leftovers::Claim;
 use crate::scenario::Namespace;
 
 /// How long a container may take to start on a machine that is busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where a container finds the directory that it shares with the lab.
+const DOORS: &str = "/run/iptables-lab";
 
 /// The Docker engine of one run.
 pub struct DockerEngine {
@@ -38,25 +45,30 @@ pub struct DockerEngine {
     /// What every container of this run carries.
     labels: HashMap<String, String>,
     run: String,
+    /// Where agents and the lab meet.
+    doors: PathBuf,
+    /// Whether the daemon shows containers directories of this machine, as far as is known.
+    is_near: AtomicBool,
     /// Read-locked by every container while it is started.
     starting: Arc<RwLock<()>>,
 }
 
 impl DockerEngine {
-    /// An engine that starts `images`, and labels what it starts with `labels`; `run` is part of the containers' names.
+    /// An engine that starts `images` and what it starts is of `claim`'s run, whose id is part of the containers' names.
     pub fn new(
         docker: Docker,
         holder_image: String,
         images: BTreeMap<BuildId, String>,
-        labels: HashMap<String, String>,
-        run: String,
+        claim: &Claim,
     ) -> Self {
         DockerEngine {
             docker,
             holder_image,
             images,
-            labels,
-            run,
+            labels: claim.labels(),
+            run: claim.run().to_owned(),
+            doors: claim.directory(),
+            is_near: AtomicBool::new(true),
             starting: Arc::default(),
         }
     }
@@ -116,6 +128,11 @@ impl DockerEngine {
         name: String,
         network: impl Fn(&mut HostConfig) + Send + Sync + 'static,
     ) -> Result<Member, EngineError> {
+        let door = match self.is_near.load(Ordering::Relaxed) {
+            // Where there is no door, the streams carry everything.
+            true => Door::open(&self.doors.join(&name)).ok(),
+            false => None,
+        };
         // testcontainers would look for an image that is gone in a registry.
         let known = self.docker.image_id(image).await;
         if known
@@ -125,9 +142,37 @@ impl DockerEngine {
             let gone = format!("the image {image} was removed meanwhile; run again");
             return Err(EngineError::Lost(gone));
         }
+        let network = Arc::new(network);
+        let started = self
+            .started(image, &name, network.clone(), door.as_ref())
+            .await;
+        let (container, door) = match started {
+            // The daemon is on another machine.
+            Err(error) if door.is_some() && error.to_string().contains("mount") => {
+                self.is_near.store(false, Ordering::Relaxed);
+                (self.started(image, &name, network, None).await?, None)
+            }
+            started => (started?, door),
+        };
+        let mut member = self.attached(name, image, container).await?;
+        if let Some(door) = door
+            && !member.comes_to(door).await?
+        {
+            self.is_near.store(false, Ordering::Relaxed);
+        }
+        Ok(member)
+    }
+
+    async fn started(
+        &self,
+        image: &str,
+        name: &str,
+        network: Arc<impl Fn(&mut HostConfig) + Send + Sync + 'static>,
+        door: Option<&Door>,
+    ) -> Result<ContainerAsync<GenericImage>, EngineError> {
         let (repository, tag) = image.split_once(':').unwrap_or((image, "latest"));
         let request = GenericImage::new(repository, tag)
-            .with_container_name(&name)
+            .with_container_name(name)
             .with_labels(&self.labels)
             .with_open_stdin(true)
             .with_readonly_rootfs(true)
@@ -147,9 +192,14 @@ impl DockerEngine {
                 });
                 network(host);
             });
-        let lost = |error: &dyn std::fmt::Display| {
-            EngineError::Lost(format!("cannot start a container of {image}: {error}"))
+        let request = match door {
+            Some(door) => {
+                let mount = Mount::bind_mount(door.directory().to_string_lossy(), DOORS);
+                request.with_mount(mount.with_access_mode(AccessMode::ReadOnly))
+            }
+            None => request,
         };
+        let lost = |error: &dyn std::fmt::Display| lost(image, error);
         let starting = self.starting.clone().read_owned().await;
         // In a task of its own, for who waits may be dropped: the daemon then makes the container all the same.
         let container = tokio::spawn(async move {
@@ -158,7 +208,15 @@ impl DockerEngine {
             started
         });
         let container = container.await.map_err(|error| lost(&error))?;
-        let container = container.map_err(|error| lost(&error))?;
+        container.map_err(|error| lost(&error))
+    }
+
+    async fn attached(
+        &self,
+        name: String,
+        image: &str,
+        container: ContainerAsync<GenericImage>,
+    ) -> Result<Member, EngineError> {
         let options = AttachContainerOptionsBuilder::new()
             .stdin(true)
             .stdout(true)
@@ -170,7 +228,7 @@ impl DockerEngine {
             .client()
             .attach_container(container.id(), Some(options))
             .await;
-        let attached = attached.map_err(|error| lost(&error))?;
+        let attached = attached.map_err(|error| lost(image, &error))?;
         let output = attached
             .output
             .filter_map(|piece| future::ready(piece_of(piece)));
@@ -181,6 +239,10 @@ impl DockerEngine {
         );
         Ok(Member { container, agent })
     }
+}
+
+fn lost(image: &str, error: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Lost(format!("cannot start a container of {image}: {error}"))
 }
 
 fn piece_of(piece: Result<LogOutput, bollard::errors::Error>) -> Option<std::io::Result<Piece>> {
@@ -223,6 +285,25 @@ struct Member {
 }
 
 impl Member {
+    /// Whether its agent came to the door, and is spoken to there from now on.
+    async fn comes_to(&mut self, door: Door) -> Result<bool, EngineError> {
+        let socket = Door::socket_at(DOORS);
+        match self.agent.ask(&Request::Come { socket }).await? {
+            Reply::Done => {
+                let stream = door.come().await.map_err(|error| {
+                    EngineError::Fault(format!("an agent that came is not there: {error}"))
+                })?;
+                self.agent.carry_by(stream);
+                Ok(true)
+            }
+            // Its streams carry everything.
+            Reply::Failed { .. } => Ok(false),
+            other => Err(EngineError::Fault(format!(
+                "an agent that was to come answered {other:?}"
+            ))),
+        }
+    }
+
     /// The network namespace that its agent is in, if that is this program.
     async fn namespace(&mut self) -> Result<u64, EngineError> {
         match self.agent.ask(&Request::Hello).await? {

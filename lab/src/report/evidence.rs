@@ -168,10 +168,7 @@ fn what_happens(evidence: &Evidence<'_>) -> String {
     step("and after", rule.witness_after.as_deref());
     step("The writer then prints", rule.reread.as_deref());
     if let Some(near_miss) = &rule.near_miss {
-        step(
-            "The reader's -C finds the rule with",
-            Some(near_miss),
-        );
+        step("The reader's -C finds the rule with", Some(near_miss));
     }
     if let Some(reason) = &rule.reason {
         let _ = writeln!(text, "It says:\n\n{}", fenced(reason));

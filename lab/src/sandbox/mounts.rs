@@ -77,10 +77,8 @@ pub(super) fn become_root_directory(at: &Path) -> Result<(), Refused> {
     let pivoted = || match pivot_root(".", ".") {
         Ok(()) => umount2(".", MntFlags::MNT_DETACH),
         // Nothing takes the place of a machine's first file system, which its initramfs is: it is covered, as by switch_root.
-        Err(Errno::EINVAL) => {
-            mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
-                .and_then(|()| chroot("."))
-        }
+        Err(Errno::EINVAL) => mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+            .and_then(|()| chroot(".")),
         Err(errno) => Err(errno),
     };
     chdir(at)

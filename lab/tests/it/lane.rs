@@ -8,10 +8,8 @@ use std::time::Duration;
 use iptables_lab::agent::protocol::{End, Ran, Reply, Request};
 use iptables_lab::catalog::{BuildId, Catalog, Family, Image, Source};
 use iptables_lab::docker::Docker;
-use iptables_lab::engine::docker::DockerEngine;
-use iptables_lab::engine::native::NativeEngine;
-use iptables_lab::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
-use iptables_lab::images::{self, Effort, Means, ProvideRequest, Provision, Store};
+use iptables_lab::engine::{self, Engine, EngineError, Lane, LaneSpec, Place, surroundings};
+use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
 use iptables_lab::leftovers::{self, Claim};
 use iptables_lab::plan::LaneKind;
 use iptables_lab::scenario::{Namespace, Outcome, Probe, Setup};
@@ -88,7 +86,7 @@ impl TestLane {
             };
             let listener: images::Listener = Arc::new(|_| {});
             let provision = images::provide(&request, &means, &listener).await.unwrap();
-            let engine = engine(&means, &store, &claim, &provision);
+            let engine = engine::of(&means, &store, &claim, &provision);
             let ready = provision.builds.first().expect("the build is there");
             let build = ready.build.id.clone();
             let spec = LaneSpec {
@@ -192,6 +190,11 @@ impl TestLane {
             .collect()
     }
 
+    /// What everything that it started is of.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
     /// Takes it down.
     pub fn close(&mut self) {
         if let Some(lane) = self.lane.take() {
@@ -200,29 +203,6 @@ impl TestLane {
                 self.engine.settled().await;
             });
         }
-    }
-}
-
-/// The engine that runs the builds of `provision`.
-pub fn engine(
-    means: &Means,
-    store: &Store,
-    claim: &Claim,
-    provision: &Provision,
-) -> Box<dyn Engine> {
-    match means {
-        Means::Docker(docker) => Box::new(DockerEngine::new(
-            docker.clone(),
-            provision.holder_image.clone().unwrap(),
-            provision.container_images(),
-            claim.labels(),
-            claim.run().to_owned(),
-        )),
-        Means::Native { program, .. } => Box::new(NativeEngine::new(
-            program.clone(),
-            store.stage(),
-            provision.directories(),
-        )),
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Common, output, session};
 use crate::agent::protocol::{End, Ran, Reply, Request};
 use crate::catalog::{Backend, Build, Catalog, Tool};
 use crate::docker::Docker;
-use crate::engine::{Engine, Lane, LaneSpec, Place, surroundings};
+use crate::engine::{self, Engine, Lane, LaneSpec, Place, surroundings};
 use crate::images::{self, Effort, Means, ProvideRequest, Store, Surveyed};
 use crate::leftovers::{self, Claim};
 use crate::plan::{LaneKind, command};
@@ -264,7 +264,7 @@ impl Doctor<'_> {
         };
         let (builds, engine) = match provision {
             Ok(provision) => {
-                let engine = session::engine_of(&means, store, claim, &provision);
+                let engine = engine::of(&means, store, claim, &provision);
                 (session::builds(&provision), Some(engine))
             }
             Err(reason) => {

@@ -12,15 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::JoinHandle;
 
-use super::client::{AgentClient, Piece};
+use super::client::{AgentClient, Piece, pieces};
 use super::{Engine, EngineError, Lane, LaneSpec, Place};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
@@ -34,9 +32,6 @@ pub const LANE_COMMAND: &str = "lane";
 
 /// What a kernel refuses to who is root in a user namespace alone: `owner_check` of net/netfilter/xt_owner.c.
 const NOTE_ON_USERS: &str = "run as an ordinary user, in user namespaces: the kernel refuses rules that match a packet's owner (-m owner) there";
-
-/// What a read can bring.
-const PIPE: usize = 64 << 10;
 
 /// The engine that needs no daemon.
 pub struct NativeEngine {
@@ -181,14 +176,4 @@ fn both(output: ChildStdout, errors: ChildStderr) -> BoxStream<'static, std::io:
     let output = pieces(output).map(|piece| piece.map(Piece::Out));
     let errors = pieces(errors).map(|piece| piece.map(Piece::Err));
     stream::select(output, errors).boxed()
-}
-
-fn pieces(
-    from: impl AsyncRead + Unpin + Send + 'static,
-) -> impl stream::Stream<Item = std::io::Result<Bytes>> + Send {
-    stream::try_unfold(from, |mut from| async {
-        let mut buffer = Vec::with_capacity(PIPE);
-        let read = from.read_buf(&mut buffer).await?;
-        Ok((read > 0).then(|| (Bytes::from(buffer), from)))
-    })
 }
