@@ -83,6 +83,31 @@ pub fn json(difference: &Difference) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
+/// What the old one ran and the new one did not, in a sentence: no regression can be told there.
+pub fn less(difference: &Difference) -> Option<String> {
+    if !difference.is_less() {
+        return None;
+    }
+    let Inventory {
+        builds,
+        scenarios,
+        operations,
+        pairings,
+    } = &difference.went;
+    let named = [
+        ("builds", builds),
+        ("scenarios", scenarios),
+        ("operations", operations),
+    ];
+    let named = named.into_iter().filter(|(_, names)| !names.is_empty());
+    let named =
+        named.map(|(what, names)| format!("; {what} that are missing: {}", names.join(", ")));
+    Some(inert(&format!(
+        "not compared: {pairings} pairings of the older run were not run now{}",
+        named.collect::<String>()
+    )))
+}
+
 const DIRECTIONS: [Direction; 4] = [
     Direction::New,
     Direction::Worse,

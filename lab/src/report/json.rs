@@ -11,7 +11,7 @@ use crate::matrix::{Matrix, SCHEMA};
 ///
 /// # Errors
 /// Where `to` cannot be written.
-pub fn write(matrix: &Matrix, to: &mut impl Write) -> io::Result<()> {
+pub fn write(matrix: &Matrix, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *to, matrix)?;
     to.write_all(b"\n")
 }
