@@ -117,7 +117,7 @@ fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
     let silent = silent(matrix, &head.name);
     let losses = losses(matrix, &head.name);
     let count = match (matrix.families(&head.name).is_empty(), losses.is_empty()) {
-        (true, _) => wording::NO_PAIRING.to_owned(),
+        (true, _) => wording::no_cell(matrix, head).to_owned(),
         (false, true) => wording::NO_HARM.to_owned(),
         (false, false) => format!("silent damage in {silent} cells"),
     };
