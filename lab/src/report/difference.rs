@@ -78,9 +78,8 @@ pub fn markdown(difference: &Difference, limit: usize) -> String {
 /// # Errors
 /// Never in practice: every field has a JSON form.
 pub fn json(difference: &Difference) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(difference)?;
-    text.push('\n');
-    Ok(text)
+    let text = serde_json::to_string_pretty(difference)?;
+    Ok(format!("{}\n", super::json::inert(&text)))
 }
 
 /// What the old one ran and the new one did not, in a sentence: no regression can be told there.

@@ -235,6 +235,7 @@ mod tests {
 
     #[rstest]
     #[case("<script>", "&lt;script&gt;")]
+    #[case("a|b\n![x](y)\u{1b}[31m", "a\\|b \\!\\[x\\](y)\u{fffd}\\[31m")]
     #[case("*a* [b](c) @you #1", "\\*a\\* \\[b\\](c) @<!-- -->you \\#<!-- -->1")]
     fn nothing_in_a_text_is_markup(#[case] text: &str, #[case] escaped: &str) {
         assert_eq!(escape(text), escaped);
