@@ -13,49 +13,58 @@ pub struct Node {
     pub left_out: Vec<String>,
 }
 
-/// Who lives on the node of an inventory. `is_known` says whether anything is known of a build. None where that is not so
-/// of the host's.
+/// Who lives on the node of an inventory. `is_known` says whether anything is known of a build: for a package that nothing
+/// is known of, the upstream release stands that it is made from. None where nothing is known of the host's.
 pub fn node(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> Option<Node> {
+    let known = |builds: &[BuildId]| builds.iter().find(|build| is_known(build)).cloned();
     let host = inventory.roots.iter().find(|root| root.is_host)?;
-    let build = of_default(host, None).filter(|build| is_known(build))?;
+    let build = known(&of_default(host, None))?;
     let backend = match build.as_str().ends_with("-legacy") {
         true => Backend::Legacy,
         false => Backend::Nft,
     };
     let mut node = Node {
         members: vec![Member {
-            name: "host".to_owned(),
+            name: named("host", host, &build),
             build,
         }],
         left_out: Vec::new(),
     };
     for root in inventory.roots.iter().filter(|root| !root.is_host) {
-        match of_default(root, Some(backend)) {
-            Some(build) if is_known(&build) => node.add(&root.command, build),
-            Some(build) => node.left_out.push(format!("{} ({build})", root.command)),
-            None => node.left_out.push(root.command.clone()),
+        let builds = of_default(root, Some(backend));
+        match (known(&builds), builds.first()) {
+            (Some(build), _) => node.add(named(&root.command, root, &build), build),
+            (None, Some(build)) => node.left_out.push(format!("{} ({build})", root.command)),
+            (None, None) => node.left_out.push(root.command.clone()),
         }
     }
     Some(node)
 }
 
+/// A process, with its package where another build stands for that.
+fn named(command: &str, root: &Root, build: &BuildId) -> String {
+    match &root.debian_package {
+        Some(version) if !build.as_str().contains(version) => {
+            format!("{command} (package {version})")
+        }
+        _ => command.to_owned(),
+    }
+}
+
 impl Node {
     /// A process brings a build along; others may bring the same.
-    fn add(&mut self, command: &str, build: BuildId) {
+    fn add(&mut self, name: String, build: BuildId) {
         match self.members[1..].iter_mut().find(|of| of.build == build) {
-            Some(member) if member.name.split(", ").any(|name| name == command) => {}
-            Some(member) => member.name = format!("{}, {command}", member.name),
-            None => self.members.push(Member {
-                name: command.to_owned(),
-                build,
-            }),
+            Some(member) if member.name.split(", ").any(|known| known == name) => {}
+            Some(member) => member.name = format!("{}, {name}", member.name),
+            None => self.members.push(Member { name, build }),
         }
     }
 }
 
-/// The build that stands for what a root uses: what `iptables` means there, or, where that is a wrapper, its build of the
-/// host's backend.
-fn of_default(root: &Root, host: Option<Backend>) -> Option<BuildId> {
+/// The builds that could stand for what a root uses, the likeliest first. That is what `iptables` means there, or, where that
+/// is a wrapper, its build of the host's backend: as its package, or as the release it is made from.
+fn of_default(root: &Root, host: Option<Backend>) -> Vec<BuildId> {
     let is_plain = |found: &&Found| found.version.is_some() && found.backend.is_some();
     let of_backend = |backend: Backend| {
         let mut found = root.iptables.iter().filter(is_plain);
@@ -67,10 +76,12 @@ fn of_default(root: &Root, host: Option<Backend>) -> Option<BuildId> {
         .find(|found| found.is_default && is_plain(found));
     let found = default
         .or_else(|| of_backend(host?))
-        .or_else(|| of_backend(Backend::Nft))?;
-    let image = match &root.debian_package {
-        Some(version) => format!("debian-{version}"),
-        None => found.version.clone()?,
+        .or_else(|| of_backend(Backend::Nft));
+    let Some((found, backend)) = found.and_then(|found| Some((found, found.backend?))) else {
+        return Vec::new();
     };
-    Some(BuildId::new(&image, found.backend?))
+    let package = root.debian_package.as_ref();
+    let package = package.map(|version| format!("debian-{version}"));
+    let images = package.into_iter().chain(found.version.clone());
+    images.map(|image| BuildId::new(&image, backend)).collect()
 }

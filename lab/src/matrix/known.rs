@@ -231,8 +231,10 @@ impl Entry {
             false => harm.verdict,
         };
         let is_rule = |rules: &Rules| rules.name(&harm.subject);
+        // What a build said may have brackets in it: the words as they are printed always name themselves.
+        let is_loss = |of: &GlobMatcher| of.is_match(&harm.what) || of.glob().glob() == harm.what;
         self.verdict.is_none_or(|of| of == verdict)
-            && globs.loss.as_ref().is_none_or(|of| of.is_match(&harm.what))
+            && globs.loss.as_ref().is_none_or(is_loss)
             && (globs.rules.is_empty() || globs.rules.iter().any(is_rule))
     }
 }

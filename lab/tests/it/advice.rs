@@ -146,6 +146,21 @@ fn an_inventory_says_who_lives_together() {
     }
 }
 
+#[test]
+fn a_package_that_nothing_is_known_of_is_answered_for_by_its_release() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.json");
+    let host = HOST.replace("1.8.9-2", "1.8.9-2ubuntu7");
+    std::fs::write(&file, INVENTORY.replace("HOST", &host)).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["advise", "--published", "--inventory", file]);
+    let said = words(&output);
+    assert!(
+        said.contains("host (package 1.8.9-2ubuntu7) 1.8.9-nft"),
+        "{said}"
+    );
+}
+
 #[rstest]
 #[case("{}", "is no inventory: missing field `schema`")]
 #[case("*filter", "is no inventory: expected value")]
