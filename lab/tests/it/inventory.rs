@@ -52,7 +52,7 @@ impl Elsewhere {
 
     fn wait_for_its_root(&self) {
         let link = format!("/proc/{}/root", self.process.id());
-        for _ in 0..500 {
+        for _ in 0..3000 {
             if std::fs::read_link(&link).is_ok_and(|root| root != Path::new("/")) {
                 return;
             }
