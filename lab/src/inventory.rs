@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Backend;
 
@@ -34,10 +34,13 @@ const PROGRAMS: [(&str, Option<Backend>); 3] = [
     ("iptables", None),
 ];
 
+/// The version of the inventory's JSON form.
+pub const SCHEMA: u32 = 1;
+
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
-    /// The version of this form.
+    /// [`SCHEMA`].
     pub schema: u32,
     /// The roots that hold an iptables, the host's first.
     pub roots: Vec<Root>,
@@ -48,7 +51,7 @@ pub struct Inventory {
 }
 
 /// One root of one or several processes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     /// The first of its processes.
     pub pid: u32,
@@ -67,7 +70,7 @@ pub struct Root {
 }
 
 /// `/run/xtables.lock` of a root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
     /// The device that it lies on.
     pub device: u64,
@@ -78,7 +81,7 @@ pub struct Lock {
 }
 
 /// An iptables.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Its paths in its root: links lead to the same file.
     pub paths: Vec<String>,
@@ -108,7 +111,7 @@ pub fn take(proc: &Path, only: &[u32]) -> io::Result<Inventory> {
     };
     let host_lock = host.as_ref().and_then(|host| lock(&host.root));
     let mut inventory = Inventory {
-        schema: 1,
+        schema: SCHEMA,
         roots: Vec::new(),
         processes: 0,
         unreadable: Vec::new(),

@@ -8,7 +8,7 @@ mod packets;
 mod symptoms;
 mod who;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,11 +21,11 @@ pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
 pub use who::{in_words, range_in_words};
 
-use crate::catalog::{Backend, Build, BuildId, Family, Missing};
+use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
 use crate::judge::{Case, Cell, KnownVerdicts, judge_among};
-use crate::plan::Operation;
+use crate::plan::{Operation, is_pairing};
 use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
-use crate::scenario::Scenario;
+use crate::scenario::{Pairings, Scenario};
 
 /// The version of the JSON form. It only grows.
 pub const SCHEMA: u32 = 1;
@@ -87,6 +87,39 @@ pub struct ScenarioHead {
     pub name: String,
     /// Its title.
     pub title: String,
+    /// Which program writes its rules; unknown in older reports.
+    #[serde(default)]
+    pub tool: Option<Tool>,
+    /// Which pairings it is about; unknown in older reports.
+    #[serde(default)]
+    pub pairings: Option<Pairings>,
+}
+
+/// Why a pairing has no cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absence {
+    /// The run ended before it.
+    NotRun,
+    /// It is none of the scenario's.
+    NotOfScenario,
+}
+
+impl Absence {
+    /// The words that every format uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Absence::NotRun => "not run",
+            Absence::NotOfScenario => "not in the scenario",
+        }
+    }
+
+    /// What it means, in half a sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Absence::NotRun => "the run was cut short before this pairing",
+            Absence::NotOfScenario => "the scenario's system never puts these two side by side",
+        }
+    }
 }
 
 impl Matrix {
@@ -132,6 +165,66 @@ impl Matrix {
         cells
             .map(|cell| ((&cell.writer, &cell.reader), cell))
             .collect()
+    }
+
+    /// Why this writer and this reader have no cell in a scenario.
+    pub fn absence(&self, scenario: &ScenarioHead, writer: &Build, reader: &Build) -> Absence {
+        // A run that is through has run every pairing of its scenarios.
+        let is_through = self.cut_short.is_none();
+        let is_pairing = || match (scenario.tool, &scenario.pairings) {
+            (Some(tool), Some(pairings)) => {
+                is_pairing(tool, pairings, (writer, reader), &self.builds)
+            }
+            _ => true,
+        };
+        match is_through || !is_pairing() {
+            true => Absence::NotOfScenario,
+            false => Absence::NotRun,
+        }
+    }
+
+    /// Why pairings that could be in some table have no cell there.
+    pub fn absences(&self) -> BTreeSet<Absence> {
+        let (writers, readers) = (self.writers(), self.readers());
+        let mut absences = BTreeSet::new();
+        for scenario in &self.scenarios {
+            for family in self.families(&scenario.name) {
+                let cells = self.by_pairing(&scenario.name, family);
+                let pairs = writers
+                    .iter()
+                    .flat_map(|writer| readers.iter().map(move |reader| (writer, reader)));
+                let absent =
+                    pairs.filter(|(one, other)| !cells.contains_key(&(&one.id, &other.id)));
+                absences.extend(absent.map(|(one, other)| self.absence(scenario, one, other)));
+            }
+        }
+        absences
+    }
+
+    /// Those that wrote in a scenario and family, or were yet to do so when the run ended, in order.
+    pub fn writers_of(&self, scenario: &ScenarioHead, family: Family) -> Vec<&Build> {
+        let (mut writers, readers) = (self.writers(), self.readers());
+        let wrote = self.by_pairing(&scenario.name, family);
+        let wrote: BTreeSet<&BuildId> = wrote.keys().map(|(writer, _)| *writer).collect();
+        let is_due = |writer: &Build| {
+            let mut readers = readers.iter();
+            readers.any(|reader| self.absence(scenario, writer, reader) == Absence::NotRun)
+        };
+        writers.retain(|writer| wrote.contains(&writer.id) || is_due(writer));
+        writers
+    }
+
+    /// Those that read in a scenario and family, or were yet to do so when the run ended, in order.
+    pub fn readers_of(&self, scenario: &ScenarioHead, family: Family) -> Vec<&Build> {
+        let (writers, mut readers) = (self.writers(), self.readers());
+        let read = self.by_pairing(&scenario.name, family);
+        let read: BTreeSet<&BuildId> = read.keys().map(|(_, reader)| *reader).collect();
+        let is_due = |reader: &Build| {
+            let mut writers = writers.iter();
+            writers.any(|writer| self.absence(scenario, writer, reader) == Absence::NotRun)
+        };
+        readers.retain(|reader| read.contains(&reader.id) || is_due(reader));
+        readers
     }
 
     /// The families in which a scenario was run.
@@ -256,6 +349,8 @@ impl ScenarioHead {
         ScenarioHead {
             name: scenario.name.clone(),
             title: scenario.title.clone(),
+            tool: Some(scenario.write.tool()),
+            pairings: Some(scenario.pairings.clone()),
         }
     }
 }

@@ -3,11 +3,13 @@
 
 mod advise;
 mod diagnose;
+mod node;
 mod products;
 mod published;
 mod shape;
 
 pub use advise::{Advice, Change, Member, Pair, advise};
 pub use diagnose::{Diagnosis, Finding, KnownRules, Likely, Likeness, diagnose};
+pub use node::{Node, node};
 pub use products::{Chooses, Product, Products, ProductsError};
 pub use published::{Damage, Known, Published, PublishedBuild, PublishedBuilder, PublishedError};

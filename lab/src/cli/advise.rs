@@ -1,5 +1,9 @@
 //! `advise`: which builds may live side by side on a node.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use miette::miette;
 
@@ -7,9 +11,10 @@ use super::exit::{Exit, Failure, Or};
 use super::matrix::Prepared;
 use super::session::{self, Session};
 use super::{Common, RunArgs, output};
-use crate::advice::{Advice, Member, Products, Published, advise};
+use crate::advice::{Advice, Member, Node, Products, Published, advise, node};
 use crate::catalog::{Backend, BuildId};
 use crate::images::Effort;
+use crate::inventory::{self, Inventory};
 use crate::plan::{Operation, witness};
 use crate::report;
 use crate::scenario::{self, Scenario};
@@ -17,16 +22,23 @@ use crate::scenario::{self, Scenario};
 #[derive(Args)]
 pub struct AdviseArgs {
     /// The host's iptables: a build's id, or a product and its version (`debian@12`).
-    #[arg(long, value_name = "ID|PRODUCT@VERSION")]
-    host: String,
+    #[arg(
+        long,
+        value_name = "ID|PRODUCT@VERSION",
+        required_unless_present = "inventory"
+    )]
+    host: Option<String>,
     /// What pods bring along: ids or products (`kube-router@1.5.1`), with commas between them. Repeats.
     #[arg(
         long,
         value_name = "ID|PRODUCT@VERSION",
         value_delimiter = ',',
-        required = true
+        required_unless_present = "inventory"
     )]
     pods: Vec<String>,
+    /// What `inventory --format json` printed on the node: it says who the host and the pods are. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "pods"])]
+    inventory: Option<PathBuf>,
     /// Answer from the report that is part of this program, at once and without an engine.
     #[arg(long, conflicts_with = "rules")]
     published: bool,
@@ -47,7 +59,13 @@ pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
         let error = miette!("advise itself says which operations it needs");
         return Err(Failure::new(Exit::Usage, error));
     }
-    let members = members(args)?;
+    let Node { members, left_out } = match &args.inventory {
+        Some(path) => node_of(path)?,
+        None => Node {
+            members: members(args)?,
+            left_out: Vec::new(),
+        },
+    };
     let scenarios = scenarios(args)?;
     let names: Vec<String> = scenarios.iter().map(|of| of.name.clone()).collect();
     let is_asked = |name: &str| names.iter().any(|of| of == name);
@@ -89,6 +107,13 @@ pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
         }
     };
     require_known(&published, &members)?;
+    let basis = match left_out.is_empty() {
+        true => basis,
+        false => format!(
+            "{basis} Nothing is known of the iptables of {}.",
+            left_out.join(", ")
+        ),
+    };
     let advice: Advice<'_> = advise(&published, &members, is_asked);
     output::print(&report::advice::render(
         &advice,
@@ -99,16 +124,58 @@ pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
     Ok(Exit::Ran)
 }
 
+/// Who lives on the node of an inventory.
+fn node_of(path: &Path) -> Result<Node, Failure> {
+    let mut text = String::new();
+    let (name, read) = match path.as_os_str() == "-" {
+        true => (
+            "standard input".to_owned(),
+            std::io::stdin().lock().read_to_string(&mut text),
+        ),
+        false => (
+            path.display().to_string(),
+            File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
+        ),
+    };
+    read.map_err(|error| miette!("{name} cannot be read: {error}"))
+        .or_exit(Exit::Usage)?;
+    let inventory: Inventory = serde_json::from_str(&text)
+        .map_err(|error| {
+            miette!(
+                help = "give it what `iptables-lab inventory --format json` prints on the node",
+                "{name} is no inventory: {error}"
+            )
+        })
+        .or_exit(Exit::Usage)?;
+    if inventory.schema != inventory::SCHEMA {
+        let (its, ours) = (inventory.schema, inventory::SCHEMA);
+        let error = miette!("{name} is of schema {its}, and this program reads schema {ours}");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let published = Published::embedded().or_exit(Exit::Fault)?;
+    let node = node(&inventory, |build| {
+        published.build(build.as_str()).is_some()
+    });
+    let node = node.ok_or_else(|| {
+        miette!(
+            help = "say who lives together with --host and --pods",
+            "{name} has no iptables of the host's, or one that nothing is known of"
+        )
+    });
+    node.or_exit(Exit::Usage)
+}
+
 /// The host first, then the pods.
 fn members(args: &AdviseArgs) -> Result<Vec<Member>, Failure> {
     let products = Products::embedded().or_exit(Exit::Usage)?;
-    let host = build_of(&args.host, &products, Backend::Nft)?;
+    let named = args.host.as_deref().unwrap_or_default();
+    let host = build_of(named, &products, Backend::Nft)?;
     let backend = match host.as_str().ends_with("-legacy") {
         true => Backend::Legacy,
         false => Backend::Nft,
     };
     let mut members = vec![Member {
-        name: format!("host {}", args.host),
+        name: format!("host {named}"),
         build: host,
     }];
     for pod in &args.pods {

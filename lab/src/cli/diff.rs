@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
-use super::output::{matrix_of_file, print, width};
+use super::exit::{Exit, Failure};
+use super::output::{Targets, matrix_of_file};
 use crate::matrix::difference;
 use crate::report;
 
@@ -16,12 +15,15 @@ pub struct DiffArgs {
     old: PathBuf,
     /// The newer one.
     new: PathBuf,
-    /// The form of the difference.
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: DiffFormat,
-    /// End with exit status 1 if a loss came or became graver.
-    #[arg(long, value_enum, value_name = "regression")]
-    fail_on: Option<DiffCondition>,
+    /// The form of the difference, `text` where none is named; repeats, each with its --output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Vec<DiffFormat>,
+    /// A file for the format at the same place, `-` for standard output; what has none goes to standard output.
+    #[arg(long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+    /// End with exit status 1 if a loss came or became graver, or if something that the older one ran is missing; repeats.
+    #[arg(long, value_enum, value_name = "regression|missing")]
+    fail_on: Vec<DiffCondition>,
 }
 
 /// A form of the difference.
@@ -40,24 +42,27 @@ enum DiffFormat {
 enum DiffCondition {
     /// A loss that came or became graver.
     Regression,
+    /// A pairing or an operation that only the older one ran.
+    Missing,
 }
 
 pub fn run(args: &DiffArgs) -> Result<Exit, Failure> {
+    let targets = Targets::open(&args.format, DiffFormat::Text, &args.output)?;
     let (old, new) = (matrix_of_file(&args.old)?, matrix_of_file(&args.new)?);
     let difference = difference(&old, &new);
-    let text = match args.format {
-        DiffFormat::Text => report::difference::text(&difference, width()),
-        DiffFormat::Markdown => {
-            report::difference::markdown(&difference, report::markdown::COMMENT)
-        }
-        DiffFormat::Json => report::difference::json(&difference)
-            .map_err(|error| miette!("{error}"))
-            .or_exit(Exit::Fault)?,
-    };
-    print(&text)?;
-    let is_regression = difference.regressions().next().is_some();
-    Ok(match args.fail_on {
-        Some(DiffCondition::Regression) if is_regression => Exit::Found,
-        _ => Exit::Ran,
-    })
+    targets.write(|format, width, to| {
+        let text = match format {
+            DiffFormat::Text => width.text(|width| report::difference::text(&difference, width)),
+            DiffFormat::Markdown => {
+                report::difference::markdown(&difference, report::markdown::COMMENT)
+            }
+            DiffFormat::Json => report::difference::json(&difference)?,
+        };
+        to.write_all(text.as_bytes())
+    })?;
+    let is_met = args.fail_on.iter().any(|condition| match condition {
+        DiffCondition::Regression => difference.regressions().next().is_some(),
+        DiffCondition::Missing => difference.is_less(),
+    });
+    Ok(if is_met { Exit::Found } else { Exit::Ran })
 }

@@ -43,7 +43,7 @@ pub fn run(args: &InventoryArgs) -> Result<Exit, Failure> {
     let text = match args.format {
         Form::Json => {
             let json = serde_json::to_string_pretty(&found).map_err(|error| miette!("{error}"));
-            format!("{}\n", json.or_exit(Exit::Fault)?)
+            format!("{}\n", report::json::inert(&json.or_exit(Exit::Fault)?))
         }
         Form::Text => {
             let published = Published::embedded().or_exit(Exit::Fault)?;

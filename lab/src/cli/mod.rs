@@ -88,6 +88,7 @@ recording. The script ends with 1 while the loss is there, with 0 when it is gon
     #[command(after_help = "Examples:
   iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
   iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
+  iptables-lab inventory --format json | iptables-lab advise --inventory -
 
 Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
 from the report that is part of this program, and says so. images/products.toml says which products it knows.")]

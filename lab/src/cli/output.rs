@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
-use crate::judge::ChainVerdict;
 use crate::judge::verdict::{Consequence, Verdict};
+use crate::judge::{ChainVerdict, RuleVerdict};
 use crate::matrix::{Difference, Known, Matrix, difference};
 use crate::recording;
 use crate::report;
@@ -38,9 +38,9 @@ pub struct OutputArgs {
     /// A file for the format at the same place, `-` for standard output; what has none goes to standard output.
     #[arg(long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
-    /// End with exit status 1 if this verdict or consequence is anywhere in the matrix, known losses aside, or if a loss
-    /// came or became graver since the --baseline; repeats.
-    #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE|regression")]
+    /// End with exit status 1 if this verdict or consequence is anywhere in the matrix, known losses aside, if a loss came
+    /// or became graver since the --baseline, or if something that the --baseline ran is missing; repeats.
+    #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE|regression|missing")]
     pub fail_on: Vec<Condition>,
     /// An earlier report (JSON) or recording: the table on standard output is the difference to it.
     #[arg(long, value_name = "FILE")]
@@ -59,6 +59,8 @@ pub enum Condition {
     Consequence(Consequence),
     /// A loss that came or became graver.
     Regression,
+    /// A pairing or an operation of the baseline that was not run.
+    Missing,
 }
 
 fn parse_condition(text: &str) -> Result<Condition, String> {
@@ -77,19 +79,112 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
             .find(|c| c.as_str() == text)
             .map(Condition::Consequence)
     };
-    let regression = || (text == "regression").then_some(Condition::Regression);
-    let condition = verdict.or_else(consequence).or_else(regression);
+    let of_baseline = || match text {
+        "regression" => Some(Condition::Regression),
+        "missing" => Some(Condition::Missing),
+        _ => None,
+    };
+    let condition = verdict.or_else(consequence).or_else(of_baseline);
     condition.ok_or_else(|| {
         let verdicts = Verdict::ALL.map(Verdict::as_str).join(", ");
         let consequences = CONSEQUENCES.map(Consequence::as_str).join(", ");
-        format!("a verdict ({verdicts}), a consequence ({consequences}) or regression")
+        format!("a verdict ({verdicts}), a consequence ({consequences}), regression or missing")
     })
 }
 
-/// Files that are open before the run, so that a path that cannot be written is found then. What they hold stays
-/// until there is something to write.
+/// Where each form goes: a file that is open before the work is done, so that a path that cannot be written is found
+/// then, or standard output. What the files hold stays until there is something to write.
+pub struct Targets<F>(Vec<(F, Option<Target>)>);
+
+/// A file that is open.
+struct Target {
+    path: PathBuf,
+    file: std::fs::File,
+}
+
+impl<F: Copy> Targets<F> {
+    /// Opens the files, each for the format at the same place.
+    ///
+    /// # Errors
+    /// More files than formats, one that is named twice, or one that cannot be created.
+    pub fn open(formats: &[F], default: F, files: &[PathBuf]) -> Result<Self, Failure> {
+        let formats = match formats {
+            [] => vec![default],
+            some => some.to_vec(),
+        };
+        if files.len() > formats.len() {
+            let (files, formats) = (files.len(), formats.len());
+            let error = miette!("there are {files} files for {formats} formats");
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        let mut targets = Vec::new();
+        for (at, format) in formats.into_iter().enumerate() {
+            let target = match files.get(at).filter(|path| path.as_os_str() != "-") {
+                Some(path) if files[..at].contains(path) => {
+                    let error = miette!("{} is named twice as --output", path.display());
+                    return Err(Failure::new(Exit::Usage, error));
+                }
+                Some(path) => Some(Target::open(path)?),
+                None => None,
+            };
+            targets.push((format, target));
+        }
+        Ok(Targets(targets))
+    }
+
+    /// Writes each form, in the width of where it goes.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn write(
+        self,
+        mut write: impl FnMut(F, Width, &mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        for (format, target) in self.0 {
+            match target {
+                Some(target) => target.replace(|to| write(format, Width::OfPage, to))?,
+                None => printed(|to| write(format, Width::Of(width()), to))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let file = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| cannot_write(path, &error))
+            .or_exit(Exit::Usage)?;
+        let path = path.to_owned();
+        Ok(Target { path, file })
+    }
+
+    fn replace(
+        self,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        let replaced = || {
+            // A pipe or a device has no length.
+            if self.file.metadata()?.is_file() {
+                self.file.set_len(0)?;
+            }
+            let mut file = BufWriter::new(&self.file);
+            write(&mut file)?;
+            file.flush()
+        };
+        replaced()
+            .map_err(|error| cannot_write(&self.path, &error))
+            .or_exit(Exit::Lacks)
+    }
+}
+
+/// What is made of a matrix: its forms and where they go, and what it is compared with.
 pub struct Outputs {
-    targets: Vec<(Format, Option<(PathBuf, std::fs::File)>)>,
+    targets: Targets<Format>,
     conditions: Vec<Condition>,
     baseline: Option<Matrix>,
     known: Option<Known>,
@@ -101,35 +196,12 @@ impl Outputs {
     /// # Errors
     /// More files than formats, a file that cannot be created, or one that cannot be read.
     pub fn open(args: &OutputArgs) -> Result<Self, Failure> {
-        let formats = if args.format.is_empty() {
-            vec![Format::Table]
-        } else {
-            args.format.clone()
-        };
-        if args.output.len() > formats.len() {
-            let error = miette!(
-                "there are {} files for {} formats",
-                args.output.len(),
-                formats.len()
-            );
-            return Err(Failure::new(Exit::Usage, error));
-        }
-        let mut targets = Vec::new();
-        for (at, format) in formats.into_iter().enumerate() {
-            let file = match args.output.get(at).filter(|path| path.as_os_str() != "-") {
-                Some(path) if args.output[..at].contains(path) => {
-                    let error = miette!("{} is named twice as --output", path.display());
-                    return Err(Failure::new(Exit::Usage, error));
-                }
-                Some(path) => Some((path.clone(), open(path)?)),
-                None => None,
-            };
-            targets.push((format, file));
-        }
-        if args.fail_on.contains(&Condition::Regression) && args.baseline.is_none() {
+        let targets = Targets::open(&args.format, Format::Table, &args.output)?;
+        let of_baseline = [Condition::Regression, Condition::Missing];
+        if args.baseline.is_none() && args.fail_on.iter().any(|of| of_baseline.contains(of)) {
             let error = miette!(
                 help = "name an earlier report or recording: --baseline FILE",
-                "there is nothing that a regression could be told from"
+                "there is nothing that a regression, or what is missing, could be told from"
             );
             return Err(Failure::new(Exit::Usage, error));
         }
@@ -144,7 +216,7 @@ impl Outputs {
     /// What is to be gathered of the recording, where some form shows it.
     pub fn shown(&self) -> Option<Shown> {
         let shows = |(format, _): &(Format, _)| *format == Format::Html;
-        self.targets.iter().any(shows).then(Shown::default)
+        self.targets.0.iter().any(shows).then(Shown::default)
     }
 
     /// Writes the matrix in every form, with what was gathered of the recording, and says whether one of the
@@ -158,21 +230,21 @@ impl Outputs {
         }
         let difference = self.baseline.map(|old| difference(&old, &matrix));
         let shown = shown.unwrap_or_default();
-        for (format, file) in self.targets {
+        self.targets.write(|format, width, to| {
             let report = Report {
                 matrix: &matrix,
                 shown: &shown,
                 format,
             };
-            match (file, format, &difference) {
-                (None, Format::Table, Some(difference)) => {
-                    print(&report::difference::text(difference, width()))?;
+            match (format, width, &difference) {
+                (Format::Table, Width::Of(width), Some(difference)) => {
+                    to.write_all(report::difference::text(difference, width).as_bytes())
                 }
-                (None, ..) => printed(|to| report.write(to, Width::Of(width())))?,
-                (Some((path, file)), ..) => replace(file, &report)
-                    .map_err(|error| cannot_write(&path, &error))
-                    .or_exit(Exit::Lacks)?,
+                _ => report.write(to, width),
             }
+        })?;
+        if let Some(said) = difference.as_ref().and_then(report::difference::less) {
+            eprintln!("{said}");
         }
         let is_met = met(&matrix, difference.as_ref(), &self.conditions);
         Ok(if is_met { Exit::Found } else { Exit::Ran })
@@ -251,23 +323,34 @@ pub fn width() -> usize {
 
 /// Whether the matrix, known losses aside, or its difference to the baseline has what one of the conditions names.
 fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition]) -> bool {
-    let cells = || matrix.cells.iter().filter(|cell| cell.known.is_none());
-    let has = |condition: &Condition| match condition {
-        Condition::Verdict(wanted) => cells().any(|cell| {
-            let of_rules = cell
-                .rules
+    let rules = || {
+        matrix.cells.iter().flat_map(|cell| {
+            let known =
+                |rule: &RuleVerdict| cell.known_of(&rule.table, &rule.chain, Some(rule.index));
+            cell.rules.iter().filter(move |rule| known(rule).is_none())
+        })
+    };
+    let chains = || {
+        matrix.cells.iter().flat_map(|cell| {
+            let known = |chain: &ChainVerdict| cell.known_of(&chain.table, &chain.chain, None);
+            cell.chains
                 .iter()
-                .flat_map(|rule| rule.of_reader().chain(rule.write));
-            let of_chains = cell.chains.iter().flat_map(ChainVerdict::of_reader);
-            of_rules.chain(of_chains).any(|verdict| verdict == *wanted)
-        }),
-        Condition::Consequence(wanted) => cells().any(|cell| {
-            let of_rules = cell.rules.iter().filter_map(|rule| rule.consequence);
-            of_rules
-                .chain(cell.chains.iter().filter_map(|chain| chain.consequence))
-                .any(|found| found == *wanted)
-        }),
+                .filter(move |chain| known(chain).is_none())
+        })
+    };
+    let has = |condition: &Condition| match condition {
+        Condition::Verdict(wanted) => {
+            let of_rules = rules().flat_map(|rule| rule.of_reader().chain(rule.write));
+            let mut verdicts = of_rules.chain(chains().flat_map(ChainVerdict::of_reader));
+            verdicts.any(|verdict| verdict == *wanted)
+        }
+        Condition::Consequence(wanted) => {
+            let of_rules = rules().filter_map(|rule| rule.consequence);
+            let mut all = of_rules.chain(chains().filter_map(|chain| chain.consequence));
+            all.any(|found| found == *wanted)
+        }
         Condition::Regression => difference.is_some_and(|of| of.regressions().next().is_some()),
+        Condition::Missing => difference.is_some_and(Difference::is_less),
     };
     conditions.iter().any(has)
 }
@@ -275,13 +358,26 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
 /// Standard output, buffered: a report is written in small pieces.
 type Printing = BufWriter<anstream::AutoStream<std::io::StdoutLock<'static>>>;
 
-/// How wide tables are.
+/// How wide text is.
 #[derive(Clone, Copy)]
-enum Width {
+pub enum Width {
     /// As wide as a page, without colours.
     OfPage,
     /// So many columns of a terminal.
     Of(usize),
+}
+
+impl Width {
+    /// Text in this width. Colours are for terminals: what goes to standard output loses them there where that is none.
+    pub fn text(self, render: impl FnOnce(usize) -> String) -> String {
+        match self {
+            Width::OfPage => {
+                let text = render(report::terminal::DEFAULT_WIDTH);
+                anstream::adapter::strip_str(&text).to_string()
+            }
+            Width::Of(columns) => render(columns),
+        }
+    }
 }
 
 /// A matrix in one of its forms.
@@ -292,23 +388,12 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Colours are for terminals: what goes to standard output loses them there where that is none.
-    fn table(&self, width: Width) -> String {
-        match width {
-            Width::OfPage => {
-                let text = report::table::render(self.matrix, report::terminal::DEFAULT_WIDTH);
-                anstream::adapter::strip_str(&text).to_string()
-            }
-            Width::Of(columns) => report::table::render(self.matrix, columns),
-        }
-    }
-
     /// Writes it.
-    fn write(&self, to: &mut impl Write, width: Width) -> std::io::Result<()> {
+    fn write(&self, to: &mut dyn Write, width: Width) -> std::io::Result<()> {
         let text = match self.format {
             // The largest of all is never in memory as a whole.
             Format::Json => return report::json::write(self.matrix, to),
-            Format::Table => self.table(width),
+            Format::Table => width.text(|columns| report::table::render(self.matrix, columns)),
             Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
             Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
             Format::Html => {
@@ -317,26 +402,6 @@ impl Report<'_> {
         };
         to.write_all(text.as_bytes())
     }
-}
-
-fn replace(file: std::fs::File, report: &Report<'_>) -> std::io::Result<()> {
-    // A pipe or a device has no length.
-    if file.metadata()?.is_file() {
-        file.set_len(0)?;
-    }
-    let mut file = BufWriter::new(file);
-    report.write(&mut file, Width::OfPage)?;
-    file.flush()
-}
-
-fn open(path: &Path) -> Result<std::fs::File, Failure> {
-    std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|error| cannot_write(path, &error))
-        .or_exit(Exit::Usage)
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> miette::Report {

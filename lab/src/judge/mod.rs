@@ -73,12 +73,42 @@ pub struct Cell {
     /// What writer and reader said when both backends held rules.
     #[serde(default)]
     pub warnings: Vec<Warning>,
-    /// The place among the matrix's known losses of the one that names this cell; none as it is judged.
+    /// Where all its losses are known: the place among the matrix's known losses of the first that names one of them.
+    /// None as it is judged.
     #[serde(default)]
     pub known: Option<usize>,
+    /// Which of its losses are known, all or some; none as it is judged.
+    #[serde(default)]
+    pub known_losses: Vec<KnownSubject>,
     /// What died, and the least rules on which it did.
     #[serde(default)]
     pub crashes: Vec<Crash>,
+}
+
+/// A rule or a chain of a cell whose loss is known already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownSubject {
+    /// Its table.
+    pub table: String,
+    /// Its chain.
+    pub chain: String,
+    /// The rule's place in the chain, from 1; none where it is the chain itself.
+    pub index: Option<usize>,
+    /// The place among the matrix's known losses of the first that names it.
+    pub known: usize,
+}
+
+impl Cell {
+    /// The place among the matrix's known losses of the first that names what befell a rule, or a chain itself.
+    pub fn known_of(&self, table: &str, chain: &str, index: Option<usize>) -> Option<usize> {
+        let is_it =
+            |of: &&KnownSubject| of.table == table && of.chain == chain && of.index == index;
+        match self.known_losses.is_empty() {
+            // A report from before losses were told apart says it of the whole cell.
+            true => self.known,
+            false => self.known_losses.iter().find(is_it).map(|of| of.known),
+        }
+    }
 }
 
 /// What the judge concludes about one rule.
@@ -417,6 +447,7 @@ impl<'a> Pairing<'a> {
             picked,
             warnings: warnings.unwrap_or_default(),
             known: None,
+            known_losses: Vec::new(),
             crashes: self.crashes(reader),
         }
     }

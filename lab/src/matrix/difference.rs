@@ -87,10 +87,10 @@ pub struct Form {
 }
 
 impl Form {
-    fn of(kind: Kind) -> Self {
+    fn of(kind: &Kind) -> Self {
         Form {
             verdict: kind.verdict,
-            what: kind.what,
+            what: kind.what.clone(),
             consequence: kind.consequence,
             certainty: kind.certainty,
         }
@@ -104,6 +104,11 @@ impl Difference {
         self.changes
             .iter()
             .filter(move |change| grave.contains(&change.direction))
+    }
+
+    /// Whether the new one did not run something that the old one did: then nothing can be said of that.
+    pub fn is_less(&self) -> bool {
+        self.went.pairings > 0 || !self.went.operations.is_empty()
     }
 }
 
@@ -171,24 +176,16 @@ fn cells(matrix: &Matrix) -> BTreeMap<Key<'_>, &Cell> {
 
 /// Each subject whose loss differs, and how.
 fn between(old: &Cell, new: &Cell) -> Vec<(Subject, Turn)> {
-    if new.known.is_some() {
-        return Vec::new();
-    }
-    let losses = |cell: &Cell| -> BTreeMap<Subject, Form> {
-        let losses = of_cell(cell).into_iter();
-        losses
-            .map(|(subject, kind)| (subject, Form::of(kind)))
-            .collect()
-    };
+    let losses = |cell: &Cell| -> BTreeMap<Subject, Kind> { of_cell(cell).into_iter().collect() };
     let (old, new) = (losses(old), losses(new));
+    let is_known = |subject: &&Subject| new.get(subject).is_some_and(|of| of.known.is_some());
     let subjects: BTreeSet<&Subject> = old.keys().chain(new.keys()).collect();
-    let differs = subjects.into_iter().filter_map(|subject| {
+    let subjects = subjects.into_iter().filter(|subject| !is_known(subject));
+    let differs = subjects.filter_map(|subject| {
         let (before, after) = (old.get(subject), new.get(subject));
-        let direction = direction(before, after)?;
-        Some((
-            subject.clone(),
-            (direction, before.cloned(), after.cloned()),
-        ))
+        let (before, after) = (before.map(Form::of), after.map(Form::of));
+        let direction = direction(before.as_ref(), after.as_ref())?;
+        Some((subject.clone(), (direction, before, after)))
     });
     differs.collect()
 }

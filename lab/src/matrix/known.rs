@@ -1,5 +1,6 @@
 //! Losses that are known already: listed in a file with where they are tracked and why, marked in every report.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
-use super::losses::of_cell;
-use crate::judge::Cell;
+use super::losses::{Harm, Subject, harms};
 use crate::judge::verdict::Verdict;
+use crate::judge::{Cell, KnownSubject};
 
 /// A file of known losses.
 #[derive(Debug, Clone, Default)]
@@ -37,8 +38,14 @@ struct Entry {
     writers: Vec<String>,
     /// Who reads: ids or globs.
     readers: Vec<String>,
-    /// Only cells whose verdict is this one; any where absent.
+    /// Only cells whose verdict is this one, or, beside `loss` or `rules`, only losses of it; any where absent.
     verdict: Option<Verdict>,
+    /// Only losses of which reports say this: `match mark lost`, or a glob; any where absent.
+    loss: Option<String>,
+    /// Only these rules and chains: `KUBE-FIREWALL 2`, `INPUT 1-3+7`, `chain INPUT`, or all of `KUBE-*`, its table before
+    /// it where that matters; any where there is none.
+    #[serde(default)]
+    rules: Vec<String>,
     /// Where it is tracked.
     url: String,
     /// Why it is as it is.
@@ -50,6 +57,26 @@ struct Globs {
     scenario: GlobMatcher,
     writers: Vec<GlobMatcher>,
     readers: Vec<GlobMatcher>,
+    loss: Option<GlobMatcher>,
+    rules: Vec<Rules>,
+}
+
+/// Which rules of which chains, or which chains themselves.
+#[derive(Debug, Clone)]
+struct Rules {
+    /// `CHAIN` or `TABLE CHAIN`.
+    chain: GlobMatcher,
+    which: Which,
+}
+
+#[derive(Debug, Clone)]
+enum Which {
+    /// Only the chain itself.
+    Chain,
+    /// The rules at these places.
+    At(Vec<RangeInclusive<usize>>),
+    /// The chain and all its rules.
+    All,
 }
 
 /// One known loss, and what came of it in this run.
@@ -61,8 +88,14 @@ pub struct KnownLoss {
     pub writers: Vec<String>,
     /// Who reads: ids or globs.
     pub readers: Vec<String>,
-    /// Only cells whose verdict is this one; any where unknown.
+    /// Only cells whose verdict is this one, or, beside `loss` or `rules`, only losses of it; any where unknown.
     pub verdict: Option<Verdict>,
+    /// Only losses of which reports say this; any where unknown.
+    #[serde(default)]
+    pub loss: Option<String>,
+    /// Only these rules and chains; any where there is none.
+    #[serde(default)]
+    pub rules: Vec<String>,
     /// Where it is tracked.
     pub url: String,
     /// Why it is as it is.
@@ -74,6 +107,12 @@ pub struct KnownLoss {
 }
 
 impl KnownLoss {
+    /// Which losses of its pairings it names: `match mark lost; KUBE-FIREWALL 2`. Nothing where it names all.
+    pub fn losses_in_words(&self) -> String {
+        let parts = self.loss.iter().chain(&self.rules);
+        parts.map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
+
     /// Why and where it is known.
     pub fn in_words(&self) -> String {
         format!("{} ({})", self.reason, self.url)
@@ -84,7 +123,8 @@ impl KnownLoss {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{} is no file of known losses: {message}", path.display())]
 #[diagnostic(help(
-    "it is made of [[known]] with scenario, writers, readers, url and reason, and a verdict if only that is known"
+    "it is made of [[known]] with scenario, writers, readers, url and reason, and verdict, loss or rules if only that is \
+     known"
 ))]
 pub struct KnownError {
     path: PathBuf,
@@ -122,19 +162,16 @@ impl Known {
 
 impl Globs {
     fn of(entry: &Entry) -> Result<Self, globset::Error> {
-        let glob = |text: &String| Ok(Glob::new(text)?.compile_matcher());
+        let globs = |texts: &[String]| -> Result<Vec<GlobMatcher>, globset::Error> {
+            texts.iter().map(|text| glob(text)).collect()
+        };
+        let rules = entry.rules.iter().map(|text| Rules::read(text));
         Ok(Globs {
             scenario: glob(&entry.scenario)?,
-            writers: entry
-                .writers
-                .iter()
-                .map(glob)
-                .collect::<Result<_, globset::Error>>()?,
-            readers: entry
-                .readers
-                .iter()
-                .map(glob)
-                .collect::<Result<_, globset::Error>>()?,
+            writers: globs(&entry.writers)?,
+            readers: globs(&entry.readers)?,
+            loss: entry.loss.as_deref().map(glob).transpose()?,
+            rules: rules.collect::<Result<_, globset::Error>>()?,
         })
     }
 
@@ -146,29 +183,102 @@ impl Globs {
     }
 }
 
+fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
+    Ok(Glob::new(text)?.compile_matcher())
+}
+
+impl Rules {
+    /// Reads what reports print of rules and chains.
+    fn read(text: &str) -> Result<Self, globset::Error> {
+        if let Some(chain) = text.strip_prefix("chain ") {
+            let (chain, which) = (glob(chain)?, Which::Chain);
+            return Ok(Rules { chain, which });
+        }
+        let places = text.rsplit_once(' ');
+        let places = places.and_then(|(chain, places)| Some((chain, ranges(places)?)));
+        let (chain, which) = match places {
+            Some((chain, places)) => (glob(chain)?, Which::At(places)),
+            None => (glob(text)?, Which::All),
+        };
+        Ok(Rules { chain, which })
+    }
+
+    fn name(&self, subject: &Subject) -> bool {
+        let is_which = match (&self.which, subject.index) {
+            (Which::All, _) | (Which::Chain, None) => true,
+            (Which::At(places), Some(index)) => places.iter().any(|of| of.contains(&index)),
+            (Which::Chain, Some(_)) | (Which::At(_), None) => false,
+        };
+        let with_table = format!("{} {}", subject.table, subject.chain);
+        is_which && (self.chain.is_match(&subject.chain) || self.chain.is_match(with_table))
+    }
+}
+
+/// `1-4+7`, as reports print it.
+fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
+    let range = |text: &str| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    text.split('+').map(range).collect()
+}
+
+impl Entry {
+    /// Whether it names what comes to harm in a cell that it names.
+    fn names(&self, globs: &Globs, cell: &Cell, harm: &Harm) -> bool {
+        let verdict = match self.loss.is_none() && self.rules.is_empty() {
+            true => cell.verdict,
+            false => harm.verdict,
+        };
+        let is_rule = |rules: &Rules| rules.name(&harm.subject);
+        // What a build said may have brackets in it: the words as they are printed always name themselves.
+        let is_loss = |of: &GlobMatcher| of.is_match(&harm.what) || of.glob().glob() == harm.what;
+        self.verdict.is_none_or(|of| of == verdict)
+            && globs.loss.as_ref().is_none_or(is_loss)
+            && (globs.rules.is_empty() || globs.rules.iter().any(is_rule))
+    }
+}
+
 impl Matrix {
-    /// Marks the cells whose loss is known, each by the first entry that names it, and says of every entry what came of
-    /// it.
+    /// Marks the losses that are known, each by the first entry that names it, and the cells all of whose losses are, and
+    /// says of every entry what came of it.
     pub fn mark(&mut self, known: &Known) {
         let entries = known.entries.iter();
         self.known = entries
             .map(|(entry, _)| KnownLoss::of(entry.clone()))
             .collect();
         for cell in &mut self.cells {
-            cell.known = None;
-            let is_lost = !of_cell(cell).is_empty();
+            (cell.known, cell.known_losses) = (None, Vec::new());
+            let harms = harms(cell);
+            let mut named: Vec<Option<usize>> = vec![None; harms.len()];
             for (place, (entry, globs)) in known.entries.iter().enumerate() {
                 if !globs.name(cell) {
                     continue;
                 }
                 let loss = &mut self.known[place];
                 loss.run += 1;
-                let is_meant = entry.verdict.is_none_or(|verdict| verdict == cell.verdict);
-                if is_lost && is_meant {
-                    loss.happened += 1;
-                    cell.known = cell.known.or(Some(place));
+                let mut happened = false;
+                for (harm, named) in harms.iter().zip(&mut named) {
+                    if entry.names(globs, cell, harm) {
+                        happened = true;
+                        *named = named.or(Some(place));
+                    }
                 }
+                loss.happened += usize::from(happened);
             }
+            let is_whole = named.iter().all(Option::is_some);
+            cell.known = named.iter().flatten().min().copied().filter(|_| is_whole);
+            let marked = harms.into_iter().zip(named);
+            cell.known_losses = marked
+                .filter_map(|(harm, named)| {
+                    Some(KnownSubject {
+                        known: named?,
+                        table: harm.subject.table,
+                        chain: harm.subject.chain,
+                        index: harm.subject.index,
+                    })
+                })
+                .collect();
         }
     }
 }
@@ -180,6 +290,8 @@ impl KnownLoss {
             writers: entry.writers,
             readers: entry.readers,
             verdict: entry.verdict,
+            loss: entry.loss,
+            rules: entry.rules,
             url: entry.url,
             reason: entry.reason,
             run: 0,
@@ -195,10 +307,14 @@ mod tests {
 
     use super::*;
 
-    fn matrix() -> Matrix {
+    fn matrix_of(file: &str) -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
-        let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        let file = std::path::Path::new(folder).join(file);
         Matrix::of(&crate::recording::read(&file).unwrap().recording)
+    }
+
+    fn matrix() -> Matrix {
+        matrix_of("kube-firewall-by-1.8.9.jsonl")
     }
 
     fn entry(readers: &str, more: &str) -> String {
@@ -242,11 +358,75 @@ mod tests {
         );
     }
 
+    /// In `docker`, the destination of DOCKER 1 is altered, and the source of POSTROUTING 1 and 2.
+    #[rstest]
+    #[case::all("", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
+    #[case::of_the_cells_verdict("verdict = 'lossy'", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
+    #[case::of_another_verdict("verdict = 'misread'", &[])]
+    #[case::in_words("loss = 'destination altered'", &["DOCKER 1"])]
+    #[case::by_glob("loss = '* altered'", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
+    #[case::that_is_not_there("loss = 'match mark lost'", &[])]
+    #[case::the_words_are_whole("loss = 'destination'", &[])]
+    #[case::by_rule("rules = ['POSTROUTING 2']", &["POSTROUTING 2"])]
+    #[case::by_rules("rules = ['POSTROUTING 1-2']", &["POSTROUTING 1", "POSTROUTING 2"])]
+    #[case::by_some_rules("rules = ['POSTROUTING 3-7+1']", &["POSTROUTING 1"])]
+    #[case::by_chain("rules = ['D*']", &["DOCKER 1"])]
+    #[case::by_table("rules = ['nat POSTROUTING 1', 'nat DOCKER']", &["POSTROUTING 1"])]
+    #[case::the_chain_itself("rules = ['chain DOCKER']", &[])]
+    #[case::both("loss = 'source *'\nrules = ['* 1']", &["POSTROUTING 1"])]
+    #[case::a_verdict_beside("verdict = 'lossy'\nrules = ['DOCKER']", &["DOCKER 1"])]
+    #[case::another_verdict_beside("verdict = 'misread'\nrules = ['DOCKER']", &[])]
+    fn an_entry_names_only_what_it_says(#[case] more: &str, #[case] names: &[&str]) {
+        let mut matrix = matrix_of("docker-by-1.8.10.jsonl");
+        let entry = entry("*", more).replace("kube-*", "docker");
+        matrix.mark(&Known::read("known.toml", &entry).unwrap());
+        let mut happened = 0;
+        for cell in matrix.cells.iter().filter(|cell| !harms(cell).is_empty()) {
+            let known = cell.known_losses.iter();
+            let known = known.map(|of| format!("{} {}", of.chain, of.index.unwrap()));
+            assert_eq!(known.collect::<Vec<_>>(), names);
+            assert_eq!(cell.known, (names.len() == 3).then_some(0));
+            happened += 1;
+        }
+        assert!(happened > 0);
+        let counted = if names.is_empty() { 0 } else { happened };
+        assert_eq!(matrix.known[0].happened, counted);
+        assert_eq!(matrix.known[0].run, matrix.cells.len());
+        // What is not known counts against another run, and what is known does not.
+        let mut without = matrix.clone();
+        for cell in &mut without.cells {
+            cell.rules = Vec::new().into();
+        }
+        let difference = crate::matrix::difference(&without, &matrix);
+        let came = difference
+            .changes
+            .iter()
+            .flat_map(|of| of.subjects.values());
+        assert_eq!(came.flatten().count(), 3 - names.len());
+    }
+
+    #[test]
+    fn entries_share_the_losses_of_a_cell() {
+        let mut matrix = matrix_of("docker-by-1.8.10.jsonl");
+        let of = |loss: &str| entry("*", &format!("loss = '{loss}'\n")).replace("kube-*", "docker");
+        let text = of("source altered") + &of("* altered");
+        matrix.mark(&Known::read("known.toml", &text).unwrap());
+        let cell = matrix.cells.iter().find(|cell| cell.known.is_some());
+        let cell = cell.unwrap();
+        assert_eq!(cell.known, Some(0));
+        let places: Vec<usize> = cell.known_losses.iter().map(|of| of.known).collect();
+        assert_eq!(places, [1, 0, 0]);
+    }
+
     #[rstest]
     #[case("[[known]]\nscenario = 'a'\n", "missing field `writers`")]
     #[case("[[knwon]]\n", "unknown field `knwon`")]
     #[case(
         "[[known]]\nscenario = '['\nwriters = []\nreaders = []\nurl = ''\nreason = ''\n",
+        "unclosed character class"
+    )]
+    #[case(
+        "[[known]]\nscenario = ''\nwriters = []\nreaders = []\nurl = ''\nreason = ''\nrules = ['[ 1']\n",
         "unclosed character class"
     )]
     fn what_is_no_such_file_is_refused(#[case] text: &str, #[case] words: &str) {

@@ -107,7 +107,7 @@ pub(super) struct Kind {
     pub(super) consequence: Option<Consequence>,
     pub(super) certainty: Certainty,
     /// The place of the entry of known losses that names it.
-    known: Option<usize>,
+    pub(super) known: Option<usize>,
 }
 
 /// Who suffers, and in which pairings.
@@ -178,8 +178,7 @@ pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
     let (writers, readers) = (matrix.writers(), matrix.readers());
     let mut found = Found::new(&writers, &readers);
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        for (subject, mut kind) in of_cell(cell) {
-            kind.known = cell.known;
+        for (subject, kind) in of_cell(cell) {
             found.add(kind, cell, subject);
         }
     }
@@ -230,6 +229,8 @@ pub struct Harm {
     pub consequence: Option<Consequence>,
     /// How sure that is.
     pub certainty: Certainty,
+    /// The place among the matrix's known losses of the first that names it.
+    pub known: Option<usize>,
 }
 
 /// All that comes to harm in a cell.
@@ -242,6 +243,7 @@ pub fn harms(cell: &Cell) -> Vec<Harm> {
         what: kind.what,
         consequence: kind.consequence,
         certainty: kind.certainty,
+        known: kind.known,
     };
     of_cell.map(harm).collect()
 }
@@ -250,7 +252,11 @@ pub fn harms(cell: &Cell) -> Vec<Harm> {
 pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
     let were_sent = cell.probes.iter().any(|probe| !probe.after.is_empty());
     let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
-        let kind = of_rule(rule, were_sent)?;
+        let known = cell.known_of(&rule.table, &rule.chain, Some(rule.index));
+        let kind = Kind {
+            known,
+            ..of_rule(rule, were_sent)?
+        };
         let subject = Subject {
             order,
             table: rule.table.to_string(),
@@ -260,7 +266,11 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
         Some((subject, kind))
     });
     let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
-        let kind = of_chain(chain)?;
+        let known = cell.known_of(&chain.table, &chain.chain, None);
+        let kind = Kind {
+            known,
+            ..of_chain(chain)?
+        };
         let order = cell.rules.len() + at;
         Some((
             Subject {

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
-use crate::scenario::Scenario;
+use crate::scenario::{Pairings, Scenario};
 pub use shard::Shard;
 
 /// What a reader does, and what is asked about it.
@@ -303,7 +303,8 @@ impl Plan {
         let mut readers: BTreeMap<LaneKind, Vec<Reader>> = BTreeMap::new();
         let pairings = &scenario.pairings;
         for build in selection.readers {
-            if build.tool != Tool::Iptables || !pairings.allow(writer, build) {
+            let tool = scenario.write.tool();
+            if !is_pairing(tool, pairings, (writer, build), selection.available) {
                 continue;
             }
             let kind = match pairings.detect {
@@ -311,9 +312,6 @@ impl Plan {
                 Some(_) => LaneKind::Cross,
                 None => LaneKind::of(writer.backend, build.backend),
             };
-            if pairings.detect.is_some() && !has_both_backends(selection.available, build) {
-                continue;
-            }
             let witness =
                 witness(selection.available, writer.backend, Some(&build.id)).map(|w| w.id.clone());
             readers.entry(kind).or_default().push(Reader {
@@ -351,6 +349,20 @@ impl Plan {
 }
 
 /// Whether the image of `build` holds the other backend too.
+/// Whether a writer and a reader are ever put side by side in a scenario whose rules `tool` writes and that is about
+/// `pairings`.
+pub fn is_pairing(
+    tool: Tool,
+    pairings: &Pairings,
+    (writer, reader): (&Build, &Build),
+    available: &[Build],
+) -> bool {
+    writer.tool == tool
+        && reader.tool == Tool::Iptables
+        && pairings.allow(writer, reader)
+        && (pairings.detect.is_none() || has_both_backends(available, reader))
+}
+
 fn has_both_backends(available: &[Build], build: &Build) -> bool {
     Backend::ALL.into_iter().all(|backend| {
         let sibling = build.id.sibling(build.backend, backend);

@@ -78,9 +78,33 @@ pub fn markdown(difference: &Difference, limit: usize) -> String {
 /// # Errors
 /// Never in practice: every field has a JSON form.
 pub fn json(difference: &Difference) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(difference)?;
-    text.push('\n');
-    Ok(text)
+    let text = serde_json::to_string_pretty(difference)?;
+    Ok(format!("{}\n", super::json::inert(&text)))
+}
+
+/// What the old one ran and the new one did not, in a sentence: no regression can be told there.
+pub fn less(difference: &Difference) -> Option<String> {
+    if !difference.is_less() {
+        return None;
+    }
+    let Inventory {
+        builds,
+        scenarios,
+        operations,
+        pairings,
+    } = &difference.went;
+    let named = [
+        ("builds", builds),
+        ("scenarios", scenarios),
+        ("operations", operations),
+    ];
+    let named = named.into_iter().filter(|(_, names)| !names.is_empty());
+    let named =
+        named.map(|(what, names)| format!("; {what} that are missing: {}", names.join(", ")));
+    Some(inert(&format!(
+        "not compared: {pairings} pairings of the older run were not run now{}",
+        named.collect::<String>()
+    )))
 }
 
 const DIRECTIONS: [Direction; 4] = [

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::markdown::escape;
 use super::terminal::{inert, sign};
 use crate::catalog::{Build, BuildId, Tool};
 use crate::evidence::{History, Loss, Smaller, Standing, Symptom};
@@ -68,7 +69,7 @@ pub fn render(evidence: &Evidence<'_>) -> String {
     let Evidence { writer, reader, .. } = evidence;
     let mut page = format!(
         "# {}: {} writes, {} reads\n\n",
-        plain(&evidence.loss.in_words()),
+        escape(&evidence.loss.in_words()),
         writer.id,
         reader.id
     );
@@ -234,8 +235,8 @@ fn consequence(evidence: &Evidence<'_>) -> String {
             format!(
                 "- packet {}: {} with the rules as written, {} after the reader's rewrite",
                 code(&probe.name),
-                plain(probe.written.as_deref().unwrap_or("not sent")),
-                plain(then.map_or("otherwise", String::as_str))
+                escape(probe.written.as_deref().unwrap_or("not sent")),
+                escape(then.map_or("otherwise", String::as_str))
             )
         })
         .collect();
@@ -293,7 +294,7 @@ fn versions(evidence: &Evidence<'_>) -> String {
             text,
             "| {role} | {} | {} | {} | {} | sha256 {} |",
             build.id,
-            plain(&build.banner),
+            escape(&build.banner),
             build.origin.as_str(),
             build.libnftnl.as_deref().unwrap_or("unknown"),
             build.digest.short()
@@ -303,9 +304,9 @@ fn versions(evidence: &Evidence<'_>) -> String {
     let _ = writeln!(
         text,
         "\nLinux {} ({}), through {}; iptables-lab {}; {}.\n",
-        plain(&host.kernel),
-        plain(&host.arch),
-        plain(&host.engine),
+        escape(&host.kernel),
+        escape(&host.arch),
+        escape(&host.engine),
         matrix.lab.version,
         matrix.started
     );
@@ -313,8 +314,8 @@ fn versions(evidence: &Evidence<'_>) -> String {
         let _ = writeln!(
             text,
             "The rule is from {} {}: <{}>\n",
-            plain(&source.project),
-            plain(&source.version),
+            escape(&source.project),
+            escape(&source.version),
             source.url.replace(['<', '>', ' ', '\n'], "")
         );
     }
@@ -380,7 +381,7 @@ fn pairings(evidence: &Evidence<'_>) -> String {
             .any(|of| id.ends_with(of.backend.as_str()))
     });
     for (reason, ids) in super::by_reason(missing) {
-        let _ = writeln!(text, "- not run: {}: {}", ids.join(", "), plain(reason));
+        let _ = writeln!(text, "- not run: {}: {}", ids.join(", "), escape(reason));
     }
     text.push('\n');
     text
@@ -401,7 +402,7 @@ fn shrunk(evidence: &Evidence<'_>) -> String {
         "## How it was found\n\nIn the scenario `{}` ({}): {} of {} words, shrunk to {} of {} words over {tried} rulesets that \
          were tried; {end}.\n\n",
         evidence.found_in.name,
-        plain(&evidence.found_in.title),
+        escape(&evidence.found_in.title),
         rules(from.rules),
         from.words,
         rules(to.rules),
@@ -437,24 +438,6 @@ fn code(text: &str) -> String {
     }
 }
 
-/// Text of builds and scenarios within a line, with nothing that Markdown or HTML would take for its own.
-fn plain(text: &str) -> String {
-    let mut plain = String::new();
-    for c in inert(text).chars() {
-        match c {
-            '\n' | '\t' => plain.push(' '),
-            '<' => plain.push_str("&lt;"),
-            '&' => plain.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '!' | '~' => {
-                plain.push('\\');
-                plain.push(c);
-            }
-            c => plain.push(c),
-        }
-    }
-    plain
-}
-
 fn capital(text: &str) -> String {
     let mut rest = text.chars();
     let first = rest.next().map(|first| first.to_uppercase().to_string());
@@ -466,16 +449,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case("plain words", "plain words")]
-    #[case("<img src=x>", "&lt;img src=x>")]
-    #[case("a|b\n# c", "a\\|b \\# c")]
-    #[case("![x](y)", "\\!\\[x\\](y)")]
-    #[case("\u{1b}[31m", "\u{fffd}\\[31m")]
-    fn hostile_words_are_words(#[case] text: &str, #[case] written: &str) {
-        assert_eq!(plain(text), written);
-    }
 
     #[rstest]
     #[case("-j DROP", "```\n-j DROP\n```\n")]

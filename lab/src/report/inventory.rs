@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::terminal::{HEADING, inert, paint};
-use crate::catalog::{Backend, BuildId};
-use crate::inventory::{Found, Inventory, Root};
+use crate::advice::node;
+use crate::catalog::BuildId;
+use crate::inventory::{Inventory, Root};
 
 /// A paragraph a root. `is_known` says whether advice can be asked about a build.
 pub fn render(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> String {
@@ -77,45 +78,13 @@ fn of_root(root: &Root) -> String {
 /// The command that asks for advice: the host, and what is beside it. None where the host has no iptables that is known, or
 /// nobody else has one.
 fn advice(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> Option<String> {
-    let host = inventory.roots.iter().find(|root| root.is_host)?;
-    let of_host = of_default(host, None)?;
-    let backend = match of_host.as_str().ends_with("-legacy") {
-        true => Backend::Legacy,
-        false => Backend::Nft,
-    };
-    let mut pods: Vec<BuildId> = Vec::new();
-    for root in inventory.roots.iter().filter(|root| !root.is_host) {
-        let build = of_default(root, Some(backend));
-        pods.extend(build.filter(|build| is_known(build) && !pods.contains(build)));
-    }
-    let pods: Vec<&str> = pods.iter().map(BuildId::as_str).collect();
-    let is_asked = is_known(&of_host) && !pods.is_empty();
-    is_asked.then(|| {
-        format!(
-            "iptables-lab advise --host {of_host} --pods {}",
-            pods.join(",")
-        )
-    })
-}
-
-/// The build that stands for what a root uses: what `iptables` means there, or, where that is a wrapper, its build of the
-/// host's backend.
-fn of_default(root: &Root, host: Option<Backend>) -> Option<BuildId> {
-    let is_plain = |found: &&Found| found.version.is_some() && found.backend.is_some();
-    let of_backend = |backend: Backend| {
-        let mut found = root.iptables.iter().filter(is_plain);
-        found.find(|of| of.backend == Some(backend))
-    };
-    let default = root
-        .iptables
-        .iter()
-        .find(|found| found.is_default && is_plain(found));
-    let found = default
-        .or_else(|| of_backend(host?))
-        .or_else(|| of_backend(Backend::Nft))?;
-    let image = match &root.debian_package {
-        Some(version) => format!("debian-{version}"),
-        None => found.version.clone()?,
-    };
-    Some(BuildId::new(&image, found.backend?))
+    let node = node(inventory, is_known)?;
+    let (host, pods) = node.members.split_first()?;
+    let pods: Vec<&str> = pods.iter().map(|pod| pod.build.as_str()).collect();
+    let command = format!(
+        "iptables-lab advise --host {} --pods {}",
+        host.build,
+        pods.join(",")
+    );
+    (!pods.is_empty()).then_some(command)
 }

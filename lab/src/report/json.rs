@@ -1,5 +1,6 @@
 //! The matrix as JSON: schema 1, written and read back.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Deserialize;
@@ -11,9 +12,42 @@ use crate::matrix::{Matrix, SCHEMA};
 ///
 /// # Errors
 /// Where `to` cannot be written.
-pub fn write(matrix: &Matrix, to: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, matrix)?;
+pub fn write(matrix: &Matrix, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    serde_json::to_writer_pretty(Inert(&mut *to), matrix)?;
     to.write_all(b"\n")
+}
+
+/// JSON in which no control character stands that JSON lets be: a terminal obeys U+009B as it does an escape.
+pub fn inert(json: &str) -> Cow<'_, str> {
+    let is_left = |c: char| c.is_control() && c > '\u{1f}';
+    if !json.contains(is_left) {
+        return json.into();
+    }
+    let mut inert = String::with_capacity(json.len());
+    for c in json.chars() {
+        match is_left(c) {
+            true => inert.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => inert.push(c),
+        }
+    }
+    inert.into()
+}
+
+/// Takes JSON in pieces of whole characters, as serde_json writes it.
+struct Inert<'a, W: ?Sized>(&'a mut W);
+
+impl<W: Write + ?Sized> Write for Inert<'_, W> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(piece) {
+            Ok(text) => self.0.write_all(inert(text).as_bytes())?,
+            Err(_) => self.0.write_all(piece)?,
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Why a text is no report that can be read.

@@ -9,7 +9,8 @@ use super::terminal::inert;
 use super::tone::Tone;
 use super::wording;
 use crate::judge::Cell;
-use crate::matrix::Matrix;
+use crate::judge::verdict::Verdict;
+use crate::matrix::{Matrix, harms};
 
 /// The whole matrix. A cell fails where damage is done that nobody is told about, and where it goes wrong later; what
 /// could not be run is skipped, and all else passes.
@@ -45,18 +46,17 @@ pub fn render(matrix: &Matrix) -> Result<String, quick_junit::SerializeError> {
 
 fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
     let known = cell.known.and_then(|place| matrix.known.get(place));
-    let mut status = match Tone::of(cell.verdict) {
+    let verdict = not_known(cell);
+    let mut status = match Tone::of(verdict) {
         _ if known.is_some() => TestCaseStatus::skipped(),
         Tone::Fine | Tone::Note | Tone::Aside | Tone::Loud => TestCaseStatus::success(),
         Tone::Later | Tone::Silent => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
     let is_failure = matches!(status, TestCaseStatus::NonSuccess { .. });
-    let said = format!("{}: {}", cell.verdict, cell.verdict.meaning());
+    let said = format!("{verdict}: {}", verdict.meaning());
     if is_failure {
-        status
-            .set_type(cell.verdict.as_str())
-            .set_message(said.clone());
-        status.set_description(inert(&description(cell)));
+        status.set_type(verdict.as_str()).set_message(said.clone());
+        status.set_description(inert(&description(matrix, cell)));
     }
     if let Some(known) = known {
         status.set_message(inert(&format!("known: {}; {said}", known.in_words())));
@@ -70,8 +70,25 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
     case
 }
 
+/// The worst verdict that is not known already; of a cell of which all is known, or nothing, the worst.
+fn not_known(cell: &Cell) -> Verdict {
+    if cell.known_losses.is_empty() {
+        return cell.verdict;
+    }
+    let harms = harms(cell).into_iter().filter(|of| of.known.is_none());
+    let worst = harms.map(|of| of.verdict).max_by_key(|of| of.severity());
+    worst.unwrap_or(cell.verdict)
+}
+
 /// What befell the rules, a line each fact.
-fn description(cell: &Cell) -> String {
+fn description(matrix: &Matrix, cell: &Cell) -> String {
+    let known = |table: &str, chain: &str, index| {
+        let known = cell.known_of(table, chain, index);
+        let known = known.and_then(|place| matrix.known.get(place));
+        known.map_or_else(String::new, |known| {
+            format!(" (known: {})", known.in_words())
+        })
+    };
     let mut text = String::new();
     let mut tell = |place: String, facts: Vec<Fact>| {
         text.push_str(&place);
@@ -86,16 +103,16 @@ fn description(cell: &Cell) -> String {
     };
     for rule in &cell.rules {
         if rule.of_reader().any(|verdict| verdict.severity() > 0) {
-            let place = format!("{} {} {}", rule.table, rule.chain, rule.index);
+            let known = known(&rule.table, &rule.chain, Some(rule.index));
+            let place = format!("{} {} {}{known}", rule.table, rule.chain, rule.index);
             tell(place, facts::of_rule(rule));
         }
     }
     for chain in &cell.chains {
         if chain.of_reader().any(|verdict| verdict.severity() > 0) {
-            tell(
-                format!("{} chain {}", chain.table, chain.chain),
-                facts::of_chain(chain),
-            );
+            let known = known(&chain.table, &chain.chain, None);
+            let place = format!("{} chain {}{known}", chain.table, chain.chain);
+            tell(place, facts::of_chain(chain));
         }
     }
     text

@@ -117,7 +117,7 @@ fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
     let silent = silent(matrix, &head.name);
     let losses = losses(matrix, &head.name);
     let count = match (matrix.families(&head.name).is_empty(), losses.is_empty()) {
-        (true, _) => wording::NO_PAIRING.to_owned(),
+        (true, _) => wording::no_cell(matrix, head).to_owned(),
         (false, true) => wording::NO_HARM.to_owned(),
         (false, false) => format!("silent damage in {silent} cells"),
     };
@@ -235,6 +235,7 @@ mod tests {
 
     #[rstest]
     #[case("<script>", "&lt;script&gt;")]
+    #[case("a|b\n![x](y)\u{1b}[31m", "a\\|b \\!\\[x\\](y)\u{fffd}\\[31m")]
     #[case("*a* [b](c) @you #1", "\\*a\\* \\[b\\](c) @<!-- -->you \\#<!-- -->1")]
     fn nothing_in_a_text_is_markup(#[case] text: &str, #[case] escaped: &str) {
         assert_eq!(escape(text), escaped);

@@ -7,6 +7,9 @@ pub mod difference;
 pub mod dump;
 pub mod evidence;
 pub mod facts;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod hostile;
 pub mod html;
 pub mod inventory;
 pub mod json;

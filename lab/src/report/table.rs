@@ -1,16 +1,15 @@
 //! The matrix for the terminal: a table a scenario, writers down, readers across, and each distinct loss in a line.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use tabled::builder::Builder;
 use tabled::settings::{Alignment, Padding, Style as Borders, object::Columns};
 
-use super::terminal::{ASIDE, HEADING, inert, paint, sign, style, wrap};
+use super::terminal::{ASIDE, HEADING, absent, inert, paint, sign, style, wrap};
 use super::{by_reason, wording};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
-use crate::matrix::{Loss, Matrix, broken, losses, packet_changes};
+use crate::matrix::{Loss, Matrix, ScenarioHead, broken, losses, packet_changes};
 
 /// The whole matrix, in `width` columns.
 pub fn render(matrix: &Matrix, width: usize) -> String {
@@ -20,7 +19,7 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
         let title = wrap(&title, width.saturating_sub(2)).join("\n  ");
         let (name, title) = title.split_at(scenario.name.len());
         let _ = writeln!(page, "{} {title}", paint(HEADING, name));
-        for (families, table) in tables(matrix, &scenario.name, width) {
+        for (families, table) in tables(matrix, scenario, width) {
             let families: Vec<&str> = families.iter().map(|family| family.as_str()).collect();
             let _ = writeln!(
                 page,
@@ -32,7 +31,7 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
             );
             let _ = writeln!(page, "{table}");
         }
-        page.push_str(&losses_of(matrix, &scenario.name, width));
+        page.push_str(&losses_of(matrix, scenario, width));
         page.push_str(&packets_of(matrix, &scenario.name, width));
         page.push('\n');
     }
@@ -43,9 +42,9 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
 }
 
 /// A table for each family, one for both where they are alike.
-fn tables(matrix: &Matrix, scenario: &str, width: usize) -> Vec<(Vec<Family>, String)> {
+fn tables(matrix: &Matrix, scenario: &ScenarioHead, width: usize) -> Vec<(Vec<Family>, String)> {
     let mut tables: Vec<(Vec<Family>, String)> = Vec::new();
-    for family in matrix.families(scenario) {
+    for family in matrix.families(&scenario.name) {
         let table = table(matrix, scenario, family, width);
         match tables.iter_mut().find(|(_, known)| *known == table) {
             Some((families, _)) => families.push(family),
@@ -55,11 +54,9 @@ fn tables(matrix: &Matrix, scenario: &str, width: usize) -> Vec<(Vec<Family>, St
     tables
 }
 
-fn table(matrix: &Matrix, scenario: &str, family: Family, width: usize) -> String {
-    let (mut writers, readers) = (matrix.writers(), matrix.readers());
-    let known = matrix.by_pairing(scenario, family);
-    let wrote: BTreeSet<&BuildId> = known.keys().map(|(writer, _)| *writer).collect();
-    writers.retain(|writer| wrote.contains(&writer.id));
+fn table(matrix: &Matrix, scenario: &ScenarioHead, family: Family, width: usize) -> String {
+    let (writers, readers) = (matrix.writers_of(scenario, family), matrix.readers());
+    let known = matrix.by_pairing(&scenario.name, family);
     let headers = Headers::fitting(&writers, &readers, width);
     let mut builder = Builder::default();
     builder.push_record(std::iter::once(String::new()).chain(headers.columns));
@@ -68,7 +65,7 @@ fn table(matrix: &Matrix, scenario: &str, family: Family, width: usize) -> Strin
             .iter()
             .map(|reader| match known.get(&(&writer.id, &reader.id)) {
                 Some(cell) => paint(style(cell.verdict), sign(cell.verdict)),
-                None => " ".to_owned(),
+                None => paint(ASIDE, absent(matrix.absence(scenario, writer, reader))),
             });
         builder.push_record(std::iter::once(label).chain(signs));
     }
@@ -160,11 +157,11 @@ fn stacked_name(build: &Build) -> String {
     }
 }
 
-fn losses_of(matrix: &Matrix, scenario: &str, width: usize) -> String {
-    if matrix.families(scenario).is_empty() {
-        return format!("  {}\n", wording::NO_PAIRING);
+fn losses_of(matrix: &Matrix, scenario: &ScenarioHead, width: usize) -> String {
+    if matrix.families(&scenario.name).is_empty() {
+        return format!("  {}\n", wording::no_cell(matrix, scenario));
     }
-    let losses = losses(matrix, scenario);
+    let losses = losses(matrix, &scenario.name);
     if losses.is_empty() {
         return format!("  {}\n", paint(style(Verdict::Same), wording::NO_HARM));
     }
@@ -204,6 +201,11 @@ fn legend(matrix: &Matrix, width: usize) -> String {
         let mark = paint(style(verdict), sign(verdict));
         let name = format!("{verdict} ({count})");
         let said = meaning(verdict.meaning(), width);
+        let _ = writeln!(text, "  {mark} {name:<26} {said}");
+    }
+    for absence in matrix.absences() {
+        let (mark, name) = (paint(ASIDE, absent(absence)), absence.as_str());
+        let said = meaning(absence.meaning(), width);
         let _ = writeln!(text, "  {mark} {name:<26} {said}");
     }
     for consequence in wording::consequences(matrix) {

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::tone::Tone;
 use crate::judge::verdict::Verdict;
+use crate::matrix::Absence;
 
 /// What columns reports may use where the terminal does not say how wide it is.
 pub const DEFAULT_WIDTH: usize = 120;
@@ -41,6 +42,14 @@ pub fn sign(verdict: Verdict) -> char {
         Verdict::Drifts => '>',
         Verdict::FoundWrong => 'F',
         Verdict::WrongRule => 'D',
+    }
+}
+
+/// What stands in a table where there is no cell.
+pub fn absent(absence: Absence) -> char {
+    match absence {
+        Absence::NotRun => '_',
+        Absence::NotOfScenario => '/',
     }
 }
 

@@ -5,14 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::Family;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
-    Broken, Certainty, Change, Form, Headline, Loss, Matrix, PacketChange, Subject,
+    Absence, Broken, Certainty, Change, Form, Headline, Loss, Matrix, PacketChange, ScenarioHead,
+    Subject,
 };
 
 /// What is said of a scenario in which nothing is lost.
 pub const NO_HARM: &str = "no rule comes to harm";
 
 /// What is said of a scenario that has no cell.
-pub const NO_PAIRING: &str = "no pairing of these builds is one of the scenario's";
+pub fn no_cell(matrix: &Matrix, scenario: &ScenarioHead) -> &'static str {
+    let (writers, readers) = (matrix.writers(), matrix.readers());
+    let mut pairs = writers
+        .iter()
+        .flat_map(|writer| readers.iter().map(move |reader| (writer, reader)));
+    match pairs.any(|(one, other)| matrix.absence(scenario, one, other) == Absence::NotRun) {
+        true => "not run: the run was cut short before this scenario",
+        false => "no pairing of these builds is one of the scenario's",
+    }
+}
 
 /// One loss, in one line.
 pub fn loss(loss: &Loss) -> String {
@@ -57,8 +67,12 @@ pub fn change(change: &Change) -> String {
 pub fn known(matrix: &Matrix) -> Vec<String> {
     let said = matrix.known.iter().filter_map(|known| {
         let (writers, readers) = (known.writers.join(", "), known.readers.join(", "));
+        let losses = match known.losses_in_words() {
+            all if all.is_empty() => String::new(),
+            some => format!(", {some}"),
+        };
         let what = format!(
-            "{}, {writers} → {readers}: {}",
+            "{}, {writers} → {readers}{losses}: {}",
             known.scenario,
             known.in_words()
         );

@@ -57,17 +57,129 @@ fn products_stand_for_builds_and_the_least_change_is_named() {
         "kube-router@1.5.1,kube-proxy@1.30",
         "--published",
     ]);
-    let said = words(&output);
+    let mut said = words(&output);
     for part in [
         "host debian@12 debian-1.8.9-2-nft kube-router@1.5.1 1.8.7-nft kube-proxy@1.30 debian-1.8.9-2-nft",
         "nothing was run",
-        "host debian@12 writes, kube-router@1.5.1 reads and writes back",
-        "match mark lost; blackhole: packets that the rules let through are dropped, as packets showed;",
-        "kube-firewall (ipv4): KUBE-FIREWALL 2",
+        // The answer stands before what it was concluded from; who has the same build shares a paragraph.
         "The least change that makes all safe: give kube-router@1.5.1 the iptables of debian-1.8.9-2-nft or debian-1.8.9-2-legacy.",
+        "host debian@12 and kube-proxy@1.30 write, kube-router@1.5.1 reads and writes back",
+        "blackhole: packets that the rules let through are dropped X lossy: match mark lost, as packets showed for ",
+        " scenarios, as k0s-node (ipv4): KUBE-FIREWALL 2",
+        "kube-router@1.5.1 writes, host debian@12 and kube-proxy@1.30 read and write back",
+    ] {
+        let (_, after) = said
+            .split_once(part)
+            .unwrap_or_else(|| panic!("{part}\n{said}"));
+        said = after.to_owned();
+    }
+    assert!(
+        !text(&output).contains("kube-proxy@1.30 writes"),
+        "{}",
+        both(&output)
+    );
+}
+
+#[rstest]
+#[case("80")]
+#[case("120")]
+fn advice_about_many_losses_is_short_enough_to_be_read(#[case] columns: &str) {
+    let mut command = iptables_lab();
+    command.env("COLUMNS", columns);
+    command.args([
+        "advise",
+        "--published",
+        "--host",
+        "debian-1.8.9-2-nft",
+        "--pods",
+    ]);
+    let output = command.arg("1.8.7-nft,1.8.8-legacy").output().unwrap();
+    let page = text(&output);
+    let width = columns.parse().unwrap();
+    assert!(
+        page.lines().all(|line| line.chars().count() <= width),
+        "{page}"
+    );
+    // A terminal and a half of them, with hundreds of rules in them.
+    assert!(page.lines().count() < 90, "{page}");
+    assert!(page.find("The least change") < page.find("lossy"), "{page}");
+}
+
+const INVENTORY: &str = r#"{
+  "schema": 1, "processes": 4, "unreadable": [], "roots": [HOST
+    { "pid": 20, "command": "kube-router", "mount_namespace": "mnt:[2]", "is_host": false, "lock": null, "debian_package": null,
+      "iptables": [{ "paths": ["/sbin/iptables"], "banner": { "Ok": "iptables v1.8.7 (nf_tables)" }, "version": "1.8.7",
+                     "backend": "nft", "is_default": true }] },
+    { "pid": 21, "command": "helper", "mount_namespace": "mnt:[3]", "is_host": false, "lock": null, "debian_package": null,
+      "iptables": [{ "paths": ["/sbin/iptables"], "banner": { "Ok": "iptables v1.8.7 (nf_tables)" }, "version": "1.8.7",
+                     "backend": "nft", "is_default": true }] },
+    { "pid": 22, "command": "\u001b[31mred", "mount_namespace": "mnt:[4]", "is_host": false, "lock": null,
+      "debian_package": null,
+      "iptables": [{ "paths": ["/sbin/iptables"], "banner": { "Ok": "iptables v1.6.0" }, "version": "1.6.0",
+                     "backend": "legacy", "is_default": true }] }
+  ] }"#;
+
+const HOST: &str = r#"
+    { "pid": 1, "command": "systemd", "mount_namespace": "mnt:[1]", "is_host": true, "lock": null, "debian_package": "1.8.9-2",
+      "iptables": [{ "paths": ["/usr/sbin/xtables-nft-multi"], "banner": { "Ok": "iptables v1.8.9 (nf_tables)" },
+                     "version": "1.8.9", "backend": "nft", "is_default": true }] },"#;
+
+#[test]
+fn an_inventory_says_who_lives_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.json");
+    std::fs::write(&file, INVENTORY.replace("HOST", HOST)).unwrap();
+    let output = run(&[
+        "advise",
+        "--published",
+        "--inventory",
+        file.to_str().unwrap(),
+    ]);
+    let said = words(&output);
+    for part in [
+        "host debian-1.8.9-2-nft kube-router, helper 1.8.7-nft",
+        "Nothing is known of the iptables of \u{fffd}[31mred (1.6.0-legacy).",
+        "give kube-router, helper the iptables of debian-1.8.9-2-nft",
+        "host writes, kube-router, helper reads and writes back",
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
+}
+
+#[test]
+fn a_package_that_nothing_is_known_of_is_answered_for_by_its_release() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.json");
+    let host = HOST.replace("1.8.9-2", "1.8.9-2ubuntu7");
+    std::fs::write(&file, INVENTORY.replace("HOST", &host)).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["advise", "--published", "--inventory", file]);
+    let said = words(&output);
+    assert!(
+        said.contains("host (package 1.8.9-2ubuntu7) 1.8.9-nft"),
+        "{said}"
+    );
+}
+
+#[rstest]
+#[case("{}", "is no inventory: missing field `schema`")]
+#[case("*filter", "is no inventory: expected value")]
+#[case(&INVENTORY.replace("HOST", ""), "has no iptables of the host's, or one that nothing is known of")]
+#[case(&INVENTORY.replace("HOST", HOST).replace("\"schema\": 1", "\"schema\": 2"), "is of schema 2, and this program reads schema 1")]
+fn what_is_no_inventory_is_called_what_it_is(#[case] json: &str, #[case] why: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.json");
+    std::fs::write(&file, json).unwrap();
+    let output = run(&[
+        "advise",
+        "--published",
+        "--inventory",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+    let said = String::from_utf8_lossy(&output.stderr).replace('│', " ");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(why), "{said}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Elsewhere {
 
     fn wait_for_its_root(&self) {
         let link = format!("/proc/{}/root", self.process.id());
-        for _ in 0..500 {
+        for _ in 0..3000 {
             if std::fs::read_link(&link).is_ok_and(|root| root != Path::new("/")) {
                 return;
             }
@@ -112,6 +112,35 @@ fn both_backends_of_a_root_are_found_with_their_versions() {
         ("legacy", "iptables v1.8.7 (legacy)"),
     ] {
         assert!(banners.contains(&expected), "{banners:?}");
+    }
+}
+
+#[test]
+fn advice_takes_an_inventory_as_it_is_printed() {
+    let elsewhere = Elsewhere::with("debian-1.8.7-1-nft");
+    let mut found = elsewhere.json();
+    // This machine's own host need not have an iptables.
+    let mut host = found["roots"][0].clone();
+    host["is_host"] = true.into();
+    host["debian_package"] = "1.8.9-2".into();
+    found["roots"].as_array_mut().unwrap().push(host);
+    let file = elsewhere.root.path().join("node.json");
+    std::fs::write(&file, found.to_string()).unwrap();
+    let mut command = iptables_lab();
+    command
+        .args(["advise", "--published", "--inventory"])
+        .arg(&file);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let build = found["roots"][0]["debian_package"].as_str();
+    let build = build.map_or("1.8.7".to_owned(), |version| format!("debian-{version}"));
+    for part in [
+        &*format!(" {build}-nft\n"),
+        "debian-1.8.9-2-nft\n",
+        "match mark lost",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
     }
 }
 

@@ -9,6 +9,7 @@ mod engines;
 mod everywhere;
 mod evidence;
 mod faults;
+mod gate;
 mod hang;
 mod hostile;
 mod inventory;

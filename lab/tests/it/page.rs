@@ -212,6 +212,114 @@ fn without_javascript_maps_and_losses_are_in_the_markup() {
     }
 }
 
+/// A run that was cut short before `due` read what `writer` wrote, in a scenario where no build meets itself.
+struct WithAbsences {
+    matrix: Matrix,
+    writer: String,
+    due: String,
+}
+
+impl WithAbsences {
+    fn new() -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
+        let file = folder.join("kube-firewall-by-1.8.9.jsonl");
+        let mut matrix = Matrix::of(&iptables_lab::recording::read(&file).unwrap().recording);
+        let first = matrix.cells[0].writer.clone();
+        let readers = matrix.readers().into_iter().map(|build| build.id.clone());
+        let mut others = readers
+            .filter(|id| *id != first)
+            .collect::<Vec<_>>()
+            .into_iter();
+        let (writer, due) = (others.next().unwrap(), others.next().unwrap());
+        let mut cells = matrix.cells.clone();
+        for cell in &mut cells {
+            cell.writer = writer.clone();
+        }
+        matrix.cells.extend(cells);
+        matrix.cells.retain(|cell| {
+            cell.writer != cell.reader && !(cell.writer == writer && cell.reader == due)
+        });
+        let pairings = serde_json::json!({ "other": ["build"] });
+        matrix.scenarios[0].pairings = Some(serde_json::from_value(pairings).unwrap());
+        matrix.cut_short = Some("the run was killed".to_owned());
+        WithAbsences {
+            matrix,
+            writer: writer.to_string(),
+            due: due.to_string(),
+        }
+    }
+}
+
+#[test]
+fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
+    let WithAbsences {
+        matrix,
+        writer,
+        due,
+    } = WithAbsences::new();
+    let table = iptables_lab::report::table::render(&matrix, 120);
+    let table = anstream::adapter::strip_str(&table).to_string();
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let lines: Vec<Vec<String>> = table.lines().map(words).collect();
+    let row = lines
+        .iter()
+        .find(|line| line.contains(&writer) && line.len() > 3);
+    let readers: Vec<&str> = matrix.readers().iter().map(|of| of.id.as_str()).collect();
+    let signs: Vec<&String> = row
+        .unwrap()
+        .iter()
+        .rev()
+        .take(readers.len())
+        .rev()
+        .collect();
+    for (reader, sign) in readers.iter().zip(signs) {
+        let is_sign = |of: &str| sign == of;
+        assert_eq!(is_sign("_"), *reader == due, "{reader}: {table}");
+        assert_eq!(is_sign("/"), *reader == writer, "{reader}: {table}");
+    }
+    for legend in [
+        "_ not run the run was cut short",
+        "/ not in the scenario the scenario's system",
+    ] {
+        let is_there = lines.iter().any(|line| line.join(" ").starts_with(legend));
+        assert!(is_there, "{legend}: {table}");
+    }
+    let page = iptables_lab::report::html::render(&matrix, &Shown::default()).unwrap();
+    assert!(page.contains("<td class=due>"), "one class, and no text");
+    let file = folder("pages").join("absent.html");
+    std::fs::write(&file, page).unwrap();
+    let test = "what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios";
+    let Some(mut browser) = Browser::open(test, 1400, 1000) else {
+        return;
+    };
+    browser.go(&file, "");
+    let sign = |browser: &mut Browser, selector: &str| {
+        browser.text(&format!(
+            "getComputedStyle(document.querySelector('{selector}'), '::after').content"
+        ))
+    };
+    for (class, of, name) in [("due", "_", "not run"), ("no", "/", "not in the scenario")] {
+        let of = format!("\"{of}\"");
+        assert_eq!(sign(&mut browser, &format!("td.{class}")), of);
+        assert_eq!(sign(&mut browser, &format!(".signs .{class}")), of);
+        let legend = browser.text(&format!(
+            "document.querySelector('.signs .{class}').parentElement.textContent.trim()"
+        ));
+        assert_eq!(legend, name);
+    }
+    // A cell of which an operation says nothing is neither of both.
+    select(&mut browser, "by-operation", "reassert");
+    let blank = browser.text("document.querySelectorAll('td.blank').length");
+    assert_ne!(blank, "0");
+    assert_eq!(sign(&mut browser, "td.blank"), "none");
+    browser.screenshot(&folder("pages").join("absent.png"));
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
 /// The page of a run that is as wide as five scenarios: what a cell adds to it, and how long it takes to open.
 #[test]
 fn a_page_of_400_pairings_in_60_scenarios_would_stay_under_5_megabytes() {

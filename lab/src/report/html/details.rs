@@ -16,7 +16,7 @@ use super::super::shown::{Shown, ShownCell};
 use super::PageError;
 use crate::catalog::Family;
 use crate::judge::Cell;
-use crate::matrix::{KnownLoss, Matrix};
+use crate::matrix::Matrix;
 
 /// The block of one scenario. References are places in its lists.
 #[derive(Debug, Default, Serialize)]
@@ -38,6 +38,9 @@ struct RuleDetail {
     place: String,
     pair: Option<PairDetail>,
     facts: Vec<FactDetail>,
+    /// Why and where its loss is known already, where others of the cell are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -159,6 +162,8 @@ fn detail(
     shown: Option<&ShownCell>,
     lists: &mut Lists,
 ) -> Result<CellDetail, PageError> {
+    let in_words = |place: Option<usize>| Some(matrix.known.get(place?)?.in_words());
+    let partly = |known: Option<usize>| in_words(known.filter(|_| cell.known.is_none()));
     let mut rules = Vec::new();
     let mut unharmed = 0;
     for rule in &cell.rules {
@@ -170,6 +175,7 @@ fn detail(
             place: format!("{} {} {}", rule.table, rule.chain, rule.index),
             pair: facts::pair(rule).map(|pair| pair_detail(&pair)),
             facts: facts::of_rule(rule).into_iter().map(fact).collect(),
+            known: partly(cell.known_of(&rule.table, &rule.chain, Some(rule.index))),
         };
         rules.push(lists.place(List::Rules, &detail)?);
     }
@@ -179,6 +185,7 @@ fn detail(
                 place: format!("{} chain {}", chain.table, chain.chain),
                 pair: None,
                 facts: facts::of_chain(chain).into_iter().map(fact).collect(),
+                known: partly(cell.known_of(&chain.table, &chain.chain, None)),
             };
             rules.push(lists.place(List::Rules, &detail)?);
         }
@@ -210,10 +217,7 @@ fn detail(
         warnings: warnings
             .map(|warning| (warning.by.to_string(), warning.text.clone()))
             .collect(),
-        known: cell
-            .known
-            .and_then(|place| matrix.known.get(place))
-            .map(KnownLoss::in_words),
+        known: in_words(cell.known),
         crashes: cell
             .crashes
             .iter()

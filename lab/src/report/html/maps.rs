@@ -1,16 +1,16 @@
 //! The heat maps: writers down, readers across, and what each operation came to in each cell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::super::terminal::sign;
 use super::super::tone::Tone;
 use super::address::address;
-use crate::catalog::{Build, BuildId, Family};
+use crate::catalog::{Build, Family};
 use crate::judge::Cell;
 use crate::judge::verdict::{Effect, Verdict};
-use crate::matrix::Matrix;
+use crate::matrix::{Absence, Matrix, ScenarioHead};
 
 /// What each operation comes to at worst in a cell; the whole cell under `all`.
 pub type Profile = BTreeMap<&'static str, &'static str>;
@@ -52,14 +52,29 @@ struct Header {
 #[derive(Serialize)]
 struct Row {
     header: Header,
-    cells: Vec<Option<Square>>,
+    cells: Vec<Square>,
 }
 
+/// A cell, or where there is none, only a class.
 #[derive(Serialize)]
-struct Square {
-    id: String,
-    tone: &'static str,
-    sign: char,
+#[serde(untagged)]
+enum Square {
+    Cell {
+        id: String,
+        tone: &'static str,
+        sign: char,
+    },
+    None {
+        class: &'static str,
+    },
+}
+
+/// The class of a square that has no cell; the style sheet has its sign.
+pub fn class(absence: Absence) -> &'static str {
+    match absence {
+        Absence::NotRun => "due",
+        Absence::NotOfScenario => "no",
+    }
 }
 
 /// What a heat map looks like.
@@ -67,7 +82,7 @@ struct Square {
 struct Grid {
     writers: Vec<Build>,
     readers: Vec<Build>,
-    verdicts: Vec<Vec<Option<Verdict>>>,
+    verdicts: Vec<Vec<Result<Verdict, Absence>>>,
 }
 
 /// All maps of a page, and the profiles of their cells.
@@ -79,9 +94,9 @@ pub struct Maps {
 
 impl Maps {
     /// The heat maps of a scenario: one for each family, one for those that look alike.
-    pub fn of_scenario(&mut self, matrix: &Matrix, scenario: &str) -> Vec<MapView> {
+    pub fn of_scenario(&mut self, matrix: &Matrix, scenario: &ScenarioHead) -> Vec<MapView> {
         let mut groups: Vec<(Grid, Vec<Family>, Places)> = Vec::new();
-        for family in matrix.families(scenario) {
+        for family in matrix.families(&scenario.name) {
             let (grid, places) = self.grid(matrix, scenario, family);
             match groups.iter_mut().find(|(known, ..)| *known == grid) {
                 Some((_, families, known)) => {
@@ -98,7 +113,7 @@ impl Maps {
         let mut views = Vec::new();
         for (grid, families, places) in groups {
             let suffix = families.first().copied().filter(|_| !is_only);
-            views.push(grid.view(scenario, &families, suffix));
+            views.push(grid.view(&scenario.name, &families, suffix));
             self.places.push(places);
         }
         views
@@ -112,34 +127,28 @@ impl Maps {
     fn grid(
         &mut self,
         matrix: &Matrix,
-        scenario: &str,
+        scenario: &ScenarioHead,
         family: Family,
     ) -> (Grid, Vec<Vec<Option<usize>>>) {
-        let known = matrix.by_pairing(scenario, family);
-        let wrote: BTreeSet<&BuildId> = known.keys().map(|(writer, _)| *writer).collect();
-        let read: BTreeSet<&BuildId> = known.keys().map(|(_, reader)| *reader).collect();
-        let those = |ids: BTreeSet<&BuildId>| -> Vec<Build> {
-            let builds = matrix.builds.iter();
-            builds
-                .filter(|build| ids.contains(&build.id))
-                .cloned()
-                .collect()
-        };
-        let (writers, readers) = (those(wrote), those(read));
+        let known = matrix.by_pairing(&scenario.name, family);
+        let owned = |builds: Vec<&Build>| builds.into_iter().cloned().collect::<Vec<Build>>();
+        let writers = owned(matrix.writers_of(scenario, family));
+        let readers = owned(matrix.readers_of(scenario, family));
         let mut verdicts = Vec::new();
         let mut places = Vec::new();
         for writer in &writers {
-            let cells = readers
-                .iter()
-                .map(|reader| known.get(&(&writer.id, &reader.id)));
-            let cells: Vec<Option<&Cell>> = cells.map(Option::<&&Cell>::copied).collect();
-            verdicts.push(cells.iter().map(|cell| Some((*cell)?.verdict)).collect());
-            places.push(
-                cells
-                    .iter()
-                    .map(|cell| Some(self.profile((*cell)?)))
-                    .collect(),
-            );
+            let mut row = Vec::new();
+            let mut of_row = Vec::new();
+            for reader in &readers {
+                let cell = known.get(&(&writer.id, &reader.id));
+                of_row.push(cell.map(|cell| self.profile(cell)));
+                row.push(match cell {
+                    Some(cell) => Ok(cell.verdict),
+                    None => Err(matrix.absence(scenario, writer, reader)),
+                });
+            }
+            verdicts.push(row);
+            places.push(of_row);
         }
         let grid = Grid {
             writers,
@@ -168,13 +177,15 @@ impl Grid {
             .zip(&self.verdicts);
         let rows = rows.map(|((writer, header), verdicts)| {
             let cells = self.readers.iter().zip(verdicts);
-            let square = |(reader, verdict): (&Build, &Option<Verdict>)| {
-                let verdict = (*verdict)?;
-                Some(Square {
+            let square = |(reader, verdict): (&Build, &Result<Verdict, Absence>)| match *verdict {
+                Ok(verdict) => Square::Cell {
                     id: address(&writer.id, &reader.id, scenario, suffix),
                     tone: Tone::of(verdict).as_str(),
                     sign: sign(verdict),
-                })
+                },
+                Err(absence) => Square::None {
+                    class: class(absence),
+                },
             };
             Row {
                 header,

@@ -85,7 +85,7 @@
             const count = family ? 1 : families;
             all += families;
             const verdict = outcome(of, operation, family);
-            const [sign, tone] = verdict === undefined ? [" ", "no"] : data.verdicts[verdict];
+            const [sign, tone] = verdict === undefined ? [" ", "blank"] : data.verdicts[verdict];
             if (square.textContent !== sign) square.textContent = sign;
             const isIn = wants(verdict);
             const open = square.classList.contains("open") ? " open" : "";
@@ -154,6 +154,7 @@
 
   const rule = (detail) => {
     const part = [make("h4", {}, detail.place)];
+    if (detail.known) part.push(make("p", {}, "Known: " + detail.known));
     if (detail.pair) {
       part.push(make("div", { class: "pair" },
         make("div", {}, make("b", {}, "as it was written"), marked(detail.pair.written, "del")),

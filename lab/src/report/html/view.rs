@@ -34,6 +34,8 @@ pub struct Page {
     headlines: Vec<Line>,
     symptoms: Vec<SymptomView>,
     signs: Vec<SignView>,
+    /// Class, name and meaning of squares without a cell.
+    absences: Vec<(&'static str, &'static str, &'static str)>,
     consequences: Vec<(&'static str, &'static str)>,
     not_run: Option<String>,
     missing: Vec<(String, String)>,
@@ -143,6 +145,11 @@ impl Page {
                 .into_iter()
                 .map(sign_view)
                 .collect(),
+            absences: matrix
+                .absences()
+                .into_iter()
+                .map(|of| (maps::class(of), of.as_str(), of.meaning()))
+                .collect(),
             consequences: wording::consequences(matrix)
                 .into_iter()
                 .map(|of| (of.as_str(), of.meaning()))
@@ -211,9 +218,9 @@ impl ScenarioView {
         maps: &mut Maps,
     ) -> Result<Self, PageError> {
         let losses = losses(matrix, &head.name);
-        let maps = maps.of_scenario(matrix, &head.name);
+        let maps = maps.of_scenario(matrix, head);
         let quiet = match (maps.is_empty(), losses.is_empty()) {
-            (true, _) => Some(wording::NO_PAIRING),
+            (true, _) => Some(wording::no_cell(matrix, head)),
             (false, true) => Some(wording::NO_HARM),
             (false, false) => None,
         };
