@@ -17,6 +17,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use super::attributes::plain;
 use super::error::KernelError;
 use super::netlink::ATTEMPTS;
+use super::nft;
 use super::sockopt;
 use super::{LegacyChain, LegacyTable};
 use crate::catalog::Family;
@@ -66,11 +67,19 @@ pub(super) fn is_there() -> Result<bool, KernelError> {
 }
 
 /// Registers every table that the kernel has, of both families, by asking for it.
+///
+/// Asking for a table loads its own module, but not that of all tables of its family, which iptables runs modprobe(8) for.
+/// That one is also the module of a match (`MODULE_ALIAS` of net/ipv4/netfilter/ip_tables.c and its IPv6 twin), and the
+/// kernel itself loads what a rule of nf_tables needs.
 pub(super) fn register() -> Result<(), KernelError> {
-    for family in [Family::Ipv4, Family::Ipv6] {
+    for (family, of_tables) in [(Family::Ipv4, "icmp"), (Family::Ipv6, "icmp6")] {
         let Some(control) = Control::open(family)? else {
             continue;
         };
+        let asked = control.info(TABLES[0]);
+        if asked.is_err_and(|error| error.raw_os_error() == Some(libc::ENOPROTOOPT)) {
+            nft::load_match(family, of_tables);
+        }
         for table in TABLES {
             match control.info(table) {
                 Ok(_) => {}

@@ -9,13 +9,20 @@ use std::io;
 use nix::libc;
 
 use super::NftTable;
-use super::attributes::{Attributes, put};
+use super::attributes::{Attributes, put, put_name};
 use super::error::KernelError;
 use super::netlink::{ATTEMPTS, Connection, Dumped, Message, messages};
+use crate::catalog::Family;
 pub(super) use decode::decode;
 
 /// `NFNL_SUBSYS_NFTABLES`, the upper byte of every message type here.
 const NFTABLES: u16 = 10 << 8;
+
+/// `NFNL_MSG_COMPAT_GET` of `NFNL_SUBSYS_NFT_COMPAT`, and its `NFTA_COMPAT_NAME`, `NFTA_COMPAT_REV` and `NFTA_COMPAT_TYPE`.
+const COMPAT_GET: u16 = 11 << 8;
+const COMPAT_NAME: u16 = 1;
+const COMPAT_REVISION: u16 = 2;
+const COMPAT_IS_TARGET: u16 = 3;
 
 /// `NFNL_MSG_BATCH_BEGIN`, `NFNL_MSG_BATCH_END`.
 const BATCH: (u16, u16) = (0x10, 0x11);
@@ -37,6 +44,23 @@ mod kind {
     pub const GET_OBJECT: u16 = 19;
     pub const NEW_FLOWTABLE: u16 = 22;
     pub const GET_FLOWTABLE: u16 = 23;
+}
+
+/// Has the kernel load the module of an xtables match, as a rule with that match does: `nfnl_compat_get_rcu` of
+/// net/netfilter/nft_compat.c. A kernel that cannot goes on without.
+pub(super) fn load_match(family: Family, name: &str) {
+    let domain = match family {
+        Family::Ipv4 => libc::AF_INET,
+        Family::Ipv6 => libc::AF_INET6,
+    };
+    let mut body = header(u8::try_from(domain).expect("address families are small"));
+    put_name(&mut body, COMPAT_NAME, name);
+    for kind in [COMPAT_REVISION, COMPAT_IS_TARGET] {
+        put(&mut body, kind, &0u32.to_be_bytes());
+    }
+    if let Ok(mut connection) = open() {
+        let _ = connection.request("looking for a match", COMPAT_GET, 0, &body);
+    }
 }
 
 /// Whether the kernel has nf_tables. What it has as a module is loaded by being asked for.
