@@ -11,7 +11,7 @@ use super::output;
 use super::session::{self, Session};
 use super::{Common, RunArgs};
 use crate::catalog::{Build, Tool};
-use crate::evidence::{FaultyRule, History, Loss, OPERATIONS, Shrink, Symptom};
+use crate::evidence::{FaultyRule, History, Loss, LossKind, OPERATIONS, Shrink};
 use crate::images::{Effort, Provision};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
@@ -225,8 +225,8 @@ impl Lab<'_> {
             tried,
             files: &files,
         });
-        let page = match found.loss.symptom {
-            Symptom::Crashed if !folder.path.join("backtrace.txt").exists() => {
+        let page = match found.loss.kind {
+            LossKind::Crashed if !folder.path.join("backtrace.txt").exists() => {
                 format!(
                     "{page}\nThere is no backtrace: gdb is not at hand here, or the crash did not come again.\n"
                 )

@@ -8,9 +8,9 @@ use crate::plan::Operation;
 pub const OPERATIONS: [Operation; 3] =
     [Operation::Rewrite, Operation::Recognition, Operation::Check];
 
-/// How a loss is seen with two binaries and nothing else.
+/// What kind of loss it is: how it is seen with two binaries and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Symptom {
+pub enum LossKind {
     /// The reader's `-C` finds a rule that is not there.
     FoundWrong,
     /// The reader prints another rule, and restores that.
@@ -33,34 +33,34 @@ pub enum Symptom {
     Refused,
 }
 
-impl Symptom {
-    /// Every symptom, the worst first.
-    pub const ALL: [Symptom; 10] = [
-        Symptom::FoundWrong,
-        Symptom::Lossy,
-        Symptom::Changed,
-        Symptom::Misread,
-        Symptom::Unreadable,
-        Symptom::NotFound,
-        Symptom::Crashed,
-        Symptom::TimedOut,
-        Symptom::Unrestorable,
-        Symptom::Refused,
+impl LossKind {
+    /// Every kind, the worst first.
+    pub const ALL: [LossKind; 10] = [
+        LossKind::FoundWrong,
+        LossKind::Lossy,
+        LossKind::Changed,
+        LossKind::Misread,
+        LossKind::Unreadable,
+        LossKind::NotFound,
+        LossKind::Crashed,
+        LossKind::TimedOut,
+        LossKind::Unrestorable,
+        LossKind::Refused,
     ];
 
     /// The word that scripts use.
     pub fn as_str(self) -> &'static str {
         match self {
-            Symptom::FoundWrong => "found-wrong",
-            Symptom::Lossy => "lossy",
-            Symptom::Changed => "changed",
-            Symptom::Misread => "misread",
-            Symptom::Unreadable => "unreadable",
-            Symptom::NotFound => "not-found",
-            Symptom::Crashed => "crashed",
-            Symptom::TimedOut => "timed-out",
-            Symptom::Unrestorable => "unrestorable",
-            Symptom::Refused => "refused",
+            LossKind::FoundWrong => "found-wrong",
+            LossKind::Lossy => "lossy",
+            LossKind::Changed => "changed",
+            LossKind::Misread => "misread",
+            LossKind::Unreadable => "unreadable",
+            LossKind::NotFound => "not-found",
+            LossKind::Crashed => "crashed",
+            LossKind::TimedOut => "timed-out",
+            LossKind::Unrestorable => "unrestorable",
+            LossKind::Refused => "refused",
         }
     }
 
@@ -69,16 +69,16 @@ impl Symptom {
         let reading = [rule.read_verdict, rule.rewrite_verdict];
         let any = |verdict| reading.contains(&Some(verdict));
         match self {
-            Symptom::FoundWrong => rule.check == Some(Verdict::FoundWrong),
-            Symptom::Lossy => rule.read_verdict == Some(Verdict::Lossy),
-            Symptom::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
-            Symptom::Misread => rule.recognition == Some(Verdict::Misread),
-            Symptom::Unreadable => rule.recognition == Some(Verdict::Unreadable),
-            Symptom::NotFound => rule.check == Some(Verdict::NotFound),
-            Symptom::Crashed => any(Verdict::Crashed),
-            Symptom::TimedOut => any(Verdict::TimedOut),
-            Symptom::Unrestorable => any(Verdict::Unrestorable),
-            Symptom::Refused => {
+            LossKind::FoundWrong => rule.check == Some(Verdict::FoundWrong),
+            LossKind::Lossy => rule.read_verdict == Some(Verdict::Lossy),
+            LossKind::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
+            LossKind::Misread => rule.recognition == Some(Verdict::Misread),
+            LossKind::Unreadable => rule.recognition == Some(Verdict::Unreadable),
+            LossKind::NotFound => rule.check == Some(Verdict::NotFound),
+            LossKind::Crashed => any(Verdict::Crashed),
+            LossKind::TimedOut => any(Verdict::TimedOut),
+            LossKind::Unrestorable => any(Verdict::Unrestorable),
+            LossKind::Refused => {
                 any(Verdict::Refused) || rule.rewrite_verdict == Some(Verdict::NothingToRestore)
             }
         }
@@ -89,7 +89,7 @@ impl Symptom {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// How it is seen.
-    pub symptom: Symptom,
+    pub kind: LossKind,
     /// The parts that it takes: `match mark`; none where it takes the rule, or the whole table.
     pub parts: Vec<String>,
     /// What the rules predict that it does to packets: rules that lose the same to no effect show another loss.
@@ -108,10 +108,10 @@ pub struct FaultyRule {
 impl Loss {
     /// The worst loss of a cell, at the first rule that shows it; none where no rule comes to harm.
     pub fn worst_of(cell: &Cell) -> Option<FaultyRule> {
-        Symptom::ALL.into_iter().find_map(|symptom| {
-            let place = cell.rules.iter().position(|rule| symptom.is_of(rule))?;
+        LossKind::ALL.into_iter().find_map(|kind| {
+            let place = cell.rules.iter().position(|rule| kind.is_of(rule))?;
             let loss = Loss {
-                symptom,
+                kind,
                 parts: parts_of(&cell.rules[place]),
                 potential: cell.rules[place].potential,
             };
@@ -127,7 +127,7 @@ impl Loss {
     fn is_of(&self, rule: &RuleVerdict) -> bool {
         let parts = parts_of(rule);
         let shared = self.parts.iter().any(|part| parts.contains(part));
-        let is_same = self.symptom.is_of(rule) && (shared || self.parts.is_empty());
+        let is_same = self.kind.is_of(rule) && (shared || self.parts.is_empty());
         is_same && rule.potential >= self.potential
     }
 
@@ -137,19 +137,21 @@ impl Loss {
             true => "the rule".to_owned(),
             false => self.parts.join(", "),
         };
-        match self.symptom {
-            Symptom::FoundWrong => "-C finds a rule that is not there".to_owned(),
-            Symptom::Lossy => format!("{parts} lost on the way through the reader"),
-            Symptom::Changed => format!("{parts} changed by the reader's restore"),
-            Symptom::Misread => format!("{parts} misread by the writer after the reader's restore"),
-            Symptom::Unreadable => {
+        match self.kind {
+            LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
+            LossKind::Lossy => format!("{parts} lost on the way through the reader"),
+            LossKind::Changed => format!("{parts} changed by the reader's restore"),
+            LossKind::Misread => {
+                format!("{parts} misread by the writer after the reader's restore")
+            }
+            LossKind::Unreadable => {
                 "the writer cannot read its table after the reader's restore".to_owned()
             }
-            Symptom::NotFound => "-C does not find the rule".to_owned(),
-            Symptom::Crashed => "the reader crashes".to_owned(),
-            Symptom::TimedOut => "the reader hangs".to_owned(),
-            Symptom::Unrestorable => "the reader refuses what it printed itself".to_owned(),
-            Symptom::Refused => "the reader cannot print the table".to_owned(),
+            LossKind::NotFound => "-C does not find the rule".to_owned(),
+            LossKind::Crashed => "the reader crashes".to_owned(),
+            LossKind::TimedOut => "the reader hangs".to_owned(),
+            LossKind::Unrestorable => "the reader refuses what it printed itself".to_owned(),
+            LossKind::Refused => "the reader cannot print the table".to_owned(),
         }
     }
 }

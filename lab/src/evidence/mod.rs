@@ -7,5 +7,5 @@ mod loss;
 mod shrink;
 
 pub use history::{History, Standing};
-pub use loss::{FaultyRule, Loss, OPERATIONS, Symptom};
+pub use loss::{FaultyRule, Loss, LossKind, OPERATIONS};
 pub use shrink::{Shrink, Smaller};

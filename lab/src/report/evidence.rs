@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::terminal::{inert, sign};
 use crate::catalog::{Build, BuildId, Tool};
-use crate::evidence::{History, Loss, Smaller, Standing, Symptom};
+use crate::evidence::{History, Loss, LossKind, Smaller, Standing};
 use crate::judge::verdict::Effect;
 use crate::judge::{Cell, RuleVerdict};
 use crate::matrix::Matrix;
@@ -130,10 +130,7 @@ fn standing(evidence: &Evidence<'_>) -> String {
             since.first, since.before
         );
     }
-    if matches!(
-        evidence.loss.symptom,
-        Symptom::Misread | Symptom::Unreadable
-    ) {
+    if matches!(evidence.loss.kind, LossKind::Misread | LossKind::Unreadable) {
         text.push_str(
             " It is the writer that reads otherwise what the reader restored: where writers of newer releases are not \
              affected, the writer is the old one that nobody can mend any more.",
@@ -194,29 +191,29 @@ fn what_happens(evidence: &Evidence<'_>) -> String {
     differ("is lost", &rule.lost);
     differ("is altered", &rule.altered);
     differ("is added", &rule.added);
-    let _ = writeln!(text, "\n## Expected\n\n{}\n", expected(loss.symptom));
+    let _ = writeln!(text, "\n## Expected\n\n{}\n", expected(loss.kind));
     text
 }
 
-fn expected(symptom: Symptom) -> &'static str {
-    match symptom {
-        Symptom::Lossy | Symptom::Changed => {
+fn expected(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::Lossy | LossKind::Changed => {
             "The reader prints the rule that the kernel holds, and after it restored what it printed the kernel holds the \
              same rule; or it refuses, with a message and a nonzero exit status."
         }
-        Symptom::Misread => {
+        LossKind::Misread => {
             "After the reader restored what it printed, the writer prints its rule as before; or it refuses, with a \
              message and a nonzero exit status."
         }
-        Symptom::Unreadable => {
+        LossKind::Unreadable => {
             "After the reader restored what it printed, the writer can print its table."
         }
-        Symptom::FoundWrong => "`-C` of a rule that is not there ends with exit status 1.",
-        Symptom::NotFound => "`-C` of a rule that is there ends with exit status 0.",
-        Symptom::Crashed => "The reader ends by itself.",
-        Symptom::TimedOut => "The reader ends.",
-        Symptom::Unrestorable => "A build restores what it printed itself.",
-        Symptom::Refused => "The reader prints the table.",
+        LossKind::FoundWrong => "`-C` of a rule that is not there ends with exit status 1.",
+        LossKind::NotFound => "`-C` of a rule that is there ends with exit status 0.",
+        LossKind::Crashed => "The reader ends by itself.",
+        LossKind::TimedOut => "The reader ends.",
+        LossKind::Unrestorable => "A build restores what it printed itself.",
+        LossKind::Refused => "The reader prints the table.",
     }
 }
 

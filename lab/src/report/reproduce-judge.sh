@@ -20,27 +20,27 @@ listing nft-after.txt
 dies() { [ "$1" -gt 128 ] && [ "$1" -ne 137 ]; }
 hangs() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
 if dies "$saved" || dies "$restored"; then
-  [ "$SYMPTOM" = crashed ] && lost
+  [ "$LOSS_KIND" = crashed ] && lost
   cannot "the reader dies"
 fi
 if hangs "$saved" || hangs "$restored"; then
-  [ "$SYMPTOM" = timed-out ] && lost
+  [ "$LOSS_KIND" = timed-out ] && lost
   cannot "the reader hangs"
 fi
 if [ "$saved" -ne 0 ] || incompatible "$keep/read.save"; then
-  [ "$SYMPTOM" = refused ] && lost
+  [ "$LOSS_KIND" = refused ] && lost
   cannot "the reader cannot print the table"
 fi
 if [ "$restored" -ne 0 ]; then
-  [ "$SYMPTOM" = unrestorable ] && lost
+  [ "$LOSS_KIND" = unrestorable ] && lost
   cannot "the reader refuses what it printed itself"
 fi
 if [ "$again" -ne 0 ] || incompatible "$keep/after.save"; then
-  [ "$SYMPTOM" = unreadable ] && lost
+  [ "$LOSS_KIND" = unreadable ] && lost
   cannot "the writer cannot print what the reader restored"
 fi
 written=$(rules "$keep/written.save") read=$(rules "$keep/read.save") after=$(rules "$keep/after.save")
-case $SYMPTOM in
+case $LOSS_KIND in
   # Another print alone may be another wording; another rule in the kernel alone may be the writer's misreading.
   lossy) [ "$read" != "$written" ] && [ "$after" != "$written" ] && lost ;;
   changed | misread) [ "$after" != "$written" ] && lost ;;

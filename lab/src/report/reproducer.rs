@@ -6,7 +6,7 @@ use super::show::commands::{image, shell_word};
 use super::terminal::inert;
 use crate::agent::protocol::Text;
 use crate::catalog::{Build, Family};
-use crate::evidence::{Loss, Symptom};
+use crate::evidence::{Loss, LossKind};
 use crate::judge::RuleVerdict;
 use crate::plan::command;
 use crate::plan::step::{Role, RuleSet};
@@ -62,9 +62,9 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     };
     let _ = write!(
         script,
-        "LOSS={}\nSYMPTOM={}\nIPTABLES={}\nWRITER_BACKEND={}\nREADER_BACKEND={}\n{}{}",
+        "LOSS={}\nLOSS_KIND={}\nIPTABLES={}\nWRITER_BACKEND={}\nREADER_BACKEND={}\n{}{}",
         shell_word(&words),
-        loss.symptom.as_str(),
+        loss.kind.as_str(),
         family.command(),
         writer.backend,
         reader.backend,
@@ -74,8 +74,8 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     script.push_str(rest);
     script.push_str(&sets(made_of));
     script.push_str(&writes(made_of));
-    match loss.symptom {
-        Symptom::NotFound | Symptom::FoundWrong => script.push_str(&lookup(made_of)),
+    match loss.kind {
+        LossKind::NotFound | LossKind::FoundWrong => script.push_str(&lookup(made_of)),
         _ => script.push_str(REWRITE),
     }
     script
@@ -146,8 +146,8 @@ fn lookup(made_of: Reproducer<'_>) -> String {
     let Reproducer {
         loss, rule, load, ..
     } = made_of;
-    let role = match loss.symptom {
-        Symptom::FoundWrong => Role::CheckNearMiss,
+    let role = match loss.kind {
+        LossKind::FoundWrong => Role::CheckNearMiss,
         _ => Role::Check,
     };
     let place = made_of
@@ -163,8 +163,8 @@ fn lookup(made_of: Reproducer<'_>) -> String {
     });
     let words = asked.into_iter().flatten().skip(1);
     let words: Vec<String> = words.map(|word| shell_word(word)).collect();
-    let (found, absent) = match loss.symptom {
-        Symptom::FoundWrong => ("lost", "gone"),
+    let (found, absent) = match loss.kind {
+        LossKind::FoundWrong => ("lost", "gone"),
         _ => ("gone", "lost"),
     };
     format!(
@@ -172,8 +172,8 @@ fn lookup(made_of: Reproducer<'_>) -> String {
          listing nft-before.txt\n\n\
          # The reader asks for the rule{}.\nreader \"$IPTABLES\" {}\ncase $? in\n  0) {found} ;;\n  1) {absent} ;;\n  \
          *) cannot \"the reader does not take the question\" ;;\nesac\n",
-        match loss.symptom {
-            Symptom::FoundWrong => " with one value changed: it is not there",
+        match loss.kind {
+            LossKind::FoundWrong => " with one value changed: it is not there",
             _ => " that is there",
         },
         words.join(" ")
