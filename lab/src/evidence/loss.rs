@@ -1,7 +1,9 @@
 //! Which loss a report is about, and whether a cell still shows it.
 
+use clap::ValueEnum;
+
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{Cell, RuleVerdict};
+use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
 
 /// What is done with every candidate: all that a loss of a rule can be seen by.
@@ -9,7 +11,7 @@ pub const OPERATIONS: [Operation; 3] =
     [Operation::Rewrite, Operation::Recognition, Operation::Check];
 
 /// What kind of loss it is: how it is seen with two binaries and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum LossKind {
     /// The reader's `-C` finds a rule that is not there.
     FoundWrong,
@@ -17,6 +19,8 @@ pub enum LossKind {
     Lossy,
     /// The reader restores another rule than it printed.
     Changed,
+    /// After the reader's rewrite a chain is gone or new, or has another policy, another hook or more rules.
+    Chain,
     /// After the reader's rewrite the writer prints another rule.
     Misread,
     /// After the reader's rewrite the writer cannot print its table.
@@ -35,10 +39,11 @@ pub enum LossKind {
 
 impl LossKind {
     /// Every kind, the worst first.
-    pub const ALL: [LossKind; 10] = [
+    pub const ALL: [LossKind; 11] = [
         LossKind::FoundWrong,
         LossKind::Lossy,
         LossKind::Changed,
+        LossKind::Chain,
         LossKind::Misread,
         LossKind::Unreadable,
         LossKind::NotFound,
@@ -54,6 +59,7 @@ impl LossKind {
             LossKind::FoundWrong => "found-wrong",
             LossKind::Lossy => "lossy",
             LossKind::Changed => "changed",
+            LossKind::Chain => "chain",
             LossKind::Misread => "misread",
             LossKind::Unreadable => "unreadable",
             LossKind::NotFound => "not-found",
@@ -64,6 +70,11 @@ impl LossKind {
         }
     }
 
+    /// Whether it is the writer that misreads: what the reader restored.
+    pub fn is_seen_by_writer(self) -> bool {
+        matches!(self, LossKind::Misread | LossKind::Unreadable)
+    }
+
     /// Whether a rule has it.
     fn is_of(self, rule: &RuleVerdict) -> bool {
         let reading = [rule.read_verdict, rule.rewrite_verdict];
@@ -72,6 +83,7 @@ impl LossKind {
             LossKind::FoundWrong => rule.check == Some(Verdict::FoundWrong),
             LossKind::Lossy => rule.read_verdict == Some(Verdict::Lossy),
             LossKind::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
+            LossKind::Chain => false,
             LossKind::Misread => rule.recognition == Some(Verdict::Misread),
             LossKind::Unreadable => rule.recognition == Some(Verdict::Unreadable),
             LossKind::NotFound => rule.check == Some(Verdict::NotFound),
@@ -90,45 +102,133 @@ impl LossKind {
 pub struct Loss {
     /// How it is seen.
     pub kind: LossKind,
-    /// The parts that it takes: `match mark`; none where it takes the rule, or the whole table.
+    /// The parts that it takes: `match mark`; none where it takes the rule, or the whole table. Of a chain, what is
+    /// another about it.
     pub parts: Vec<String>,
     /// What the rules predict that it does to packets: rules that lose the same to no effect show another loss.
     pub potential: Option<Consequence>,
 }
 
-/// The rule that a loss is seen at.
+/// A loss where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultyRule {
-    /// Its place among the scenario's rules, from 0.
-    pub place: usize,
+pub struct Found {
+    /// What it is seen at.
+    pub subject: Subject,
     /// What is wrong with it.
     pub loss: Loss,
 }
 
+/// What a loss is seen at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The rule of this text.
+    Rule {
+        /// As the scenario has it.
+        given: String,
+    },
+    /// A chain as such.
+    Chain {
+        /// Its table.
+        table: String,
+        /// Its name.
+        chain: String,
+    },
+}
+
+/// What the judge says of what a loss is seen at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damaged<'a> {
+    /// A rule.
+    Rule(&'a RuleVerdict),
+    /// A chain as such.
+    Chain(&'a ChainVerdict),
+}
+
+impl<'a> Damaged<'a> {
+    /// The first of `cell` that has this kind of loss.
+    fn first(kind: LossKind, cell: &'a Cell) -> Option<Damaged<'a>> {
+        Damaged::all(cell).find(|damaged| damaged.has(kind))
+    }
+
+    /// All rules and chains of `cell`, whatever is said of them.
+    fn all(cell: &'a Cell) -> impl Iterator<Item = Damaged<'a>> {
+        let chains = cell.chains.iter().map(Damaged::Chain);
+        cell.rules.iter().map(Damaged::Rule).chain(chains)
+    }
+
+    fn has(self, kind: LossKind) -> bool {
+        match self {
+            Damaged::Rule(rule) => kind.is_of(rule),
+            Damaged::Chain(chain) => {
+                let verdicts = [chain.read_verdict, chain.rewrite_verdict];
+                let harm = [Verdict::Changed, Verdict::Lossy];
+                kind == LossKind::Chain && harm.iter().any(|of| verdicts.contains(&Some(*of)))
+            }
+        }
+    }
+
+    fn parts(self) -> Vec<String> {
+        match self {
+            Damaged::Rule(rule) => parts_of(rule),
+            // How many more rules there are is not what it is about.
+            Damaged::Chain(chain) => {
+                let is_count = |c: char| c.is_ascii_digit() || c == ' ';
+                let said = chain
+                    .reason
+                    .as_deref()
+                    .map(|said| said.trim_start_matches(is_count));
+                said.map(str::to_owned).into_iter().collect()
+            }
+        }
+    }
+
+    fn potential(self) -> Option<Consequence> {
+        match self {
+            Damaged::Rule(rule) => rule.potential,
+            Damaged::Chain(chain) => chain.consequence,
+        }
+    }
+
+    fn subject(self) -> Subject {
+        match self {
+            Damaged::Rule(rule) => Subject::Rule {
+                given: rule.given.clone(),
+            },
+            Damaged::Chain(chain) => Subject::Chain {
+                table: chain.table.clone(),
+                chain: chain.chain.clone(),
+            },
+        }
+    }
+}
+
 impl Loss {
-    /// The worst loss of a cell, at the first rule that shows it; none where no rule comes to harm.
-    pub fn worst_of(cell: &Cell) -> Option<FaultyRule> {
-        LossKind::ALL.into_iter().find_map(|kind| {
-            let place = cell.rules.iter().position(|rule| kind.is_of(rule))?;
+    /// The worst loss of a cell that is of one of these kinds, the worst first; at the first rule or chain that shows it.
+    pub fn worst_of(cell: &Cell, kinds: &[LossKind]) -> Option<Found> {
+        kinds.iter().find_map(|&kind| {
+            let damaged = Damaged::first(kind, cell)?;
             let loss = Loss {
                 kind,
-                parts: parts_of(&cell.rules[place]),
-                potential: cell.rules[place].potential,
+                parts: damaged.parts(),
+                potential: damaged.potential(),
             };
-            Some(FaultyRule { place, loss })
+            Some(Found {
+                subject: damaged.subject(),
+                loss,
+            })
         })
     }
 
-    /// The rule of `cell` that shows it, if one does.
-    pub fn shown_by<'a>(&self, cell: &'a Cell) -> Option<&'a RuleVerdict> {
-        cell.rules.iter().find(|rule| self.is_of(rule))
+    /// The first of `cell` that shows it, if one does.
+    pub fn shown_by<'a>(&self, cell: &'a Cell) -> Option<Damaged<'a>> {
+        Damaged::all(cell).find(|damaged| self.is_of(*damaged))
     }
 
-    fn is_of(&self, rule: &RuleVerdict) -> bool {
-        let parts = parts_of(rule);
+    fn is_of(&self, damaged: Damaged<'_>) -> bool {
+        let parts = damaged.parts();
         let shared = self.parts.iter().any(|part| parts.contains(part));
-        let is_same = self.kind.is_of(rule) && (shared || self.parts.is_empty());
-        is_same && rule.potential >= self.potential
+        let is_same = damaged.has(self.kind) && (shared || self.parts.is_empty());
+        is_same && damaged.potential() >= self.potential
     }
 
     /// What it is, in half a sentence.
@@ -141,6 +241,7 @@ impl Loss {
             LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
             LossKind::Lossy => format!("{parts} lost on the way through the reader"),
             LossKind::Changed => format!("{parts} changed by the reader's restore"),
+            LossKind::Chain => format!("a chain changed by the reader's restore: {parts}"),
             LossKind::Misread => {
                 format!("{parts} misread by the writer after the reader's restore")
             }
