@@ -471,8 +471,12 @@ fn texts(
     least: &Least,
     load: &LoadRecord,
 ) -> Result<Vec<(&'static str, &'static str)>, Failure> {
-    let mut files = vec![("rules.save", "the least rules that show the loss")];
-    folder.write("rules.save", &least.rules.to_string())?;
+    let (rules, written) = match &least.rules {
+        Rules::Iptables(_) => ("rules.save", "written.save"),
+        Rules::Nft(_) => ("rules.nft", "written.nft"),
+    };
+    let mut files = vec![(rules, "the least rules that show the loss")];
+    folder.write(rules, &least.rules.to_string())?;
     let print = |stage: Stage, role: Role| {
         load.observations.iter().find_map(|seen| match &seen.seen {
             Seen::Command(command) if seen.stage == stage && seen.role == role => {
@@ -491,7 +495,7 @@ fn texts(
     };
     let all = [
         (
-            "written.save",
+            written,
             "what the writer prints of what it wrote",
             print(Stage::Baseline, Role::WriterPrint),
         ),

@@ -112,9 +112,7 @@ fn standing(evidence: &Evidence<'_>) -> String {
                 ),
                 None => format!("No {role} that was run is without it."),
             };
-            format!(
-                "**Not mended: {newest}, the newest that was run, has it, as the {role}.** {since}"
-            )
+            format!("**Not mended: {newest}, the newest {role} that was run, has it.** {since}")
         }
         Standing::Mended {
             first,
@@ -123,9 +121,9 @@ fn standing(evidence: &Evidence<'_>) -> String {
         } => {
             let instead = instead(evidence, newest);
             format!(
-                "**Mended: {newest}, the newest that was run, does not have it, as the {role}.** {last} is the last with it, \
-                 {first} the first without.{instead} {} is an old {role}, and nobody can mend it any more: who ships it must \
-                 ship {} or newer.",
+                "**Mended as far as the {role} goes: {newest}, the newest that was run, does not have it; {first} is the first \
+                 without it, {last} the last with it.**{instead} {} is an old {role}, and nobody can mend it any more: who ships it \
+                 must ship {} or newer.",
                 at_fault.id,
                 release(evidence.matrix, first)
             )
@@ -191,6 +189,11 @@ fn what_happens(evidence: &Evidence<'_>) -> String {
     match evidence.damaged {
         Damaged::Rule(rule) => {
             of_rule(&mut text, rule, evidence.loss.kind);
+            let mut crashes = evidence.whole.crashes.iter();
+            let crash = crashes.find(|crash| crash.by == evidence.reader.id);
+            if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind, crash) {
+                let _ = writeln!(text, "What dies is {}.", code(&crash.argv.join(" ")));
+            }
             let is_unproved = rule.lost.is_empty() && rule.witness_after.is_some();
             let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind);
             if evidence.writer.tool == Tool::Nft && is_unproved && in_kernel {

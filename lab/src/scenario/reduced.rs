@@ -30,7 +30,6 @@ impl Scenario {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use crate::scenario;
 
     #[test]
