@@ -347,6 +347,10 @@ fn consequence(evidence: &Evidence<'_>) -> String {
     });
     let sentence = match (consequence, shown.is_empty()) {
         (Some(of_rule), false) => format!("{of_rule}: {}, as packets showed.", of_rule.meaning()),
+        (Some(of_rule), true) if loss.kind.is_seen_by_writer() => format!(
+            "{of_rule}, once the writer writes back what it reads: {}. Until then the kernel holds the right rule.",
+            of_rule.meaning()
+        ),
         (Some(of_rule), true) => format!(
             "{of_rule}: {}. That is concluded from the rules; no packet was sent, or none met the rule.",
             of_rule.meaning()
