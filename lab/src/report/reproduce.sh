@@ -141,10 +141,12 @@ echo "reader: $(reader "$IPTABLES" --version)"
 
 # The rules of a print, without what changes from run to run; of nft's own, without the counters that iptables adds.
 rules() {
-  case $(head -n 1 "$1") in
-    table*) sed -e 's/ counter\( packets [0-9]* bytes [0-9]*\)*//' "$1" ;;
-    *) sed -n -e 's/^\[[0-9:]*\] //' -e 's/[[:blank:]]*$//' -e '/^-A /p' "$1" ;;
-  esac
+  if grep -q '^table ' "$1"; then
+    sed -e '/^#/d' -e 's/ counter\( packets [0-9]* bytes [0-9]*\)*//' "$1"
+    return
+  fi
+  [ "$LOSS_KIND" != chain ] || sed -n -e 's/ \[[0-9:]*\]$//' -e '/^:/p' "$1"
+  sed -n -e 's/^\[[0-9:]*\] //' -e 's/[[:blank:]]*$//' -e '/^-A /p' "$1"
 }
 incompatible() { grep -q 'is incompatible' "$1"; }
 listing() {
@@ -173,8 +175,8 @@ backtrace() {
   steps="-ex run"
   # What runs at first is env or chroot; a root filesystem's libraries are not this machine's.
   case $READER_KIND in
-    tree) steps="-ex 'catch exec' -ex run -ex continue" ;;
-    root | tar) steps="-ex 'catch exec' -ex run -ex$(quoted "set sysroot $READER_PLACE") -ex continue" ;;
+    tree) steps="-ex 'tcatch exec' -ex run -ex continue" ;;
+    root | tar) steps="-ex 'tcatch exec' -ex run -ex$(quoted "set sysroot $READER_PLACE") -ex continue" ;;
   esac
   if command -v gdb >/dev/null && ! uses_docker; then
     eval "LC_ALL=C $limit gdb -nx -batch $steps -ex bt -ex 'info registers' -ex 'x/3i \$pc' --args $READER_RUN$(quoted "$@")" \

@@ -118,7 +118,8 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
         "Blackhole: packets that the rules let through are dropped, as packets showed.",
         "- packet `ping-localhost`: delivered to 127.0.0.1",
         "it ended with exit status 1: the loss is there",
-        "git bisect start --term-old=broken --term-new=mended v1.8.9 v1.8.7\nWRITER=/path/to/1.8.9/xtables-nft-multi FIND=fix ",
+        "git bisect start --term-old=broken --term-new=mended v1.8.",
+        "WRITER=/path/to/1.8.9/xtables-nft-multi FIND=fix git bisect run sh -c './autogen.sh ",
         "| writer | debian-1.8.9-2-nft | iptables v1.8.9",
         "4 rules of 30 words, shrunk to 1 rule of 6 words",
         "nothing more can be left out",
@@ -140,6 +141,25 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
         {
             assert!(made().join(file).exists(), "{file}");
         }
+    }
+}
+
+#[test]
+fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let output = of(READER, WRITER, &folder);
+    assert!(output.status.success(), "{}", both(&output));
+    let report = read(&folder, "REPORT.md");
+    for said in [
+        "**Mended as far as the writer goes: ",
+        "debian-1.8.7-1-nft is an old writer, and nobody can mend it",
+        "Blackhole, once the writer writes back what it reads: ",
+        "exit status 1: the loss is there",
+        "FIND=fix git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static --disable-connlabel \
+         && make -j2 || exit 125; WRITER=$PWD ",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
     }
 }
 
