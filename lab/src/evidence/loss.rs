@@ -272,3 +272,76 @@ fn parts_of(rule: &RuleVerdict) -> Vec<String> {
     }
     parts
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::catalog::{BuildId, Family};
+    use crate::judge::RuleVerdicts;
+
+    fn chain(name: &str, reason: &str) -> ChainVerdict {
+        ChainVerdict {
+            table: "filter".to_owned(),
+            chain: name.to_owned(),
+            policy_before: None,
+            policy_after: None,
+            policy_after_sync: None,
+            read_verdict: Some(Verdict::Same),
+            rewrite_verdict: Some(Verdict::Changed),
+            sync: None,
+            sync_noflush: None,
+            cycle: None,
+            reason: Some(reason.to_owned()),
+            consequence: Some(Consequence::Misdirected),
+        }
+    }
+
+    fn cell(rules: Vec<RuleVerdict>, chains: Vec<ChainVerdict>) -> Cell {
+        Cell {
+            scenario: "own".to_owned(),
+            family: Family::Ipv4,
+            writer: BuildId::named("1.8.8-nft"),
+            reader: BuildId::named("1.8.7-nft"),
+            verdict: Verdict::Changed,
+            rules: RuleVerdicts::from(rules),
+            chains,
+            probes: Vec::new(),
+            picked: None,
+            warnings: Vec::new(),
+            known: None,
+            crashes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn rules_that_multiply_are_one_loss_however_many_there_are() {
+        let two = cell(Vec::new(), vec![chain("OWN", "2 more rules than before")]);
+        let found = Loss::worst_of(&two, &LossKind::ALL).unwrap();
+        let subject = Subject::Chain {
+            table: "filter".to_owned(),
+            chain: "OWN".to_owned(),
+        };
+        assert_eq!((found.loss.kind, found.subject), (LossKind::Chain, subject));
+        let shows = |reason: &str| {
+            let cell = cell(Vec::new(), vec![chain("OTHER", reason)]);
+            found.loss.shown_by(&cell).is_some()
+        };
+        assert!(shows("17 more rules than before"));
+        assert!(!shows("the chain is gone"));
+        assert_eq!(Loss::worst_of(&two, &[LossKind::Lossy]), None);
+    }
+
+    #[test]
+    fn a_rule_that_is_lost_is_worse_than_its_chain_and_a_named_kind_comes_first() {
+        let lossy = RuleVerdict {
+            given: "-A OWN -j DROP".to_owned(),
+            read_verdict: Some(Verdict::Lossy),
+            ..RuleVerdict::default()
+        };
+        let both = cell(vec![lossy], vec![chain("OWN", "the chain is gone")]);
+        let of = |kinds: &[LossKind]| Loss::worst_of(&both, kinds).unwrap().loss.kind;
+        assert_eq!(of(&LossKind::ALL), LossKind::Lossy);
+        assert_eq!(of(&[LossKind::Chain]), LossKind::Chain);
+    }
+}
