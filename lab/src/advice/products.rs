@@ -192,6 +192,8 @@ mod tests {
     #[case("calico-node", "3.30.2", "1.8.8")]
     #[case("k0s", "1.27.4+k0s.0", "1.8.7")]
     #[case("debian", "12", "debian-1.8.9-2")]
+    #[case("istio", "1.22.1", "1.8.7")]
+    #[case("tailscale", "v1.82.5", "1.8.10")]
     fn a_version_stands_for_the_build_that_it_shipped(
         #[case] name: &str,
         #[case] version: &str,
@@ -215,6 +217,7 @@ mod tests {
     )]
     #[case("calico-node", "3.27", "may be one of several")]
     #[case("kube-router", "1.4.0", "it is not known which iptables it ships")]
+    #[case("tailscale", "1.92.0", "it is not known which iptables it ships")]
     #[case("kube-router", "", "it is not known which iptables it ships")]
     #[case("kube-ruter", "1.5", "no product is called `kube-ruter`")]
     fn what_is_not_known_is_said(#[case] name: &str, #[case] version: &str, #[case] said: &str) {

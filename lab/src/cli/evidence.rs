@@ -10,8 +10,8 @@ use super::matrix::{Prepared, scenarios};
 use super::output;
 use super::session::{self, Session};
 use super::{Common, RunArgs};
-use crate::catalog::{Build, Tool};
-use crate::evidence::{FaultyRule, History, Loss, OPERATIONS, Shrink, Symptom};
+use crate::catalog::Build;
+use crate::evidence::{Found, History, Loss, LossKind, OPERATIONS, Rules, Shrink};
 use crate::images::{Effort, Provision};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
@@ -19,10 +19,9 @@ use crate::plan::Operation;
 use crate::plan::step::{Role, Stage};
 use crate::recording::{LoadRecord, RecordingWriter, Seen};
 use crate::report;
-use crate::report::evidence::{Evidence, Shrunk, Tried};
+use crate::report::evidence::{Backtrace, Evidence, Shrunk, Tried};
 use crate::report::reproducer::Reproducer;
-use crate::ruleset::Ruleset;
-use crate::scenario::{Scenario, Write};
+use crate::scenario::Scenario;
 
 #[derive(Args)]
 pub struct EvidenceArgs {
@@ -35,6 +34,9 @@ pub struct EvidenceArgs {
     /// The folder; it must not be there yet, or be empty [default: evidence-SCENARIO-WRITER-READER].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Which kind of loss the report is about, where a pairing has several [default: the worst].
+    #[arg(long, value_name = "KIND")]
+    loss: Option<LossKind>,
     /// At most so many rulesets are tried while the rules are shrunk.
     #[arg(long, value_name = "N", default_value = "200")]
     steps: usize,
@@ -79,14 +81,6 @@ fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
             "a report is about one scenario, and several are named"
         ));
     };
-    if scenario.write == Write::Nft {
-        let error = miette!(
-            help = "`show` prints such a cell in full, with its commands",
-            "what nft itself wrote cannot be shrunk yet: {}",
-            scenario.name
-        );
-        return refuse(error);
-    }
     let family = args.run.family;
     if !scenario.families().any(|of| of == family) {
         return refuse(miette!(
@@ -152,7 +146,7 @@ struct Lab<'a> {
 /// The least rules that show a loss.
 struct Least {
     scenario: Scenario,
-    ruleset: Ruleset,
+    rules: Rules,
     shrunk: Shrunk,
 }
 
@@ -167,9 +161,14 @@ impl Lab<'_> {
             .pairing(vec![scenario.clone()], &operations, None)
             .await?;
         let whole = self.cell(&matrix, &scenario.name)?;
-        let Some(found) = Loss::worst_of(&whole) else {
+        let kinds = match &self.args.loss {
+            Some(kind) => std::slice::from_ref(kind),
+            None => LossKind::ALL.as_slice(),
+        };
+        let Some(found) = Loss::worst_of(&whole, kinds) else {
+            let lost = self.args.loss.map_or("lost", LossKind::as_str);
             let words = format!(
-                "no rule of {} is lost between {} and {}: {}",
+                "nothing of {} is {lost} between {} and {}: {}",
                 scenario.name,
                 writer.id,
                 reader.id,
@@ -186,8 +185,8 @@ impl Lab<'_> {
             .pairing(vec![least.scenario.clone()], &operations, Some(&mut file))
             .await?;
         let cell = self.cell(&matrix, &least.scenario.name)?;
-        let rule = found.loss.shown_by(&cell);
-        let (Some(rule), [load, ..]) = (rule, loads.as_slice()) else {
+        let damaged = found.loss.shown_by(&cell);
+        let (Some(damaged), [load, ..]) = (damaged, loads.as_slice()) else {
             return Err(comes_and_goes(&found));
         };
         let reproducer = Reproducer {
@@ -196,7 +195,7 @@ impl Lab<'_> {
             family: self.args.run.family,
             writer: &writer,
             reader: &reader,
-            rule,
+            damaged,
             load,
         };
         folder.write("reproduce.sh", &report::reproducer::render(reproducer))?;
@@ -214,33 +213,28 @@ impl Lab<'_> {
             loss: &found.loss,
             found_in: scenario,
             whole: &whole,
-            whole_rule: &whole.rules[found.place],
-            least: &least.ruleset.to_string(),
-            rule,
+            least: &least.rules.to_string(),
+            damaged,
             matrix: &everywhere,
             writer: &writer,
             reader: &reader,
             history: &history,
             shrunk: least.shrunk,
             tried,
+            backtrace: match found.loss.kind {
+                LossKind::Crashed => Some(backtrace(folder)),
+                _ => None,
+            },
             files: &files,
         });
-        let page = match found.loss.symptom {
-            Symptom::Crashed if !folder.path.join("backtrace.txt").exists() => {
-                format!(
-                    "{page}\nThere is no backtrace: gdb is not at hand here, or the crash did not come again.\n"
-                )
-            }
-            _ => page,
-        };
         folder.write("REPORT.md", &page)?;
         Ok(true)
     }
 
     /// Shrinks the rules to the least that show the loss, a round of candidates in one run.
-    async fn shrink(&self, scenario: &Scenario, found: &FaultyRule) -> Result<Least, Failure> {
+    async fn shrink(&self, scenario: &Scenario, found: &Found) -> Result<Least, Failure> {
         let family = self.args.run.family;
-        let mut shrink = Shrink::new(scenario.ruleset(family).clone(), found.place);
+        let mut shrink = Shrink::new(Rules::of(scenario, family), found.subject.clone());
         let from = shrink.left();
         let (mut tried, mut cut_short) = (0, false);
         loop {
@@ -273,9 +267,9 @@ impl Lab<'_> {
                 break;
             }
         }
-        let ruleset = shrink.least();
+        let rules = shrink.least();
         let least = scenario
-            .with_rules("least", family, &ruleset)
+            .with_rules("least", family, &rules.to_string())
             .or_exit(Exit::Fault)?;
         let shrunk = Shrunk {
             from,
@@ -285,7 +279,7 @@ impl Lab<'_> {
         };
         Ok(Least {
             scenario: least,
-            ruleset,
+            rules,
             shrunk,
         })
     }
@@ -294,15 +288,17 @@ impl Lab<'_> {
     async fn first_that_shows(
         &self,
         scenario: &Scenario,
-        candidates: &[Ruleset],
+        candidates: &[Rules],
         loss: &Loss,
     ) -> Result<Option<usize>, Failure> {
         let name = |place: usize| format!("candidate-{}", place + 1);
         let family = self.args.run.family;
         // What is no scenario, such as a table without a rule, shows nothing.
         let named = candidates.iter().enumerate();
-        let scenarios = named
-            .filter_map(|(place, rules)| scenario.with_rules(&name(place), family, rules).ok());
+        let scenarios = named.filter_map(|(place, rules)| {
+            let rules = rules.to_string();
+            scenario.with_rules(&name(place), family, &rules).ok()
+        });
         let scenarios: Vec<Scenario> = scenarios.collect();
         if scenarios.is_empty() {
             return Ok(None);
@@ -328,7 +324,7 @@ impl Lab<'_> {
             let builds = session::builds(self.provision);
             let alike = builds
                 .iter()
-                .filter(|of| of.tool == Tool::Iptables && of.backend == like.backend);
+                .filter(|of| of.tool == like.tool && of.backend == like.backend);
             alike
                 .map(|build| globset::escape(build.id.as_str()))
                 .collect()
@@ -457,14 +453,30 @@ fn kept(folder: &Folder) -> Vec<(&'static str, &'static str)> {
     taken
 }
 
+/// Whether gdb said something of a crash.
+fn backtrace(folder: &Folder) -> Backtrace {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = folder.path.join("backtrace.txt").exists();
+    let mut folders = std::env::split_paths(&path);
+    match (is_there, folders.any(|of| of.join("gdb").is_file())) {
+        (true, _) => Backtrace::Kept,
+        (false, true) => Backtrace::NotAgain,
+        (false, false) => Backtrace::NoDebugger,
+    }
+}
+
 /// The rules as given, written, read and after, and the kernel's dumps.
 fn texts(
     folder: &Folder,
     least: &Least,
     load: &LoadRecord,
 ) -> Result<Vec<(&'static str, &'static str)>, Failure> {
-    let mut files = vec![("rules.save", "the least rules that show the loss")];
-    folder.write("rules.save", &least.ruleset.to_string())?;
+    let (rules, written) = match &least.rules {
+        Rules::Iptables(_) => ("rules.save", "written.save"),
+        Rules::Nft(_) => ("rules.nft", "written.nft"),
+    };
+    let mut files = vec![(rules, "the least rules that show the loss")];
+    folder.write(rules, &least.rules.to_string())?;
     let print = |stage: Stage, role: Role| {
         load.observations.iter().find_map(|seen| match &seen.seen {
             Seen::Command(command) if seen.stage == stage && seen.role == role => {
@@ -483,7 +495,7 @@ fn texts(
     };
     let all = [
         (
-            "written.save",
+            written,
             "what the writer prints of what it wrote",
             print(Stage::Baseline, Role::WriterPrint),
         ),
@@ -529,7 +541,7 @@ fn one(builds: &[Build], role: &str, id: &str) -> Result<Build, Failure> {
     })
 }
 
-fn comes_and_goes(found: &FaultyRule) -> Failure {
+fn comes_and_goes(found: &Found) -> Failure {
     let error = miette!(
         "the loss was there and is gone, with the same rules: {}",
         found.loss.in_words()

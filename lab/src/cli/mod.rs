@@ -74,9 +74,11 @@ enum Command {
     #[command(after_help = "Examples:
   iptables-lab evidence --scenario kube-firewall --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
   iptables-lab evidence --rules node.save --writer 1.8.8-nft --reader 1.8.7-nft --output report
+  iptables-lab evidence --scenario nft-expressions --loss crashed --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
 
-The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, and the
-recording. The script ends with 1 while the loss is there, with 0 when it is gone, with 125 when it cannot be tried.")]
+The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, a crash's
+backtrace where gdb is at hand, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, with
+125 when it cannot be tried; FIND=fix exchanges 0 and 1, for git bisect run to find what mended it.")]
     Evidence(evidence::EvidenceArgs),
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:

@@ -15,7 +15,8 @@ pub(super) struct Ddmin<T> {
 impl<T: Clone + PartialEq> Ddmin<T> {
     /// `items` as a whole show it; `guess` is a part that may do, and is tried first.
     pub fn new(items: Vec<T>, guess: Option<Vec<T>>) -> Self {
-        let is_least = items.len() < 2;
+        let guess = guess.filter(|guess| *guess != items);
+        let is_least = items.len() < 2 && guess.is_none();
         Ddmin {
             items,
             pieces: 2,
@@ -118,6 +119,13 @@ mod tests {
         let (without, rounds) = least(500, None, &[77]);
         let (with, more) = least(500, Some(vec![3]), &[77]);
         assert_eq!((with, more), (without, rounds + 1));
+    }
+
+    #[test]
+    fn a_guess_may_be_that_nothing_is_needed() {
+        assert_eq!(least(3, Some(Vec::new()), &[]), (Vec::new(), 1));
+        assert_eq!(least(1, Some(Vec::new()), &[0]), (vec![0], 1));
+        assert_eq!(least(2, Some(vec![0, 1]), &[0, 1]).0, [0, 1]);
     }
 
     proptest! {

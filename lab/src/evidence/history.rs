@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::loss::Loss;
-use crate::catalog::{Build, BuildId, Tool};
+use crate::catalog::{Build, BuildId};
 use crate::matrix::{Matrix, in_words};
 
 /// What all pairings say of a loss.
@@ -13,9 +13,10 @@ pub struct History {
     pub readers: String,
     /// The writers whose rules this reader loses, in words: `nft from 1.8.8 on`.
     pub writers: String,
-    /// The oldest writer whose rules this reader loses, where an older one is kept; with the newest that is kept.
-    pub since_writer: Option<Since>,
-    /// Whether it is mended.
+    /// Where it begins among those who are not at fault: writers whose rules are lost, or, where it is the writer that
+    /// misreads, readers whose restored rules are misread.
+    pub since: Option<Since>,
+    /// Whether it is mended among those who are.
     pub standing: Standing,
 }
 
@@ -28,26 +29,26 @@ pub struct Since {
     pub before: BuildId,
 }
 
-/// Whether a loss is mended.
+/// Whether a loss is mended, in the releases of who misreads: readers, or writers where it is they.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// The newest reader loses it too.
+    /// The newest has it too.
     Open {
-        /// The newest reader.
+        /// The newest.
         newest: BuildId,
-        /// Since when, where older readers do not lose it.
+        /// Since when, where older ones do not have it.
         since: Option<Since>,
     },
-    /// The newest reader does not lose it.
+    /// The newest does not have it.
     Mended {
-        /// The first reader from which on none loses it.
+        /// The first from which on none has it.
         first: BuildId,
-        /// The last reader that loses it.
+        /// The last that has it.
         last: BuildId,
-        /// The newest reader.
+        /// The newest.
         newest: BuildId,
     },
-    /// No reader was run that would say so.
+    /// None was run that would say so.
     Unknown,
 }
 
@@ -62,11 +63,15 @@ impl History {
         };
         let readers = Line::new(matrix.readers(), reader, |id| lost(&writer.id, id));
         let writers = Line::new(matrix.writers(), writer, |id| lost(id, &reader.id));
+        let (at_fault, others) = match loss.kind.is_seen_by_writer() {
+            true => (&writers, &readers),
+            false => (&readers, &writers),
+        };
         History {
+            since: others.since(),
+            standing: at_fault.standing(),
             readers: readers.in_words(),
             writers: writers.in_words(),
-            since_writer: writers.since(),
-            standing: readers.standing(),
         }
     }
 }
@@ -84,7 +89,7 @@ impl<'a> Line<'a> {
     ) -> Line<'a> {
         let alike = builds
             .into_iter()
-            .filter(|build| build.tool == Tool::Iptables && build.backend == like.backend);
+            .filter(|build| build.tool == like.tool && build.backend == like.backend);
         let known = alike.filter_map(|build| Some((build, has_it(&build.id)?)));
         let mut builds: Vec<(&Build, bool)> = known.collect();
         builds.sort_by(|(one, _), (other, _)| one.version.cmp(&other.version));

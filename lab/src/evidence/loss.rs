@@ -1,22 +1,26 @@
 //! Which loss a report is about, and whether a cell still shows it.
 
+use clap::ValueEnum;
+
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{Cell, RuleVerdict};
+use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
 
 /// What is done with every candidate: all that a loss of a rule can be seen by.
 pub const OPERATIONS: [Operation; 3] =
     [Operation::Rewrite, Operation::Recognition, Operation::Check];
 
-/// How a loss is seen with two binaries and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Symptom {
+/// What kind of loss it is: how it is seen with two binaries and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum LossKind {
     /// The reader's `-C` finds a rule that is not there.
     FoundWrong,
     /// The reader prints another rule, and restores that.
     Lossy,
     /// The reader restores another rule than it printed.
     Changed,
+    /// After the reader's rewrite a chain is gone or new, or has another policy, another hook or more rules.
+    Chain,
     /// After the reader's rewrite the writer prints another rule.
     Misread,
     /// After the reader's rewrite the writer cannot print its table.
@@ -33,35 +37,42 @@ pub enum Symptom {
     Refused,
 }
 
-impl Symptom {
-    /// Every symptom, the worst first.
-    pub const ALL: [Symptom; 10] = [
-        Symptom::FoundWrong,
-        Symptom::Lossy,
-        Symptom::Changed,
-        Symptom::Misread,
-        Symptom::Unreadable,
-        Symptom::NotFound,
-        Symptom::Crashed,
-        Symptom::TimedOut,
-        Symptom::Unrestorable,
-        Symptom::Refused,
+impl LossKind {
+    /// Every kind, the worst first.
+    pub const ALL: [LossKind; 11] = [
+        LossKind::FoundWrong,
+        LossKind::Lossy,
+        LossKind::Changed,
+        LossKind::Chain,
+        LossKind::Misread,
+        LossKind::Unreadable,
+        LossKind::NotFound,
+        LossKind::Crashed,
+        LossKind::TimedOut,
+        LossKind::Unrestorable,
+        LossKind::Refused,
     ];
 
     /// The word that scripts use.
     pub fn as_str(self) -> &'static str {
         match self {
-            Symptom::FoundWrong => "found-wrong",
-            Symptom::Lossy => "lossy",
-            Symptom::Changed => "changed",
-            Symptom::Misread => "misread",
-            Symptom::Unreadable => "unreadable",
-            Symptom::NotFound => "not-found",
-            Symptom::Crashed => "crashed",
-            Symptom::TimedOut => "timed-out",
-            Symptom::Unrestorable => "unrestorable",
-            Symptom::Refused => "refused",
+            LossKind::FoundWrong => "found-wrong",
+            LossKind::Lossy => "lossy",
+            LossKind::Changed => "changed",
+            LossKind::Chain => "chain",
+            LossKind::Misread => "misread",
+            LossKind::Unreadable => "unreadable",
+            LossKind::NotFound => "not-found",
+            LossKind::Crashed => "crashed",
+            LossKind::TimedOut => "timed-out",
+            LossKind::Unrestorable => "unrestorable",
+            LossKind::Refused => "refused",
         }
+    }
+
+    /// Whether it is the writer that misreads: what the reader restored.
+    pub fn is_seen_by_writer(self) -> bool {
+        matches!(self, LossKind::Misread | LossKind::Unreadable)
     }
 
     /// Whether a rule has it.
@@ -69,16 +80,17 @@ impl Symptom {
         let reading = [rule.read_verdict, rule.rewrite_verdict];
         let any = |verdict| reading.contains(&Some(verdict));
         match self {
-            Symptom::FoundWrong => rule.check == Some(Verdict::FoundWrong),
-            Symptom::Lossy => rule.read_verdict == Some(Verdict::Lossy),
-            Symptom::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
-            Symptom::Misread => rule.recognition == Some(Verdict::Misread),
-            Symptom::Unreadable => rule.recognition == Some(Verdict::Unreadable),
-            Symptom::NotFound => rule.check == Some(Verdict::NotFound),
-            Symptom::Crashed => any(Verdict::Crashed),
-            Symptom::TimedOut => any(Verdict::TimedOut),
-            Symptom::Unrestorable => any(Verdict::Unrestorable),
-            Symptom::Refused => {
+            LossKind::FoundWrong => rule.check == Some(Verdict::FoundWrong),
+            LossKind::Lossy => rule.read_verdict == Some(Verdict::Lossy),
+            LossKind::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
+            LossKind::Chain => false,
+            LossKind::Misread => rule.recognition == Some(Verdict::Misread),
+            LossKind::Unreadable => rule.recognition == Some(Verdict::Unreadable),
+            LossKind::NotFound => rule.check == Some(Verdict::NotFound),
+            LossKind::Crashed => any(Verdict::Crashed),
+            LossKind::TimedOut => any(Verdict::TimedOut),
+            LossKind::Unrestorable => any(Verdict::Unrestorable),
+            LossKind::Refused => {
                 any(Verdict::Refused) || rule.rewrite_verdict == Some(Verdict::NothingToRestore)
             }
         }
@@ -89,46 +101,134 @@ impl Symptom {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// How it is seen.
-    pub symptom: Symptom,
-    /// The parts that it takes: `match mark`; none where it takes the rule, or the whole table.
+    pub kind: LossKind,
+    /// The parts that it takes: `match mark`; none where it takes the rule, or the whole table. Of a chain, what is
+    /// another about it.
     pub parts: Vec<String>,
     /// What the rules predict that it does to packets: rules that lose the same to no effect show another loss.
     pub potential: Option<Consequence>,
 }
 
-/// The rule that a loss is seen at.
+/// A loss where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultyRule {
-    /// Its place among the scenario's rules, from 0.
-    pub place: usize,
+pub struct Found {
+    /// What it is seen at.
+    pub subject: Subject,
     /// What is wrong with it.
     pub loss: Loss,
 }
 
+/// What a loss is seen at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The rule of this text.
+    Rule {
+        /// As the scenario has it.
+        given: String,
+    },
+    /// A chain as such.
+    Chain {
+        /// Its table.
+        table: String,
+        /// Its name.
+        chain: String,
+    },
+}
+
+/// What the judge says of what a loss is seen at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damaged<'a> {
+    /// A rule.
+    Rule(&'a RuleVerdict),
+    /// A chain as such.
+    Chain(&'a ChainVerdict),
+}
+
+impl<'a> Damaged<'a> {
+    /// The first of `cell` that has this kind of loss.
+    fn first(kind: LossKind, cell: &'a Cell) -> Option<Damaged<'a>> {
+        Damaged::all(cell).find(|damaged| damaged.has(kind))
+    }
+
+    /// All rules and chains of `cell`, whatever is said of them.
+    fn all(cell: &'a Cell) -> impl Iterator<Item = Damaged<'a>> {
+        let chains = cell.chains.iter().map(Damaged::Chain);
+        cell.rules.iter().map(Damaged::Rule).chain(chains)
+    }
+
+    fn has(self, kind: LossKind) -> bool {
+        match self {
+            Damaged::Rule(rule) => kind.is_of(rule),
+            Damaged::Chain(chain) => {
+                let verdicts = [chain.read_verdict, chain.rewrite_verdict];
+                let harm = [Verdict::Changed, Verdict::Lossy];
+                kind == LossKind::Chain && harm.iter().any(|of| verdicts.contains(&Some(*of)))
+            }
+        }
+    }
+
+    fn parts(self) -> Vec<String> {
+        match self {
+            Damaged::Rule(rule) => parts_of(rule),
+            // How many more rules there are is not what it is about.
+            Damaged::Chain(chain) => {
+                let is_count = |c: char| c.is_ascii_digit() || c == ' ';
+                let said = chain
+                    .reason
+                    .as_deref()
+                    .map(|said| said.trim_start_matches(is_count));
+                said.map(str::to_owned).into_iter().collect()
+            }
+        }
+    }
+
+    fn potential(self) -> Option<Consequence> {
+        match self {
+            Damaged::Rule(rule) => rule.potential,
+            Damaged::Chain(chain) => chain.consequence,
+        }
+    }
+
+    fn subject(self) -> Subject {
+        match self {
+            Damaged::Rule(rule) => Subject::Rule {
+                given: rule.given.to_string(),
+            },
+            Damaged::Chain(chain) => Subject::Chain {
+                table: chain.table.clone(),
+                chain: chain.chain.clone(),
+            },
+        }
+    }
+}
+
 impl Loss {
-    /// The worst loss of a cell, at the first rule that shows it; none where no rule comes to harm.
-    pub fn worst_of(cell: &Cell) -> Option<FaultyRule> {
-        Symptom::ALL.into_iter().find_map(|symptom| {
-            let place = cell.rules.iter().position(|rule| symptom.is_of(rule))?;
+    /// The worst loss of a cell that is of one of these kinds, the worst first; at the first rule or chain that shows it.
+    pub fn worst_of(cell: &Cell, kinds: &[LossKind]) -> Option<Found> {
+        kinds.iter().find_map(|&kind| {
+            let damaged = Damaged::first(kind, cell)?;
             let loss = Loss {
-                symptom,
-                parts: parts_of(&cell.rules[place]),
-                potential: cell.rules[place].potential,
+                kind,
+                parts: damaged.parts(),
+                potential: damaged.potential(),
             };
-            Some(FaultyRule { place, loss })
+            Some(Found {
+                subject: damaged.subject(),
+                loss,
+            })
         })
     }
 
-    /// The rule of `cell` that shows it, if one does.
-    pub fn shown_by<'a>(&self, cell: &'a Cell) -> Option<&'a RuleVerdict> {
-        cell.rules.iter().find(|rule| self.is_of(rule))
+    /// The first of `cell` that shows it, if one does.
+    pub fn shown_by<'a>(&self, cell: &'a Cell) -> Option<Damaged<'a>> {
+        Damaged::all(cell).find(|damaged| self.is_of(*damaged))
     }
 
-    fn is_of(&self, rule: &RuleVerdict) -> bool {
-        let parts = parts_of(rule);
+    fn is_of(&self, damaged: Damaged<'_>) -> bool {
+        let parts = damaged.parts();
         let shared = self.parts.iter().any(|part| parts.contains(part));
-        let is_same = self.symptom.is_of(rule) && (shared || self.parts.is_empty());
-        is_same && rule.potential >= self.potential
+        let is_same = damaged.has(self.kind) && (shared || self.parts.is_empty());
+        is_same && damaged.potential() >= self.potential
     }
 
     /// What it is, in half a sentence.
@@ -137,19 +237,22 @@ impl Loss {
             true => "the rule".to_owned(),
             false => self.parts.join(", "),
         };
-        match self.symptom {
-            Symptom::FoundWrong => "-C finds a rule that is not there".to_owned(),
-            Symptom::Lossy => format!("{parts} lost on the way through the reader"),
-            Symptom::Changed => format!("{parts} changed by the reader's restore"),
-            Symptom::Misread => format!("{parts} misread by the writer after the reader's restore"),
-            Symptom::Unreadable => {
+        match self.kind {
+            LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
+            LossKind::Lossy => format!("{parts} lost on the way through the reader"),
+            LossKind::Changed => format!("{parts} changed by the reader's restore"),
+            LossKind::Chain => format!("a chain changed by the reader's restore: {parts}"),
+            LossKind::Misread => {
+                format!("{parts} misread by the writer after the reader's restore")
+            }
+            LossKind::Unreadable => {
                 "the writer cannot read its table after the reader's restore".to_owned()
             }
-            Symptom::NotFound => "-C does not find the rule".to_owned(),
-            Symptom::Crashed => "the reader crashes".to_owned(),
-            Symptom::TimedOut => "the reader hangs".to_owned(),
-            Symptom::Unrestorable => "the reader refuses what it printed itself".to_owned(),
-            Symptom::Refused => "the reader cannot print the table".to_owned(),
+            LossKind::NotFound => "-C does not find the rule".to_owned(),
+            LossKind::Crashed => "the reader crashes".to_owned(),
+            LossKind::TimedOut => "the reader hangs".to_owned(),
+            LossKind::Unrestorable => "the reader refuses what it printed itself".to_owned(),
+            LossKind::Refused => "the reader cannot print the table".to_owned(),
         }
     }
 }
@@ -168,4 +271,78 @@ fn parts_of(rule: &RuleVerdict) -> Vec<String> {
         parts.retain(decides);
     }
     parts
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::catalog::{BuildId, Family};
+    use crate::judge::RuleVerdicts;
+
+    fn chain(name: &str, reason: &str) -> ChainVerdict {
+        ChainVerdict {
+            table: "filter".to_owned(),
+            chain: name.to_owned(),
+            policy_before: None,
+            policy_after: None,
+            policy_after_sync: None,
+            read_verdict: Some(Verdict::Same),
+            rewrite_verdict: Some(Verdict::Changed),
+            sync: None,
+            sync_noflush: None,
+            cycle: None,
+            reason: Some(reason.to_owned()),
+            consequence: Some(Consequence::Misdirected),
+        }
+    }
+
+    fn cell(rules: Vec<RuleVerdict>, chains: Vec<ChainVerdict>) -> Cell {
+        Cell {
+            scenario: "own".to_owned(),
+            family: Family::Ipv4,
+            writer: BuildId::named("1.8.8-nft"),
+            reader: BuildId::named("1.8.7-nft"),
+            verdict: Verdict::Changed,
+            rules: RuleVerdicts::from(rules),
+            chains,
+            probes: Vec::new(),
+            picked: None,
+            warnings: Vec::new(),
+            known: None,
+            known_losses: Vec::new(),
+            crashes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn rules_that_multiply_are_one_loss_however_many_there_are() {
+        let two = cell(Vec::new(), vec![chain("OWN", "2 more rules than before")]);
+        let found = Loss::worst_of(&two, &LossKind::ALL).unwrap();
+        let subject = Subject::Chain {
+            table: "filter".to_owned(),
+            chain: "OWN".to_owned(),
+        };
+        assert_eq!((found.loss.kind, found.subject), (LossKind::Chain, subject));
+        let shows = |reason: &str| {
+            let cell = cell(Vec::new(), vec![chain("OTHER", reason)]);
+            found.loss.shown_by(&cell).is_some()
+        };
+        assert!(shows("17 more rules than before"));
+        assert!(!shows("the chain is gone"));
+        assert_eq!(Loss::worst_of(&two, &[LossKind::Lossy]), None);
+    }
+
+    #[test]
+    fn a_rule_that_is_lost_is_worse_than_its_chain_and_a_named_kind_comes_first() {
+        let lossy = RuleVerdict {
+            given: "-A OWN -j DROP".into(),
+            read_verdict: Some(Verdict::Lossy),
+            ..RuleVerdict::default()
+        };
+        let both = cell(vec![lossy], vec![chain("OWN", "the chain is gone")]);
+        let of = |kinds: &[LossKind]| Loss::worst_of(&both, kinds).unwrap().loss.kind;
+        assert_eq!(of(&LossKind::ALL), LossKind::Lossy);
+        assert_eq!(of(&[LossKind::Chain]), LossKind::Chain);
+    }
 }

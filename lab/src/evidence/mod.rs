@@ -4,8 +4,10 @@
 mod ddmin;
 mod history;
 mod loss;
+mod rules;
 mod shrink;
 
-pub use history::{History, Standing};
-pub use loss::{FaultyRule, Loss, OPERATIONS, Symptom};
+pub use history::{History, Since, Standing};
+pub use loss::{Damaged, Found, Loss, LossKind, OPERATIONS, Subject};
+pub use rules::Rules;
 pub use shrink::{Shrink, Smaller};

@@ -1,35 +1,32 @@
-//! A ruleset on its way to the least that still shows a loss: first fewer rules, then rules with fewer options.
+//! A ruleset on its way to the least that still shows a loss: first fewer rules, then fewer chains, then rules with fewer
+//! options.
 
 use super::ddmin::Ddmin;
-use crate::ruleset::{Rule, Ruleset, Target, atom_ranges, target, unit_ranges};
+use super::loss::Subject;
+use super::rules::{Cut, Piece, Rules};
 
 /// The steps of a shrink: each stage begins with what the one before it left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     /// Whole rules are left out.
     Rules(Ddmin<usize>),
-    /// Whole matches, and options of the rules themselves, are left out.
+    /// Chains are left out, and nft's tables, sets and elements.
+    Declared(Ddmin<usize>),
+    /// Whole matches, and options of the rules themselves, are left out; of nft's rules, expressions and statements.
     Units(Ddmin<Piece>),
-    /// Single options of a match or target are left out.
+    /// Single options of a match or target are left out; of nft's rules, words.
     Options(Ddmin<Piece>),
     /// Nothing can be left out any more.
     Done,
-}
-
-/// A piece of a rule: words that stand or fall together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Piece {
-    /// The rule's place in the ruleset, from 0.
-    rule: usize,
-    /// The places of its words.
-    words: Vec<usize>,
 }
 
 /// A ruleset that shows a loss, and smaller ones that may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shrink {
     /// What the stage in hand began with.
-    ruleset: Ruleset,
+    rules: Rules,
+    /// What the loss is seen at.
+    subject: Subject,
     stage: Stage,
 }
 
@@ -43,12 +40,17 @@ pub struct Smaller {
 }
 
 impl Shrink {
-    /// `ruleset` shows a loss, at the rule in `place` (from 0): that alone is tried first.
-    pub fn new(ruleset: Ruleset, place: usize) -> Self {
-        let rules = (0..ruleset.rule_count()).collect();
+    /// `rules` show a loss at `subject`: that alone is tried first.
+    pub fn new(rules: Rules, subject: Subject) -> Self {
+        let all = (0..rules.count()).collect();
+        let guess = match &subject {
+            Subject::Rule { given } => rules.place_of(given).map(|place| vec![place]),
+            Subject::Chain { .. } => Some(Vec::new()),
+        };
         let mut shrink = Shrink {
-            ruleset,
-            stage: Stage::Rules(Ddmin::new(rules, Some(vec![place]))),
+            rules,
+            subject,
+            stage: Stage::Rules(Ddmin::new(all, guess)),
         };
         shrink.skip_what_is_through();
         shrink
@@ -58,22 +60,25 @@ impl Shrink {
     pub fn left(&self) -> Smaller {
         let least = self.least();
         Smaller {
-            rules: least.rule_count(),
-            words: least.rules().map(|(_, rule)| rule.tokens.len()).sum(),
+            rules: least.count(),
+            words: least.words(),
         }
     }
 
     /// What is to be tried next; nothing once nothing can be left out.
-    pub fn candidates(&self) -> Vec<Ruleset> {
+    pub fn candidates(&self) -> Vec<Rules> {
         match &self.stage {
             Stage::Rules(ddmin) => {
-                let only = |kept: Vec<usize>| self.ruleset.only(|place| kept.contains(&place));
-                let kept = ddmin.candidates().into_iter().map(only);
-                kept.map(without_idle_chains).collect()
+                let kept = ddmin.candidates().into_iter();
+                kept.map(|kept| self.rules.only(&kept)).collect()
+            }
+            Stage::Declared(ddmin) => {
+                let kept = ddmin.candidates().into_iter();
+                kept.map(|kept| self.rules.with_declared(&kept)).collect()
             }
             Stage::Units(ddmin) | Stage::Options(ddmin) => {
-                let candidates = ddmin.candidates().into_iter();
-                candidates.map(|pieces| self.of_pieces(&pieces)).collect()
+                let pieces = ddmin.candidates().into_iter();
+                pieces.map(|pieces| self.rules.of_pieces(&pieces)).collect()
             }
             Stage::Done => Vec::new(),
         }
@@ -82,37 +87,33 @@ impl Shrink {
     /// Goes on with the first of the candidates that showed the loss, counted from 0.
     pub fn tell(&mut self, shown: Option<usize>) {
         match &mut self.stage {
-            Stage::Rules(ddmin) => ddmin.tell(shown),
+            Stage::Rules(ddmin) | Stage::Declared(ddmin) => ddmin.tell(shown),
             Stage::Units(ddmin) | Stage::Options(ddmin) => ddmin.tell(shown),
             Stage::Done => {}
         }
         self.skip_what_is_through();
     }
 
-    /// The least ruleset that is known to show the loss.
-    pub fn least(&self) -> Ruleset {
+    /// The least rules that are known to show the loss.
+    pub fn least(&self) -> Rules {
         match &self.stage {
-            Stage::Rules(ddmin) => {
-                let kept = ddmin.items();
-                without_idle_chains(self.ruleset.only(|place| kept.contains(&place)))
-            }
-            Stage::Units(ddmin) | Stage::Options(ddmin) => self.of_pieces(ddmin.items()),
-            Stage::Done => self.ruleset.clone(),
+            Stage::Rules(ddmin) => self.rules.only(ddmin.items()),
+            Stage::Declared(ddmin) => self.rules.with_declared(ddmin.items()),
+            Stage::Units(ddmin) | Stage::Options(ddmin) => self.rules.of_pieces(ddmin.items()),
+            Stage::Done => self.rules.clone(),
         }
     }
 
     fn advance(&mut self) {
-        let pieces = |ranges: fn(&[String]) -> Vec<Vec<usize>>| {
-            let rules = self.ruleset.rules().enumerate();
-            let pieces = rules.flat_map(|(rule, (_, text))| {
-                let words = ranges(&text.tokens).into_iter();
-                words.map(move |words| Piece { rule, words })
-            });
-            Ddmin::new(pieces.collect(), None)
-        };
+        let rules = &self.rules;
         self.stage = match &self.stage {
-            Stage::Rules(_) => Stage::Units(pieces(unit_ranges)),
-            Stage::Units(_) => Stage::Options(pieces(atom_ranges)),
+            Stage::Rules(_) => {
+                let declared = (0..rules.declared()).collect();
+                let needed = rules.needed(&self.subject);
+                Stage::Declared(Ddmin::new(declared, Some(needed)))
+            }
+            Stage::Declared(_) => Stage::Units(Ddmin::new(rules.pieces(Cut::Units), None)),
+            Stage::Units(_) => Stage::Options(Ddmin::new(rules.pieces(Cut::Options), None)),
             Stage::Options(_) | Stage::Done => Stage::Done,
         };
     }
@@ -120,77 +121,66 @@ impl Shrink {
     /// A stage with nothing to try is through before it begins.
     fn skip_what_is_through(&mut self) {
         while self.stage != Stage::Done && self.candidates().is_empty() {
-            self.ruleset = self.least();
+            self.rules = self.least();
             self.advance();
         }
     }
-
-    /// The ruleset with only these pieces of its rules.
-    fn of_pieces(&self, pieces: &[Piece]) -> Ruleset {
-        let mut smaller = self.ruleset.clone();
-        let rules = smaller.tables.iter_mut().flat_map(|table| &mut table.rules);
-        for (place, rule) in rules.enumerate() {
-            let mut words: Vec<usize> = pieces
-                .iter()
-                .filter(|piece| piece.rule == place)
-                .flat_map(|piece| piece.words.iter().copied())
-                .collect();
-            words.sort_unstable();
-            if words.len() < rule.tokens.len() {
-                let kept = words.iter().map(|&word| rule.tokens[word].clone());
-                *rule = Rule::new(rule.chain.clone(), kept.collect());
-            }
-        }
-        without_idle_chains(smaller)
-    }
-}
-
-/// The ruleset without tables and chains that nothing needs: no rule is in them or leads to them, and no policy but
-/// `ACCEPT` is theirs.
-fn without_idle_chains(mut ruleset: Ruleset) -> Ruleset {
-    for table in &mut ruleset.tables {
-        let rules = &table.rules;
-        let is_needed = |name: &str| {
-            rules.iter().any(|rule| {
-                let leads_there = match target(&rule.tokens) {
-                    Target::Jump(chain) | Target::Goto(chain) => chain == name,
-                    _ => false,
-                };
-                rule.chain == name || leads_there
-            })
-        };
-        table.chains.retain(|chain| {
-            let is_closed = chain
-                .policy
-                .as_deref()
-                .is_some_and(|policy| policy != "ACCEPT");
-            is_closed || is_needed(&chain.name)
-        });
-    }
-    ruleset
-        .tables
-        .retain(|table| !table.rules.is_empty() || !table.chains.is_empty());
-    ruleset
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::ruleset::parse;
+    use crate::catalog::Family;
+    use crate::ruleset::{Native, parse};
 
     const KUBE: &str = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:KUBE-FIREWALL - [0:0]\n\
         :OTHER - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A OUTPUT -j KUBE-FIREWALL\n-A OTHER -s 192.0.2.1/32 -j RETURN\n\
         -A KUBE-FIREWALL -p tcp -m comment --comment \"block all\" -m mark --mark 0x8000/0x8000 -m conntrack --ctstate NEW \
         ! --ctorigdst 192.0.2.1 -j DROP\nCOMMIT\n";
 
-    /// Shrinks with everything that contains all of `needed` in one rule still showing the loss.
-    fn shrunk(text: &str, place: usize, needed: &[&str]) -> (String, usize) {
-        let shows = |candidate: &Ruleset| {
-            let has = |rule: &Rule| needed.iter().all(|words| rule.text.contains(words));
-            candidate.rules().any(|(_, rule)| has(rule))
+    const NFT: &str = "add table ip filter\nadd chain ip filter INPUT { type filter hook input priority 0; policy drop; }\n\
+        add chain ip filter OWN\nadd chain ip filter idle\nadd set ip filter trusted { type ipv4_addr; }\n\
+        add table ip nat\nadd element ip filter trusted { 192.0.2.1 }\nadd rule ip filter INPUT iifname \"lo\" accept\n\
+        add rule ip filter OWN tcp dport { 22, 80 } ip saddr @trusted counter accept\nadd rule ip filter INPUT jump OWN\n";
+
+    fn iptables(text: &str) -> Rules {
+        Rules::Iptables(parse(text).unwrap())
+    }
+
+    fn nft(text: &str) -> Rules {
+        let native = Native::parse(Family::Ipv4, text).unwrap();
+        Rules::Nft(
+            native
+                .commands()
+                .map(|(command, _)| command.to_owned())
+                .collect(),
+        )
+    }
+
+    fn rule(given: &str) -> Subject {
+        Subject::Rule {
+            given: given.to_owned(),
+        }
+    }
+
+    /// Shrinks with everything that has a line with all of `needed` still showing the loss, as long as it can be parsed.
+    fn shrunk(rules: Rules, subject: Subject, needed: &[&str]) -> (String, usize) {
+        let shows = |candidate: &Rules| {
+            let text = candidate.to_string();
+            let is_whole = match candidate {
+                Rules::Iptables(_) => true,
+                Rules::Nft(_) => {
+                    let set = ["add set ip filter trusted", "add element ip filter trusted"];
+                    let has_set = set.iter().all(|of| text.contains(of));
+                    Native::parse(Family::Ipv4, &text).is_ok()
+                        && (has_set || !text.contains("@trusted"))
+                }
+            };
+            let has = |line: &str| needed.iter().all(|words| line.contains(words));
+            is_whole && text.lines().any(has)
         };
-        let mut shrink = Shrink::new(parse(text).unwrap(), place);
+        let mut shrink = Shrink::new(rules, subject);
         let mut rounds = 0;
         loop {
             let candidates = shrink.candidates();
@@ -205,17 +195,25 @@ mod tests {
     }
 
     #[test]
-    fn rules_go_first_then_matches_then_options() {
-        let (least, rounds) = shrunk(KUBE, 3, &["-m mark --mark", "-j DROP"]);
+    fn rules_go_first_then_chains_then_matches_then_options() {
+        let at_fault = parse(KUBE).unwrap().tables[0].rules[3].text.clone();
+        let (least, rounds) = shrunk(
+            iptables(KUBE),
+            rule(&at_fault),
+            &["-m mark --mark", "-j DROP"],
+        );
         insta::assert_snapshot!(least, @r"
         *filter
-        :FORWARD DROP [0:0]
         :KUBE-FIREWALL - [0:0]
         -A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP
         COMMIT
         ");
-        assert!(rounds <= 8, "{rounds} rounds");
-        let (least, _) = shrunk(KUBE, 3, &["-m conntrack", "--ctorigdst"]);
+        assert!(rounds <= 9, "{rounds} rounds");
+        let (least, _) = shrunk(
+            iptables(KUBE),
+            rule(&at_fault),
+            &["-m conntrack", "--ctorigdst"],
+        );
         assert!(
             least.contains("-A KUBE-FIREWALL -m conntrack ! --ctorigdst 192.0.2.1\n"),
             "{least}"
@@ -223,22 +221,81 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_stays_as_long_as_a_rule_leads_to_it() {
-        let (least, _) = shrunk(KUBE, 0, &["-j KUBE-FIREWALL"]);
+    fn a_chain_is_left_out_only_if_the_loss_is_seen_without_it() {
+        let (least, _) = shrunk(
+            iptables(KUBE),
+            rule("-A INPUT -j KUBE-FIREWALL"),
+            &["-j KUBE-FIREWALL"],
+        );
         insta::assert_snapshot!(least, @r"
         *filter
         :INPUT ACCEPT [0:0]
-        :FORWARD DROP [0:0]
-        :KUBE-FIREWALL - [0:0]
+        -A INPUT -j KUBE-FIREWALL
+        COMMIT
+        ");
+        let (least, _) = shrunk(
+            iptables(KUBE),
+            rule("-A INPUT -j KUBE-FIREWALL"),
+            &[":OTHER"],
+        );
+        insta::assert_snapshot!(least, @r"
+        *filter
+        :OTHER - [0:0]
         -A INPUT -j KUBE-FIREWALL
         COMMIT
         ");
     }
 
     #[test]
+    fn what_a_chain_loses_needs_no_rule() {
+        let subject = Subject::Chain {
+            table: "filter".to_owned(),
+            chain: "FORWARD".to_owned(),
+        };
+        let (least, rounds) = shrunk(iptables(KUBE), subject.clone(), &[":FORWARD DROP"]);
+        insta::assert_snapshot!(least, @r"
+        *filter
+        :FORWARD DROP [0:0]
+        COMMIT
+        ");
+        assert_eq!(rounds, 2);
+        let only = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -j ACCEPT\nCOMMIT\n";
+        let (least, _) = shrunk(iptables(only), subject, &[":FORWARD DROP"]);
+        assert!(!least.contains("-A"), "{least}");
+    }
+
+    #[test]
+    fn what_nft_wrote_shrinks_to_what_it_takes() {
+        let at_fault =
+            "add rule ip filter OWN tcp dport { 22, 80 } ip saddr @trusted counter accept";
+        let (least, rounds) = shrunk(nft(NFT), rule(at_fault), &["saddr @trusted", "accept"]);
+        insta::assert_snapshot!(least, @r"
+        add table ip filter
+        add chain ip filter OWN
+        add set ip filter trusted { type ipv4_addr; }
+        add element ip filter trusted { 192.0.2.1 }
+        add rule ip filter OWN saddr @trusted accept
+        ");
+        assert!(rounds <= 12, "{rounds} rounds");
+    }
+
+    #[test]
+    fn a_chain_that_nft_made_stays_with_its_table() {
+        let subject = Subject::Chain {
+            table: "filter".to_owned(),
+            chain: "INPUT".to_owned(),
+        };
+        let (least, _) = shrunk(nft(NFT), subject, &["policy drop"]);
+        insta::assert_snapshot!(least, @r"
+        add table ip filter
+        add chain ip filter INPUT { type filter hook input priority 0; policy drop; }
+        ");
+    }
+
+    #[test]
     fn what_cannot_be_smaller_stays_as_it_is() {
         let text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
-        let (least, _) = shrunk(text, 0, &["-j DROP"]);
-        assert_eq!(least, text);
+        let (least, _) = shrunk(iptables(text), rule("-A INPUT -j DROP"), &["-j DROP"]);
+        assert!(least.contains("-A INPUT -j DROP"), "{least}");
     }
 }

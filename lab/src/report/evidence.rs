@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::markdown::escape;
 use super::terminal::{inert, sign};
 use crate::catalog::{Build, BuildId, Tool};
-use crate::evidence::{History, Loss, Smaller, Standing, Symptom};
-use crate::judge::verdict::Effect;
-use crate::judge::{Cell, RuleVerdict};
+use crate::evidence::{Damaged, History, Loss, LossKind, Since, Smaller, Standing};
+use crate::judge::verdict::{Effect, Verdict};
+use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::matrix::Matrix;
 use crate::scenario::Scenario;
 
@@ -20,12 +20,10 @@ pub struct Evidence<'a> {
     pub found_in: &'a Scenario,
     /// Its cell, with the packets that were sent.
     pub whole: &'a Cell,
-    /// The rule of that cell that suffers.
-    pub whole_rule: &'a RuleVerdict,
     /// The least rules that show it, as text.
     pub least: &'a str,
-    /// The rule of the least rules that suffers.
-    pub rule: &'a RuleVerdict,
+    /// The rule or chain of the least rules that suffers.
+    pub damaged: Damaged<'a>,
     /// The least rules in every pairing.
     pub matrix: &'a Matrix,
     /// Who writes.
@@ -38,6 +36,8 @@ pub struct Evidence<'a> {
     pub shrunk: Shrunk,
     /// What `reproduce.sh` came to where this report was made.
     pub tried: Tried,
+    /// Whether there is a backtrace; none of what is no crash.
+    pub backtrace: Option<Backtrace>,
     /// The files beside it, each with what it is.
     pub files: &'a [(&'a str, &'a str)],
 }
@@ -64,11 +64,22 @@ pub enum Tried {
     Not,
 }
 
+/// Whether gdb said where a crash happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backtrace {
+    /// It did: `backtrace.txt`.
+    Kept,
+    /// gdb is there, and the crash did not come again.
+    NotAgain,
+    /// There is no gdb.
+    NoDebugger,
+}
+
 /// The report.
 pub fn render(evidence: &Evidence<'_>) -> String {
     let Evidence { writer, reader, .. } = evidence;
     let mut page = format!(
-        "# {}: {} writes, {} reads\n\n",
+        "# {} ({} writes, {} reads)\n\n",
         escape(&evidence.loss.in_words()),
         writer.id,
         reader.id
@@ -87,61 +98,83 @@ pub fn render(evidence: &Evidence<'_>) -> String {
     page
 }
 
-/// Is the newest release affected, was it mended, or is it an old reader that nobody can mend any more?
+/// Is the newest release affected, was it mended, or is it an old one that nobody can mend any more?
 fn standing(evidence: &Evidence<'_>) -> String {
-    let Evidence {
-        history, reader, ..
-    } = evidence;
+    let Evidence { history, loss, .. } = evidence;
+    let (role, at_fault, other) = match loss.kind.is_seen_by_writer() {
+        true => ("writer", evidence.writer, "reader"),
+        false => ("reader", evidence.reader, "writer"),
+    };
     let mut text = match &history.standing {
         Standing::Open { newest, since } => {
-            let since = since.as_ref().map(|since| {
-                format!(
-                    ", and so is every reader from {} on; {} is not",
-                    since.first, since.before
-                )
-            });
-            format!(
-                "**The newest release that was run is affected: {newest}, as the reader{}.**",
-                since.unwrap_or_default()
-            )
+            let since = match since {
+                Some(Since { first, before }) => format!(
+                    "{first} is the first that was run with it, {before} the last before that without."
+                ),
+                None => format!("No {role} that was run is without it."),
+            };
+            format!("**Not mended: {newest}, the newest {role} that was run, has it.** {since}")
         }
         Standing::Mended {
             first,
             last,
             newest,
-        } => format!(
-            "**Mended as far as the reader goes: {first} and what is newer (up to {newest}) is not affected, {last} still \
-             is.** {} is an old reader, and nobody can mend it any more: who ships it must ship a newer one.",
-            reader.id
-        ),
+        } => {
+            let instead = instead(evidence, newest);
+            format!(
+                "**Mended as far as the {role} goes: {newest}, the newest that was run, does not have it; {first} is the first \
+                 without it, {last} the last with it.**{instead} {} is an old {role}, and nobody can mend it any more: who ships it \
+                 must ship {} or newer.",
+                at_fault.id,
+                release(evidence.matrix, first)
+            )
+        }
         Standing::Unknown => {
-            "**No other reader was run, so it is not known whether it is mended.**".to_owned()
+            format!("**No other {role} was run, so it is not known whether it is mended.**")
         }
     };
+    if let Some(Since { first, before }) = &history.since {
+        let _ = write!(
+            text,
+            " As the {other} it begins with {first}: with {before} in its place it is not seen."
+        );
+    }
+    if loss.kind.is_seen_by_writer() {
+        text.push_str(" It is the writer that misreads: what the reader restored, it reads otherwise than what it wrote itself.");
+    }
     let _ = write!(
         text,
-        "\n\nWith this writer, readers are affected: {}. With this reader, writers: {}.",
+        "\n\nReaders that have it with this writer: {}. Writers that have it with this reader: {}. A release here is one that was \
+         run: see the versions and the table below.\n\n",
         or_none(&history.readers),
         or_none(&history.writers)
     );
-    if let Some(since) = &history.since_writer {
-        let _ = write!(
-            text,
-            " As the writer it begins with {}: the same reader keeps what {} wrote.",
-            since.first, since.before
-        );
-    }
-    if matches!(
-        evidence.loss.symptom,
-        Symptom::Misread | Symptom::Unreadable
-    ) {
-        text.push_str(
-            " It is the writer that reads otherwise what the reader restored: where writers of newer releases are not \
-             affected, the writer is the old one that nobody can mend any more.",
-        );
-    }
-    text.push_str("\n\n");
     text
+}
+
+/// What becomes of the rules with the newest build in the place of the one at fault, where that is not what they were.
+fn instead(evidence: &Evidence<'_>, newest: &BuildId) -> String {
+    let (writer, reader) = match evidence.loss.kind.is_seen_by_writer() {
+        true => (newest, &evidence.reader.id),
+        false => (&evidence.writer.id, newest),
+    };
+    let mut cells = evidence.matrix.cells.iter();
+    let cell = cells.find(|cell| &cell.writer == writer && &cell.reader == reader);
+    match cell.filter(|cell| cell.verdict != Verdict::Same) {
+        Some(cell) => format!(
+            " With {newest} it is `{}` instead: {}.",
+            cell.verdict,
+            cell.verdict.meaning()
+        ),
+        None => String::new(),
+    }
+}
+
+/// The release that a build is of.
+fn release<'a>(matrix: &'a Matrix, id: &'a BuildId) -> &'a str {
+    let mut builds = matrix.builds.iter();
+    let build = builds.find(|build| &build.id == id);
+    build.map_or(id.as_str(), |build| build.version.release())
 }
 
 fn or_none(words: &str) -> &str {
@@ -152,9 +185,33 @@ fn or_none(words: &str) -> &str {
 }
 
 fn what_happens(evidence: &Evidence<'_>) -> String {
-    let Evidence { loss, rule, .. } = evidence;
     let mut text = "## What happens\n\n".to_owned();
     let _ = writeln!(text, "The writer is given:\n\n{}", fenced(evidence.least));
+    match evidence.damaged {
+        Damaged::Rule(rule) => {
+            of_rule(&mut text, rule, evidence.loss.kind);
+            let mut crashes = evidence.whole.crashes.iter();
+            let crash = crashes.find(|crash| crash.by == evidence.reader.id);
+            if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind, crash) {
+                let _ = writeln!(text, "What dies is {}.", code(&crash.argv.join(" ")));
+            }
+            let is_unproved = rule.lost.is_empty() && rule.witness_after.is_some();
+            let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind);
+            if evidence.writer.tool == Tool::Nft && is_unproved && in_kernel {
+                text.push_str(
+                    "\nOf what nft itself wrote no print proves anything. The kernel's expressions are others than before, and \
+                     whether they mean the same is not known here.\n",
+                );
+            }
+        }
+        Damaged::Chain(chain) => of_chain(&mut text, chain),
+    }
+    text.push_str(backtrace(evidence.backtrace));
+    let _ = writeln!(text, "\n## Expected\n\n{}\n", expected(evidence.loss.kind));
+    text
+}
+
+fn of_rule(text: &mut String, rule: &RuleVerdict, kind: LossKind) {
     let mut step = |what: &str, said: Option<&str>| {
         if let Some(said) = said {
             let _ = writeln!(text, "{what}:\n\n{}", fenced(said));
@@ -168,11 +225,14 @@ fn what_happens(evidence: &Evidence<'_>) -> String {
     );
     step("and after", rule.witness_after.as_deref());
     step("The writer then prints", rule.reread.as_deref());
-    if let Some(near_miss) = &rule.near_miss {
-        step("The reader's -C finds the rule with", Some(near_miss));
+    if kind == LossKind::FoundWrong {
+        step(
+            "The reader's -C finds the rule with",
+            rule.near_miss.as_deref(),
+        );
     }
     if let Some(reason) = &rule.reason {
-        let _ = writeln!(text, "It says:\n\n{}", fenced(reason));
+        let _ = writeln!(text, "{}:\n\n{}", said_by(kind), fenced(reason));
     }
     let mut differ = |how: &str, changes: &[crate::ruleset::Change]| {
         for change in changes {
@@ -192,38 +252,82 @@ fn what_happens(evidence: &Evidence<'_>) -> String {
     differ("is lost", &rule.lost);
     differ("is altered", &rule.altered);
     differ("is added", &rule.added);
-    let _ = writeln!(text, "\n## Expected\n\n{}\n", expected(loss.symptom));
-    text
 }
 
-fn expected(symptom: Symptom) -> &'static str {
-    match symptom {
-        Symptom::Lossy | Symptom::Changed => {
+/// Whose words a reason is in.
+fn said_by(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::Crashed | LossKind::TimedOut => "How the reader ends",
+        LossKind::Unrestorable | LossKind::Refused => "The reader says",
+        LossKind::FoundWrong
+        | LossKind::Lossy
+        | LossKind::Changed
+        | LossKind::Chain
+        | LossKind::Misread
+        | LossKind::Unreadable
+        | LossKind::NotFound => "What is said of it",
+    }
+}
+
+fn of_chain(text: &mut String, chain: &ChainVerdict) {
+    let named = |policy: &Option<String>| policy.as_deref().map_or("none".to_owned(), code);
+    let _ = writeln!(
+        text,
+        "The reader prints the table and restores what it printed. Then, of the chain {} in the table {}:\n\n{}\n\
+         - policy before: {}\n- policy after: {}",
+        code(&chain.chain),
+        code(&chain.table),
+        fenced(chain.reason.as_deref().unwrap_or("it is another chain")),
+        named(&chain.policy_before),
+        named(&chain.policy_after)
+    );
+}
+
+fn backtrace(backtrace: Option<Backtrace>) -> &'static str {
+    match backtrace {
+        None => "",
+        Some(Backtrace::Kept) => {
+            "\nWhere it dies, gdb says in `backtrace.txt`. Distributions strip their binaries: with a built source tree \
+             (`READER=/path/to/iptables KEEP=FOLDER ./reproduce.sh`) it has the functions' names.\n"
+        }
+        Some(Backtrace::NotAgain) => {
+            "\nThere is no backtrace: under gdb the crash did not come again, or gdb could not run the reader.\n"
+        }
+        Some(Backtrace::NoDebugger) => {
+            "\nThere is no backtrace: gdb is not at hand where this report was made. Where it is, \
+             `KEEP=FOLDER ./reproduce.sh` writes one.\n"
+        }
+    }
+}
+
+fn expected(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::Lossy | LossKind::Changed => {
             "The reader prints the rule that the kernel holds, and after it restored what it printed the kernel holds the \
              same rule; or it refuses, with a message and a nonzero exit status."
         }
-        Symptom::Misread => {
+        LossKind::Chain => {
+            "After the reader restored what it printed, the chain is there as before, with its hook, its policy and no more \
+             rules; or the reader refuses, with a message and a nonzero exit status."
+        }
+        LossKind::Misread => {
             "After the reader restored what it printed, the writer prints its rule as before; or it refuses, with a \
              message and a nonzero exit status."
         }
-        Symptom::Unreadable => {
+        LossKind::Unreadable => {
             "After the reader restored what it printed, the writer can print its table."
         }
-        Symptom::FoundWrong => "`-C` of a rule that is not there ends with exit status 1.",
-        Symptom::NotFound => "`-C` of a rule that is there ends with exit status 0.",
-        Symptom::Crashed => "The reader ends by itself.",
-        Symptom::TimedOut => "The reader ends.",
-        Symptom::Unrestorable => "A build restores what it printed itself.",
-        Symptom::Refused => "The reader prints the table.",
+        LossKind::FoundWrong => "`-C` of a rule that is not there ends with exit status 1.",
+        LossKind::NotFound => "`-C` of a rule that is there ends with exit status 0.",
+        LossKind::Crashed => "The reader ends by itself.",
+        LossKind::TimedOut => "The reader ends.",
+        LossKind::Unrestorable => "A build restores what it printed itself.",
+        LossKind::Refused => "The reader prints the table.",
     }
 }
 
 fn consequence(evidence: &Evidence<'_>) -> String {
-    let Evidence {
-        whole_rule: rule,
-        whole,
-        ..
-    } = evidence;
+    let Evidence { whole, loss, .. } = evidence;
     let mut text = "## Consequence\n\n".to_owned();
     let changed = whole
         .probes
@@ -240,14 +344,22 @@ fn consequence(evidence: &Evidence<'_>) -> String {
             )
         })
         .collect();
-    let of_rule = rule.consequence.or(rule.potential);
-    let sentence = match (of_rule, shown.is_empty()) {
+    let damaged = loss.shown_by(whole);
+    let consequence = damaged.and_then(|damaged| match damaged {
+        Damaged::Rule(rule) => rule.consequence.or(rule.potential),
+        Damaged::Chain(chain) => chain.consequence,
+    });
+    let sentence = match (consequence, shown.is_empty()) {
         (Some(of_rule), false) => format!("{of_rule}: {}, as packets showed.", of_rule.meaning()),
+        (Some(of_rule), true) if loss.kind.is_seen_by_writer() => format!(
+            "{of_rule}, once the writer writes back what it reads: {}. Until then the kernel holds the right rule.",
+            of_rule.meaning()
+        ),
         (Some(of_rule), true) => format!(
             "{of_rule}: {}. That is concluded from the rules; no packet was sent, or none met the rule.",
             of_rule.meaning()
         ),
-        (None, _) => "None that is known: no rule in the kernel is another one.".to_owned(),
+        (None, _) => none_known(loss.kind).to_owned(),
     };
     let _ = writeln!(text, "{}\n", capital(&sentence));
     if !shown.is_empty() {
@@ -261,29 +373,134 @@ fn consequence(evidence: &Evidence<'_>) -> String {
     text
 }
 
+/// What stands for a consequence where the kernel's rules stay as they are.
+fn none_known(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::Crashed | LossKind::TimedOut => {
+            "the reader cannot print the table at all, and neither keep nor repair what is in it. No rule in the kernel is \
+             another one."
+        }
+        LossKind::Refused | LossKind::Unrestorable => {
+            "the reader can neither keep nor repair what is in the table, and says so. No rule in the kernel is another one."
+        }
+        LossKind::FoundWrong
+        | LossKind::Lossy
+        | LossKind::Changed
+        | LossKind::Chain
+        | LossKind::Misread
+        | LossKind::Unreadable
+        | LossKind::NotFound => "None that is known for packets.",
+    }
+}
+
 fn reproduce(evidence: &Evidence<'_>) -> String {
     let Evidence { writer, reader, .. } = evidence;
-    let multi =
-        |build: &Build| format!("/path/to/{}/xtables-{}-multi", build.version, build.backend);
     let tried = match evidence.tried {
-        Tried::Ended(status) => {
-            format!("Run where this report was made, it ended with exit status {status}.")
+        Tried::Ended(1) => {
+            "Run where this report was made, it ended with exit status 1: the loss is there."
+                .to_owned()
         }
+        Tried::Ended(status) => format!(
+            "**Run where this report was made, it ended with exit status {status}, so it does not show the loss there**; the \
+             recording does."
+        ),
         Tried::Not => "It was not run where this report was made.".to_owned(),
     };
-    format!(
+    let mut text = format!(
         "## To reproduce\n\n{}\n{tried} It needs two binaries (or source trees, root filesystems, container images: its head \
          says how they are named), and makes a network namespace of its own. Exit status 1 while the loss is there, 0 when \
-         it is gone, 125 when it cannot be tried:\n\n{}\n",
+         it is gone, 125 when it cannot be tried.\n\n",
         fenced(&format!(
-            "WRITER={} READER={} ./reproduce.sh",
-            multi(writer),
-            multi(reader)
-        )),
-        fenced(
-            "git bisect run sh -c './autogen.sh && ./configure && make -j8 || exit 125; READER=$PWD /path/to/reproduce.sh'"
+            "WRITER={} READER={} sh ./reproduce.sh",
+            binary(writer),
+            binary(reader)
+        ))
+    );
+    text.push_str(&bisect(evidence));
+    text
+}
+
+/// Where one may have a build's binary.
+fn binary(build: &Build) -> String {
+    match build.tool {
+        Tool::Iptables => format!(
+            "/path/to/{}/xtables-{}-multi",
+            build.version.release(),
+            build.backend
         ),
-    )
+        Tool::Nft => format!("/path/to/{}/nft", build.version.release()),
+    }
+}
+
+/// How to find the commits in a source tree of iptables: the one that mended it, or brought it, on either side.
+fn bisect(evidence: &Evidence<'_>) -> String {
+    let Evidence {
+        history,
+        writer,
+        reader,
+        loss,
+        ..
+    } = evidence;
+    let between = |first: &BuildId, before: &BuildId| {
+        let (first, before) = (
+            release(evidence.matrix, first),
+            release(evidence.matrix, before),
+        );
+        (first != before).then(|| (format!("v{first}"), format!("v{before}")))
+    };
+    let as_reader = ("READER", format!("WRITER={}", binary(writer)));
+    let as_writer = ("WRITER", format!("READER={}", binary(reader)));
+    let (at_fault, other) = match loss.kind.is_seen_by_writer() {
+        true => (as_writer, as_reader),
+        false => (as_reader, as_writer),
+    };
+    let run = |(tree, fixed): &(&str, String), more: &str| {
+        format!(
+            "{fixed} {more}git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static \
+             --disable-connlabel && make -j2 || exit 125; {tree}=$PWD sh /path/to/reproduce.sh'"
+        )
+    };
+    let is_iptables = |tree: &str| tree == "READER" || writer.tool == Tool::Iptables;
+    let brought = |side: &(&str, String), since: &Since| {
+        let (first, before) =
+            between(&since.first, &since.before).filter(|_| is_iptables(side.0))?;
+        Some(format!(
+            "The commit since which it is seen, with the tree as the {}:\n\n{}\n",
+            side.0.to_lowercase(),
+            fenced(&format!(
+                "git bisect start {first} {before}\n{}",
+                run(side, "")
+            ))
+        ))
+    };
+    let of_fault = match &history.standing {
+        Standing::Mended { first, last, .. } => between(first, last).map(|(first, last)| {
+            format!(
+                "The commit that mended it, with the tree as the {} (`FIND=fix` exchanges the exit statuses 0 and 1):\n\n{}\n",
+                at_fault.0.to_lowercase(),
+                fenced(&format!(
+                    "git bisect start --term-old=broken --term-new=mended {first} {last}\n{}",
+                    run(&at_fault, "FIND=fix ")
+                ))
+            )
+        }),
+        Standing::Open {
+            since: Some(since), ..
+        } => brought(&at_fault, since),
+        Standing::Open { since: None, .. } | Standing::Unknown => None,
+    };
+    let of_other = history
+        .since
+        .as_ref()
+        .and_then(|since| brought(&other, since));
+    let found: Vec<String> = of_fault.into_iter().chain(of_other).collect();
+    match found.is_empty() {
+        true => String::new(),
+        false => format!(
+            "In a git tree of iptables (clean, with autoconf, libtool, bison, flex, libmnl and libnftnl at hand):\n\n{}",
+            found.concat()
+        ),
+    }
 }
 
 fn versions(evidence: &Evidence<'_>) -> String {
@@ -334,12 +551,12 @@ fn pairings(evidence: &Evidence<'_>) -> String {
     let alike = |builds: Vec<&Build>, like: &Build| -> Vec<BuildId> {
         let alike = builds
             .into_iter()
-            .filter(|of| of.tool == Tool::Iptables && of.backend == like.backend);
+            .filter(|of| of.tool == like.tool && of.backend == like.backend);
         alike.map(|build| build.id.clone()).collect()
     };
     let writers = alike(matrix.writers(), writer);
     let readers = alike(matrix.readers(), reader);
-    let mut text = "## All pairings with this rule\n\nWriters down, readers across. **X**: this loss is there.\n\n|".to_owned();
+    let mut text = "## All pairings with these rules\n\nWriters down, readers across. **X**: this loss is there.\n\n|".to_owned();
     for reader in &readers {
         let _ = write!(text, " | {reader}");
     }
@@ -412,6 +629,7 @@ fn shrunk(evidence: &Evidence<'_>) -> String {
 
 fn rules(count: usize) -> String {
     match count {
+        0 => "no rule".to_owned(),
         1 => "1 rule".to_owned(),
         count => format!("{count} rules"),
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::evidence::{Evidence, Shrunk, Tried};
 use super::shown::Shown;
 use crate::catalog::{BuildId, Family, Missing};
-use crate::evidence::{History, Loss, Smaller};
+use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::Cell;
 use crate::matrix::{KnownLoss, Matrix};
 use crate::recording::{LoadRecord, Recording};
@@ -137,8 +137,12 @@ impl Run {
     /// `REPORT.md` of the worst cell.
     fn evidence(&self) -> Option<String> {
         let (whole, builds) = (self.worst(), &self.matrix.builds);
-        let found = Loss::worst_of(whole)?;
-        let rule = &whole.rules[found.place];
+        let found = Loss::worst_of(whole, &LossKind::ALL)?;
+        let damaged = found.loss.shown_by(whole)?;
+        let least = match damaged {
+            Damaged::Rule(rule) => &*rule.given,
+            Damaged::Chain(_) => "",
+        };
         let build = |id: &BuildId| builds.iter().find(|build| &build.id == id);
         let (writer, reader) = (build(&whole.writer)?, build(&whole.reader)?);
         let left = Smaller { rules: 2, words: 9 };
@@ -146,9 +150,8 @@ impl Run {
             loss: &found.loss,
             found_in: &self.recording.head.scenarios[0],
             whole,
-            whole_rule: rule,
-            least: &rule.given,
-            rule,
+            least,
+            damaged,
             matrix: &self.matrix,
             writer,
             reader,
@@ -160,6 +163,7 @@ impl Run {
                 cut_short: false,
             },
             tried: Tried::Not,
+            backtrace: None,
             files: &[],
         }))
     }

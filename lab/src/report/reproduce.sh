@@ -3,12 +3,17 @@
 #   WRITER=… READER=… ./reproduce.sh      or      ./reproduce.sh WRITER READER
 #
 # WRITER and READER each are one of these:
-#   /path/to/xtables-nft-multi   a multi-call binary
+#   /path/to/xtables-nft-multi   a multi-call binary (or an nft, where nft writes)
 #   /path/to/iptables            a source tree of iptables that was built (in it: iptables/xtables-nft-multi)
 #   /path/to/rootfs              a root filesystem that holds iptables, as a folder or as a tar
 #   image:REFERENCE              a container image that holds iptables (it takes Docker)
-# To find the commit that mended it, or brought it, in a source tree:
-#   git bisect run sh -c './autogen.sh && ./configure && make -j8 || exit 125; READER=$PWD /path/to/reproduce.sh'
+# To find the commit that brought it, in a source tree of iptables (READER= where it is the reader that changed):
+#   git bisect start BAD GOOD
+#   READER=/path/to/xtables-nft-multi git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static \
+#     --disable-connlabel && make -j2 || exit 125; WRITER=$PWD sh /path/to/reproduce.sh'
+# To find the commit that mended it: FIND=fix exchanges the exit statuses 0 and 1.
+#   git bisect start --term-old=broken --term-new=mended MENDED BROKEN
+#   WRITER=/path/to/xtables-nft-multi FIND=fix git bisect run sh -c '… || exit 125; READER=$PWD sh /path/to/reproduce.sh'
 # KEEP=FOLDER keeps what was printed there. All happens in a network namespace of its own: no rule of this machine is
 # read or written. Who is not root needs user namespaces.
 set -u
@@ -18,12 +23,12 @@ cannot() {
   exit 125
 }
 
-# What kind of thing a build was named by: image, file, tree, root or tar.
+# kind PLACE PROGRAM: what kind of thing a build was named by: image, file, tree, root or tar.
 kind() {
   case $1 in
     image:*) echo image ;;
     *)
-      if [ -f "$1/iptables/xtables-$2-multi" ]; then echo tree
+      if [ -f "$1/iptables/$2" ] || [ -f "$1/src/$2" ]; then echo tree
       elif [ -d "$1" ]; then echo root
       elif [ -f "$1" ] && [ -x "$1" ]; then echo file
       elif [ -f "$1" ]; then echo tar
@@ -31,8 +36,8 @@ kind() {
   esac
 }
 
-WRITER_KIND=$(kind "$WRITER" "$WRITER_BACKEND")
-READER_KIND=$(kind "$READER" "$READER_BACKEND")
+WRITER_KIND=$(kind "$WRITER" "$WRITER_PROGRAM")
+READER_KIND=$(kind "$READER" "$READER_PROGRAM")
 [ "$WRITER_KIND" != none ] || cannot "there is no $WRITER"
 [ "$READER_KIND" != none ] || cannot "there is no $READER"
 
@@ -62,16 +67,16 @@ quoted() {
   for word in "$@"; do printf " '%s'" "$(printf %s "$word" | sed "s/'/'\\\\''/g")"; done
 }
 
-# Where a multi-call binary lies in a root filesystem.
-find_multi() {
+# Where a program lies in a root filesystem.
+find_program() {
   for folder in usr/sbin sbin usr/local/sbin; do
-    [ ! -e "$1/$folder/xtables-$2-multi" ] || { echo "/$folder/xtables-$2-multi"; return; }
+    [ ! -e "$1/$folder/$2" ] || { echo "/$folder/$2"; return; }
   done
 }
 
-# ready NAME KIND PLACE BACKEND: sets NAME_RUN to the command that stands before a program's name and arguments.
+# ready NAME KIND PLACE PROGRAM: sets NAME_RUN to the command that stands before a program's name and arguments.
 ready() {
-  name=$1 kind=$2 place=$3 multi=xtables-$4-multi
+  name=$1 kind=$2 place=$3 program=$4
   case $kind in
     tar)
       mkdir "$work/$name"
@@ -80,10 +85,14 @@ ready() {
   esac
   case $kind in
     file) command=$(quoted "$place") ;;
-    tree) command="env$(quoted "XTABLES_LIBDIR=$place/extensions" "$place/iptables/$multi")" ;;
+    tree)
+      case $program in
+        nft) command=$(quoted "$place/src/nft") ;;
+        *) command="env$(quoted "XTABLES_LIBDIR=$place/extensions" "$place/iptables/$program")" ;;
+      esac ;;
     root)
-      found=$(find_multi "$place" "$4")
-      [ -n "$found" ] || cannot "$place holds no $multi"
+      found=$(find_program "$place" "$program")
+      [ -n "$found" ] || cannot "$place holds no $program"
       [ ! -d "$place/proc" ] || mount -t proc proc "$place/proc" 2>/dev/null
       command="chroot$(quoted "$place") $found" ;;
     image)
@@ -96,55 +105,82 @@ ready() {
           cannot "no container of $image can be started"
       }
       command="docker run --rm -i --network container:$holder --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW"
-      command="$command --entrypoint $multi $image" ;;
+      command="$command --entrypoint $program $image" ;;
   esac
   # Another's program must come into the container's namespace.
   if [ "$kind" != image ] && uses_docker; then
     command="nsenter -n -t $(docker inspect -f '{{.State.Pid}}' "$holder") $command"
   fi
-  eval "${name}_RUN=\$command"
+  eval "${name}_RUN=\$command ${name}_PLACE=\$place"
 }
 
 # The container whose namespace all share comes first.
-[ "$WRITER_KIND" = image ] || [ "$READER_KIND" != image ] || ready READER "$READER_KIND" "$READER" "$READER_BACKEND"
-ready WRITER "$WRITER_KIND" "$WRITER" "$WRITER_BACKEND"
-[ -n "${READER_RUN:-}" ] || ready READER "$READER_KIND" "$READER" "$READER_BACKEND"
+[ "$WRITER_KIND" = image ] || [ "$READER_KIND" != image ] || ready READER "$READER_KIND" "$READER" "$READER_PROGRAM"
+ready WRITER "$WRITER_KIND" "$WRITER" "$WRITER_PROGRAM"
+[ -n "${READER_RUN:-}" ] || ready READER "$READER_KIND" "$READER" "$READER_PROGRAM"
 limit=
 command -v timeout >/dev/null && limit="timeout -k 1 20"
-writer() { eval "LC_ALL=C $limit $WRITER_RUN$(quoted "$@")"; }
+# The first word is the program's name: a multi-call binary takes it as its first argument, nft has no other.
+writer() {
+  [ "$WRITER_PROGRAM" != nft ] || shift
+  eval "LC_ALL=C $limit $WRITER_RUN$(quoted "$@")"
+}
 reader() { eval "LC_ALL=C $limit $READER_RUN$(quoted "$@")"; }
 
-writer "$IPTABLES" --version >/dev/null 2>&1 || cannot "$WRITER does not run"
+writer_prints() {
+  case $WRITER_PROGRAM in
+    nft) writer nft -s list ruleset ;;
+    *) writer "$IPTABLES-save" ;;
+  esac
+}
+
+writer "$WRITER_NAME" --version >/dev/null 2>&1 || cannot "$WRITER does not run"
 reader "$IPTABLES" --version >/dev/null 2>&1 || cannot "$READER does not run"
-echo "writer: $(writer "$IPTABLES" --version)"
+echo "writer: $(writer "$WRITER_NAME" --version)"
 echo "reader: $(reader "$IPTABLES" --version)"
 
-# The rules of a save, without what changes from run to run.
-rules() { sed -n -e 's/^\[[0-9:]*\] //' -e 's/[[:blank:]]*$//' -e '/^-A /p' "$1"; }
+# The rules of a print, without what changes from run to run; of nft's own, without the counters that iptables adds.
+rules() {
+  if grep -q '^table ' "$1"; then
+    sed -e '/^#/d' -e 's/ counter\( packets [0-9]* bytes [0-9]*\)*//' "$1"
+    return
+  fi
+  [ "$LOSS_KIND" != chain ] || sed -n -e 's/ \[[0-9:]*\]$//' -e '/^:/p' "$1"
+  sed -n -e 's/^\[[0-9:]*\] //' -e 's/[[:blank:]]*$//' -e '/^-A /p' "$1"
+}
 incompatible() { grep -q 'is incompatible' "$1"; }
 listing() {
-  if command -v nft >/dev/null && ! uses_docker; then nft --debug=netlink list ruleset >"$keep/$1" 2>&1; fi
+  if [ "$WRITER_PROGRAM" = nft ]; then writer nft --debug=netlink list ruleset >"$keep/$1" 2>&1
+  elif command -v nft >/dev/null && ! uses_docker; then nft --debug=netlink list ruleset >"$keep/$1" 2>&1; fi
   return 0
 }
+there=1 away=0
+[ "${FIND:-loss}" != fix ] || { there=0 away=1; }
 lost() {
   echo "the loss is there: $LOSS"
   for text in written read after; do
     [ ! -s "$keep/$text.save" ] || { echo "--- $text"; rules "$keep/$text.save"; }
   done
-  exit 1
+  exit $there
 }
 gone() {
   echo "the loss is gone"
-  exit 0
+  exit $away
 }
 # What gdb says of a command of the reader's that died, where gdb is at hand.
 backtrace() {
   [ "$1" -gt 128 ] && [ "$1" -ne 137 ] || return 0
   input=$2
   shift 2
+  steps="-ex run"
+  # What runs at first is env or chroot; a root filesystem's libraries are not this machine's.
+  case $READER_KIND in
+    tree) steps="-ex 'tcatch exec' -ex run -ex continue" ;;
+    root | tar) steps="-ex 'tcatch exec' -ex run -ex$(quoted "set sysroot $READER_PLACE") -ex continue" ;;
+  esac
   if command -v gdb >/dev/null && ! uses_docker; then
-    eval "LC_ALL=C gdb -nx -batch -ex 'run < $input' -ex bt -ex 'info registers' --args $READER_RUN$(quoted "$@")" \
-      >"$keep/backtrace.txt" 2>&1
+    eval "LC_ALL=C $limit gdb -nx -batch $steps -ex bt -ex 'info registers' -ex 'x/3i \$pc' --args $READER_RUN$(quoted "$@")" \
+      <"$input" >"$keep/backtrace.txt" 2>&1
   fi
   return 0
 }

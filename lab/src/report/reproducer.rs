@@ -1,12 +1,13 @@
 //! `reproduce.sh`: a loss as a script that stands alone, for who has two binaries and no lab.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::show::commands::{image, shell_word};
 use super::terminal::inert;
 use crate::agent::protocol::Text;
-use crate::catalog::{Build, Family};
-use crate::evidence::{Loss, Symptom};
+use crate::catalog::{Build, Family, Tool};
+use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::RuleVerdict;
 use crate::plan::command;
 use crate::plan::step::{Role, RuleSet};
@@ -31,8 +32,8 @@ pub struct Reproducer<'a> {
     pub writer: &'a Build,
     /// Who reads.
     pub reader: &'a Build,
-    /// The rule that suffers.
-    pub rule: &'a RuleVerdict,
+    /// The rule or chain that suffers.
+    pub damaged: Damaged<'a>,
     /// What was seen of the least rules.
     pub load: &'a LoadRecord,
 }
@@ -60,25 +61,55 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         let image = shell_word(&format!("image:iptables-lab/{}", image(&build.id)));
         format!("{name}=${{{place}:-${{{name}:-{image}}}}}\n")
     };
+    let (chain, lost) = match made_of.damaged {
+        Damaged::Chain(of) => (of.chain.as_str(), String::new()),
+        Damaged::Rule(rule) => (&*rule.chain, lost_expressions(rule)),
+    };
     let _ = write!(
         script,
-        "LOSS={}\nSYMPTOM={}\nIPTABLES={}\nWRITER_BACKEND={}\nREADER_BACKEND={}\n{}{}",
+        "LOSS={}\nLOSS_KIND={}\nCHAIN={}\nLOST_EXPRESSIONS={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
+         READER_PROGRAM={}\n{}{}",
         shell_word(&words),
-        loss.symptom.as_str(),
+        loss.kind.as_str(),
+        shell_word(chain),
+        shell_word(&lost),
         family.command(),
-        writer.backend,
-        reader.backend,
+        match writer.tool {
+            Tool::Iptables => family.command(),
+            Tool::Nft => "nft",
+        },
+        program(writer),
+        program(reader),
         named("WRITER", 1, writer),
         named("READER", 2, reader)
     );
     script.push_str(rest);
     script.push_str(&sets(made_of));
     script.push_str(&writes(made_of));
-    match loss.symptom {
-        Symptom::NotFound | Symptom::FoundWrong => script.push_str(&lookup(made_of)),
+    match (loss.kind, made_of.damaged) {
+        (LossKind::NotFound | LossKind::FoundWrong, Damaged::Rule(rule)) => {
+            script.push_str(&lookup(made_of, rule));
+        }
         _ => script.push_str(REWRITE),
     }
     script
+}
+
+/// The binary that a build is run by.
+fn program(build: &Build) -> String {
+    match build.tool {
+        Tool::Iptables => format!("xtables-{}-multi", build.backend),
+        Tool::Nft => "nft".to_owned(),
+    }
+}
+
+/// The kinds of the kernel's expressions that a rule has lost: `lookup`. None where its text says what is lost.
+fn lost_expressions(rule: &RuleVerdict) -> String {
+    let lost = rule.lost.iter().map(|change| change.part.as_str());
+    let kinds: BTreeSet<&str> = lost
+        .filter_map(|part| part.strip_prefix("expression "))
+        .collect();
+    kinds.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The IP sets that the rules name, made with ipset.
@@ -142,12 +173,10 @@ fn writes(made_of: Reproducer<'_>) -> String {
 }
 
 /// The reader's `-C`, of the rule or of the near miss that it found.
-fn lookup(made_of: Reproducer<'_>) -> String {
-    let Reproducer {
-        loss, rule, load, ..
-    } = made_of;
-    let role = match loss.symptom {
-        Symptom::FoundWrong => Role::CheckNearMiss,
+fn lookup(made_of: Reproducer<'_>, rule: &RuleVerdict) -> String {
+    let Reproducer { loss, load, .. } = made_of;
+    let role = match loss.kind {
+        LossKind::FoundWrong => Role::CheckNearMiss,
         _ => Role::Check,
     };
     let place = made_of
@@ -163,17 +192,17 @@ fn lookup(made_of: Reproducer<'_>) -> String {
     });
     let words = asked.into_iter().flatten().skip(1);
     let words: Vec<String> = words.map(|word| shell_word(word)).collect();
-    let (found, absent) = match loss.symptom {
-        Symptom::FoundWrong => ("lost", "gone"),
+    let (found, absent) = match loss.kind {
+        LossKind::FoundWrong => ("lost", "gone"),
         _ => ("gone", "lost"),
     };
     format!(
-        "\nwriter \"$IPTABLES-save\" >\"$keep/written.save\" || cannot \"the writer cannot print what it wrote\"\n\
+        "\nwriter_prints >\"$keep/written.save\" || cannot \"the writer cannot print what it wrote\"\n\
          listing nft-before.txt\n\n\
          # The reader asks for the rule{}.\nreader \"$IPTABLES\" {}\ncase $? in\n  0) {found} ;;\n  1) {absent} ;;\n  \
          *) cannot \"the reader does not take the question\" ;;\nesac\n",
-        match loss.symptom {
-            Symptom::FoundWrong => " with one value changed: it is not there",
+        match loss.kind {
+            LossKind::FoundWrong => " with one value changed: it is not there",
             _ => " that is there",
         },
         words.join(" ")

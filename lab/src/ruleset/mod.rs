@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub use align::{Alignment, Partner, align};
 pub use compare::{Change, Difference, compare};
 pub use fault::{Fault, InFile};
-pub use native::{Native, read_listing};
+pub use native::{Native, read_listing, statement_ranges, word_ranges, words_of};
 pub use near_miss::{NearMiss, near_misses};
 pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};

@@ -56,7 +56,105 @@ impl Native {
         let kept = commands.filter(|(_, rule)| rule.is_none_or(&keep));
         kept.map(|(command, _)| format!("{command}\n")).collect()
     }
+
+    /// The commands in order, each with the place of its rule in the ruleset, if it adds one.
+    pub fn commands(&self) -> impl Iterator<Item = (&str, Option<usize>)> {
+        let commands = self.commands.iter();
+        commands.map(|(command, rule)| (command.as_str(), *rule))
+    }
 }
+
+/// A command's words, as they stand in it, quotes and all.
+pub fn words_of(command: &str) -> Vec<&str> {
+    let words = split(command).unwrap_or_default();
+    let span = |word: Word| &command[word.span];
+    words.into_iter().map(span).collect()
+}
+
+/// The places of a rule's words as they belong together: each expression or statement a piece.
+pub fn statement_ranges(words: &[&str]) -> Vec<Vec<usize>> {
+    let mut statements: Vec<Vec<usize>> = Vec::new();
+    for word in word_ranges(words) {
+        let begins = word
+            .first()
+            .is_some_and(|&at| BEGINNINGS.contains(&words[at]) || words[at].starts_with("@nh,"));
+        match statements.last_mut().filter(|_| !begins) {
+            Some(statement) => statement.extend(word),
+            None => statements.push(word),
+        }
+    }
+    statements
+}
+
+/// The places of a rule's words, each a piece of its own, but for those in braces, which are one.
+pub fn word_ranges(words: &[&str]) -> Vec<Vec<usize>> {
+    let (mut ranges, mut depth): (Vec<Vec<usize>>, usize) = (Vec::new(), 0);
+    for (place, word) in words.iter().enumerate() {
+        match ranges.last_mut().filter(|_| depth > 0) {
+            Some(braced) => braced.push(place),
+            None => ranges.push(vec![place]),
+        }
+        match *word {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    ranges
+}
+
+/// The words with which nft's expressions and statements begin. One that is missing here makes a coarser piece.
+const BEGINNINGS: [&str; 49] = [
+    "accept",
+    "add",
+    "ah",
+    "arp",
+    "comment",
+    "continue",
+    "counter",
+    "ct",
+    "dccp",
+    "dnat",
+    "drop",
+    "dup",
+    "esp",
+    "ether",
+    "fib",
+    "fwd",
+    "goto",
+    "icmp",
+    "icmpv6",
+    "igmp",
+    "iif",
+    "iifname",
+    "ip",
+    "ip6",
+    "jhash",
+    "jump",
+    "limit",
+    "log",
+    "masquerade",
+    "meta",
+    "notrack",
+    "numgen",
+    "oif",
+    "oifname",
+    "osf",
+    "queue",
+    "quota",
+    "redirect",
+    "reject",
+    "return",
+    "rt",
+    "sctp",
+    "snat",
+    "socket",
+    "tcp",
+    "th",
+    "tproxy",
+    "udp",
+    "update",
+];
 
 /// What the ruleset calls a table.
 fn name_of(family: Family, table_family: &str, table: &str) -> String {
@@ -650,6 +748,33 @@ add rule ip filter INPUT ip saddr @trusted jump OWN
     fn tables_fit_the_family(#[case] family: Family, #[case] of: &str, #[case] fits: bool) {
         let parsed = Native::parse(family, &format!("add table {of} t\n"));
         assert_eq!(parsed.is_ok(), fits);
+    }
+
+    #[rstest]
+    #[case(
+        "ip saddr @trusted tcp dport { 22, 80 } counter drop",
+        "ip saddr @trusted|tcp dport {22,80}|counter|drop"
+    )]
+    #[case("iifname \"drop it\" jump OWN", "iifname \"drop it\"|jump OWN")]
+    #[case("meta mark set ip dscp", "meta mark set|ip dscp")]
+    #[case(
+        "ct state vmap { new : drop, invalid : accept }",
+        "ct state vmap {new : drop,invalid : accept}"
+    )]
+    fn a_rule_falls_into_statements(#[case] rule: &str, #[case] expected: &str) {
+        let words = words_of(rule);
+        let statement = |places: Vec<usize>| {
+            let words: Vec<&str> = places.iter().map(|&place| words[place]).collect();
+            let joined = words.join(" ");
+            [(" , ", ","), ("{ ", "{"), (" }", "}")]
+                .iter()
+                .fold(joined, |text, (from, to)| text.replace(from, to))
+        };
+        let statements: Vec<String> = statement_ranges(&words)
+            .into_iter()
+            .map(statement)
+            .collect();
+        assert_eq!(statements.join("|"), expected);
     }
 
     /// As nft 1.0.6 prints it, but for the elements of the anonymous set, which it breaks only where they are many.

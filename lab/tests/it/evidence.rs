@@ -1,9 +1,11 @@
 //! The folder for a bug tracker, and the script in it that stands alone.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use iptables_lab::catalog::Backend;
 use iptables_lab::images::Store;
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording;
@@ -115,7 +117,9 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
         "- `match mark` is lost: `-m mark --mark 0x8000/0x8000` is now nothing",
         "Blackhole: packets that the rules let through are dropped, as packets showed.",
         "- packet `ping-localhost`: delivered to 127.0.0.1",
-        "it ended with exit status 1",
+        "it ended with exit status 1: the loss is there",
+        "git bisect start --term-old=broken --term-new=mended v1.8.",
+        "WRITER=/path/to/1.8.9/xtables-nft-multi FIND=fix git bisect run sh -c './autogen.sh ",
         "| writer | debian-1.8.9-2-nft | iptables v1.8.9",
         "4 rules of 30 words, shrunk to 1 rule of 6 words",
         "nothing more can be left out",
@@ -137,6 +141,25 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
         {
             assert!(made().join(file).exists(), "{file}");
         }
+    }
+}
+
+#[test]
+fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let output = of(READER, WRITER, &folder);
+    assert!(output.status.success(), "{}", both(&output));
+    let report = read(&folder, "REPORT.md");
+    for said in [
+        "**Mended as far as the writer goes: ",
+        "debian-1.8.7-1-nft is an old writer, and nobody can mend it",
+        "Blackhole, once the writer writes back what it reads: ",
+        "exit status 1: the loss is there",
+        "FIND=fix git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static --disable-connlabel \
+         && make -j2 || exit 125; WRITER=$PWD ",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
     }
 }
 
@@ -192,6 +215,217 @@ fn container_images_are_named_where_nothing_is_said() {
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }
 
+/// What runs a build's binary by its bare path: the binary itself where it is static, else a program that runs it where
+/// its libraries are.
+fn bare(id: &str, unpacked: &Path) -> PathBuf {
+    let root = unpacked.join(id);
+    std::fs::create_dir(&root).unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("-xf").arg(rootfs(id)).arg("-C").arg(&root);
+    assert!(tar.status().unwrap().success());
+    let multi = root.join("usr/sbin/xtables-nft-multi");
+    if !root.join("lib64").exists() {
+        return multi;
+    }
+    let program = unpacked.join(format!("{id}.sh"));
+    let text = format!(
+        "#!/bin/sh\nexec chroot {} /usr/sbin/xtables-nft-multi \"$@\"\n",
+        root.display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn bare_binaries_show_the_loss_in_a_clean_namespace_and_not_the_other_way_round() {
+    let unpacked = tempfile::tempdir().unwrap();
+    let recorded = recording::read(&made().join("recording.jsonl")).unwrap();
+    let witness = recorded.recording.head.witness[&Backend::Nft].to_string();
+    let (writer, reader) = (
+        bare(&witness, unpacked.path()),
+        bare(READER, unpacked.path()),
+    );
+    let (status, said) = reproduce(&writer, &reader);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("-A KUBE-FIREWALL -j DROP"), "{said}");
+    let (status, said) = reproduce(&reader, &writer);
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = reproduce(&unpacked.path().join("nothing"), &reader);
+    assert_eq!(status, Some(125), "{said}");
+}
+
+#[test]
+fn who_looks_for_the_commit_that_mended_it_gets_the_statuses_exchanged() {
+    let (writer, reader) = (rootfs(WRITER), rootfs(READER));
+    let fix = |writer: &Path, reader: &Path| {
+        let mut script = Command::new("sh");
+        script
+            .arg(made().join("reproduce.sh"))
+            .args([writer, reader]);
+        let output = script.env("FIND", "fix").output().unwrap();
+        (output.status.code(), both(&output))
+    };
+    let (status, said) = fix(&writer, &reader);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("the loss is there"), "{said}");
+    let (status, said) = fix(&writer, &writer);
+    assert_eq!(status, Some(1), "{said}");
+    let (status, said) = fix(&writer, Path::new("/nonexistent"));
+    assert_eq!(status, Some(125), "{said}");
+}
+
+const NFT: &str = "debian-nft-1.1.3-1";
+
+/// The folder of a loss of what nft wrote.
+fn of_nft(scenario: &str, reader: &str, more: &[&str], folder: &Path) -> Output {
+    let words = ["--scenario", scenario, "--writer", NFT, "--reader", reader];
+    evidence(folder, &[words.as_slice(), more].concat())
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn what_nft_wrote_is_shrunk_to_the_rule_whose_set_is_lost() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let output = of_nft("nft-native-filter", WRITER, &[], &folder);
+    assert!(output.status.success(), "{}", both(&output));
+    insta::assert_snapshot!(read(&folder, "rules.nft"), @r"
+    add table ip filter
+    add chain ip filter INPUT { type filter hook input priority 0; policy drop; }
+    add set ip filter blackhole { type ipv4_addr; }
+    add rule ip filter INPUT ip saddr @blackhole drop
+    ");
+    let report = read(&folder, "REPORT.md");
+    for said in [
+        "- `expression lookup` is lost: `lookup reg 1 set blackhole",
+        "exit status 1: the loss is there",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+    assert!(read(&folder, "nft-before.txt").contains("[ lookup reg 1 set blackhole"));
+    assert!(!read(&folder, "nft-after.txt").contains("lookup"));
+}
+
+/// nft hangs a chain where iptables hangs none: 1.8.7 says so and prints nothing, later releases make another of it.
+const POLICY: &str = r#"
+title = "A base chain of nft's at a priority of its own"
+group = "nft"
+families = ["ipv4"]
+write = "nft"
+
+[source]
+project = "netfilter/nftables"
+url = "https://wiki.nftables.org/wiki-nftables/index.php/Configuring_chains"
+version = "1.1.3"
+
+[rules]
+ipv4 = '''
+add table ip filter
+add chain ip filter INPUT { type filter hook input priority 7; policy drop; }
+add chain ip filter OTHER
+add rule ip filter OTHER ip saddr 192.0.2.1 accept
+'''
+"#;
+
+#[test]
+fn a_policy_that_is_reset_is_shrunk_to_its_chain_and_reproduced() {
+    let parent = tempfile::tempdir().unwrap();
+    let (file, folder) = (
+        parent.path().join("policy.toml"),
+        parent.path().join("report"),
+    );
+    std::fs::write(&file, POLICY).unwrap();
+    let output = of_nft(file.to_str().unwrap(), WRITER, &[], &folder);
+    assert!(output.status.success(), "{}", both(&output));
+    insta::assert_snapshot!(read(&folder, "rules.nft"), @r"
+    add table ip filter
+    add chain ip filter INPUT { type filter hook input priority 7; policy drop; }
+    ");
+    let report = read(&folder, "REPORT.md");
+    for said in [
+        "# a chain changed by the reader's restore: the policy was DROP and is ACCEPT (",
+        "**Not mended: ",
+        "debian-1.8.7-1-nft the last before that without",
+        "- policy before: `DROP`\n- policy after: `ACCEPT`",
+        "Exposure: packets that the rules kept out are let through.",
+        "exit status 1: the loss is there",
+        "shrunk to no rule of 0 words",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+}
+
+#[test]
+fn a_crash_has_a_backtrace_where_gdb_is_and_says_so_where_it_is_not() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let crashed = ["--loss", "crashed"];
+    let output = of_nft("nft-expressions", "debian-1.8.11-2-nft", &crashed, &folder);
+    assert!(output.status.success(), "{}", both(&output));
+    insta::assert_snapshot!(read(&folder, "rules.nft"), @r"
+    add table ip filter
+    add chain ip filter NATIVE
+    add rule ip filter NATIVE mark set ip dscp
+    ");
+    let report = read(&folder, "REPORT.md");
+    let said = "What dies is `iptables-nft-save`.";
+    assert!(report.contains(said), "{report}");
+    match Command::new("gdb").arg("--version").output() {
+        Ok(_) => {
+            let backtrace = read(&folder, "backtrace.txt");
+            assert!(backtrace.contains("received signal SIGSEGV"), "{backtrace}");
+            assert!(backtrace.contains("\n#1 "), "{backtrace}");
+            assert!(report.contains("- `backtrace.txt`: "), "{report}");
+        }
+        Err(_) => assert!(report.contains("gdb is not at hand"), "{report}"),
+    }
+    let folder = parent.path().join("without-gdb");
+    let programs = parent.path().join("programs");
+    all_programs_but("gdb", &programs);
+    let mut command = iptables_lab();
+    command.args(["evidence", "--quiet", "--scenario", "nft-expressions"]);
+    command.args(["--writer", NFT, "--reader", "debian-1.8.11-2-nft"]);
+    command.args(["--loss", "crashed", "--output"]).arg(&folder);
+    let output = command.env("PATH", &programs).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let report = read(&folder, "REPORT.md");
+    let said = "There is no backtrace: gdb is not at hand";
+    assert!(report.contains(said), "{report}");
+    assert!(!folder.join("backtrace.txt").exists());
+}
+
+/// Makes a folder that stands for all of the PATH, without one program.
+fn all_programs_but(left_out: &str, folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    for from in std::env::split_paths(&path) {
+        for program in std::fs::read_dir(from).into_iter().flatten().flatten() {
+            let name = program.file_name();
+            if name != left_out && !folder.join(&name).exists() {
+                std::os::unix::fs::symlink(program.path(), folder.join(name)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_loss_of_another_kind_than_the_pairing_has_is_none() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let mut words = vec!["--scenario", "kube-firewall", "--loss", "crashed"];
+    words.extend(["--writer", WRITER, "--reader", READER]);
+    let output = evidence(&folder, &words);
+    assert!(output.status.success(), "{}", both(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let nothing = "nothing of kube-firewall is crashed between";
+    assert!(said.starts_with(nothing), "{said}");
+    assert!(!folder.exists());
+}
+
 #[rstest]
 #[case::missing(
     "/nonexistent/xtables-nft-multi",
@@ -218,7 +452,7 @@ fn where_nothing_is_lost_no_folder_is_made() {
     assert!(output.status.success(), "{}", both(&output));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
-        said.starts_with("no rule of kube-firewall is lost between"),
+        said.starts_with("nothing of kube-firewall is lost between"),
         "{said}"
     );
     assert!(!folder.exists());
@@ -227,7 +461,8 @@ fn where_nothing_is_lost_no_folder_is_made() {
 #[rstest]
 #[case(&["--writer", WRITER, "--reader", READER], "name a --scenario")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-*"], "a report is about one scenario")]
-#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "nft-native-filter"], "cannot be shrunk yet")]
+#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "nft-native-filter"], "nothing is left to run: of nft-native-filter")]
+#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-firewall", "--loss", "all"], "invalid value 'all' for '--loss <KIND>'")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-proxy-nat", "--family", "ipv6"], "has no ipv6 rules")]
 #[case(&["--writer", "nobody", "--reader", READER, "--scenario", "kube-firewall"], "is called `nobody`, as the writer")]
 fn bad_input_is_named(#[case] words: &[&str], #[case] why: &str) {

@@ -74,11 +74,8 @@ impl Bench {
             all.clone()
         } else {
             let isolated = isolate(&all, &mut Writing { bench: self }).await;
-            isolated.innocent
+            Some(isolated.innocent).filter(|taken| !taken.is_empty())?
         };
-        if accepted.is_empty() {
-            return None;
-        }
         self.whole = Some(accepted.clone());
         let scene = Scene {
             rules: &accepted,
