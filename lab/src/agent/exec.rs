@@ -1,5 +1,6 @@
 //! Commands in a lane: run to their end or to their time, with all they read and wrote.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -44,12 +45,42 @@ pub struct Started {
     pub stderr: File,
 }
 
-/// Runs a command in this process's own root, with [`ENVIRONMENT`].
+/// Runs commands in this process's own root, with [`ENVIRONMENT`].
 ///
-/// # Errors
-/// As [`complete`]'s.
-pub fn run(argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
-    complete(|| spawn(argv, stdin.is_some()), stdin, timeout)
+/// Where each program is is looked for once: the root of a container cannot be written to, and some file systems ask a
+/// process of their own about every name that is not there.
+#[derive(Debug, Default)]
+pub struct Runner {
+    programs: HashMap<String, PathBuf>,
+}
+
+impl Runner {
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// As [`complete`]'s.
+    pub fn run(
+        &mut self,
+        argv: &[String],
+        stdin: Option<&[u8]>,
+        timeout: Duration,
+    ) -> io::Result<Ran> {
+        let start = || {
+            let (name, arguments) = argv.split_first().ok_or(Errno::ENOENT)?;
+            let program = match self.programs.get(name) {
+                Some(known) => known.clone(),
+                None => self.look_up(name)?,
+            };
+            spawn(&program, name, arguments, stdin.is_some())
+        };
+        complete(start, stdin, timeout)
+    }
+
+    fn look_up(&mut self, name: &str) -> io::Result<PathBuf> {
+        let program = look_up(name)?;
+        self.programs.insert(name.to_owned(), program.clone());
+        Ok(program)
+    }
 }
 
 /// Starts a command and sees it through.
@@ -116,9 +147,8 @@ fn end(status: WaitStatus) -> End {
 ///
 /// The program is looked up here, and the directory changed only where it must be, for in both cases the library could
 /// not use posix_spawn(3) and would copy the agent's page tables for every command.
-fn spawn(argv: &[String], stdin: bool) -> io::Result<Started> {
-    let (name, arguments) = argv.split_first().ok_or(Errno::ENOENT)?;
-    let mut command = Command::new(look_up(name)?);
+fn spawn(program: &Path, name: &str, arguments: &[String], stdin: bool) -> io::Result<Started> {
+    let mut command = Command::new(program);
     if std::env::current_dir()? != Path::new("/") {
         command.current_dir("/");
     }
@@ -307,7 +337,9 @@ mod tests {
 
     fn sh(script: &str, stdin: Option<&[u8]>, timeout: Duration) -> Ran {
         let argv = ["sh", "-c", script].map(str::to_owned);
-        run(&argv, stdin, timeout).expect("the machine can start a shell")
+        Runner::default()
+            .run(&argv, stdin, timeout)
+            .expect("the machine can start a shell")
     }
 
     #[rstest]
@@ -369,7 +401,9 @@ mod tests {
     #[test]
     fn the_environment_is_the_lab_s_own() {
         let argv = ["/usr/bin/env".to_owned()];
-        let ran = run(&argv, None, LONG).expect("env starts");
+        let ran = Runner::default()
+            .run(&argv, None, LONG)
+            .expect("env starts");
         let mut lines: Vec<_> = ran.stdout.to_lossy().lines().map(str::to_owned).collect();
         lines.sort();
         assert_eq!(
@@ -389,7 +423,9 @@ mod tests {
     #[case::not_executable("/etc/passwd", libc::EACCES)]
     #[case::empty("", libc::ENOENT)]
     fn what_cannot_be_run_is_not_found(#[case] program: &str, #[case] errno: i32) {
-        let ran = run(&[program.to_owned()], None, LONG).expect("an answer");
+        let ran = Runner::default()
+            .run(&[program.to_owned()], None, LONG)
+            .expect("an answer");
         assert_eq!(ran.end, End::NotFound(errno));
     }
 }

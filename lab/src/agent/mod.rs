@@ -32,7 +32,7 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     if init {
         end_at_sigterm()?;
     }
-    let mut agent = Agent::default();
+    let (mut agent, mut here) = (Agent::default(), Here::default());
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let reply = match serde_json::from_slice(&line) {
@@ -43,7 +43,7 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
                 }
                 Err(error) => failed(&format!("coming to {socket}"), &error),
             },
-            Ok(request) => agent.answer(&mut Here, request),
+            Ok(request) => agent.answer(&mut here, request),
             Err(error) => failed("this line is no request", &error),
         };
         line.clear();
@@ -88,11 +88,12 @@ pub trait Ground {
 }
 
 /// The agent's own root, and its own network namespace, which it cannot leave.
-struct Here;
+#[derive(Default)]
+struct Here(exec::Runner);
 
 impl Ground for Here {
     fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
-        exec::run(argv, stdin, timeout)
+        self.0.run(argv, stdin, timeout)
     }
 
     fn reset(&mut self) -> Result<(), KernelError> {

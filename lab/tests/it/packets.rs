@@ -305,6 +305,33 @@ COMMIT
     }
 }
 
+/// A lane that knows no way beyond its neighbour.
+const ISLAND: &str = r#"
+interfaces = [{ name = "eth0", kind = "veth", end = "peer" }]
+addresses = [
+  { interface = "eth0", address = "192.0.2.1/24" },
+  { at = "peer", address = "192.0.2.2/24" },
+]
+routes = [{ at = "peer", to = "0.0.0.0/0", via = "192.0.2.1" }]
+"#;
+
+#[rstest]
+fn a_packet_without_a_route_fares_alike_however_many_there_are(
+    #[values(On::Docker, On::Native)] on: On,
+) {
+    let mut lane = TestLane::open(on);
+    lane.furnish(ISLAND);
+    let probes = every_kind("forward", "", &[("192.0.2.2", "203.0.113.1")], "dropped");
+    // The kernel would tell the first ones that there is no way, and leave the others without an answer.
+    for _ in 0..3 {
+        let outcomes = lane.all_met(ISLAND, &probes);
+        assert!(
+            outcomes.iter().all(|outcome| outcome.refused.is_none()),
+            "{outcomes:#?}"
+        );
+    }
+}
+
 /// A datagram with both ports given.
 fn datagram(name: &str, path: &str, ports: (u16, u16), to: &str, expect: &str) -> String {
     let (from_port, port) = ports;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use nix::libc;
 
-use super::attributes::{Attributes, put};
+use super::attributes::{Attributes, put, put_name};
 use super::error::KernelError;
 use super::link::LOOPBACK;
 use super::netlink::{Connection, messages};
@@ -33,6 +33,15 @@ const SCOPE_LINK: u8 = 253;
 /// `RTN_UNICAST`, `RTN_LOCAL`.
 const UNICAST: u8 = 1;
 const LOCAL: u8 = 2;
+
+/// `FRA_PRIORITY`, `FRA_IIFNAME`.
+const FRA: (u16, u16) = (6, 3);
+
+/// `FR_ACT_BLACKHOLE`.
+const BLACKHOLE: u8 = 6;
+
+/// The place of a rule behind those that every namespace has, of which the last is at 32767.
+const LAST: u32 = 40_000;
 
 /// `NDA_DST`.
 const NDA_DST: u16 = 1;
@@ -155,6 +164,46 @@ pub(super) fn delete_routes(connection: &mut Connection) -> Result<(), KernelErr
         let body = message?.body;
         if matches!(body, [_, _, _, _, MAIN, STATIC, ..]) {
             connection.request("deleting a route", libc::RTM_DELROUTE, 0, body)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has what comes from `interface` and has no route dropped without a word.
+///
+/// The kernel's own word to its sender is none of any rule's, and comes or does not come by a limit on how many one sender
+/// is told in how many seconds, which no namespace can set (`ip_error` of net/ipv4/route.c): the same packet would fare
+/// otherwise from time to time. A kernel without policy routing goes on without.
+pub(super) fn drop_unroutable(
+    connection: &mut Connection,
+    interface: &str,
+) -> Result<(), KernelError> {
+    // `struct fib_rule_hdr`: family, lengths of source and destination, TOS, table, two reserved, action, flags.
+    let mut body = vec![0; 12];
+    body[0] = u8::try_from(libc::AF_INET).expect("families are small numbers");
+    body[7] = BLACKHOLE;
+    put(&mut body, FRA.0, &LAST.to_ne_bytes());
+    put_name(&mut body, FRA.1, interface);
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let what = format!("dropping what comes from {interface} and has no route");
+    match connection.request(&what, libc::RTM_NEWRULE, flags, &body) {
+        Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => Ok(()),
+        done => done,
+    }
+}
+
+/// Deletes what [`drop_unroutable`] made.
+pub(super) fn delete_rules(connection: &mut Connection) -> Result<(), KernelError> {
+    let mut asked = vec![0; 12];
+    asked[0] = u8::try_from(libc::AF_INET).expect("families are small numbers");
+    let answer = match connection.whole_dump("reading the rules", libc::RTM_GETRULE, &asked) {
+        Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => return Ok(()),
+        answer => answer?,
+    };
+    for message in messages(&answer) {
+        let body = message?.body;
+        if body.get(7) == Some(&BLACKHOLE) {
+            connection.request("deleting a rule", libc::RTM_DELRULE, 0, body)?;
         }
     }
     Ok(())

@@ -46,6 +46,7 @@ impl Surroundings {
             }
         }
         route::delete_routes(connection)?;
+        route::delete_rules(connection)?;
         if !self.loopback.is_empty() {
             let before = Settings {
                 up: true,
@@ -81,6 +82,9 @@ impl Surroundings {
             route::add_route(connection, route.to, route.via, interface)?;
         }
         if at.is_lane() {
+            for interface in &setup.interfaces {
+                route::drop_unroutable(connection, &interface.name)?;
+            }
             setup.sets.iter().try_for_each(ipset::make)?;
         }
         Ok(())

@@ -155,10 +155,16 @@ fn routes() -> String {
             .collect::<Vec<_>>()
             .join(" ")
     };
+    let connection = &mut link::connect().expect("a socket");
+    // Of every family, however many bytes they are.
+    let rules = connection.whole_dump("reading the rules", libc::RTM_GETRULE, &[0; 12]);
+    let rules = rules.expect("readable").len().to_string();
     routes
         .lines()
         .chain(routes6.lines())
-        .map(|line| stable(line) + "\n")
+        .map(stable)
+        .chain([rules])
+        .map(|line| line + "\n")
         .collect()
 }
 
