@@ -15,7 +15,7 @@ use crate::plan::control::control;
 use crate::plan::procedure::procedure;
 use crate::plan::script::Script;
 use crate::plan::step::{Action, Answer, Burst, Step};
-use crate::plan::{LaneKind, Load, Operation, Plan};
+use crate::plan::{self, LaneKind, Load, Operation, Plan};
 use crate::recording::{LoadRecord, LoadRecorder};
 use crate::scenario::{Namespace, Scenario};
 
@@ -106,7 +106,7 @@ pub async fn run(
     }
     let mut lanes = Vec::new();
     for (kind, loads) in queues {
-        let far = far(&loads, &scenarios);
+        let far = far(&loads, &scenarios, &operations);
         let count = lanes_of(kind, run.pace.lanes, loads.len());
         let queue: Queue = Arc::new(Mutex::new(loads));
         for _ in 0..count {
@@ -139,12 +139,16 @@ pub async fn run(
 }
 
 /// The namespaces beside the lane's own that loads need.
-fn far(loads: &VecDeque<Load>, scenarios: &BTreeMap<String, Arc<Scenario>>) -> BTreeSet<Namespace> {
+fn far(
+    loads: &VecDeque<Load>,
+    scenarios: &BTreeMap<String, Arc<Scenario>>,
+    operations: &[Operation],
+) -> BTreeSet<Namespace> {
     let of_load = |load: &Load| scenarios.get(&load.scenario);
     loads
         .iter()
         .filter_map(of_load)
-        .flat_map(|scenario| scenario.setup.ends())
+        .flat_map(|scenario| plan::surroundings(scenario, operations).ends())
         .collect()
 }
 
@@ -325,6 +329,7 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
         Reply::Failed { message } => Err(EngineError::Fault(format!("an agent failed: {message}"))),
         other @ (Reply::Hello { .. }
         | Reply::Backends { .. }
+        | Reply::DumpedBefore { .. }
         | Reply::Burst { .. }
         | Reply::Heard { .. }
         | Reply::Lacks { .. }) => Err(EngineError::Fault(format!(

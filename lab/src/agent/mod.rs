@@ -5,6 +5,7 @@ pub mod exec;
 pub mod kernel;
 pub mod probe;
 pub mod protocol;
+pub mod recent;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +24,7 @@ use kernel::surroundings::{self, Surroundings};
 use kernel::{KernelError, LegacyTables, NetworkOf};
 use probe::Round;
 use protocol::{End, Ran, Reply, Request};
+use recent::Recent;
 
 /// Answers requests, one JSON object a line, until `input` ends.
 ///
@@ -33,9 +35,10 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
         end_at_sigterm()?;
     }
     let (mut agent, mut here) = (Agent::default(), Here::default());
+    let mut recent = Recent::default();
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
-        let reply = match serde_json::from_slice(&line) {
+        let mut reply = match serde_json::from_slice(&line) {
             Ok(Request::Come { socket }) => match UnixStream::connect(&socket) {
                 Ok(stream) => {
                     send(&mut output, &Reply::Done)?;
@@ -47,6 +50,7 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
             Err(error) => failed("this line is no request", &error),
         };
         line.clear();
+        recent.shorten(&mut reply);
         send(&mut output, &reply)?;
         if init {
             reap();

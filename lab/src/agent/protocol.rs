@@ -257,6 +257,11 @@ pub enum Reply {
         /// What the kernel holds.
         dump: KernelDump,
     },
+    /// To the same, where the kernel holds what it held not long ago.
+    DumpedBefore {
+        /// Which of the dumps that went over this stream, the newest first, from 0; counted by [`Recent`](super::recent::Recent).
+        place: usize,
+    },
     /// To every request that asks for nothing but to be done.
     Done,
     /// To [`Request::Hear`] and [`Request::Hush`].

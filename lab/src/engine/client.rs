@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 
 use super::EngineError;
 use crate::agent::protocol::{Reply, Request};
+use crate::agent::recent::Recent;
 use crate::fault;
 
 /// How long an agent may take to answer, besides the time that a command may take. An agent kills what is over its
@@ -49,6 +50,7 @@ pub struct AgentClient {
     output: BoxStream<'static, io::Result<Piece>>,
     received: BytesMut,
     complaints: Vec<u8>,
+    recent: Recent,
 }
 
 impl AgentClient {
@@ -64,6 +66,7 @@ impl AgentClient {
             output,
             received: BytesMut::new(),
             complaints: Vec::new(),
+            recent: Recent::default(),
         }
     }
 
@@ -74,6 +77,7 @@ impl AgentClient {
         let former = std::mem::replace(&mut self.output, stream::empty().boxed());
         let output = pieces(output).map(|piece| piece.map(Piece::Out));
         self.input = Box::pin(input);
+        self.recent = Recent::default();
         self.output = stream::select(output, former).boxed();
     }
 
@@ -125,13 +129,20 @@ impl AgentClient {
         };
         let line = line?;
         fault::step();
-        serde_json::from_slice(&line).map_err(|error| {
-            let line = String::from_utf8_lossy(&line);
-            EngineError::Fault(format!(
-                "the agent of {} sent what is no reply ({error}): {line}",
-                self.name
-            ))
-        })
+        let mut reply = serde_json::from_slice(&line)
+            .map_err(|error| self.no_reply(&error.to_string(), &line))?;
+        match self.recent.restore(&mut reply) {
+            true => Ok(reply),
+            false => Err(self.no_reply("it names a dump that never came", &line)),
+        }
+    }
+
+    fn no_reply(&self, why: &str, line: &[u8]) -> EngineError {
+        let line = String::from_utf8_lossy(line);
+        EngineError::Fault(format!(
+            "the agent of {} sent what is no reply ({why}): {line}",
+            self.name
+        ))
     }
 
     async fn exchange(&mut self, line: &[u8]) -> Result<BytesMut, EngineError> {

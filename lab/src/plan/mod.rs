@@ -8,6 +8,7 @@ pub mod script;
 mod shard;
 pub mod step;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -15,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
-use crate::scenario::{Pairings, Scenario};
+use crate::scenario::{Pairings, Scenario, Setup, Write};
 pub use shard::Shard;
 
 /// What a reader does, and what is asked about it.
@@ -59,6 +60,18 @@ pub enum Operation {
     Reassert,
     /// The scenario's packets are sent before the write, after it, and after whatever changed the rules.
     Effect,
+}
+
+/// What `operations` need around the rules of `scenario`. Only packets need a way, and nft the interfaces that its rules name
+/// by their number; iptables takes rules about interfaces that are not there, but none about sets.
+pub fn surroundings<'s>(scenario: &'s Scenario, operations: &[Operation]) -> Cow<'s, Setup> {
+    match operations.contains(&Operation::Effect) || scenario.write == Write::Nft {
+        true => Cow::Borrowed(&scenario.setup),
+        false => Cow::Owned(Setup {
+            sets: scenario.setup.sets.clone(),
+            ..Setup::default()
+        }),
+    }
 }
 
 impl Operation {

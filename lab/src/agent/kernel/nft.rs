@@ -4,6 +4,7 @@
 
 mod decode;
 
+use std::cell::RefCell;
 use std::io;
 
 use nix::libc;
@@ -112,7 +113,15 @@ pub(super) fn reset() -> Result<(), KernelError> {
     }
     connection.put(&mut batch, BATCH.1, 0, &marker);
     connection.send("deleting the nf_tables tables", &batch)?;
-    connection.acknowledged("deleting the nf_tables tables", awaited)
+    connection.acknowledged("deleting the nf_tables tables", awaited)?;
+    LAST.replace(Some(connection));
+    Ok(())
+}
+
+thread_local! {
+    /// What deleted the tables last. Whoever closes a socket waits until all that was deleted is freed, a grace period later
+    /// (`nft_rcv_nl_event` of net/netfilter/nf_tables_api.c): it stays open until the next one is there, which is later still.
+    static LAST: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
 /// Everything the kernel holds as it sent it: its messages, one after the other, all of one generation.

@@ -16,6 +16,7 @@ use super::protocol::{AskedOf, Order};
 use crate::agent::kernel::surroundings::Surroundings;
 use crate::agent::kernel::{self, KernelError, LegacyTables, NetworkOf};
 use crate::agent::protocol::{Ran, Reply, Request};
+use crate::agent::recent::Recent;
 use crate::agent::{self, Agent, Ground, exec};
 use crate::catalog::BuildId;
 use crate::engine::{FORWARDING, Place, SYSCTLS};
@@ -111,12 +112,14 @@ impl Lane {
 
     fn serve(&mut self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         let mut line = Vec::new();
+        let mut recent = Recent::default();
         while input.read_until(b'\n', &mut line)? > 0 {
-            let reply = match serde_json::from_slice::<AskedOf>(&line) {
+            let mut reply = match serde_json::from_slice::<AskedOf>(&line) {
                 Ok(asked) => self.answer(asked),
                 Err(error) => agent::failed("this line is no request", &error),
             };
             line.clear();
+            recent.shorten(&mut reply);
             agent::send(&mut output, &reply)?;
         }
         Ok(())

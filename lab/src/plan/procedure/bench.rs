@@ -8,8 +8,8 @@ use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::BuildId;
 use crate::plan::script::Lab;
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
-use crate::plan::{Load, Operation, Reader, command};
-use crate::scenario::{Namespace, Probe, Scenario, Setup, Write};
+use crate::plan::{Load, Operation, Reader, command, surroundings};
+use crate::scenario::{Namespace, Probe, Scenario, Write};
 
 /// The lane as the procedure knows it.
 pub struct Bench {
@@ -75,8 +75,8 @@ impl Bench {
             reader: None,
             stage: Stage::Baseline,
         };
-        let setup: Arc<Setup> = Arc::new(self.scenario.setup.clone());
-        let step = scene.step(Role::Furnish, Action::Furnish(setup));
+        let setup = surroundings(&self.scenario, &self.operations).into_owned();
+        let step = scene.step(Role::Furnish, Action::Furnish(Arc::new(setup)));
         let answer = self.lab.perform_one(step).await;
         matches!(answer, Some(Answer::Furnished(Ok(()))))
     }
