@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, Stream};
+use futures_util::{StreamExt, future};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -70,11 +70,13 @@ impl AgentClient {
         }
     }
 
-    /// Has `stream` carry requests and replies from now on. What came over the former streams is still listened to: why the
-    /// agent died, if it does.
+    /// Has `stream` carry requests and replies from now on. The former streams are still listened to: they say why the agent
+    /// died, if it does, and that they end says that nobody can remove it any more.
     pub fn carry_by(&mut self, stream: UnixStream) {
         let (output, input) = tokio::io::split(stream);
         let former = std::mem::replace(&mut self.output, stream::empty().boxed());
+        let ended = future::ready(Err(io::Error::other("its stream ended")));
+        let former = former.chain(stream::once(ended));
         let output = pieces(output).map(|piece| piece.map(Piece::Out));
         self.input = Box::pin(input);
         self.recent = Recent::default();

@@ -244,9 +244,14 @@ fn may_do_little(host: HostConfig) {
     assert_eq!(words(host.security_opt), ["no-new-privileges"]);
     assert_eq!(words(host.binds), [""; 0]);
     let mounts: Vec<_> = host.mounts.into_iter().flatten().collect();
-    assert_eq!(mounts.len(), 1, "{mounts:?}");
+    assert_eq!(mounts.len(), 2, "{mounts:?}");
     assert_eq!(mounts[0].target.as_deref(), Some("/run"));
     assert_eq!(mounts[0].typ, Some(MountType::TMPFS));
+    // Where its agent came to the lab: it cannot be written to, and is gone from the host when the agent has come.
+    assert_eq!(mounts[1].target.as_deref(), Some("/run/iptables-lab"));
+    assert_eq!(mounts[1].read_only, Some(true));
+    let shared = Path::new(mounts[1].source.as_deref().unwrap());
+    until("the agent", || (!shared.exists()).then_some(()));
 }
 
 #[test]
