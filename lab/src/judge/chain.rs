@@ -1,7 +1,8 @@
 //! Chains as such: whether they are there, where they hang, their policies, and how many rules they hold.
 
-use std::collections::HashSet;
 use std::rc::Rc;
+
+use foldhash::HashSet;
 
 use super::consequence;
 use super::cycle::turns;
@@ -26,7 +27,7 @@ impl<'a> Pairing<'a> {
         for table in &self.case.scenario.ruleset(self.family).tables {
             let declared = table.chains.iter().map(|chain| chain.name.as_str());
             let used = table.rules.iter().map(|rule| rule.chain.as_str());
-            let mut seen = HashSet::new();
+            let mut seen = HashSet::default();
             let names = declared.chain(used).filter(|name| seen.insert(*name));
             let known =
                 names.filter_map(|chain| self.chain((&table.name, chain), &baseline, reading));

@@ -1,8 +1,9 @@
 //! The observations of one load, put in the order in which the judge asks for them.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use foldhash::HashMap;
 
 use super::kernel::{ChainKey, KernelChain, KernelChains};
 use super::rewrite::Fates;
@@ -221,8 +222,8 @@ impl<'a> Evidence<'a> {
                 Seen::Furnished { lacks } => lacks.as_deref(),
                 _ => None,
             }),
-            printed_of: HashMap::new(),
-            outcomes: HashMap::new(),
+            printed_of: HashMap::default(),
+            outcomes: HashMap::default(),
             before: None,
         };
         let mut held = None;
@@ -333,7 +334,7 @@ impl<'a> Evidence<'a> {
             let failed = writes.filter(|(_, command)| command.end != End::Exit(0));
             let mut failed: Vec<_> = failed.collect();
             failed.sort_by_key(|(seen, _)| seen.rules.len());
-            let mut refusals = HashMap::new();
+            let mut refusals = HashMap::default();
             for (seen, command) in failed {
                 for rule in seen.rules.iter() {
                     refusals.entry(rule).or_insert(command);
@@ -390,7 +391,7 @@ impl<'a> Evidence<'a> {
             table: command.argv.get(2).map_or("", String::as_str),
             command,
         });
-        let mut checks: HashMap<usize, Vec<(Role, &CommandRecord)>> = HashMap::new();
+        let mut checks: HashMap<usize, Vec<(Role, &CommandRecord)>> = HashMap::default();
         for (seen, command) in commands(Stage::Check) {
             if let Some(rule) = seen.rule {
                 checks.entry(rule).or_default().push((seen.role, command));

@@ -1,8 +1,9 @@
 //! Kernel dumps, chain by chain: what is the same is proved here and nowhere else.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::agent::kernel::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::catalog::{Backend, Family};
@@ -47,7 +48,7 @@ pub struct KernelChains<'a> {
 impl<'a> KernelChains<'a> {
     /// The chains in the tables that `backend` writes; of legacy tables, for `family`.
     pub fn of(dump: &'a KernelDump, backend: Backend, family: Family) -> Self {
-        let mut chains: HashMap<_, HashMap<_, _>> = HashMap::new();
+        let mut chains: HashMap<_, HashMap<_, _>> = HashMap::default();
         match backend {
             Backend::Nft => {
                 for table in &dump.nft {

@@ -1,9 +1,10 @@
 //! One chain as it lies in the lane for one reading: who prints what of it, and which print is which rule's.
 //! Each alignment is made once here, however many rules ask for it.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::Pairing;
 use super::evidence::{Baseline, Print, Reading, Restored, Sync};
@@ -287,8 +288,8 @@ impl<'a> LaidChains<'a> {
     /// None yet.
     pub fn new() -> Self {
         LaidChains {
-            chains: HashMap::new(),
-            baselines: HashMap::new(),
+            chains: HashMap::default(),
+            baselines: HashMap::default(),
         }
     }
 

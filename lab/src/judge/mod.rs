@@ -25,10 +25,11 @@ mod sheet;
 mod tests;
 pub mod verdict;
 
-use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,7 @@ impl Cell {
 }
 
 /// What the judge concludes about one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RuleVerdict {
     /// The scenario's table.
     pub table: Arc<str>,
@@ -180,6 +181,15 @@ pub struct RuleVerdict {
     pub consequence: Option<Consequence>,
     /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
     pub potential: Option<Consequence>,
+}
+
+/// Of what tells most verdicts apart, for every one is looked up among all that are known: texts are long.
+impl Hash for RuleVerdict {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { index, given, .. } = self;
+        let verdicts = (self.read_verdict, self.rewrite_verdict, self.recognition);
+        (index, given, verdicts).hash(state);
+    }
 }
 
 impl RuleVerdict {

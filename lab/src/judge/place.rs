@@ -1,7 +1,8 @@
 //! Where each rule of a scenario stands.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::ruleset::{Rule, Ruleset};
 
@@ -39,7 +40,7 @@ impl<'a> Places<'a> {
     /// Those of `ruleset`.
     pub fn of(ruleset: &'a Ruleset) -> Self {
         let all = places(ruleset);
-        let mut chains: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut chains: HashMap<_, Vec<usize>> = HashMap::default();
         for place in &all {
             let of_chain = chains.entry((place.table, place.rule.chain.as_str()));
             of_chain.or_default().push(place.global);
@@ -65,7 +66,7 @@ impl<'a> Places<'a> {
 }
 
 fn places(ruleset: &Ruleset) -> Vec<Place<'_>> {
-    let mut in_chain: HashMap<(&str, &str), (usize, Names)> = HashMap::new();
+    let mut in_chain: HashMap<(&str, &str), (usize, Names)> = HashMap::default();
     let rules = ruleset
         .tables
         .iter()

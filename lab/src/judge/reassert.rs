@@ -1,8 +1,8 @@
 //! What comes of it when a reader of the other backend writes the rules too: the kernel then holds them twice.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
+use foldhash::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

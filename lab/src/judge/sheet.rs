@@ -1,8 +1,9 @@
 //! What a build printed, sorted by table and chain once, however many rules and readers ask for it.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::ruleset::{Chain, Printed, Rule};
 
@@ -50,9 +51,9 @@ impl Sheet {
             given_up: given_up.map(str::to_owned).collect(),
             comments: printed.comments,
             strays: printed.strays,
-            tables: HashMap::new(),
+            tables: HashMap::default(),
         };
-        let mut rules: HashMap<(String, String), Vec<Arc<Rule>>> = HashMap::new();
+        let mut rules: HashMap<(String, String), Vec<Arc<Rule>>> = HashMap::default();
         for table in printed.tables {
             let is_new = !sheet.tables.contains_key(&table.name);
             let section = sheet.tables.entry(table.name.clone()).or_default();

@@ -12,8 +12,9 @@
 //! no alignment of least cost leaves the cells that were kept, hence no tie is overlooked; and texts that are equal, or
 //! in which every rule lost or altered something, are one diagonal. Only moved rules widen the search.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use foldhash::HashMap;
 
 /// What became of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What a build printed, read tolerantly: nothing it says is refused, and nothing is dropped silently.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::parse::counters_length;
 use super::print::is_stamp;
@@ -167,7 +168,7 @@ impl PrintedTable {
 
 /// How many rules `iptables -L -n` printed of each chain.
 pub fn listed_rules(stdout: &str) -> HashMap<&str, usize> {
-    let mut counts = HashMap::new();
+    let mut counts = HashMap::default();
     let mut lines = stdout.lines();
     while let Some(line) = lines.next() {
         let head = line.strip_prefix("Chain ");
