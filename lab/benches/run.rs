@@ -117,6 +117,19 @@ impl Measured {
         by_stage.filter_map(|(_, count)| count.as_u64()).sum()
     }
 
+    /// What the loads that began with every lane open took, in seconds: the lab's own time, and that of `bare` for the same
+    /// loads.
+    fn after_lanes(&self, bare: &[Duration]) -> (f64, f64) {
+        let loads = self.timings["each_load"].as_array().into_iter().flatten();
+        let after = loads
+            .zip(bare)
+            .filter(|(load, _)| load["after_lanes"] == true);
+        after.fold((0.0, 0.0), |(lab, of_bare), (load, bare)| {
+            let took = load["seconds"].as_f64().unwrap_or(0.0);
+            (lab + took, of_bare + bare.as_secs_f64())
+        })
+    }
+
     fn number(&self, of: &str) -> f64 {
         self.timings[of].as_f64().unwrap_or(0.0)
     }
@@ -244,13 +257,12 @@ impl Bench<'_> {
             let opened = run.number("lanes") as usize;
             let recording = recording::read(&run.recording)?.recording;
             let bare = bare::bare(&recording, opened, self.folder)?;
+            let (in_lanes, of_bare) = run.after_lanes(&bare);
             println!(
-                "| {lanes} | {opened} | {} | {:.2} s | {:.2} s | {:.2} s | {:.2} | {} |",
+                "| {lanes} | {opened} | {} | {:.2} s | {in_lanes:.2} s | {of_bare:.2} s | {:.2} | {} |",
                 run.commands(),
                 run.seconds("run"),
-                run.number("in_lanes"),
-                bare.as_secs_f64(),
-                run.number("in_lanes") / bare.as_secs_f64(),
+                in_lanes / of_bare,
                 phases(&run)
             );
         }

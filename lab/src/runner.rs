@@ -37,6 +37,8 @@ pub enum Event {
         number: usize,
         /// How long it took to start.
         took: Duration,
+        /// When it could take its first load.
+        at: Instant,
     },
     /// So many more steps were done.
     Steps(usize),
@@ -44,6 +46,8 @@ pub enum Event {
     Load {
         /// The record.
         record: Box<LoadRecord>,
+        /// When its first step was begun.
+        begun: Instant,
         /// How long its steps took.
         took: Duration,
     },
@@ -196,6 +200,7 @@ impl LaneRun {
             self.emit(Event::LaneReady {
                 number: *number,
                 took,
+                at: Instant::now(),
             });
             while let Some(load) = self.next_load() {
                 self.load(lane.as_mut(), load).await?;
@@ -252,6 +257,7 @@ impl LaneRun {
         lane.ask(&Place::Holder, &Request::Hello).await?;
         self.emit(Event::Load {
             record: Box::new(recorder.finish()),
+            begun,
             took: begun.elapsed(),
         });
         Ok(())

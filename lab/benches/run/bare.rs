@@ -16,11 +16,11 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::Failure;
 
-/// What the recording's commands take together, `lanes` of them side by side.
-pub fn bare(recording: &Recording, lanes: usize, folder: &Path) -> Result<Duration, Failure> {
+/// What the commands of each load of the recording take together, in its order, `lanes` of them side by side.
+pub fn bare(recording: &Recording, lanes: usize, folder: &Path) -> Result<Vec<Duration>, Failure> {
     let roots = roots(recording, folder)?;
-    let waiting = Mutex::new(recording.loads.iter());
-    let sum = std::thread::scope(|scope| {
+    let waiting = Mutex::new(recording.loads.iter().enumerate());
+    let mut took = std::thread::scope(|scope| {
         let lane = || {
             let (waiting, roots) = (&waiting, &roots);
             scope.spawn(move || lane_of(waiting, roots))
@@ -30,9 +30,11 @@ pub fn bare(recording: &Recording, lanes: usize, folder: &Path) -> Result<Durati
             lane.join()
                 .unwrap_or_else(|_| Err("a lane panicked".into()))
         });
-        took.sum::<Result<Duration, Failure>>()
-    })?;
-    Ok(sum)
+        took.collect::<Result<Vec<_>, Failure>>()
+    })?
+    .concat();
+    took.sort_unstable_by_key(|(place, _)| *place);
+    Ok(took.into_iter().map(|(_, took)| took).collect())
 }
 
 /// Every build's root filesystem, unpacked.
@@ -53,17 +55,18 @@ fn roots(recording: &Recording, folder: &Path) -> Result<BTreeMap<BuildId, PathB
 }
 
 fn lane_of<'l>(
-    waiting: &Mutex<impl Iterator<Item = &'l LoadRecord>>,
+    waiting: &Mutex<impl Iterator<Item = (usize, &'l LoadRecord)>>,
     roots: &BTreeMap<BuildId, PathBuf>,
-) -> Result<Duration, Failure> {
+) -> Result<Vec<(usize, Duration)>, Failure> {
     let host_root = File::open("/")?;
     unshare(CloneFlags::CLONE_FS)?;
-    let mut sum = Duration::ZERO;
+    let mut took = Vec::new();
     loop {
         let next = waiting.lock().map_err(|_| "a lane panicked")?.next();
-        let Some(load) = next else {
-            return Ok(sum);
+        let Some((place, load)) = next else {
+            return Ok(took);
         };
+        let mut sum = Duration::ZERO;
         for seen in &load.observations {
             match &seen.seen {
                 Seen::Reset => fresh(load)?,
@@ -74,6 +77,7 @@ fn lane_of<'l>(
                 }
             }
         }
+        took.push((place, sum));
     }
 }
 

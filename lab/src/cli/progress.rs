@@ -132,13 +132,13 @@ impl Progress {
                     "lane {number}: starting a {kind} lane of {builds} builds"
                 ));
             }
-            (None, runner::Event::LaneReady { number, took }) => {
+            (None, runner::Event::LaneReady { number, took, .. }) => {
                 say(format_args!(
                     "lane {number}: ready after {:.1} s",
                     took.as_secs_f64()
                 ));
             }
-            (None, runner::Event::Load { record, took }) => say(format_args!(
+            (None, runner::Event::Load { record, took, .. }) => say(format_args!(
                 "{} {}: {} wrote, {} read, {} steps in {:.2} s",
                 record.scenario,
                 record.family,

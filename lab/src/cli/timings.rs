@@ -17,13 +17,22 @@ use crate::runner::Event;
 pub struct Timings {
     phases: BTreeMap<Phase, Duration>,
     lanes: usize,
+    /// When the last lane could take its first load.
+    lanes_ready: Option<Instant>,
     loads: usize,
-    /// The time of all loads in all lanes: commands, dumps, packets, and what the lab does between them.
-    in_lanes: Duration,
+    /// In the order in which they ended, which is that of the recording.
+    in_lanes: Vec<InLane>,
     commands: BTreeMap<Stage, usize>,
     dumps: usize,
     resets: usize,
     packets: usize,
+}
+
+/// What a load took in its lane: commands, dumps, packets, and what the lab does between them.
+#[derive(Debug, Clone, Copy)]
+struct InLane {
+    begun: Instant,
+    took: Duration,
 }
 
 /// A part of a run.
@@ -57,6 +66,8 @@ struct Document<'a> {
     loads: usize,
     /// Seconds of all loads in all lanes.
     in_lanes: f64,
+    /// Each load, in the order of the recording.
+    each_load: Vec<LoadDocument>,
     /// How many commands builds were asked to run, by the part of the procedure they belong to.
     commands: &'a BTreeMap<Stage, usize>,
     /// How often the kernel was read.
@@ -67,6 +78,15 @@ struct Document<'a> {
     packets: usize,
     /// The most memory that the lab itself had, in bytes; none where the system does not say.
     peak_memory: Option<u64>,
+}
+
+/// The form of what a load took.
+#[derive(Serialize)]
+struct LoadDocument {
+    /// Seconds in its lane.
+    seconds: f64,
+    /// Whether it began when every lane was open, so that the lanes' start had no part in what it took.
+    after_lanes: bool,
 }
 
 impl Timings {
@@ -92,13 +112,21 @@ impl Timings {
     pub fn hear(&mut self, event: &Event) {
         match event {
             Event::LaneOpening { .. } => self.lanes += 1,
-            Event::LaneReady { took, .. } => {
+            Event::LaneReady { took, at, .. } => {
                 let longest = self.phases.entry(Phase::Lanes).or_default();
                 *longest = (*longest).max(*took);
+                self.lanes_ready = self.lanes_ready.max(Some(*at));
             }
             Event::Steps(_) => {}
-            Event::Load { record, took } => {
-                self.in_lanes += *took;
+            Event::Load {
+                record,
+                begun,
+                took,
+            } => {
+                self.in_lanes.push(InLane {
+                    begun: *begun,
+                    took: *took,
+                });
                 self.count(record);
             }
         }
@@ -124,11 +152,17 @@ impl Timings {
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
         let phases = self.phases.iter();
+        let in_lanes = self.in_lanes.iter();
+        let each_load = in_lanes.clone().map(|load| LoadDocument {
+            seconds: load.took.as_secs_f64(),
+            after_lanes: self.lanes_ready.is_none_or(|ready| ready <= load.begun),
+        });
         let document = Document {
             seconds: phases.map(|(of, took)| (*of, took.as_secs_f64())).collect(),
             lanes: self.lanes,
             loads: self.loads,
-            in_lanes: self.in_lanes.as_secs_f64(),
+            in_lanes: in_lanes.map(|load| load.took.as_secs_f64()).sum(),
+            each_load: each_load.collect(),
             commands: &self.commands,
             dumps: self.dumps,
             resets: self.resets,
