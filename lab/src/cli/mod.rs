@@ -75,6 +75,7 @@ enum Command {
   iptables-lab evidence --scenario kube-firewall --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
   iptables-lab evidence --rules node.save --writer 1.8.8-nft --reader 1.8.7-nft --output report
   iptables-lab evidence --scenario nft-expressions --loss crashed --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
+  iptables-lab evidence --scenario kube-router --loss sync --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
 
 The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, a crash's
 backtrace where gdb is at hand, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, with

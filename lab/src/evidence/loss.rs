@@ -5,14 +5,16 @@ use clap::ValueEnum;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
+use crate::plan::step::Stage;
 
-/// What is done with every candidate: all that a loss of a rule can be seen by.
-pub const OPERATIONS: [Operation; 3] =
-    [Operation::Rewrite, Operation::Recognition, Operation::Check];
+/// What is done with every candidate, whatever the loss.
+const ALWAYS: [Operation; 3] = [Operation::Rewrite, Operation::Recognition, Operation::Check];
 
 /// What kind of loss it is: how it is seen with two binaries and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum LossKind {
+    /// The reader's `-D` deletes another rule.
+    WrongRule,
     /// The reader's `-C` finds a rule that is not there.
     FoundWrong,
     /// The reader prints another rule, and restores that.
@@ -21,12 +23,20 @@ pub enum LossKind {
     Changed,
     /// After the reader's rewrite a chain is gone or new, or has another policy, another hook or more rules.
     Chain,
+    /// What a plain rewrite keeps is another once the reader adds a chain of its own to what it restores.
+    Sync,
+    /// What a plain rewrite keeps is another once the reader restores its own chains with `--noflush`.
+    SyncNoflush,
     /// After the reader's rewrite the writer prints another rule.
     Misread,
     /// After the reader's rewrite the writer cannot print its table.
     Unreadable,
+    /// The reader's first rewrite keeps it; as both go on rewriting in turn it becomes another.
+    Drifts,
     /// The reader's `-C` does not find the rule.
     NotFound,
+    /// The reader's `-D` does not delete the rule.
+    NotDeleted,
     /// A signal ends the reader.
     Crashed,
     /// The reader does not end.
@@ -38,15 +48,20 @@ pub enum LossKind {
 }
 
 impl LossKind {
-    /// Every kind, the worst first.
-    pub const ALL: [LossKind; 11] = [
+    /// Every kind, the worst first; behind a misreading what comes of it.
+    pub const ALL: [LossKind; 16] = [
+        LossKind::WrongRule,
         LossKind::FoundWrong,
         LossKind::Lossy,
         LossKind::Changed,
         LossKind::Chain,
+        LossKind::Sync,
+        LossKind::SyncNoflush,
         LossKind::Misread,
         LossKind::Unreadable,
+        LossKind::Drifts,
         LossKind::NotFound,
+        LossKind::NotDeleted,
         LossKind::Crashed,
         LossKind::TimedOut,
         LossKind::Unrestorable,
@@ -56,13 +71,18 @@ impl LossKind {
     /// The word that scripts use.
     pub fn as_str(self) -> &'static str {
         match self {
+            LossKind::WrongRule => "wrong-rule",
             LossKind::FoundWrong => "found-wrong",
             LossKind::Lossy => "lossy",
             LossKind::Changed => "changed",
             LossKind::Chain => "chain",
+            LossKind::Sync => "sync",
+            LossKind::SyncNoflush => "sync-noflush",
             LossKind::Misread => "misread",
             LossKind::Unreadable => "unreadable",
+            LossKind::Drifts => "drifts",
             LossKind::NotFound => "not-found",
+            LossKind::NotDeleted => "not-deleted",
             LossKind::Crashed => "crashed",
             LossKind::TimedOut => "timed-out",
             LossKind::Unrestorable => "unrestorable",
@@ -70,29 +90,102 @@ impl LossKind {
         }
     }
 
-    /// Whether it is the writer that misreads: what the reader restored.
+    /// What the reader does that shows it.
+    pub fn operation(self) -> Operation {
+        match self {
+            LossKind::WrongRule | LossKind::NotDeleted => Operation::Delete,
+            LossKind::FoundWrong | LossKind::NotFound => Operation::Check,
+            LossKind::Sync => Operation::Sync,
+            LossKind::SyncNoflush => Operation::SyncNoflush,
+            LossKind::Drifts => Operation::Cycle,
+            LossKind::Lossy
+            | LossKind::Changed
+            | LossKind::Chain
+            | LossKind::Misread
+            | LossKind::Unreadable
+            | LossKind::Crashed
+            | LossKind::TimedOut
+            | LossKind::Unrestorable
+            | LossKind::Refused => Operation::Rewrite,
+        }
+    }
+
+    /// What must be done for it to be seen, with all that is done with every candidate.
+    pub fn operations(self) -> Vec<Operation> {
+        let [rewrite, recognition, check] = ALWAYS;
+        Operation::with_needs(&[rewrite, recognition, check, self.operation()])
+    }
+
+    /// The part of the procedure whose end shows it.
+    pub fn stage(self) -> Stage {
+        match self.operation() {
+            Operation::Delete => Stage::Delete,
+            Operation::Check => Stage::Check,
+            Operation::Sync => Stage::Sync,
+            Operation::SyncNoflush => Stage::SyncNoflush,
+            Operation::Cycle => Stage::Cycle,
+            _ => Stage::Rewrite,
+        }
+    }
+
+    /// Whether it is the writer that misreads: what the reader restored. A drift is what comes of that: the reader's own
+    /// rewrite kept the rule.
     pub fn is_seen_by_writer(self) -> bool {
-        matches!(self, LossKind::Misread | LossKind::Unreadable)
+        matches!(
+            self,
+            LossKind::Misread | LossKind::Unreadable | LossKind::Drifts
+        )
     }
 
     /// Whether a rule has it.
     fn is_of(self, rule: &RuleVerdict) -> bool {
         let reading = [rule.read_verdict, rule.rewrite_verdict];
         let any = |verdict| reading.contains(&Some(verdict));
+        let is_kept = rule.rewrite_verdict != Some(Verdict::Changed);
         match self {
+            LossKind::WrongRule => rule.delete == Some(Verdict::WrongRule),
             LossKind::FoundWrong => rule.check == Some(Verdict::FoundWrong),
             LossKind::Lossy => rule.read_verdict == Some(Verdict::Lossy),
             LossKind::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
             LossKind::Chain => false,
+            LossKind::Sync => is_kept && rule.sync == Some(Verdict::Changed),
+            LossKind::SyncNoflush => is_kept && rule.sync_noflush == Some(Verdict::Changed),
             LossKind::Misread => rule.recognition == Some(Verdict::Misread),
             LossKind::Unreadable => rule.recognition == Some(Verdict::Unreadable),
+            LossKind::Drifts => is_kept && rule.cycle == Some(Verdict::Drifts),
             LossKind::NotFound => rule.check == Some(Verdict::NotFound),
+            LossKind::NotDeleted => rule.delete == Some(Verdict::NotDeleted),
             LossKind::Crashed => any(Verdict::Crashed),
             LossKind::TimedOut => any(Verdict::TimedOut),
             LossKind::Unrestorable => any(Verdict::Unrestorable),
             LossKind::Refused => {
                 any(Verdict::Refused) || rule.rewrite_verdict == Some(Verdict::NothingToRestore)
             }
+        }
+    }
+
+    /// Whether a chain as such has it.
+    fn is_of_chain(self, chain: &ChainVerdict) -> bool {
+        let is_harmed = [chain.read_verdict, chain.rewrite_verdict]
+            .iter()
+            .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Lossy)));
+        match self {
+            LossKind::Chain => is_harmed,
+            LossKind::Sync => !is_harmed && chain.sync == Some(Verdict::Changed),
+            LossKind::SyncNoflush => !is_harmed && chain.sync_noflush == Some(Verdict::Changed),
+            LossKind::Drifts => !is_harmed && chain.cycle == Some(Verdict::Drifts),
+            LossKind::WrongRule
+            | LossKind::FoundWrong
+            | LossKind::Lossy
+            | LossKind::Changed
+            | LossKind::Misread
+            | LossKind::Unreadable
+            | LossKind::NotFound
+            | LossKind::NotDeleted
+            | LossKind::Crashed
+            | LossKind::TimedOut
+            | LossKind::Unrestorable
+            | LossKind::Refused => false,
         }
     }
 }
@@ -159,11 +252,7 @@ impl<'a> Damaged<'a> {
     fn has(self, kind: LossKind) -> bool {
         match self {
             Damaged::Rule(rule) => kind.is_of(rule),
-            Damaged::Chain(chain) => {
-                let verdicts = [chain.read_verdict, chain.rewrite_verdict];
-                let harm = [Verdict::Changed, Verdict::Lossy];
-                kind == LossKind::Chain && harm.iter().any(|of| verdicts.contains(&Some(*of)))
-            }
+            Damaged::Chain(chain) => kind.is_of_chain(chain),
         }
     }
 
@@ -238,10 +327,20 @@ impl Loss {
             false => self.parts.join(", "),
         };
         match self.kind {
+            LossKind::WrongRule => "-D deletes another rule".to_owned(),
             LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
             LossKind::Lossy => format!("{parts} lost on the way through the reader"),
             LossKind::Changed => format!("{parts} changed by the reader's restore"),
             LossKind::Chain => format!("a chain changed by the reader's restore: {parts}"),
+            LossKind::Sync => {
+                format!("not kept as the reader restores with a chain of its own: {parts}")
+            }
+            LossKind::SyncNoflush => {
+                format!("not kept as the reader restores its own chains with --noflush: {parts}")
+            }
+            LossKind::Drifts => {
+                format!("not kept as reader and writer go on rewriting in turn: {parts}")
+            }
             LossKind::Misread => {
                 format!("{parts} misread by the writer after the reader's restore")
             }
@@ -249,6 +348,7 @@ impl Loss {
                 "the writer cannot read its table after the reader's restore".to_owned()
             }
             LossKind::NotFound => "-C does not find the rule".to_owned(),
+            LossKind::NotDeleted => "-D does not delete the rule".to_owned(),
             LossKind::Crashed => "the reader crashes".to_owned(),
             LossKind::TimedOut => "the reader hangs".to_owned(),
             LossKind::Unrestorable => "the reader refuses what it printed itself".to_owned(),

@@ -8,6 +8,6 @@ mod rules;
 mod shrink;
 
 pub use history::{History, Since, Standing};
-pub use loss::{Damaged, Found, Loss, LossKind, OPERATIONS, Subject};
+pub use loss::{Damaged, Found, Loss, LossKind, Subject};
 pub use rules::Rules;
 pub use shrink::{Shrink, Smaller};

@@ -425,13 +425,18 @@ impl<'a> Pairing<'a> {
             reasserted.as_ref(),
             baseline.as_ref(),
         );
-        let mut rules = match is_averted {
-            true => self.untouched(),
-            false => self.rules(&readings, reasserted.as_ref().zip(baseline.as_ref())),
-        };
-        for rule in &mut rules {
+        // One after the other: all of a large ruleset's verdicts at once are more than a processor's cache holds.
+        let keep = |mut rule: RuleVerdict| {
             rule.consequence = proved(rule.consequence, &probes);
-        }
+            known.shared(rule)
+        };
+        let rules: RuleVerdicts = match is_averted {
+            true => self.untouched().map(keep).collect(),
+            false => {
+                let reasserted = reasserted.as_ref().zip(baseline.as_ref());
+                self.rules(&readings, reasserted).map(keep).collect()
+            }
+        };
         let chains = self.worst_chains(&readings);
         let of_rules = rules.iter().flat_map(RuleVerdict::of_reader);
         let of_chains = chains.iter().flat_map(ChainVerdict::of_reader);
@@ -451,7 +456,7 @@ impl<'a> Pairing<'a> {
             writer: self.evidence.load.writer.clone(),
             reader: reader.clone(),
             verdict,
-            rules: rules.into_iter().map(|rule| known.shared(rule)).collect(),
+            rules,
             chains,
             probes,
             picked,
@@ -477,19 +482,18 @@ impl<'a> Pairing<'a> {
     }
 
     /// The rules of a pairing that does not come about.
-    fn untouched(&self) -> Vec<RuleVerdict> {
-        let all = self.places.iter();
-        all.map(|place| self.blank(place)).collect()
+    fn untouched(&self) -> impl Iterator<Item = RuleVerdict> {
+        self.places.iter().map(|place| self.blank(place))
     }
 
     fn rules(
         &self,
         readings: &[Rc<Reading<'a>>],
         reasserted: Option<(&Reasserted<'a>, &Baseline<'a>)>,
-    ) -> Vec<RuleVerdict> {
+    ) -> impl Iterator<Item = RuleVerdict> {
         let at_fault = at_fault(readings);
         let mut chains = LaidChains::new();
-        let verdict = |place: &Place<'a>| {
+        let verdict = move |place: &Place<'a>| {
             if let Some(lacks) = self.evidence.lacks() {
                 return self.lacking(place, lacks);
             }
@@ -506,7 +510,7 @@ impl<'a> Pairing<'a> {
             }
             verdict
         };
-        self.places.iter().map(verdict).collect()
+        self.places.iter().map(verdict)
     }
 
     /// The verdicts about chains, which no split takes apart: on all the rules that the writer took and, where that

@@ -188,7 +188,7 @@ pub fn own_chains(saved: &Text, tables: &[Table], owned: &[String], own: &str) -
 }
 
 /// The built-in chain that the own chain is called from.
-fn first_hook(table: &str) -> &'static str {
+pub fn first_hook(table: &str) -> &'static str {
     match table {
         "filter" | "security" => "INPUT",
         _ => "PREROUTING",

@@ -16,7 +16,6 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod marks;
-pub mod reproducer;
 pub mod scenarios;
 pub mod show;
 pub mod shown;

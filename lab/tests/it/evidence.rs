@@ -13,10 +13,10 @@ use rstest::rstest;
 
 use super::lab::{both, iptables_lab};
 
-const WRITER: &str = "debian-1.8.9-2-nft";
-const READER: &str = "debian-1.8.7-1-nft";
+pub const WRITER: &str = "debian-1.8.9-2-nft";
+pub const READER: &str = "debian-1.8.7-1-nft";
 
-fn evidence(folder: &Path, more: &[&str]) -> Output {
+pub fn evidence(folder: &Path, more: &[&str]) -> Output {
     let mut command = iptables_lab();
     command
         .args(["evidence", "--quiet", "--output"])
@@ -57,15 +57,15 @@ fn text(name: &str) -> String {
 }
 
 /// The root filesystem of a build, as the store keeps it.
-fn rootfs(id: &str) -> PathBuf {
-    let recorded = recording::read(&made().join("recording.jsonl"))
-        .unwrap()
-        .recording;
-    let build = recorded
-        .head
-        .builds
-        .iter()
-        .find(|build| build.id.as_str() == id);
+pub fn rootfs(id: &str) -> PathBuf {
+    rootfs_of(made(), id)
+}
+
+/// The same of a build that the report in `folder` is about.
+pub fn rootfs_of(folder: &Path, id: &str) -> PathBuf {
+    let recorded = recording::read(&folder.join("recording.jsonl")).unwrap();
+    let mut builds = recorded.recording.head.builds.iter();
+    let build = builds.find(|build| build.id.as_str() == id);
     let store = Store::open(&Store::default_path().unwrap()).unwrap();
     store.build(&build.unwrap().key).unwrap().1
 }
@@ -275,141 +275,8 @@ fn who_looks_for_the_commit_that_mended_it_gets_the_statuses_exchanged() {
     assert_eq!(status, Some(125), "{said}");
 }
 
-const NFT: &str = "debian-nft-1.1.3-1";
-
-/// The folder of a loss of what nft wrote.
-fn of_nft(scenario: &str, reader: &str, more: &[&str], folder: &Path) -> Output {
-    let words = ["--scenario", scenario, "--writer", NFT, "--reader", reader];
-    evidence(folder, &[words.as_slice(), more].concat())
-}
-
-fn read(folder: &Path, name: &str) -> String {
+pub fn read(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-#[test]
-fn what_nft_wrote_is_shrunk_to_the_rule_whose_set_is_lost() {
-    let parent = tempfile::tempdir().unwrap();
-    let folder = parent.path().join("report");
-    let output = of_nft("nft-native-filter", WRITER, &[], &folder);
-    assert!(output.status.success(), "{}", both(&output));
-    insta::assert_snapshot!(read(&folder, "rules.nft"), @r"
-    add table ip filter
-    add chain ip filter INPUT { type filter hook input priority 0; policy drop; }
-    add set ip filter blackhole { type ipv4_addr; }
-    add rule ip filter INPUT ip saddr @blackhole drop
-    ");
-    let report = read(&folder, "REPORT.md");
-    for said in [
-        "- `expression lookup` is lost: `lookup reg 1 set blackhole",
-        "exit status 1: the loss is there",
-    ] {
-        assert!(report.contains(said), "{said}\n{report}");
-    }
-    assert!(read(&folder, "nft-before.txt").contains("[ lookup reg 1 set blackhole"));
-    assert!(!read(&folder, "nft-after.txt").contains("lookup"));
-}
-
-/// nft hangs a chain where iptables hangs none: 1.8.7 says so and prints nothing, later releases make another of it.
-const POLICY: &str = r#"
-title = "A base chain of nft's at a priority of its own"
-group = "nft"
-families = ["ipv4"]
-write = "nft"
-
-[source]
-project = "netfilter/nftables"
-url = "https://wiki.nftables.org/wiki-nftables/index.php/Configuring_chains"
-version = "1.1.3"
-
-[rules]
-ipv4 = '''
-add table ip filter
-add chain ip filter INPUT { type filter hook input priority 7; policy drop; }
-add chain ip filter OTHER
-add rule ip filter OTHER ip saddr 192.0.2.1 accept
-'''
-"#;
-
-#[test]
-fn a_policy_that_is_reset_is_shrunk_to_its_chain_and_reproduced() {
-    let parent = tempfile::tempdir().unwrap();
-    let (file, folder) = (
-        parent.path().join("policy.toml"),
-        parent.path().join("report"),
-    );
-    std::fs::write(&file, POLICY).unwrap();
-    let output = of_nft(file.to_str().unwrap(), WRITER, &[], &folder);
-    assert!(output.status.success(), "{}", both(&output));
-    insta::assert_snapshot!(read(&folder, "rules.nft"), @r"
-    add table ip filter
-    add chain ip filter INPUT { type filter hook input priority 7; policy drop; }
-    ");
-    let report = read(&folder, "REPORT.md");
-    for said in [
-        "# a chain changed by the reader's restore: the policy was DROP and is ACCEPT (",
-        "**Not mended: ",
-        "debian-1.8.7-1-nft the last before that without",
-        "- policy before: `DROP`\n- policy after: `ACCEPT`",
-        "Exposure: packets that the rules kept out are let through.",
-        "exit status 1: the loss is there",
-        "shrunk to no rule of 0 words",
-    ] {
-        assert!(report.contains(said), "{said}\n{report}");
-    }
-}
-
-#[test]
-fn a_crash_has_a_backtrace_where_gdb_is_and_says_so_where_it_is_not() {
-    let parent = tempfile::tempdir().unwrap();
-    let folder = parent.path().join("report");
-    let crashed = ["--loss", "crashed"];
-    let output = of_nft("nft-expressions", "debian-1.8.11-2-nft", &crashed, &folder);
-    assert!(output.status.success(), "{}", both(&output));
-    insta::assert_snapshot!(read(&folder, "rules.nft"), @r"
-    add table ip filter
-    add chain ip filter NATIVE
-    add rule ip filter NATIVE mark set ip dscp
-    ");
-    let report = read(&folder, "REPORT.md");
-    let said = "What dies is `iptables-nft-save`.";
-    assert!(report.contains(said), "{report}");
-    match Command::new("gdb").arg("--version").output() {
-        Ok(_) => {
-            let backtrace = read(&folder, "backtrace.txt");
-            assert!(backtrace.contains("received signal SIGSEGV"), "{backtrace}");
-            assert!(backtrace.contains("\n#1 "), "{backtrace}");
-            assert!(report.contains("- `backtrace.txt`: "), "{report}");
-        }
-        Err(_) => assert!(report.contains("gdb is not at hand"), "{report}"),
-    }
-    let folder = parent.path().join("without-gdb");
-    let programs = parent.path().join("programs");
-    all_programs_but("gdb", &programs);
-    let mut command = iptables_lab();
-    command.args(["evidence", "--quiet", "--scenario", "nft-expressions"]);
-    command.args(["--writer", NFT, "--reader", "debian-1.8.11-2-nft"]);
-    command.args(["--loss", "crashed", "--output"]).arg(&folder);
-    let output = command.env("PATH", &programs).output().unwrap();
-    assert!(output.status.success(), "{}", both(&output));
-    let report = read(&folder, "REPORT.md");
-    let said = "There is no backtrace: gdb is not at hand";
-    assert!(report.contains(said), "{report}");
-    assert!(!folder.join("backtrace.txt").exists());
-}
-
-/// Makes a folder that stands for all of the PATH, without one program.
-fn all_programs_but(left_out: &str, folder: &Path) {
-    std::fs::create_dir(folder).unwrap();
-    let path = std::env::var_os("PATH").unwrap();
-    for from in std::env::split_paths(&path) {
-        for program in std::fs::read_dir(from).into_iter().flatten().flatten() {
-            let name = program.file_name();
-            if name != left_out && !folder.join(&name).exists() {
-                std::os::unix::fs::symlink(program.path(), folder.join(name)).unwrap();
-            }
-        }
-    }
 }
 
 #[test]
@@ -421,7 +288,7 @@ fn a_loss_of_another_kind_than_the_pairing_has_is_none() {
     let output = evidence(&folder, &words);
     assert!(output.status.success(), "{}", both(&output));
     let said = String::from_utf8(output.stdout).unwrap();
-    let nothing = "nothing of kube-firewall is crashed between";
+    let nothing = "nothing of kube-firewall is lost as `crashed` between";
     assert!(said.starts_with(nothing), "{said}");
     assert!(!folder.exists());
 }

@@ -16,6 +16,7 @@ mod inventory;
 mod lab;
 mod lane;
 mod lifecycle;
+mod losses;
 mod marks;
 mod native;
 mod packets;

@@ -145,7 +145,7 @@ rules() {
     sed -e '/^#/d' -e 's/ counter\( packets [0-9]* bytes [0-9]*\)*//' "$1"
     return
   fi
-  [ "$LOSS_KIND" != chain ] || sed -n -e 's/ \[[0-9:]*\]$//' -e '/^:/p' "$1"
+  [ "$SEEN_AT" != chain ] || sed -n -e 's/ \[[0-9:]*\]$//' -e '/^:/p' "$1"
   sed -n -e 's/^\[[0-9:]*\] //' -e 's/[[:blank:]]*$//' -e '/^-A /p' "$1"
 }
 incompatible() { grep -q 'is incompatible' "$1"; }

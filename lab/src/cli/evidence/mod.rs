@@ -1,0 +1,218 @@
+//! `evidence`: a loss as a folder for a bug tracker.
+
+mod folder;
+mod runs;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use miette::miette;
+
+use super::exit::{Exit, Failure, Or};
+use super::matrix::scenarios;
+use super::output;
+use super::session::{self, Session};
+use super::{Common, RunArgs};
+use crate::catalog::Build;
+use crate::evidence::{Found, History, Loss, LossKind, Rules};
+use crate::images::{Effort, Provision};
+use crate::plan::Operation;
+use crate::recording::RecordingWriter;
+use crate::report::evidence::reproducer::{self, Reproducer};
+use crate::report::evidence::{Evidence, Shrunk, render};
+use crate::scenario::Scenario;
+use folder::{Folder, backtrace, kept, texts};
+
+#[derive(Args)]
+pub struct EvidenceArgs {
+    /// Who writes: a build's id.
+    #[arg(long, value_name = "ID")]
+    writer: String,
+    /// Who reads: a build's id.
+    #[arg(long, value_name = "ID")]
+    reader: String,
+    /// The folder; it must not be there yet, or be empty [default: evidence-SCENARIO-WRITER-READER].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Which kind of loss the report is about, where a pairing has several [default: the worst].
+    #[arg(long, value_name = "KIND")]
+    loss: Option<LossKind>,
+    /// At most so many rulesets are tried while the rules are shrunk.
+    #[arg(long, value_name = "N", default_value = "200")]
+    steps: usize,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+pub async fn run(args: &EvidenceArgs, common: &Common) -> Result<Exit, Failure> {
+    let scenario = the_scenario(args)?;
+    let folder = Folder::create(args, &scenario)?;
+    let session = Session::open(common).await?;
+    let images = session.catalog.images.clone();
+    let provision = session.provide(images, Effort::Usual).await?;
+    let lab = Lab {
+        args,
+        session: &session,
+        provision: &provision,
+    };
+    let made = lab.evidence(&scenario, &folder).await;
+    if !matches!(made, Ok(true)) {
+        folder.remove_if_empty();
+    }
+    if made? {
+        output::print(&format!("{}\n", folder.path.display()))?;
+    }
+    Ok(Exit::Ran)
+}
+
+/// The one scenario that is named, in the family that is asked for.
+fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
+    let refuse = |error| Err(Failure::new(Exit::Usage, error));
+    if !args.run.operation.is_empty() {
+        return refuse(miette!("evidence itself says which operations it needs"));
+    }
+    if args.run.scenario.is_empty() && args.run.rules.is_empty() {
+        return refuse(miette!("name a --scenario, or a file of --rules"));
+    }
+    let mut named = scenarios(&args.run)?;
+    let scenario = named.pop();
+    let Some(scenario) = scenario.filter(|_| named.is_empty()) else {
+        return refuse(miette!(
+            "a report is about one scenario, and several are named"
+        ));
+    };
+    let family = args.run.family;
+    if !scenario.families().any(|of| of == family) {
+        return refuse(miette!(
+            "{} has no {family} rules; see --family",
+            scenario.name
+        ));
+    }
+    Ok(scenario)
+}
+
+/// What runs need.
+struct Lab<'a> {
+    args: &'a EvidenceArgs,
+    session: &'a Session,
+    provision: &'a Provision,
+}
+
+/// The least rules that show a loss.
+struct Least {
+    scenario: Scenario,
+    rules: Rules,
+    shrunk: Shrunk,
+}
+
+impl Lab<'_> {
+    /// Fills the folder; false where nothing is lost.
+    async fn evidence(&self, scenario: &Scenario, folder: &Folder) -> Result<bool, Failure> {
+        let builds = session::builds(self.provision);
+        let writer = one(&builds, "writer", &self.args.writer)?;
+        let reader = one(&builds, "reader", &self.args.reader)?;
+        let kinds = match &self.args.loss {
+            Some(kind) => std::slice::from_ref(kind),
+            None => LossKind::ALL.as_slice(),
+        };
+        let seen_by = kinds.iter().flat_map(|kind| kind.operations());
+        let whole = self.whole(scenario, seen_by.collect()).await?;
+        let Some(found) = Loss::worst_of(&whole, kinds) else {
+            let kind = self
+                .args
+                .loss
+                .map(|kind| format!(" as `{}`", kind.as_str()));
+            let words = format!(
+                "nothing of {} is lost{} between {} and {}: {}",
+                scenario.name,
+                kind.unwrap_or_default(),
+                writer.id,
+                reader.id,
+                whole.verdict.meaning()
+            );
+            output::print(&format!("{words}\n"))?;
+            return Ok(false);
+        };
+        let kind = found.loss.kind;
+        // What packets meet is asked of what shows it, and of nothing else.
+        let seen_by = [kind.operations(), vec![Operation::Effect]].concat();
+        let whole = self.whole(scenario, seen_by).await?;
+        let least = self.shrink(scenario, &found).await?;
+        let mut file =
+            RecordingWriter::create(&folder.path.join("recording.jsonl")).or_exit(Exit::Lacks)?;
+        let (matrix, loads) = self
+            .pairing(
+                vec![least.scenario.clone()],
+                &kind.operations(),
+                Some(&mut file),
+            )
+            .await?;
+        let cell = self.cell(&matrix, &least.scenario.name)?;
+        let damaged = found.loss.shown_by(&cell);
+        let (Some(damaged), [load, ..]) = (damaged, loads.as_slice()) else {
+            return Err(comes_and_goes(&found));
+        };
+        let reproducer = Reproducer {
+            loss: &found.loss,
+            scenario: &least.scenario,
+            family: self.args.run.family,
+            writer: &writer,
+            reader: &reader,
+            damaged,
+            load,
+        };
+        folder.write("reproduce.sh", &reproducer::render(reproducer))?;
+        let mut files = vec![("reproduce.sh", "the loss as a script that stands alone")];
+        files.extend(texts(folder, &least, load, kind)?);
+        files.push((
+            "recording.jsonl",
+            "all that was seen of this pairing, for `iptables-lab replay` and `show --from`",
+        ));
+        let tried = self.try_out(folder, &writer, &reader).await?;
+        files.extend(kept(folder));
+        let everywhere = self
+            .everywhere(&least.scenario, kind, &writer, &reader)
+            .await?;
+        let history = History::of(&found.loss, &everywhere, &writer, &reader);
+        let page = render(&Evidence {
+            loss: &found.loss,
+            found_in: scenario,
+            whole: &whole,
+            least: &least.rules.to_string(),
+            damaged,
+            matrix: &everywhere,
+            writer: &writer,
+            reader: &reader,
+            history: &history,
+            shrunk: least.shrunk,
+            tried,
+            backtrace: match kind {
+                LossKind::Crashed => Some(backtrace(folder)),
+                _ => None,
+            },
+            files: &files,
+        });
+        folder.write("REPORT.md", &page)?;
+        Ok(true)
+    }
+}
+
+/// The build of this id.
+fn one(builds: &[Build], role: &str, id: &str) -> Result<Build, Failure> {
+    let found = builds.iter().find(|build| build.id.as_str() == id);
+    found.cloned().ok_or_else(|| {
+        let error = miette!(
+            help = "`iptables-lab builds list` says which there are",
+            "no build that can run here is called `{id}`, as the {role}"
+        );
+        Failure::new(Exit::Usage, error)
+    })
+}
+
+fn comes_and_goes(found: &Found) -> Failure {
+    let error = miette!(
+        "the loss was there and is gone, with the same rules: {}",
+        found.loss.in_words()
+    );
+    Failure::new(Exit::Fault, error)
+}

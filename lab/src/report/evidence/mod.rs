@@ -1,0 +1,228 @@
+//! `REPORT.md`: a loss as a bug tracker takes it. What a maintainer asks first stands first.
+
+mod happens;
+mod pairings;
+pub mod reproducer;
+mod standing;
+
+use std::fmt::Write;
+
+use super::markdown::escape;
+use super::terminal::inert;
+use crate::catalog::{Build, BuildId, Tool};
+use crate::evidence::{Damaged, History, Loss, Smaller};
+use crate::judge::Cell;
+use crate::matrix::Matrix;
+use crate::scenario::Scenario;
+
+/// All that a report is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What it is about.
+    pub loss: &'a Loss,
+    /// The scenario that it was found in.
+    pub found_in: &'a Scenario,
+    /// Its cell, with the packets that were sent.
+    pub whole: &'a Cell,
+    /// The least rules that show it, as text.
+    pub least: &'a str,
+    /// The rule or chain of the least rules that suffers.
+    pub damaged: Damaged<'a>,
+    /// The least rules in every pairing.
+    pub matrix: &'a Matrix,
+    /// Who writes.
+    pub writer: &'a Build,
+    /// Who reads.
+    pub reader: &'a Build,
+    /// Since when.
+    pub history: &'a History,
+    /// How it was shrunk.
+    pub shrunk: Shrunk,
+    /// What `reproduce.sh` came to where this report was made.
+    pub tried: Tried,
+    /// Whether there is a backtrace; none of what is no crash.
+    pub backtrace: Option<Backtrace>,
+    /// The files beside it, each with what it is.
+    pub files: &'a [(&'a str, &'a str)],
+}
+
+/// How a ruleset was shrunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shrunk {
+    /// What it was.
+    pub from: Smaller,
+    /// What is left.
+    pub to: Smaller,
+    /// How many rulesets were tried.
+    pub tried: usize,
+    /// Whether the steps ran out before it was as small as it gets.
+    pub cut_short: bool,
+}
+
+/// What `reproduce.sh` came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// It ended with this status.
+    Ended(i32),
+    /// It was not run.
+    Not,
+}
+
+/// Whether gdb said where a crash happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backtrace {
+    /// It did: `backtrace.txt`.
+    Kept,
+    /// gdb is there, and the crash did not come again.
+    NotAgain,
+    /// There is no gdb.
+    NoDebugger,
+}
+
+/// The report.
+pub fn render(evidence: &Evidence<'_>) -> String {
+    let Evidence { writer, reader, .. } = evidence;
+    let mut page = format!(
+        "# {} ({} writes, {} reads)\n\n",
+        escape(&evidence.loss.in_words()),
+        writer.id,
+        reader.id
+    );
+    page.push_str(&standing::standing(evidence));
+    page.push_str(&happens::what_happens(evidence));
+    page.push_str(&happens::consequence(evidence));
+    page.push_str(&reproduce(evidence));
+    page.push_str(&pairings::versions(evidence));
+    page.push_str(&pairings::pairings(evidence));
+    page.push_str(&shrunk(evidence));
+    page.push_str("## Files\n\n");
+    for (name, what) in evidence.files {
+        let _ = writeln!(page, "- `{name}`: {what}");
+    }
+    page
+}
+
+/// The release that a build is of.
+fn release<'a>(matrix: &'a Matrix, id: &'a BuildId) -> &'a str {
+    let mut builds = matrix.builds.iter();
+    let build = builds.find(|build| &build.id == id);
+    build.map_or(id.as_str(), |build| build.version.release())
+}
+
+fn reproduce(evidence: &Evidence<'_>) -> String {
+    let Evidence { writer, reader, .. } = evidence;
+    let tried = match evidence.tried {
+        Tried::Ended(1) => {
+            "Run where this report was made, it ended with exit status 1: the loss is there."
+                .to_owned()
+        }
+        Tried::Ended(status) => format!(
+            "**Run where this report was made, it ended with exit status {status}, so it does not show the loss there**; the \
+             recording does."
+        ),
+        Tried::Not => "It was not run where this report was made.".to_owned(),
+    };
+    let mut text = format!(
+        "## To reproduce\n\n{}\n{tried} It needs two binaries (or source trees, root filesystems, container images: its head \
+         says how they are named), and makes a network namespace of its own. Exit status 1 while the loss is there, 0 when \
+         it is gone, 125 when it cannot be tried.\n\n",
+        fenced(&format!(
+            "WRITER={} READER={} sh ./reproduce.sh",
+            binary(writer),
+            binary(reader)
+        ))
+    );
+    text.push_str(&standing::bisect(evidence));
+    text
+}
+
+/// Where one may have a build's binary.
+fn binary(build: &Build) -> String {
+    match build.tool {
+        Tool::Iptables => format!(
+            "/path/to/{}/xtables-{}-multi",
+            build.version.release(),
+            build.backend
+        ),
+        Tool::Nft => format!("/path/to/{}/nft", build.version.release()),
+    }
+}
+
+fn shrunk(evidence: &Evidence<'_>) -> String {
+    let Shrunk {
+        from,
+        to,
+        tried,
+        cut_short,
+    } = evidence.shrunk;
+    let end = match cut_short {
+        true => "the steps ran out, so a smaller one may show it too",
+        false => "nothing more can be left out",
+    };
+    format!(
+        "## How it was found\n\nIn the scenario `{}` ({}): {} of {} words, shrunk to {} of {} words over {tried} rulesets that \
+         were tried; {end}.\n\n",
+        evidence.found_in.name,
+        escape(&evidence.found_in.title),
+        rules(from.rules),
+        from.words,
+        rules(to.rules),
+        to.words
+    )
+}
+
+fn rules(count: usize) -> String {
+    match count {
+        0 => "no rule".to_owned(),
+        1 => "1 rule".to_owned(),
+        count => format!("{count} rules"),
+    }
+}
+
+/// Text of builds and scenarios in a block of code that nothing in it can end.
+fn fenced(text: &str) -> String {
+    let text = inert(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}\n{}\n{fence}\n", text.trim_end_matches('\n'))
+}
+
+/// Text of builds and scenarios as code within a line.
+fn code(text: &str) -> String {
+    let text = inert(text).replace(['\n', '\t'], " ");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    match longest {
+        0 => format!("`{text}`"),
+        longest => {
+            let fence = "`".repeat(longest + 1);
+            format!("{fence} {text} {fence}")
+        }
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + rest.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("-j DROP", "```\n-j DROP\n```\n")]
+    #[case("a ``` b\n", "````\na ``` b\n````\n")]
+    fn nothing_ends_a_block_of_code_but_its_own_end(#[case] text: &str, #[case] block: &str) {
+        assert_eq!(fenced(text), block);
+    }
+
+    #[rstest]
+    #[case("-j DROP", "`-j DROP`")]
+    #[case("a`b", "`` a`b ``")]
+    fn code_within_a_line_is_as_it_is(#[case] text: &str, #[case] written: &str) {
+        assert_eq!(code(text), written);
+    }
+}
