@@ -1,12 +1,14 @@
 //! Rules of others with anything in their comments, through every format: it is shown, and does nothing.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde_json::Value;
 
+use super::evidence::reproducer::{self, Reproducer};
 use super::evidence::{Evidence, Shrunk, Tried};
 use super::shown::Shown;
 use crate::catalog::{BuildId, Family, Missing};
@@ -14,7 +16,7 @@ use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::Cell;
 use crate::matrix::{KnownLoss, Matrix};
 use crate::recording::{LoadRecord, Recording};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Write};
 
 /// A comment of the recording's rules, which the hostile text takes the place of.
 const COMMENT: &str = "kubernetes firewall for dropping marked packets";
@@ -134,8 +136,8 @@ impl Run {
         without_colours(&super::show::render(self.worst(), load, scenario))
     }
 
-    /// `REPORT.md` of the worst cell.
-    fn evidence(&self) -> Option<String> {
+    /// `REPORT.md` and `reproduce.sh` of the worst cell.
+    fn evidence(&self) -> Option<(String, String)> {
         let (whole, builds) = (self.worst(), &self.matrix.builds);
         let found = Loss::worst_of(whole, &LossKind::ALL)?;
         let damaged = found.loss.shown_by(whole)?;
@@ -146,7 +148,7 @@ impl Run {
         let build = |id: &BuildId| builds.iter().find(|build| &build.id == id);
         let (writer, reader) = (build(&whole.writer)?, build(&whole.reader)?);
         let left = Smaller { rules: 2, words: 9 };
-        Some(super::evidence::render(&Evidence {
+        let report = super::evidence::render(&Evidence {
             loss: &found.loss,
             found_in: &self.recording.head.scenarios[0],
             whole,
@@ -165,7 +167,36 @@ impl Run {
             tried: Tried::Not,
             backtrace: None,
             files: &[],
-        }))
+        });
+        // A rule that is restored, one that is written and asked for by itself, and one that is deleted.
+        let restored = Scenario {
+            write: Write::Restore,
+            ..self.recording.head.scenarios[0].clone()
+        };
+        let as_it_is = &self.recording.head.scenarios[0];
+        let parts = [
+            (LossKind::Lossy, &restored),
+            (LossKind::FoundWrong, as_it_is),
+            (LossKind::WrongRule, as_it_is),
+        ];
+        let scripts = parts.map(|(kind, scenario)| {
+            let loss = Loss {
+                kind,
+                ..found.loss.clone()
+            };
+            let script = reproducer::render(Reproducer {
+                loss: &loss,
+                scenario,
+                family: Family::Ipv4,
+                writer,
+                reader,
+                damaged,
+                load: &self.recording.loads[0],
+            });
+            format!("(\n{script}\n)\n")
+        });
+        let scripts = scripts.concat();
+        Some((report, scripts))
     }
 }
 
@@ -256,12 +287,28 @@ fn elements(page: &str) -> (Vec<usize>, BTreeSet<&str>) {
 
 /// Runs the commands that `show` prints, with nothing that they could call, and says what files there are afterwards.
 fn run_in_a_shell(show: &str) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
     let (_, script) = show.split_once("# commands as they were run").unwrap();
-    let none = ["docker", "ip", "ipset", "sysctl"].map(|name| format!("{name}() {{ :; }}\n"));
+    let idle = ["docker", "ip", "ipset", "sysctl"];
+    run(&idle, &format!("#{script}"), "/nonexistent")
+}
+
+/// Runs what `reproduce.sh` does within its namespace, with builds that do nothing, and says whether there is a file
+/// afterwards that is none of its own.
+fn reproduce_in_a_shell(scripts: &str) -> bool {
+    let inside = "REPRODUCE_INSIDE=1 WRITER=/bin/true READER=/bin/true\n";
+    let files = run(&["nft"], &format!("{inside}{scripts}"), "/usr/bin:/bin");
+    files.iter().any(|file| file == "pwned")
+}
+
+/// Runs a script to which these programs do nothing, and says what files there are afterwards.
+fn run(idle: &[&str], script: &str, path: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let idle = idle.iter().map(|name| format!("{name}() {{ :; }}\n"));
+    let idle: String = idle.collect();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(file, "{idle}{script}").unwrap();
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(format!("{}#{script}", none.concat()));
-    let shell = shell.env_clear().env("PATH", "/nonexistent");
+    shell.arg(file.path()).env_clear().env("PATH", path);
     let shell = shell.current_dir(folder.path()).stdin(Stdio::null());
     let output = shell.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -311,9 +358,11 @@ proptest! {
         prop_assert_eq!(controls(&show), "", "{}", show);
         prop_assert_eq!(run_in_a_shell(&show), [""; 0], "{}", show);
 
-        if let Some(report) = run.evidence() {
+        if let Some((report, scripts)) = run.evidence() {
+            prop_assert_eq!(controls(&scripts), "", "{}", scripts);
+            prop_assert!(!reproduce_in_a_shell(&scripts), "{}", scripts);
             prop_assert_eq!(controls(&report), "", "{}", report);
-            let calm = calm.evidence().unwrap();
+            let (calm, _) = calm.evidence().unwrap();
             let own = calm.lines().filter_map(|line| line.strip_prefix("## "));
             let own: Vec<&str> = own.collect();
             prop_assert_eq!(foreign_markup(&report, &own), [""; 0], "{}", report);
@@ -347,7 +396,17 @@ fn what_is_not_inert_is_seen() {
     let run = Run::with("<b>bold</b>");
     assert!(run.worst().verdict.is_silent_damage());
     assert!(run.show().contains("<b>bold</b>"));
-    assert!(run.evidence().unwrap().contains("<b>bold</b>"));
+    let (report, scripts) = run.evidence().unwrap();
+    assert!(report.contains("<b>bold</b>"));
+    assert!(!reproduce_in_a_shell(&scripts));
+    let restored = scripts.replace("<<'END'", "<<END");
+    for loose in [
+        restored.replace("\"<b>bold</b>\"", "$(: >pwned)"),
+        scripts.replace("'<b>bold</b>'", "$(: >pwned)"),
+    ] {
+        assert_ne!(loose, scripts);
+        assert!(reproduce_in_a_shell(&loose), "{loose}");
+    }
     let html = super::html::render(&run.matrix, &run.shown).unwrap();
     assert!(html.contains("&lt;b&gt;bold&lt;&#x2f;b&gt;"));
 }

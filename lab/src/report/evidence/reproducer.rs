@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::super::show::commands::{image, shell_word};
+use super::super::show::commands::{end_of, image, shell_word};
 use super::super::terminal::inert;
 use crate::agent::protocol::Text;
 use crate::catalog::{Build, Family, Tool};
@@ -103,7 +103,8 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         }
         _ => script.push_str(REWRITE),
     }
-    script
+    // Who looks at it before running it looks in a terminal.
+    inert(&script)
 }
 
 /// The binary that a build is run by.
@@ -173,7 +174,8 @@ fn writes(made_of: Reproducer<'_>) -> String {
         match stdin {
             Some(Text(bytes)) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                let _ = writeln!(script, "{command} <<'END' {refused}\n{text}END");
+                let end = end_of(&text);
+                let _ = writeln!(script, "{command} <<'{end}' {refused}\n{text}{end}");
             }
             None => {
                 let _ = writeln!(script, "{command} {refused}");

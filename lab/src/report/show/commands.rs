@@ -380,7 +380,7 @@ fn of_command(command: &CommandRecord, load: &LoadRecord, names: &Names<'_>) -> 
 }
 
 /// A word that ends a text which has no such line: a comment of a rule may hold line ends.
-fn end_of(text: &str) -> String {
+pub(in crate::report) fn end_of(text: &str) -> String {
     let mut end = "END".to_owned();
     while text.lines().any(|line| line == end) {
         end.push('_');
