@@ -83,7 +83,7 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, kind: LossKind) {
     if matches!(kind, LossKind::Sync | LossKind::SyncNoflush) {
         text.push_str(
             "What the reader then restores is that with a chain and a jump of its own; what is there afterwards, a third build \
-             (the newest) says in `after.save`.\n\n",
+             (the newest) says in `after.save`.\n",
         );
     }
     let mut differ = |how: &str, changes: &[crate::ruleset::Change]| {
