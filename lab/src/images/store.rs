@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use jiff::{SignedDuration, Timestamp};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::statvfs;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ use super::archive::{self, Package};
 use super::digest;
 use super::tree::{Kind, Tree};
 use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
+
+/// What the packages that a release is compiled with take, at least, in bytes.
+const LITTLE_ROOM: u64 = 100_000_000;
 
 /// How long a look-up that failed is remembered.
 const MISS_LASTS: SignedDuration = SignedDuration::from_hours(1);
@@ -400,13 +405,31 @@ impl Store {
         (!ago.is_negative() && ago < MISS_LASTS).then_some(miss.reason)
     }
 
-    /// Remembers that `what` could not be had.
+    /// Remembers that `what` could not be had. Where the disk is full it can be had as soon as there is room; what apt or
+    /// a compiler says then is often something else.
     pub(super) fn keep_miss(&self, what: &str, reason: &str) -> Result<(), StoreError> {
+        if reason.contains(Errno::ENOSPC.desc()) || self.is_nearly_full() {
+            return Ok(());
+        }
         let miss = Miss {
             reason: reason.to_owned(),
             at: Timestamp::now(),
         };
         self.write_json(&self.miss_path(what), &miss)
+    }
+
+    /// Whether there is less room than a suite's packages take.
+    fn is_nearly_full(&self) -> bool {
+        self.room().is_ok_and(|bytes| bytes < LITTLE_ROOM)
+    }
+
+    /// How many bytes can be written there.
+    ///
+    /// # Errors
+    /// The file system does not say.
+    pub fn room(&self) -> nix::Result<u64> {
+        let of = statvfs(&self.root)?;
+        Ok(of.blocks_available() * of.fragment_size())
     }
 
     fn miss_path(&self, what: &str) -> PathBuf {

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use miette::{Diagnostic, miette};
-use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure, Or};
@@ -178,9 +177,8 @@ impl Doctor<'_> {
 
     fn store(&mut self, store: &Store) {
         let shown = store.path().display();
-        let found = match statvfs(store.path()) {
-            Ok(of) => {
-                let free = of.blocks_available() * of.fragment_size();
+        let found = match store.room() {
+            Ok(free) => {
                 let says = format!("{shown}, {} MB free", free / 1_000_000);
                 let mend = format!(
                     "free space there, or name another directory with --store: a first run needs {} MB",
