@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rstest::rstest;
+
 use super::evidence::{READER, WRITER, evidence, read, rootfs, rootfs_of};
 use super::lab::{both, iptables_lab};
 
@@ -228,36 +230,35 @@ fn a_deletion_that_takes_another_rule_is_shrunk_to_both() {
     }
 }
 
-#[test]
-fn a_rule_that_is_not_deleted_is_reproduced() {
-    let (report, rules) = of_kind("kube-firewall", (WRITER, READER), "not-deleted");
-    assert!(rules.contains("-m mark --mark "), "{rules}");
-    assert!(
-        report.contains("# -D does not delete the rule ("),
-        "{report}"
-    );
-}
-
-/// 1.8.7 leaves a table out with exit status 0; a chain that is added to what is left then stands alone.
-#[test]
-fn a_table_that_is_wiped_by_who_adds_a_chain_is_reproduced() {
-    let (report, _) = of_kind("kube-router", (WRITER, READER), "sync");
-    for said in [
-        "# not kept as the reader restores with a chain of its own: ",
-        "- `after.save`: what a third build, the newest, prints after the reader restored with its own chain",
-    ] {
-        assert!(report.contains(said), "{said}\n{report}");
-    }
-}
-
-#[test]
-fn a_rule_that_drifts_is_reproduced_with_the_turn_in_which_it_does() {
-    let (report, _) = of_kind("kube-firewall", (READER, WRITER), "drifts");
-    for said in [
-        "# not kept as reader and writer go on rewriting in turn: match mark (",
-        "In round 1 debian-1.8.7-1-nft restores what it printed, and a third build (the newest) then prints:",
-        "**Mended as far as the writer goes: ",
-    ] {
+/// In `sync`, 1.8.7 leaves a table out with exit status 0; a chain that is added to what is left then stands alone.
+#[rstest]
+#[case::changed("kube-firewall", (WRITER, READER), "changed", &["# match mark changed by the reader's restore ("])]
+#[case::drifts("kube-firewall", (READER, WRITER), "drifts", &[
+    "# not kept as reader and writer go on rewriting in turn: match mark (",
+    "In round 1 debian-1.8.7-1-nft restores what it printed, and a third build (the newest) then prints:",
+    "**Mended as far as the writer goes: ",
+])]
+#[case::not_deleted("kube-firewall", (WRITER, READER), "not-deleted", &[
+    "# -D does not delete the rule (",
+    "-m mark --mark ",
+])]
+#[case::not_found("kube-firewall", (WRITER, READER), "not-found", &["# -C does not find the rule ("])]
+#[case::refused("kube-router", (WRITER, READER), "refused", &["# the reader cannot print the table ("])]
+#[case::sync("kube-router", (WRITER, READER), "sync", &[
+    "# not kept as the reader restores with a chain of its own: ",
+    "- `after.save`: what a third build, the newest, prints after the reader restored with its own chain",
+])]
+#[case::unreadable("kube-router", (READER, WRITER), "unreadable", &[
+    "# the writer cannot read its table after the reader's restore (",
+])]
+fn a_kind_of_loss_is_reproduced(
+    #[case] scenario: &str,
+    #[case] pairing: (&str, &str),
+    #[case] kind: &str,
+    #[case] says: &[&str],
+) {
+    let (report, _) = of_kind(scenario, pairing, kind);
+    for said in says {
         assert!(report.contains(said), "{said}\n{report}");
     }
 }

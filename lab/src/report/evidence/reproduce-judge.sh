@@ -128,7 +128,7 @@ case $SEEN_AT:$LOSS_KIND in
     elif [ "$after" != "$written" ]; then
       # Another print alone may be another wording, or the writer's misreading.
       case $LOSS_KIND in
-        changed) lost ;;
+        changed) [ "$WRITER_PROGRAM" = nft ] || [ "$read" != "$written" ] || reader_prints_another && lost ;;
         lossy) [ "$WRITER_PROGRAM" = nft ] || [ "$read" != "$written" ] && lost ;;
         *) [ "$WRITER_PROGRAM" = nft ] || reader_prints_another && lost ;;
       esac
