@@ -9,7 +9,7 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
-use iptables_lab::ruleset::{Printed, align, compare, parse};
+use iptables_lab::ruleset::{Printed, Words, align, compare, parse};
 use multiply::Copies;
 
 const SIZES: [usize; 4] = [10, 100, 1000, 10_000];
@@ -58,14 +58,14 @@ fn pure(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("compare");
         group.throughput(Throughput::Elements(lossy.len() as u64));
         group.bench_function(format!("align/{rules}"), |bencher| {
-            let from: Vec<_> = lossy.iter().map(|(from, _)| from.clone()).collect();
-            let to: Vec<_> = lossy.iter().map(|(_, to)| to.clone()).collect();
+            let from: Vec<_> = lossy.iter().map(|(from, _)| from).collect();
+            let to: Vec<_> = lossy.iter().map(|(_, to)| to).collect();
             bencher.iter(|| align(black_box(&from), black_box(&to)));
         });
         group.bench_function(format!("parts/{rules}"), |bencher| {
             bencher.iter(|| {
                 for (from, to) in &lossy {
-                    black_box(compare(black_box(from), black_box(to)));
+                    black_box(compare(&black_box(from).to_vec(), &black_box(to).to_vec()));
                 }
             });
         });
@@ -103,16 +103,13 @@ fn pairings(criterion: &mut Criterion) {
 }
 
 /// Every rule beside the same without its last match, as a reader that loses one prints it.
-fn lossy(text: &str) -> Vec<(Vec<String>, Vec<String>)> {
+fn lossy(text: &str) -> Vec<(Words, Words)> {
     let printed = Printed::read(text);
     let rules = printed.tables.iter().flat_map(|table| &table.rules);
     rules
         .map(|rule| {
-            let mut less = rule.tokens.clone();
-            if let Some(at) = less.iter().position(|word| word == "-m") {
-                less.truncate(at);
-            }
-            (rule.tokens.clone(), less)
+            let less = rule.tokens.iter().take_while(|word| *word != "-m");
+            (rule.tokens.clone(), less.collect())
         })
         .collect()
 }

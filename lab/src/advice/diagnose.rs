@@ -7,7 +7,7 @@ use super::shape::Shape;
 use crate::catalog::{Backend, BuildId, Family, Tool};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{Certainty, range_in_words};
-use crate::ruleset::{Printed, Rule, tokens};
+use crate::ruleset::{Printed, Rule, Words, tokens};
 use crate::scenario::Scenario;
 
 /// Something in the print that is not as a system would have written it.
@@ -92,7 +92,7 @@ pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
     let mut findings = Vec::new();
     for table in &printed.tables {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut seen: BTreeMap<(&str, &[String]), Vec<usize>> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, &Words), Vec<usize>> = BTreeMap::new();
         for rule in &table.rules {
             let index = places.entry(&rule.chain).or_insert(0);
             *index += 1;
@@ -110,7 +110,7 @@ pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
             }
         }
         for rule in &table.rules {
-            let places = seen.remove(&(rule.chain.as_str(), rule.tokens.as_slice()));
+            let places = seen.remove(&(rule.chain.as_str(), &rule.tokens));
             if let Some(indices) = places.filter(|indices| indices.len() >= REPEATED) {
                 findings.push(Finding::Repeated {
                     table: table.name.clone(),
@@ -144,7 +144,7 @@ pub struct KnownRules<'a> {
     scenarios: &'a [Scenario],
     family: Option<Family>,
     /// The damaged ones by table and words, and by table and shape: the worst damage of each.
-    words: BTreeMap<(&'a str, String, Vec<String>), &'a Damage>,
+    words: BTreeMap<(&'a str, String, Words), &'a Damage>,
     shapes: BTreeMap<(&'a str, Shape), &'a Damage>,
     sound: BTreeSet<(String, Shape)>,
 }
@@ -169,7 +169,7 @@ impl<'a> KnownRules<'a> {
         for scenario in scenarios {
             for family in scenario.families() {
                 for (_, table, rule) in scenario.placed_rules(family) {
-                    let shape = Shape::of(&rule.chain, &rule.tokens);
+                    let shape = Shape::of(&rule.chain, &rule.tokens.to_vec());
                     known.sound.insert((table.to_owned(), shape));
                 }
             }
@@ -178,13 +178,13 @@ impl<'a> KnownRules<'a> {
         let damages: Vec<&Damage> = damages.filter(|of| is_of_family(of.family)).collect();
         for damage in &damages {
             if let Some((chain, words)) = damage.written.as_deref().and_then(split) {
-                let shape = Shape::of(&chain, &words);
+                let shape = Shape::of(&chain, &words.to_vec());
                 known.sound.insert((damage.table.clone(), shape));
             }
         }
         for damage in damages {
             for (chain, words) in damage.left.iter().filter_map(|left| split(left)) {
-                let shape = Shape::of(&chain, &words);
+                let shape = Shape::of(&chain, &words.to_vec());
                 let worst = |known: &mut &'a Damage| {
                     if severity(damage) > severity(known) {
                         *known = damage;
@@ -212,7 +212,7 @@ impl<'a> KnownRules<'a> {
         if let Some(damage) = self.words.get(&words) {
             return Some((damage, Likeness::Same));
         }
-        let shape = Shape::of(&rule.chain, &rule.tokens);
+        let shape = Shape::of(&rule.chain, &rule.tokens.to_vec());
         if self.sound.contains(&(table.to_owned(), shape.clone())) {
             return None;
         }
@@ -227,13 +227,11 @@ fn severity(damage: &Damage) -> (u8, bool) {
 }
 
 /// The chain and the words of an `-A` line.
-fn split(line: &str) -> Option<(String, Vec<String>)> {
-    let mut words = tokens::split(line)
-        .ok()?
-        .into_iter()
-        .map(|token| token.text);
+fn split(line: &str) -> Option<(String, Words)> {
+    let words = tokens::split(line).ok()?.into_iter();
+    let mut words = words.map(|token| token.text);
     (words.next()? == "-A").then_some(())?;
-    let chain = words.next()?;
+    let chain = words.next()?.into_owned();
     Some((chain, words.collect()))
 }
 

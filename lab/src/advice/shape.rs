@@ -12,11 +12,11 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Of what follows `-A CHAIN`.
-    pub fn of(chain: &str, tokens: &[String]) -> Shape {
+    pub fn of<S: AsRef<str>>(chain: &str, tokens: &[S]) -> Shape {
         let mut units: Vec<String> = unit_ranges(tokens)
             .into_iter()
             .map(|words| {
-                let words: Vec<&str> = words.iter().map(|word| tokens[*word].as_str()).collect();
+                let words: Vec<&str> = words.iter().map(|word| tokens[*word].as_ref()).collect();
                 unit(&words)
             })
             .collect();
@@ -118,7 +118,7 @@ mod tests {
         let tokens: Vec<String> = split(rule)
             .unwrap()
             .into_iter()
-            .map(|token| token.text)
+            .map(|token| token.text.into_owned())
             .collect();
         Shape::of(chain, &tokens)
     }

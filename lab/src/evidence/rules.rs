@@ -112,7 +112,7 @@ impl Rules {
                 let chains = ruleset.tables.iter().flat_map(|table| {
                     let chains = table.chains.iter();
                     chains.map(move |chain| {
-                        let leads = |rule: &Rule| match target(&rule.tokens) {
+                        let leads = |rule: &Rule| match target(&rule.tokens.to_vec()) {
                             Target::Jump(to) | Target::Goto(to) => to == chain.name,
                             _ => false,
                         };
@@ -189,12 +189,12 @@ impl Rules {
         let of_rules: Vec<Vec<Vec<usize>>> = match self {
             Rules::Iptables(ruleset) => {
                 let ranges = match cut {
-                    Cut::Units => unit_ranges,
+                    Cut::Units => unit_ranges::<&str>,
                     Cut::Options => atom_ranges,
                 };
                 ruleset
                     .rules()
-                    .map(|(_, rule)| ranges(&rule.tokens))
+                    .map(|(_, rule)| ranges(&rule.tokens.to_vec()))
                     .collect()
             }
             Rules::Nft(commands) => {
@@ -231,8 +231,9 @@ impl Rules {
                 for (place, rule) in rules.enumerate() {
                     let words = kept(place);
                     if words.len() < rule.tokens.len() {
-                        let kept = words.iter().map(|&word| rule.tokens[word].clone());
-                        *rule = Rule::new(rule.chain.clone(), kept.collect());
+                        let all = rule.tokens.to_vec();
+                        let kept = words.iter().map(|&word| all[word]);
+                        *rule = Rule::new(rule.chain.clone(), kept);
                     }
                 }
                 Rules::Iptables(smaller)

@@ -12,7 +12,7 @@ use super::kernel::KernelChain;
 use super::place::Place;
 use super::rewrite::{Before, Fates};
 use super::sheet::Listing;
-use crate::ruleset::{Alignment, Partner, Rule, align};
+use crate::ruleset::{Alignment, Partner, Rule, Words, align};
 
 /// A listing, and which of its rules is which of another.
 pub struct Aligned {
@@ -88,8 +88,8 @@ impl Anchored {
                 Partner::At(at) => Some(*at),
                 Partner::Gone | Partner::Ambiguous => None,
             };
-            let given = given.iter().map(|rule| rule.tokens.as_slice());
-            let alignment = align(&given.collect::<Vec<_>>(), &listing.tokens());
+            let given: Vec<&Words> = given.iter().map(|rule| &rule.tokens).collect();
+            let alignment = align(&given, &listing.tokens());
             alignment.from.iter().map(partner).collect()
         };
         Anchored { listing, places }

@@ -124,7 +124,8 @@ impl<'a> Pairing<'a> {
     fn changed_word(&self, laid: Laid<'_, 'a>, near: &CommandRecord) -> String {
         // `iptables -t TABLE -C CHAIN` stands before the rule.
         let tokens = near.argv.get(5..).unwrap_or_default();
-        let difference = compare(&laid.place.rule.tokens, tokens);
+        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+        let difference = compare(&laid.place.rule.tokens.to_vec(), &tokens);
         let change = difference.altered.into_iter().next();
         let word = change.and_then(|change| Some(format!("{}: {}", change.part, change.to?)));
         word.unwrap_or_else(|| tokens.join(" "))

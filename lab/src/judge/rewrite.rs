@@ -13,7 +13,7 @@ use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::plan::procedure::OWN_CHAIN;
 use crate::recording::DumpRef;
-use crate::ruleset::{Difference, Partner, Rule, align, is_iptables_table};
+use crate::ruleset::{Difference, Partner, Rule, Words, align, is_iptables_table};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]
@@ -201,8 +201,8 @@ impl<'a> Pairing<'a> {
         (was, from): (&[KernelRule<'_>], &[&'l Arc<Rule>]),
         (is, to): (&[KernelRule<'_>], &[&'l Arc<Rule>]),
     ) -> Vec<Fate> {
-        let words = |rules: &[&'l Arc<Rule>]| -> Vec<&'l [String]> {
-            rules.iter().map(|rule| rule.tokens.as_slice()).collect()
+        let words = |rules: &[&'l Arc<Rule>]| -> Vec<&'l Words> {
+            rules.iter().map(|rule| &rule.tokens).collect()
         };
         let partners = align(&words(from), &words(to)).from;
         let fate = |(at, partner): (usize, Partner)| match partner {

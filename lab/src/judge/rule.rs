@@ -260,7 +260,7 @@ fn differing<'l>(
         .filter(|(applies, ..)| *applies)
         .find_map(|(_, from, to)| {
             let (from, to) = (from?, to?);
-            let difference = compare(&from.tokens, &to.tokens);
+            let difference = compare(&from.tokens.to_vec(), &to.tokens.to_vec());
             (!difference.is_empty()).then_some((from, difference))
         })
 }

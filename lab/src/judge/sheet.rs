@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::ruleset::{Chain, Printed, Rule};
+use crate::ruleset::{Chain, Printed, Rule, Words};
 
 /// The rules of one chain as one build printed them.
 #[derive(Default)]
@@ -16,11 +16,8 @@ pub struct Listing {
 
 impl Listing {
     /// The words of each rule.
-    pub fn tokens(&self) -> Vec<&[String]> {
-        self.rules
-            .iter()
-            .map(|rule| rule.tokens.as_slice())
-            .collect()
+    pub fn tokens(&self) -> Vec<&Words> {
+        self.rules.iter().map(|rule| &rule.tokens).collect()
     }
 }
 

@@ -464,7 +464,10 @@ fn without_each_part(tokens: &[String]) -> Vec<(String, Vec<String>)> {
         .into_iter()
         .filter_map(|part| {
             let words = crate::ruleset::tokens::split(&part.text).unwrap();
-            let words: Vec<String> = words.into_iter().map(|token| token.text).collect();
+            let words: Vec<String> = words
+                .into_iter()
+                .map(|token| token.text.into_owned())
+                .collect();
             // Of a match whose options do not follow it, each option is a part too.
             let at = tokens.windows(words.len()).position(|at| at == words)?;
             let left = [&tokens[..at], &tokens[at + words.len()..]].concat();
@@ -479,8 +482,8 @@ fn an_option_that_is_gone_from_any_rule_of_any_scenario_is_named() {
     for scenario in crate::scenario::shipped().unwrap() {
         for ruleset in scenario.rulesets.values() {
             for (_, rule) in ruleset.rules() {
-                for (gone, left) in without_each_part(&rule.tokens) {
-                    let difference = crate::ruleset::compare(&rule.tokens, &left);
+                for (gone, left) in without_each_part(&rule.tokens.to_strings()) {
+                    let difference = crate::ruleset::compare(&rule.tokens.to_strings(), &left);
                     let named = parts(&difference.lost);
                     assert!(
                         named.contains(&gone.as_str()),
@@ -544,7 +547,7 @@ proptest::proptest! {
         let rule = *rule.get(&same);
         let line = rule.read.clone().unwrap();
         let tokens = crate::ruleset::tokens::split(&line).unwrap();
-        let tokens: Vec<String> = tokens.into_iter().skip(2).map(|token| token.text).collect();
+        let tokens: Vec<String> = tokens.into_iter().skip(2).map(|token| token.text.into_owned()).collect();
         let all = without_each_part(&tokens);
         let (gone, left) = part.get(&all);
         let left = crate::ruleset::Rule::new(&*rule.chain, left.clone()).text;

@@ -16,6 +16,8 @@ use std::ops::Range;
 
 use foldhash::HashMap;
 
+use super::Words;
+
 /// What became of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Partner {
@@ -57,14 +59,10 @@ impl Alignment {
 }
 
 /// Aligns two sequences of rules, each given as its words.
-pub fn align<T: AsRef<[String]>>(from: &[T], to: &[T]) -> Alignment {
-    let pairs = || {
-        from.iter()
-            .map(AsRef::as_ref)
-            .zip(to.iter().map(AsRef::as_ref))
-    };
+pub fn align(from: &[&Words], to: &[&Words]) -> Alignment {
+    let mut pairs = from.iter().zip(to);
     // The only alignment that costs nothing, and what most prints are.
-    if from.len() == to.len() && pairs().all(|(a, b)| std::ptr::eq(a, b) || a == b) {
+    if from.len() == to.len() && pairs.all(|(a, b)| std::ptr::eq(*a, *b) || a == b) {
         return Alignment::in_order(from.len());
     }
     let mut numbers = Numbers::default();
@@ -82,8 +80,8 @@ pub fn align<T: AsRef<[String]>>(from: &[T], to: &[T]) -> Alignment {
 struct Numbers<'w>(HashMap<&'w str, u32>);
 
 impl<'w> Numbers<'w> {
-    fn of_all<T: AsRef<[String]>>(&mut self, rules: &'w [T]) -> Vec<Vec<u32>> {
-        let rules = rules.iter().map(AsRef::as_ref);
+    fn of_all(&mut self, rules: &[&'w Words]) -> Vec<Vec<u32>> {
+        let rules = rules.iter();
         rules
             .map(|words| words.iter().map(|word| self.of(word)).collect())
             .collect()
@@ -392,9 +390,18 @@ mod tests {
         #[case] expected: &[Partner],
         #[case] expected_to: &[Partner],
     ) {
-        let alignment = align(&rules(from), &rules(to));
+        let alignment = aligned(&rules(from), &rules(to));
         assert_eq!(alignment.from, expected);
         assert_eq!(alignment.to, expected_to);
+    }
+
+    fn aligned(from: &[Vec<String>], to: &[Vec<String>]) -> Alignment {
+        let packed = |rules: &[Vec<String>]| rules.iter().map(Words::from_iter).collect::<Vec<_>>();
+        let (from, to) = (packed(from), packed(to));
+        align(
+            &from.iter().collect::<Vec<_>>(),
+            &to.iter().collect::<Vec<_>>(),
+        )
     }
 
     /// All alignments, one by one: their cost and each element's partner.
@@ -450,14 +457,14 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_trying_everything(from in some_rules(), to in some_rules()) {
-            let alignment = align(&from, &to);
+            let alignment = aligned(&from, &to);
             prop_assert_eq!(&alignment.from, &brute_force(&from, &to));
             prop_assert_eq!(&alignment.to, &brute_force(&to, &from));
         }
 
         #[test]
         fn both_sides_say_the_same(from in some_rules(), to in some_rules()) {
-            let alignment = align(&from, &to);
+            let alignment = aligned(&from, &to);
             for (i, partner) in alignment.from.iter().enumerate() {
                 if let At(j) = partner {
                     prop_assert!(matches!(alignment.to[*j], Partner::At(k) if k == i));
@@ -493,7 +500,7 @@ mod tests {
             to.remove(*at);
         }
         let begun = std::time::Instant::now();
-        let alignment = align(&from, &to);
+        let alignment = aligned(&from, &to);
         assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
         let mut next = 0;
         for (i, partner) in alignment.from.iter().enumerate() {
@@ -516,7 +523,7 @@ mod tests {
             rule[1] = format!("{}x", rule[1]);
             rule[7] = "other".to_owned();
         }
-        let alignment = align(&from, &to);
+        let alignment = aligned(&from, &to);
         assert!(alignment.from.iter().enumerate().all(|(i, p)| *p == At(i)));
     }
 
@@ -527,7 +534,7 @@ mod tests {
         for rule in &mut to {
             rule.drain(4..8);
         }
-        let alignment = align(&from, &to);
+        let alignment = aligned(&from, &to);
         assert!(alignment.from.iter().enumerate().all(|(i, p)| *p == At(i)));
     }
 }

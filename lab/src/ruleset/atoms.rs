@@ -70,12 +70,12 @@ pub(super) struct Group {
 }
 
 /// The pieces of a rule, in the order of its words; together they are all of its words.
-pub(super) fn atoms(words: &[String]) -> Vec<Atom> {
+pub(super) fn atoms<S: AsRef<str>>(words: &[S]) -> Vec<Atom> {
     dissect(words).atoms
 }
 
 /// The pieces of a rule and the matches and targets they belong to.
-pub(super) fn dissect(words: &[String]) -> Dissected {
+pub(super) fn dissect<S: AsRef<str>>(words: &[S]) -> Dissected {
     let mut dissected = Dissected::default();
     let mut start = 0;
     while start < words.len() {
@@ -95,19 +95,19 @@ pub(super) struct Dissected {
 
 impl Dissected {
     /// Takes the atom that begins at `start`; returns where the next one begins.
-    fn take(&mut self, words: &[String], start: usize) -> usize {
+    fn take<S: AsRef<str>>(&mut self, words: &[S], start: usize) -> usize {
         let head = (start..words.len())
-            .find(|&at| words[at] != "!")
+            .find(|&at| words[at].as_ref() != "!")
             .unwrap_or(words.len());
         let Some(word) = words.get(head) else {
             self.push(Kind::Words, start..words.len());
             return words.len();
         };
-        let spelled = Spelled::of(word);
+        let spelled = Spelled::of(word.as_ref());
         let end = values_end(words, head, &spelled);
         let value = match spelled.attached {
             Some(value) => value,
-            None if head + 1 < end => &words[head + 1],
+            None if head + 1 < end => words[head + 1].as_ref(),
             None => "",
         };
         let kind = self.kind(&spelled, value);
@@ -260,7 +260,7 @@ impl<'a> Spelled<'a> {
 
 /// Where the values of the option at `head` end. The first word after an option that always takes one is its value,
 /// whatever it looks like (`--comment "-j"`); further ones are values as long as they do not look like options.
-fn values_end(words: &[String], head: usize, spelled: &Spelled) -> usize {
+fn values_end<S: AsRef<str>>(words: &[S], head: usize, spelled: &Spelled) -> usize {
     let takes_one = spelled.attached.is_none()
         && (spelled.base.is_some_and(Base::takes_a_value)
             || extensions::takes_any_text(spelled.name));
@@ -269,7 +269,7 @@ fn values_end(words: &[String], head: usize, spelled: &Spelled) -> usize {
         false => head + 1,
     };
     (first..words.len())
-        .find(|&at| looks_like_an_option(&words[at]))
+        .find(|&at| looks_like_an_option(words[at].as_ref()))
         .unwrap_or(words.len())
 }
 

@@ -50,7 +50,7 @@ impl Difference {
 
 /// Compares two prints of one rule, given what follows `-A CHAIN` in each. No synonyms: `--set-mark 0x1` and
 /// `--set-xmark 0x1/0xffffffff` differ.
-pub fn compare(from: &[String], to: &[String]) -> Difference {
+pub fn compare<S: AsRef<str> + PartialEq>(from: &[S], to: &[S]) -> Difference {
     let mut comparison = Comparison {
         from,
         to,
@@ -64,18 +64,18 @@ pub fn compare(from: &[String], to: &[String]) -> Difference {
     comparison.difference
 }
 
-struct Comparison<'a> {
-    from: &'a [String],
-    to: &'a [String],
+struct Comparison<'a, S> {
+    from: &'a [S],
+    to: &'a [S],
     difference: Difference,
     /// Where an atom that both have begins, before and after.
     kept: Vec<(usize, usize)>,
 }
 
-impl Comparison<'_> {
+impl<S: AsRef<str> + PartialEq> Comparison<'_, S> {
     fn units(&mut self, from: &[Unit], to: &[Unit]) {
         let same_place = |a: &Unit, b: &Unit| a.name.same_place(&b.name);
-        let same_words = |a: &Unit, b: &Unit| a.words(self.from) == b.words(self.to);
+        let same_words = |a: &Unit, b: &Unit| a.words(self.from).eq(b.words(self.to));
         let pairing = pair(from, to, same_place, same_words);
         for unit in pairing.lost {
             self.one_sided(&from[unit], Side::From);
@@ -91,7 +91,8 @@ impl Comparison<'_> {
     /// A unit that only one of the two has: one part, or each option where the match was only implied.
     fn one_sided(&mut self, unit: &Unit, side: Side) {
         if unit.head.is_some() {
-            self.record(unit.name.part(), side, unit.words(side.tokens(self)));
+            let text = join(unit.words(side.tokens(self)));
+            self.record(unit.name.part(), side, text);
             return;
         }
         for option in &unit.options {
@@ -100,12 +101,12 @@ impl Comparison<'_> {
     }
 
     fn one_sided_option(&mut self, unit: &UnitName, option: &OptionAtom, side: Side) {
-        let words = side.tokens(self)[option.atom.tokens.clone()].to_vec();
-        self.record(unit.option_part(&option.name), side, words);
+        let text = join(&side.tokens(self)[option.atom.tokens.clone()]);
+        self.record(unit.option_part(&option.name), side, text);
     }
 
-    fn record(&mut self, part: String, side: Side, words: Vec<String>) {
-        let text = Some(join(&words));
+    fn record(&mut self, part: String, side: Side, text: String) {
+        let text = Some(text);
         match side {
             Side::From => self.difference.lost.push(Change {
                 part,
@@ -120,19 +121,19 @@ impl Comparison<'_> {
         }
     }
 
-    fn alter(&mut self, part: String, from: &[String], to: &[String]) {
+    fn alter(&mut self, part: String, from: String, to: String) {
         self.difference.altered.push(Change {
             part,
-            from: Some(join(from)),
-            to: Some(join(to)),
+            from: Some(from),
+            to: Some(to),
         });
     }
 
     /// A unit that both have.
     fn unit(&mut self, from: &Unit, to: &Unit) {
         if from.name != to.name {
-            let (before, after) = (from.words(self.from), to.words(self.to));
-            self.alter(from.name.part(), &before, &after);
+            let (before, after) = (join(from.words(self.from)), join(to.words(self.to)));
+            self.alter(from.name.part(), before, after);
             return;
         }
         match (&from.head, &to.head) {
@@ -140,16 +141,16 @@ impl Comparison<'_> {
                 self.kept.push((a.tokens.start, b.tokens.start));
                 let (before, after) = (&self.from[a.tokens.clone()], &self.to[b.tokens.clone()]);
                 if before != after {
-                    self.alter(from.name.part(), before, after);
+                    self.alter(from.name.part(), join(before), join(after));
                 }
             }
             (Some(a), None) => {
-                let words = self.from[a.tokens.clone()].to_vec();
-                self.record(from.name.part(), Side::From, words);
+                let text = join(&self.from[a.tokens.clone()]);
+                self.record(from.name.part(), Side::From, text);
             }
             (None, Some(b)) => {
-                let words = self.to[b.tokens.clone()].to_vec();
-                self.record(from.name.part(), Side::To, words);
+                let text = join(&self.to[b.tokens.clone()]);
+                self.record(from.name.part(), Side::To, text);
             }
             (None, None) => {}
         }
@@ -170,7 +171,11 @@ impl Comparison<'_> {
             self.kept.push((a.start, b.start));
             let (before, after) = (&self.from[a.clone()], &self.to[b.clone()]);
             if before != after {
-                self.alter(unit.option_part(&from[option].name), before, after);
+                self.alter(
+                    unit.option_part(&from[option].name),
+                    join(before),
+                    join(after),
+                );
             }
         }
         for option in pairing.added {
@@ -184,7 +189,7 @@ impl Comparison<'_> {
         self.kept.sort_unstable();
         let reordered = self.kept.windows(2).any(|pair| pair[0].1 > pair[1].1);
         if reordered || self.difference.is_empty() {
-            let (from, to) = (self.from, self.to);
+            let (from, to) = (join(self.from), join(self.to));
             self.alter("order".to_owned(), from, to);
         }
     }
@@ -197,7 +202,7 @@ enum Side {
 }
 
 impl Side {
-    fn tokens<'a>(self, comparison: &Comparison<'a>) -> &'a [String] {
+    fn tokens<'a, S>(self, comparison: &Comparison<'a, S>) -> &'a [S] {
         match self {
             Side::From => comparison.from,
             Side::To => comparison.to,

@@ -30,6 +30,7 @@ pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};
 pub use print::normalise_save;
 pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
+pub use tokens::Words;
 
 /// A ruleset in `iptables-save` syntax.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,7 +65,7 @@ pub struct Rule {
     /// The chain it is appended to.
     pub chain: String,
     /// What follows `-A CHAIN`, after shell-quote parsing: `["-m", "mark", "--mark", "0x8000/0x8000", "-j", "DROP"]`.
-    pub tokens: Vec<String>,
+    pub tokens: Words,
     /// The line as it stands, without trailing blanks.
     pub text: Arc<str>,
     /// The line's number in its text, from 1.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::printed::{Printed, PrintedTable};
-use super::{Chain, Rule, Ruleset, Table, Target};
+use super::{Chain, Rule, Ruleset, Table, Target, Words};
 use crate::catalog::Family;
 
 /// Commands for nft, and the ruleset that they make.
@@ -224,8 +224,8 @@ fn open_braces(words: &[Word]) -> isize {
     opened.cast_signed() - closed.cast_signed()
 }
 
-fn texts(words: &[Word]) -> Vec<String> {
-    words.iter().map(|word| word.text.clone()).collect()
+fn texts(words: &[Word]) -> Words {
+    words.iter().map(|word| &word.text).collect()
 }
 
 /// The policy of a base chain, in iptables' words; none of a chain that hangs nowhere.
@@ -554,24 +554,24 @@ fn take_rule(table: &mut PrintedTable, chain: &str, rule: &mut String, line: &st
 }
 
 /// What becomes of a packet that meets a rule of nft words; none of a rule in iptables' words.
-pub fn target(words: &[String]) -> Target {
+pub fn target(words: &[&str]) -> Target {
     if words.iter().any(|word| word.starts_with('-')) {
         return Target::None;
     }
-    if words.iter().any(|word| word == "vmap") {
+    if words.iter().any(|word| *word == "vmap") {
         return Target::Other("vmap".to_owned());
     }
-    let said = words.iter().take_while(|word| *word != "comment");
+    let said = words.iter().take_while(|word| **word != "comment");
     let pairs = said.zip(words.iter().skip(1).map(Some).chain([None]));
-    let named = pairs.filter_map(|(word, next)| match (word.as_str(), next) {
+    let named = pairs.filter_map(|(word, next)| match (*word, next) {
         ("accept", _) => Some(Target::Accept),
         ("drop", _) => Some(Target::Drop),
         ("reject", _) => Some(Target::Reject),
         ("return", _) => Some(Target::Return),
-        ("jump", Some(chain)) => Some(Target::Jump(chain.clone())),
-        ("goto", Some(chain)) => Some(Target::Goto(chain.clone())),
+        ("jump", Some(chain)) => Some(Target::Jump((*chain).to_owned())),
+        ("goto", Some(chain)) => Some(Target::Goto((*chain).to_owned())),
         ("dnat" | "snat" | "masquerade" | "redirect" | "queue", _) => {
-            Some(Target::Other(word.clone()))
+            Some(Target::Other((*word).to_owned()))
         }
         _ => None,
     });
@@ -626,7 +626,7 @@ add rule ip filter INPUT ip saddr @trusted jump OWN
         );
         let rules: Vec<(&str, usize, String)> = ruleset
             .rules()
-            .map(|(table, rule)| (&*table.name, rule.line, rule.tokens.join(" ")))
+            .map(|(table, rule)| (&*table.name, rule.line, rule.tokens.to_vec().join(" ")))
             .collect();
         assert_eq!(
             rules,
@@ -849,7 +849,7 @@ what is this
     #[case("counter", Target::None)]
     #[case("-m comment --comment drop", Target::None)]
     fn what_a_rule_does(#[case] words: &str, #[case] expected: Target) {
-        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let words: Vec<&str> = words.split(' ').collect();
         assert_eq!(target(&words), expected);
     }
 }

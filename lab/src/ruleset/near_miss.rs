@@ -176,7 +176,10 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         let tokens = split(text).unwrap();
-        tokens.into_iter().map(|token| token.text).collect()
+        tokens
+            .into_iter()
+            .map(|token| token.text.into_owned())
+            .collect()
     }
 
     #[rstest]

@@ -238,17 +238,17 @@ impl Parser<'_> {
             return Err(self.outside_a_table("rule", line));
         }
         let tokens = self.rule_tokens(line)?;
-        let command = tokens.first().map_or("", |token| token.text.as_str());
+        let command = tokens.first().map_or("", |token| token.text.as_ref());
         if !matches!(command, "-A" | "--append") {
             return Err(self.not_an_append(line, &tokens));
         }
         let chain = self.rule_chain(&tokens)?;
-        let words: Vec<String> = tokens[2..].iter().map(|token| token.text.clone()).collect();
+        let words: Vec<&str> = tokens[2..].iter().map(|token| &*token.text).collect();
         self.no_table_of_its_own(&words, &tokens[2..])?;
         self.one_rule_of_the_kernel(&chain, &words, &tokens[2..])?;
         let rule = Rule {
             chain,
-            tokens: words,
+            tokens: words.into_iter().collect(),
             text: line.content.into(),
             line: line.number,
         };
@@ -259,7 +259,7 @@ impl Parser<'_> {
     }
 
     /// The line's words without leading counters (`[12:34] -A …`), their spans in the whole text.
-    fn rule_tokens(&self, line: Line) -> Result<Vec<Token>, Fault> {
+    fn rule_tokens<'a>(&self, line: Line<'a>) -> Result<Vec<Token<'a>>, Fault> {
         let skipped = match line.content.starts_with('[') {
             false => 0,
             true => counters_length(line.content).ok_or_else(|| {
@@ -290,8 +290,8 @@ impl Parser<'_> {
         Ok(tokens)
     }
 
-    fn not_an_append(&self, line: Line, tokens: &[Token]) -> Fault {
-        let command = tokens.first().map_or("", |token| token.text.as_str());
+    fn not_an_append(&self, line: Line, tokens: &[Token<'_>]) -> Fault {
+        let command = tokens.first().map_or("", |token| token.text.as_ref());
         let place = tokens
             .first()
             .map_or(line.span(), |token| token.span.clone());
@@ -316,7 +316,7 @@ impl Parser<'_> {
         .with_help(help)
     }
 
-    fn rule_chain(&self, tokens: &[Token]) -> Result<String, Fault> {
+    fn rule_chain(&self, tokens: &[Token<'_>]) -> Result<String, Fault> {
         let chain = tokens
             .get(1)
             .filter(|token| !token.text.starts_with(['-', '!']) && !token.text.is_empty());
@@ -327,8 +327,8 @@ impl Parser<'_> {
         };
         let name = &chain.text;
         let known = self.open.as_ref().is_some_and(|(table, _)| {
-            built_in_chains(&table.name).contains(&name.as_str())
-                || table.chains.iter().any(|chain| chain.name == *name)
+            built_in_chains(&table.name).contains(&name.as_ref())
+                || table.chains.iter().any(|chain| chain.name == **name)
         });
         if !known {
             return Err(self
@@ -338,10 +338,10 @@ impl Parser<'_> {
                 )
                 .with_help(format!("write `:{name} - [0:0]` before the rules")));
         }
-        Ok(name.clone())
+        Ok(name.clone().into_owned())
     }
 
-    fn no_table_of_its_own(&self, words: &[String], tokens: &[Token]) -> Result<(), Fault> {
+    fn no_table_of_its_own(&self, words: &[&str], tokens: &[Token<'_>]) -> Result<(), Fault> {
         let named = atoms(words).into_iter().find(|atom| {
             matches!(&atom.kind, Kind::Option { name, .. } if name == "-t" || name == "--table")
         });
@@ -360,8 +360,8 @@ impl Parser<'_> {
     fn one_rule_of_the_kernel(
         &self,
         chain: &str,
-        words: &[String],
-        tokens: &[Token],
+        words: &[&str],
+        tokens: &[Token<'_>],
     ) -> Result<(), Fault> {
         let atoms = atoms(words);
         let lists: Vec<&Atom> = atoms
@@ -400,8 +400,8 @@ impl Parser<'_> {
 }
 
 /// The lines that stand for a line with lists: all sources, and for each all destinations, as iptables adds them.
-fn expand(chain: &str, words: &[String], lists: &[&Atom]) -> Vec<String> {
-    let mut rules = vec![words.to_vec()];
+fn expand(chain: &str, words: &[&str], lists: &[&Atom]) -> Vec<String> {
+    let mut rules: Vec<Vec<String>> = vec![words.iter().map(|&word| word.to_owned()).collect()];
     let mut places: Vec<(bool, usize)> = lists
         .iter()
         .map(|atom| (atom.kind != Kind::Source, atom.tokens.end - 1))

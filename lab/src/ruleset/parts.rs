@@ -37,14 +37,17 @@ pub enum Target {
 }
 
 /// The target of a rule, given what follows `-A CHAIN`, or the words of a rule of nft's.
-pub fn target(tokens: &[String]) -> Target {
+pub fn target<S: AsRef<str>>(tokens: &[S]) -> Target {
     let Dissected { atoms, groups, .. } = dissect(tokens);
     let named = atoms.into_iter().find_map(|atom| match atom.kind {
         Kind::Jump { group } => Some(jump_to(&groups[group].name)),
         Kind::Goto { chain } => Some(Target::Goto(chain)),
         _ => None,
     });
-    named.unwrap_or_else(|| native::target(tokens))
+    named.unwrap_or_else(|| {
+        let tokens: Vec<&str> = tokens.iter().map(AsRef::as_ref).collect();
+        native::target(&tokens)
+    })
 }
 
 fn jump_to(name: &str) -> Target {
@@ -60,14 +63,14 @@ fn jump_to(name: &str) -> Target {
 
 /// The parts of a rule, given what follows `-A CHAIN`. A match or target is a part with all of its options, followed
 /// by each of its options alone.
-pub fn parts(tokens: &[String]) -> Vec<Part> {
+pub fn parts<S: AsRef<str>>(tokens: &[S]) -> Vec<Part> {
     let rule = Structured::of(tokens);
     let mut parts = Vec::new();
     for unit in &rule.units {
         if unit.head.is_some() {
             parts.push(Part {
                 name: unit.name.part(),
-                text: join(&unit.words(tokens)),
+                text: join(unit.words(tokens)),
             });
         }
         for option in &unit.options {
@@ -82,7 +85,7 @@ pub fn parts(tokens: &[String]) -> Vec<Part> {
 
 /// The words of each unit of a rule, by their places: a match or target with all of its options, or an option of the
 /// rule itself. Together they are all of its words.
-pub fn unit_ranges(tokens: &[String]) -> Vec<Vec<usize>> {
+pub fn unit_ranges<S: AsRef<str>>(tokens: &[S]) -> Vec<Vec<usize>> {
     let units = Structured::of(tokens).units.into_iter();
     let words = |unit: Unit| {
         let options = unit.options.into_iter().map(|option| option.atom);
@@ -94,7 +97,7 @@ pub fn unit_ranges(tokens: &[String]) -> Vec<Vec<usize>> {
 
 /// The words of each option of a rule, by their places, with its negation and values; a match or target is one by itself.
 /// Together they are all of its words.
-pub fn atom_ranges(tokens: &[String]) -> Vec<Vec<usize>> {
+pub fn atom_ranges<S: AsRef<str>>(tokens: &[S]) -> Vec<Vec<usize>> {
     let atoms = super::atoms::atoms(tokens).into_iter();
     atoms.map(|atom| atom.tokens.collect()).collect()
 }
@@ -158,14 +161,10 @@ pub(super) struct Unit {
 
 impl Unit {
     /// All of its words, in the rule's order.
-    pub fn words(&self, tokens: &[String]) -> Vec<String> {
+    pub fn words<'w, S>(&'w self, tokens: &'w [S]) -> impl Iterator<Item = &'w S> {
         let options = self.options.iter().map(|option| &option.atom);
-        self.head
-            .iter()
-            .chain(options)
-            .flat_map(|atom| &tokens[atom.tokens.clone()])
-            .cloned()
-            .collect()
+        let atoms = self.head.iter().chain(options);
+        atoms.flat_map(|atom| &tokens[atom.tokens.clone()])
     }
 }
 
@@ -176,7 +175,7 @@ pub(super) struct Structured {
 }
 
 impl Structured {
-    pub fn of(tokens: &[String]) -> Self {
+    pub fn of<S: AsRef<str>>(tokens: &[S]) -> Self {
         let Dissected { atoms, groups, .. } = dissect(tokens);
         let mut units: Vec<Unit> = Vec::new();
         let mut unit_of_group: Vec<Option<usize>> = vec![None; groups.len()];

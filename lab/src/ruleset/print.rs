@@ -4,15 +4,18 @@ use std::fmt;
 
 use super::parse::counters_length;
 use super::tokens::{join, quoted};
-use super::{Rule, Ruleset, Table};
+use super::{Rule, Ruleset, Table, Words};
 
 impl Rule {
     /// A rule that stands in no text (its line is 0): its words quoted as `iptables-save` quotes.
-    pub fn new(chain: impl Into<String>, tokens: Vec<String>) -> Self {
-        let chain = chain.into();
+    pub fn new(
+        chain: impl Into<String>,
+        tokens: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let (chain, tokens) = (chain.into(), Words::from_iter(tokens));
         let text = match tokens.is_empty() {
             true => format!("-A {}", quoted(&chain)),
-            false => format!("-A {} {}", quoted(&chain), join(&tokens)),
+            false => format!("-A {} {}", quoted(&chain), join(tokens.iter())),
         };
         Rule {
             chain,
@@ -20,13 +23,6 @@ impl Rule {
             text: text.into(),
             line: 0,
         }
-    }
-}
-
-/// A rule as what the alignment compares.
-impl AsRef<[String]> for Rule {
-    fn as_ref(&self) -> &[String] {
-        &self.tokens
     }
 }
 

@@ -195,16 +195,13 @@ fn printed_chain(line: &str) -> Option<Chain> {
 
 fn printed_rule(line: &str, number: usize) -> Option<Rule> {
     let rule = &line[counters_length(line).unwrap_or(0)..];
-    let mut words = tokens::split(rule)
-        .ok()?
-        .into_iter()
-        .map(|token| token.text);
-    if words.next()? != "-A" {
+    let mut words = tokens::tokens(rule).map(|token| Some(token.ok()?.text));
+    if words.next()?? != "-A" {
         return None;
     }
     Some(Rule {
-        chain: words.next()?,
-        tokens: words.collect(),
+        chain: words.next()??.into_owned(),
+        tokens: words.collect::<Option<_>>()?,
         text: line.into(),
         line: number,
     })

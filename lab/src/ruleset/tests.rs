@@ -9,7 +9,10 @@ const FILTER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE - [0:0]\n-A INPUT -j K
 
 fn words(line: &str) -> Vec<String> {
     let tokens = tokens::split(line).unwrap();
-    tokens.into_iter().map(|token| token.text).collect()
+    tokens
+        .into_iter()
+        .map(|token| token.text.into_owned())
+        .collect()
 }
 
 #[test]

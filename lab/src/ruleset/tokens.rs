@@ -5,13 +5,14 @@
 //! outside; a closing quote ends the word, so that `"a"b` is two words and `a"b"` is one.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 /// One word of a line and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
+pub struct Token<'l> {
     /// The word without its quotes.
-    pub text: String,
+    pub text: Cow<'l, str>,
     /// Its bytes in the line, quotes included.
     pub span: Range<usize>,
 }
@@ -24,65 +25,129 @@ pub struct Unterminated {
 }
 
 /// Splits one line (without its line break) into words.
-pub fn split(line: &str) -> Result<Vec<Token>, Unterminated> {
-    let mut splitter = Splitter::default();
-    for (at, c) in line.char_indices() {
-        splitter.take(at, c);
+pub fn split(line: &str) -> Result<Vec<Token<'_>>, Unterminated> {
+    tokens(line).collect()
+}
+
+/// The words of one line (without its line break), one by one; an error is the last.
+pub fn tokens(line: &str) -> impl Iterator<Item = Result<Token<'_>, Unterminated>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += line[at..].find(|c| !is_blank(c))?;
+        let token = token_at(line, at);
+        at = token.as_ref().map_or(line.len(), |token| token.span.end);
+        Some(token)
+    })
+}
+
+/// What stands between words.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n')
+}
+
+/// The word that begins at `start`, where no blank stands.
+fn token_at(line: &str, start: usize) -> Result<Token<'_>, Unterminated> {
+    let rest = &line[start..];
+    let bare = rest.find(|c| is_blank(c) || c == '"').unwrap_or(rest.len());
+    let quote = start + bare;
+    if !line[quote..].starts_with('"') {
+        return Ok(Token {
+            text: Cow::Borrowed(&rest[..bare]),
+            span: start..quote,
+        });
     }
-    match splitter.quote {
-        Some(quote) => Err(Unterminated { quote }),
-        None => {
-            splitter.end_word(line.len());
-            Ok(splitter.tokens)
+    let inside = &line[quote + 1..];
+    let mut text = Cow::Borrowed(&rest[..bare]);
+    let mut escaped = false;
+    let mut read = 0;
+    for (at, c) in inside.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => {
+                escaped = true;
+                add(&mut text, &inside[read..at]);
+                read = at + 1;
+            }
+            '"' => {
+                add(&mut text, &inside[read..at]);
+                return Ok(Token {
+                    text,
+                    span: start..quote + 1 + at + 1,
+                });
+            }
+            _ => {}
+        }
+    }
+    Err(Unterminated { quote })
+}
+
+/// Appends a piece of the line; nothing is copied as long as the word is one piece.
+fn add<'l>(text: &mut Cow<'l, str>, piece: &'l str) {
+    match text.is_empty() {
+        true => *text = Cow::Borrowed(piece),
+        false => text.to_mut().push_str(piece),
+    }
+}
+
+/// The words of a rule, in one piece of memory: large rulesets are mostly words.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Words {
+    /// One after the other.
+    text: Box<str>,
+    /// Where each ends.
+    ends: Box<[usize]>,
+}
+
+impl Words {
+    /// One after the other.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let word = &self.text[start..end];
+            start = end;
+            word
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Each by itself, to look at.
+    pub fn to_vec(&self) -> Vec<&str> {
+        self.iter().collect()
+    }
+
+    /// Each by itself, to keep.
+    pub fn to_strings(&self) -> Vec<String> {
+        self.iter().map(str::to_owned).collect()
+    }
+}
+
+impl<S: AsRef<str>> FromIterator<S> for Words {
+    fn from_iter<I: IntoIterator<Item = S>>(words: I) -> Self {
+        // Most rules are shorter.
+        let (mut text, mut ends) = (String::with_capacity(160), Vec::with_capacity(24));
+        for word in words {
+            text.push_str(word.as_ref());
+            ends.push(text.len());
+        }
+        Words {
+            text: text.into(),
+            ends: ends.into(),
         }
     }
 }
 
-#[derive(Default)]
-struct Splitter {
-    tokens: Vec<Token>,
-    /// The word in hand, and where it began.
-    word: Option<(usize, String)>,
-    /// Where the open quote stands.
-    quote: Option<usize>,
-    escaped: bool,
-}
-
-impl Splitter {
-    fn take(&mut self, at: usize, c: char) {
-        match (self.quote, c) {
-            (Some(_), _) if self.escaped => {
-                self.escaped = false;
-                self.push(at, c);
-            }
-            (Some(_), '\\') => self.escaped = true,
-            (Some(_), '"') => {
-                self.quote = None;
-                self.end_word(at + 1);
-            }
-            (None, '"') => {
-                self.quote = Some(at);
-                self.word.get_or_insert_with(|| (at, String::new()));
-            }
-            (None, ' ' | '\t' | '\n') => self.end_word(at),
-            _ => self.push(at, c),
-        }
-    }
-
-    fn push(&mut self, at: usize, c: char) {
-        self.word
-            .get_or_insert_with(|| (at, String::new()))
-            .1
-            .push(c);
-    }
-
-    fn end_word(&mut self, end: usize) {
-        if let Some((start, text)) = self.word.take() {
-            self.tokens.push(Token {
-                text,
-                span: start..end,
-            });
-        }
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -106,9 +171,15 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
 }
 
 /// The words as one line, each quoted where it must be.
-pub fn join<S: AsRef<str>>(words: &[S]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| quoted(word.as_ref())).collect();
-    quoted.join(" ")
+pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&quoted(word.as_ref()));
+    }
+    line
 }
 
 #[cfg(test)]
@@ -121,7 +192,7 @@ mod tests {
         split(line)
             .expect("the quotes are closed")
             .into_iter()
-            .map(|token| token.text)
+            .map(|token| token.text.into_owned())
             .collect()
     }
 
@@ -162,6 +233,13 @@ mod tests {
         #[test]
         fn joined_words_split_again(list in prop::collection::vec("[ -~äß]{0,8}", 0..6)) {
             prop_assert_eq!(words(&join(&list)), list);
+        }
+
+        #[test]
+        fn packed_words_are_the_same(list in prop::collection::vec("[ -~äß]{0,8}", 0..6)) {
+            let packed: Words = list.iter().collect();
+            prop_assert_eq!(packed.to_strings(), list.clone());
+            prop_assert_eq!(packed.len(), list.len());
         }
 
         #[test]

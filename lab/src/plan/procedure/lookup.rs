@@ -66,8 +66,8 @@ impl Bench {
         let scenario = self.scenario.clone();
         let placed: Vec<Placed<'_>> = scenario.placed_rules(self.load.family).collect();
         let there = placed.iter();
-        let there: HashSet<(&str, &str, &[String])> = there
-            .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens.as_slice()))
+        let there: HashSet<(&str, &str, Vec<&str>)> = there
+            .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens.to_vec()))
             .collect();
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let mut steps = Vec::new();
@@ -79,9 +79,13 @@ impl Bench {
                 let argv = self.with_rule(reader, table, ["-C", &rule.chain], tokens);
                 scene.step_about(index, role, argv)
             };
-            steps.push(asked(Role::Check, &rule.tokens));
-            let is_there = |tokens: &[String]| there.contains(&(table, &rule.chain, tokens));
-            let near = near_misses(&rule.tokens).into_iter();
+            let words = rule.tokens.to_strings();
+            steps.push(asked(Role::Check, &words));
+            let is_there = |tokens: &[String]| {
+                let tokens = tokens.iter().map(String::as_str).collect();
+                there.contains(&(table, rule.chain.as_str(), tokens))
+            };
+            let near = near_misses(&words).into_iter();
             let absent = near.filter(|near| !is_there(&near.tokens));
             // Of every rule one, and of every kind of value as many as of the others.
             let rarest = absent.min_by_key(|near| changed.get(&near.option).copied());
@@ -141,7 +145,12 @@ impl Bench {
             if steps.is_empty() {
                 steps.push(dump());
             }
-            let delete = self.with_rule(reader, table, ["-D", &rule.chain], &rule.tokens);
+            let delete = self.with_rule(
+                reader,
+                table,
+                ["-D", &rule.chain],
+                &rule.tokens.to_strings(),
+            );
             steps.push(scene.step_about(index, Role::Delete, delete));
             steps.push(dump());
         }
