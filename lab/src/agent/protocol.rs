@@ -27,6 +27,21 @@ impl Text {
         String::from_utf8_lossy(&self.0)
     }
 
+    /// The bytes as text in which no two bytes look alike: what is no UTF-8 stands as `<e9>`.
+    pub fn exact(&self) -> std::borrow::Cow<'_, str> {
+        if let Ok(text) = std::str::from_utf8(&self.0) {
+            return text.into();
+        }
+        let mut text = String::with_capacity(self.0.len());
+        for chunk in self.0.utf8_chunks() {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                text.push_str(&format!("<{byte:02x}>"));
+            }
+        }
+        text.into()
+    }
+
     /// Whether nothing was read or written.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

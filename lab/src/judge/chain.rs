@@ -11,7 +11,6 @@ use super::kernel::{KernelChain, chain_names};
 use super::laid::Aligned;
 use super::verdict::{Consequence, Verdict};
 use super::{ChainVerdict, Pairing};
-use crate::plan::procedure::OWN_CHAIN;
 use crate::ruleset::Chain;
 
 /// A verdict, what changed, and what that does to packets.
@@ -133,7 +132,7 @@ impl<'a> Pairing<'a> {
             }
             let made = |dump| {
                 let made: Rc<KernelChain<'_>> = self.kernel_chain(dump, table, chain)?;
-                let rules = made.but_jumps_to(OWN_CHAIN).len();
+                let rules = made.count();
                 (rules > 0 || made.policy != Some("ACCEPT")).then_some(made.policy?)
             };
             let (rewritten, synced) = (rewrite.and_then(made), sync.and_then(made));
@@ -219,7 +218,7 @@ fn compare_chains(before: &KernelChain<'_>, after: Option<&KernelChain<'_>>) -> 
         );
     };
     if before.same_hook(after) {
-        let held = after.but_jumps_to(OWN_CHAIN).len();
+        let held = after.count();
         let more = held.saturating_sub(before.rules.len());
         if more == 0 {
             return (Verdict::Kept, None, None);

@@ -178,9 +178,9 @@ struct Sheets {
 /// What it depends on how the rules of a chain fared: the kernel's states before and after, and what a witness printed
 /// of the chain in both.
 #[derive(PartialEq, Eq, Hash)]
-pub struct FatesKey<'a> {
-    /// The chain's table and name.
-    pub chain: (&'a str, &'a str),
+pub struct FatesKey {
+    /// The chain's number among the scenario's.
+    pub chain: usize,
     /// The states before and after.
     pub dumps: (DumpRef, DumpRef),
     /// The witness's prints of these, by their text.
@@ -194,7 +194,7 @@ pub struct Evidence<'a> {
     sheets: RefCell<Sheets>,
     /// The chains of each dump in the tables of a backend.
     kernel: RefCell<HashMap<(DumpRef, Backend), Rc<KernelChains<'a>>>>,
-    fates: RefCell<HashMap<FatesKey<'a>, Rc<Fates>>>,
+    fates: RefCell<HashMap<FatesKey, Rc<Fates>>>,
     /// How many rules each `-L` printed of each chain.
     counts: RefCell<HashMap<TextRef, Rc<HashMap<String, usize>>>>,
     /// The writer's command that failed on the least set of rules with each rule in it.
@@ -285,7 +285,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// How the rules of a chain fared, which is worked out once.
-    pub fn fates(&self, key: FatesKey<'a>, of: impl FnOnce() -> Fates) -> Rc<Fates> {
+    pub fn fates(&self, key: FatesKey, of: impl FnOnce() -> Fates) -> Rc<Fates> {
         if let Some(known) = self.fates.borrow().get(&key) {
             return known.clone();
         }
@@ -521,7 +521,7 @@ impl<'a> Evidence<'a> {
         let sheets = &mut *self.sheets.borrow_mut();
         let known = &mut sheets.rules;
         let read = || {
-            let stdout = exact(&self.load.text(command.stdout).0);
+            let stdout = self.load.text(command.stdout).exact();
             Rc::new(Sheet::of(match command.argv.first().map(String::as_str) {
                 Some("nft") => read_listing(self.load.family, &stdout),
                 _ => Printed::read_with(known, &stdout),
@@ -567,16 +567,4 @@ fn deletions<'a>(group: &[&'a Observation]) -> HashMap<usize, Deletion<'a>> {
         }
     };
     group.windows(3).filter_map(deletion).collect()
-}
-
-/// The bytes as text in which no two bytes look alike: what is no UTF-8 stands as `<e9>`.
-fn exact(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("<{byte:02x}>"));
-        }
-    }
-    text
 }

@@ -1,5 +1,6 @@
 //! Kernel dumps, chain by chain: what is the same is proved here and nowhere else.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use foldhash::HashMap;
 
 use crate::agent::kernel::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::catalog::{Backend, Family};
+use crate::plan::procedure::OWN_CHAIN;
 
 /// One chain of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct KernelChain<'a> {
     pub policy: Option<&'a str>,
     /// Its rules, in order.
     pub rules: Vec<KernelRule<'a>>,
+    /// The places of those of its rules that jump to [`OWN_CHAIN`], ascending.
+    own_jumps: Vec<usize>,
     hook: Option<&'a NftHook>,
     /// The table's flags (a dormant table meets no packet) and what else the kernel says of the chain.
     flags: (u32, &'a [String]),
@@ -86,10 +90,11 @@ impl<'a> KernelChains<'a> {
 
 impl<'a> KernelChain<'a> {
     fn of_legacy(chain: &'a LegacyChain) -> Self {
-        let rules = chain.rules.iter().map(KernelRule::Legacy);
+        let rules: Vec<KernelRule<'a>> = chain.rules.iter().map(KernelRule::Legacy).collect();
         KernelChain {
             policy: chain.policy.as_deref(),
-            rules: rules.collect(),
+            own_jumps: own_jumps(&rules),
+            rules,
             hook: None,
             flags: (0, &[]),
         }
@@ -105,21 +110,29 @@ impl<'a> KernelChain<'a> {
             let reach = refers.then_some((table.sets.as_slice(), table.objects.as_slice()));
             KernelRule::Nft(rule, reach)
         };
+        let rules: Vec<KernelRule<'a>> = chain.rules.iter().map(rule).collect();
         KernelChain {
             policy: chain.base.as_ref().map(|hook| hook.policy.as_str()),
-            rules: chain.rules.iter().map(rule).collect(),
+            own_jumps: own_jumps(&rules),
+            rules,
             hook: chain.base.as_ref(),
             flags: (table.flags, &chain.other),
         }
     }
 
-    /// The places of its rules but those that jump to `chain`.
-    pub fn but_jumps_to(&self, chain: &str) -> Vec<usize> {
-        let places = self.rules.iter().enumerate();
-        places
-            .filter(|(_, rule)| !rule.names(chain))
-            .map(|(place, _)| place)
-            .collect()
+    /// How many rules it has but the reader's own jumps.
+    pub fn count(&self) -> usize {
+        self.rules.len() - self.own_jumps.len()
+    }
+
+    /// `all`, one for each of its rules, without those of the reader's own jumps.
+    pub fn but_own_jumps<'v, T: Clone>(&self, all: &'v [T]) -> Cow<'v, [T]> {
+        if self.own_jumps.is_empty() {
+            return Cow::Borrowed(all);
+        }
+        let is_own = |place: &usize| self.own_jumps.binary_search(place).is_ok();
+        let kept = all.iter().enumerate().filter(|(place, _)| !is_own(place));
+        kept.map(|(_, one)| one.clone()).collect()
     }
 
     /// Whether it hangs where `other` hangs, with the same policy.
@@ -144,16 +157,21 @@ impl KernelRule<'_> {
         }
     }
 
-    fn names(&self, chain: &str) -> bool {
-        match self {
-            KernelRule::Nft(rule, _) => rule.expressions.iter().any(|expression| {
-                expression.contains(chain) && expression.split(' ').any(|word| word == chain)
-            }),
-            KernelRule::Legacy(rule) => {
-                rule.contains(chain) && rule.split([' ', '=']).any(|word| word == chain)
-            }
-        }
+    /// Whether it ends with a jump to `chain`: `immediate reg 0 jump -> CHAIN`, `jump CHAIN`.
+    fn jumps_to(&self, chain: &str) -> bool {
+        let verdict = match self {
+            KernelRule::Nft(rule, _) => rule.expressions.last().map(String::as_str),
+            KernelRule::Legacy(rule) => Some(&***rule),
+        };
+        let before = verdict.and_then(|verdict| verdict.strip_suffix(chain));
+        before.is_some_and(|before| before.ends_with(' '))
     }
+}
+
+fn own_jumps(rules: &[KernelRule<'_>]) -> Vec<usize> {
+    let places = rules.iter().enumerate();
+    let own = places.filter(|(_, rule)| rule.jumps_to(OWN_CHAIN));
+    own.map(|(place, _)| place).collect()
 }
 
 /// The family and name of a table: one of another family is named with it in a ruleset of nft's, `inet filter`.

@@ -18,14 +18,25 @@ use crate::ruleset::{Alignment, Partner, Rule, Words, align};
 pub struct Aligned {
     /// The listing.
     pub listing: Rc<Listing>,
-    alignment: Alignment,
+    partners: Partners,
+}
+
+/// Which rule of one listing is which of another.
+enum Partners {
+    /// So many rules, in the same order.
+    InOrder(usize),
+    /// As the alignment says.
+    Each(Alignment),
 }
 
 impl Aligned {
     /// Aligns `listing` with `from`.
     pub fn new(from: &Listing, listing: Rc<Listing>) -> Self {
-        let alignment = align(&from.tokens(), &listing.tokens());
-        Aligned { listing, alignment }
+        let partners = match from.is_alike(&listing) {
+            true => Partners::InOrder(from.rules.len()),
+            false => Partners::Each(align(&from.tokens(), &listing.tokens())),
+        };
+        Aligned { listing, partners }
     }
 
     /// Puts `listing` beside what nft prints, which says the same in other words. As many rules are these, in order: nobody
@@ -34,27 +45,30 @@ impl Aligned {
     pub fn with_native(native: &Listing, witness: Option<&Listing>, listing: Rc<Listing>) -> Self {
         let (held, printed) = (native.rules.len(), listing.rules.len());
         let witness = witness.filter(|witness| witness.rules.len() == held);
-        let alignment = match witness {
-            _ if held == printed => Alignment::in_order(held),
-            Some(witness) => align(&witness.tokens(), &listing.tokens()),
+        let partners = match witness {
+            _ if held == printed => Partners::InOrder(held),
+            Some(witness) => Partners::Each(align(&witness.tokens(), &listing.tokens())),
             None => {
                 let or_new = |at| match at < held {
                     true => Partner::Ambiguous,
                     false => Partner::Gone,
                 };
-                Alignment {
+                Partners::Each(Alignment {
                     from: vec![Partner::Ambiguous; held],
                     to: (0..printed).map(or_new).collect(),
-                }
+                })
             }
         };
-        Aligned { listing, alignment }
+        Aligned { listing, partners }
     }
 
     /// The partner of the rule at `at` of the other.
     pub fn partner(&self, at: usize) -> Partner {
-        let partner = self.alignment.from.get(at).copied();
-        partner.unwrap_or(Partner::Gone)
+        match &self.partners {
+            Partners::InOrder(count) if at < *count => Partner::At(at),
+            Partners::InOrder(_) => Partner::Gone,
+            Partners::Each(alignment) => alignment.from.get(at).copied().unwrap_or(Partner::Gone),
+        }
     }
 
     /// The partner itself, if there is one.
@@ -67,7 +81,10 @@ impl Aligned {
 
     /// How many rules it has that the other certainly has not.
     pub fn added(&self) -> usize {
-        self.alignment.new_in_to().count()
+        match &self.partners {
+            Partners::InOrder(_) => 0,
+            Partners::Each(alignment) => alignment.new_in_to().count(),
+        }
     }
 }
 
@@ -75,35 +92,45 @@ impl Aligned {
 pub struct Anchored {
     /// The listing.
     pub listing: Rc<Listing>,
-    places: Vec<Option<usize>>,
+    /// None where one was printed for each one given: these, in order.
+    places: Option<Vec<Option<usize>>>,
 }
 
 impl Anchored {
     /// One rule printed for each one given: these, in order. Else the likeliest partners.
-    fn new(given: &[&Rule], listing: Rc<Listing>) -> Self {
-        let places = if listing.rules.len() == given.len() {
-            (0..given.len()).map(Some).collect()
-        } else {
+    fn new<'a>(given: impl ExactSizeIterator<Item = &'a Rule>, listing: Rc<Listing>) -> Self {
+        let places = (listing.rules.len() != given.len()).then(|| {
             let partner = |partner: &Partner| match partner {
                 Partner::At(at) => Some(*at),
                 Partner::Gone | Partner::Ambiguous => None,
             };
-            let given: Vec<&Words> = given.iter().map(|rule| &rule.tokens).collect();
+            let given: Vec<&Words> = given.map(|rule| &rule.tokens).collect();
             let alignment = align(&given, &listing.tokens());
             alignment.from.iter().map(partner).collect()
-        };
+        });
         Anchored { listing, places }
     }
 
     /// Where the rule given at `at` is.
     pub fn place(&self, at: usize) -> Option<usize> {
-        self.places.get(at).copied().flatten()
+        match &self.places {
+            None => Some(at),
+            Some(places) => places.get(at).copied().flatten(),
+        }
     }
 
     /// The rule given at `at`, as printed.
     pub fn rule(&self, at: usize) -> Option<&Arc<Rule>> {
         self.listing.rules.get(self.place(at)?)
     }
+}
+
+/// What the writer printed of a chain after the rewrite.
+pub struct Reread {
+    /// Whether that says anything of the chain's table.
+    pub is_readable: bool,
+    /// Its rules, beside what the writer printed before; none where it printed no such table.
+    pub beside: Option<Aligned>,
 }
 
 /// One chain as it lies in the lane, with all that is known of it.
@@ -120,8 +147,8 @@ pub struct LaidChain<'a> {
     pub witness: Option<Anchored>,
     /// What the reader printed, beside what the writer printed; none where it printed no such table.
     pub read: Option<Aligned>,
-    /// What the writer printed after the rewrite, beside what it printed before.
-    pub reread: Option<Aligned>,
+    /// What the writer printed after the rewrite; none where it was not asked.
+    pub reread: Option<Reread>,
     /// What the kernel held; none where it had no such chain.
     pub before: Option<Rc<KernelChain<'a>>>,
     /// How the rules fared in the rewrite; none where none was run.
@@ -165,13 +192,15 @@ impl<'a> LaidChain<'a> {
         reading: Rc<Reading<'a>>,
     ) -> Self {
         let (table, chain) = (place.table, place.rule.chain.as_str());
-        let mut laid = pairing.places.of_chain(table, chain);
-        laid.retain(|place| reading.rules.contains(place.global));
-        let given: Vec<&Rule> = laid.iter().map(|place| place.rule).collect();
+        let places = pairing.places;
+        let lies = |place: &usize| reading.rules.contains(*place);
+        let position = places.of_chain(place.chain).iter().copied();
+        let position: Vec<usize> = position.filter(lies).collect();
         let anchored = |print: Option<&Print<'_>>| {
             let print = print.filter(|print| print.vouches_for(table))?;
             let listing = print.sheet.listing(table, chain)?;
-            Some(Anchored::new(&given, listing))
+            let given = position.iter().map(|place| places.rule(*place));
+            Some(Anchored::new(given, listing))
         };
         let written = anchored(baseline.written.as_ref());
         let evidence = pairing.evidence;
@@ -184,15 +213,17 @@ impl<'a> LaidChain<'a> {
         };
         let read = beside_written(&reading.saved);
         let rewrite = reading.rewrite.as_ref();
-        let reread = pairing.reread(&reading);
-        let reread = reread.as_ref().and_then(beside_written);
+        let reread = pairing.reread(&reading).map(|print| Reread {
+            is_readable: print.succeeded() && !print.gives_up(table) && !print.is_cut_off(table),
+            beside: beside_written(&print),
+        });
         let before = pairing.kernel_chain(baseline.dump, table, chain);
         let held = Before {
             dump: baseline.dump,
             chain: before.as_deref(),
             witness: witness_print.as_ref(),
         };
-        let fates = |restored| pairing.fates((table, chain), held, restored);
+        let fates = |restored| pairing.fates(place, held, restored);
         let rewritten = rewrite.map(fates);
         let cycled = reading.cycle.iter().map(fates).collect();
 
@@ -202,7 +233,6 @@ impl<'a> LaidChain<'a> {
         let listed = written.as_ref().zip(listed);
         let listed =
             listed.map(|(written, listing)| pairing.beside(written, witness.as_ref(), listing));
-        let position = laid.iter().map(|place| place.global).collect();
         LaidChain {
             is_native: pairing.is_native(),
             reading,
@@ -222,7 +252,11 @@ impl<'a> LaidChain<'a> {
 
     /// The rule at `place` in it.
     pub fn rule<'l>(&'l self, place: &'l Place<'a>) -> Laid<'l, 'a> {
-        let at = self.position.binary_search(&place.global).unwrap_or(0);
+        // Where all of the chain's rules lie, its place is the one in the scenario.
+        let at = match self.position.get(place.index - 1) {
+            Some(global) if *global == place.global => place.index - 1,
+            _ => self.position.binary_search(&place.global).unwrap_or(0),
+        };
         Laid {
             place,
             chain: self,
@@ -278,9 +312,11 @@ impl<'l> Laid<'l, '_> {
     }
 }
 
-/// The chains of one reader's readings, each made when it is first asked for.
+/// The chains of one reader's readings, each made when it is first asked for, and kept until its last rule was.
 pub struct LaidChains<'a> {
-    chains: HashMap<(usize, &'a str, &'a str), Option<Rc<LaidChain<'a>>>>,
+    /// By the numbers of the reading and of the chain; none where the recording holds no dump of what was written.
+    chains: HashMap<(usize, usize), Option<Rc<LaidChain<'a>>>>,
+    /// By the number of the reading.
     baselines: HashMap<usize, Option<Rc<Baseline<'a>>>>,
 }
 
@@ -300,18 +336,19 @@ impl<'a> LaidChains<'a> {
         place: &Place<'a>,
         (number, reading): (usize, &Rc<Reading<'a>>),
     ) -> Option<Rc<LaidChain<'a>>> {
-        let baseline = self
-            .baselines
-            .entry(number)
-            .or_insert_with(|| pairing.evidence.baseline(reading.rules).map(Rc::new))
-            .clone();
-        self.chains
-            .entry((number, place.table, &place.rule.chain))
-            .or_insert_with(|| {
-                let baseline = baseline?;
-                let chain = LaidChain::new(pairing, place, &baseline, reading.clone());
-                Some(Rc::new(chain))
-            })
-            .clone()
+        let baselines = &mut self.baselines;
+        let new = || {
+            let baseline = baselines
+                .entry(number)
+                .or_insert_with(|| pairing.evidence.baseline(reading.rules).map(Rc::new));
+            let chain = LaidChain::new(pairing, place, baseline.as_ref()?, reading.clone());
+            Some(Rc::new(chain))
+        };
+        let key = (number, place.chain);
+        let is_last = place.index == pairing.places.of_chain(place.chain).len();
+        match is_last {
+            true => self.chains.remove(&key).unwrap_or_else(new),
+            false => self.chains.entry(key).or_insert_with(new).clone(),
+        }
     }
 }

@@ -520,16 +520,19 @@ impl<'a> Pairing<'a> {
             return Vec::new();
         };
         let mut chains = self.chains(whole);
-        let places = chains.iter().enumerate();
-        let places: HashMap<(String, String), usize> = places
-            .map(|(at, chain)| ((chain.table.clone(), chain.chain.clone()), at))
-            .collect();
         let innocent = readings
             .iter()
             .filter(|reading| reading.went_well() && !whole.went_well())
             .max_by_key(|reading| reading.rules.len());
+        let Some(innocent) = innocent else {
+            return chains;
+        };
+        let places = chains.iter().enumerate();
+        let places: HashMap<(String, String), usize> = places
+            .map(|(at, chain)| ((chain.table.clone(), chain.chain.clone()), at))
+            .collect();
         let severity = |chain: &ChainVerdict| chain.of_reader().map(Verdict::severity).max();
-        for chain in innocent.map_or_else(Vec::new, |innocent| self.chains(innocent)) {
+        for chain in self.chains(innocent) {
             match places.get(&(chain.table.clone(), chain.chain.clone())) {
                 Some(&at) if severity(&chains[at]) < severity(&chain) => chains[at] = chain,
                 Some(_) => {}

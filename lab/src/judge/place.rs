@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::ruleset::{Rule, Ruleset};
+use crate::ruleset::{Rule, Ruleset, Table};
 
 /// Where a rule stands in its scenario.
 pub struct Place<'a> {
@@ -14,6 +14,8 @@ pub struct Place<'a> {
     pub index: usize,
     /// Its table.
     pub table: &'a str,
+    /// Its chain's number among the scenario's, from 0.
+    pub chain: usize,
     /// The rule.
     pub rule: &'a Rule,
     /// What its verdicts call its table and chain.
@@ -32,19 +34,37 @@ pub struct Names {
 /// The places of all rules of a scenario's ruleset, in order, and chain by chain.
 pub struct Places<'a> {
     all: Vec<Place<'a>>,
-    /// By table and chain.
-    chains: HashMap<(&'a str, &'a str), Vec<usize>>,
+    /// Those of each chain, by its number.
+    chains: Vec<Vec<usize>>,
 }
 
 impl<'a> Places<'a> {
     /// Those of `ruleset`.
     pub fn of(ruleset: &'a Ruleset) -> Self {
-        let all = places(ruleset);
-        let mut chains: HashMap<_, Vec<usize>> = HashMap::default();
-        for place in &all {
-            let of_chain = chains.entry((place.table, place.rule.chain.as_str()));
-            of_chain.or_default().push(place.global);
-        }
+        let mut numbers: HashMap<(&str, &str), (usize, Names)> = HashMap::default();
+        let mut chains: Vec<Vec<usize>> = Vec::new();
+        let rules = ruleset.rules().enumerate();
+        let place = |(global, (table, rule)): (usize, (&'a Table, &'a Rule))| {
+            let of_chain = numbers.entry((&table.name, &rule.chain));
+            let (chain, names) = of_chain.or_insert_with(|| {
+                chains.push(Vec::new());
+                let names = Names {
+                    table: table.name.as_str().into(),
+                    chain: rule.chain.as_str().into(),
+                };
+                (chains.len() - 1, names)
+            });
+            chains[*chain].push(global);
+            Place {
+                global,
+                index: chains[*chain].len(),
+                table: &table.name,
+                chain: *chain,
+                rule,
+                names: names.clone(),
+            }
+        };
+        let all = rules.map(place).collect();
         Places { all, chains }
     }
 
@@ -53,43 +73,13 @@ impl<'a> Places<'a> {
         self.all.iter()
     }
 
-    /// Those of one chain, in order.
-    pub fn of_chain(&self, table: &str, chain: &str) -> Vec<&Place<'a>> {
-        let of_chain = self.chains.get(&(table, chain)).into_iter().flatten();
-        of_chain.map(|place| &self.all[*place]).collect()
+    /// Those of the chain with that number, by their places in the whole ruleset, in order.
+    pub fn of_chain(&self, chain: usize) -> &[usize] {
+        &self.chains[chain]
     }
 
-    /// How many rules one chain has.
-    pub fn count(&self, table: &str, chain: &str) -> usize {
-        self.chains.get(&(table, chain)).map_or(0, Vec::len)
+    /// The rule at a place in the whole ruleset.
+    pub fn rule(&self, global: usize) -> &'a Rule {
+        self.all[global].rule
     }
-}
-
-fn places(ruleset: &Ruleset) -> Vec<Place<'_>> {
-    let mut in_chain: HashMap<(&str, &str), (usize, Names)> = HashMap::default();
-    let rules = ruleset
-        .tables
-        .iter()
-        .flat_map(|table| table.rules.iter().map(move |rule| (table, rule)));
-    rules
-        .enumerate()
-        .map(|(global, (table, rule))| {
-            let of_chain = in_chain.entry((&table.name, &rule.chain));
-            let (index, names) = of_chain.or_insert_with(|| {
-                let names = Names {
-                    table: table.name.as_str().into(),
-                    chain: rule.chain.as_str().into(),
-                };
-                (0, names)
-            });
-            *index += 1;
-            Place {
-                global,
-                index: *index,
-                table: &table.name,
-                rule,
-                names: names.clone(),
-            }
-        })
-        .collect()
 }

@@ -97,7 +97,7 @@ impl<'a> Pairing<'a> {
         let mut chains = reasserted.chains.borrow_mut();
         let known = chains.entry((table, chain)).or_insert_with(doubled);
         let Doubled { is_kept, own } = *known;
-        let given = self.places.count(table, chain);
+        let given = self.places.of_chain(place.chain).len();
         verdict.reassert = Some(match reasserted.seen.refusal {
             Some(refusal) if own < given => {
                 let said = self.complaint(refusal);

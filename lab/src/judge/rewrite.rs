@@ -1,5 +1,6 @@
 //! What became of a rule in the kernel when the reader restored, and whether its writer still knows it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -7,13 +8,13 @@ use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
 use super::native::{Anew, anew};
-use super::sheet::Listing;
+use super::place::Place;
+use super::sheet::{Listing, words};
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
-use crate::plan::procedure::OWN_CHAIN;
 use crate::recording::DumpRef;
-use crate::ruleset::{Difference, Partner, Rule, Words, align, is_iptables_table};
+use crate::ruleset::{Difference, Partner, Rule, align, is_iptables_table};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]
@@ -25,9 +26,9 @@ pub struct Fate {
     /// Whether the kernel holds no such rule any more, not even an altered one.
     pub is_gone: bool,
     /// Why, where a verdict needs saying so.
-    pub reason: Option<String>,
+    reason: Option<Arc<str>>,
     /// What the kernel's rule has lost, where only its expressions say so.
-    pub in_kernel: Option<Difference>,
+    pub in_kernel: Option<Arc<Difference>>,
 }
 
 impl Fate {
@@ -41,7 +42,7 @@ impl Fate {
         }
     }
 
-    fn because(verdict: Verdict, reason: impl Into<String>) -> Self {
+    fn because(verdict: Verdict, reason: impl Into<Arc<str>>) -> Self {
         Fate {
             reason: Some(reason.into()),
             ..Fate::plain(verdict)
@@ -53,11 +54,16 @@ impl Fate {
         match anew {
             Anew::Same => Fate::plain(Verdict::Kept),
             Anew::Lost(difference) => Fate {
-                in_kernel: Some(difference),
+                in_kernel: Some(Arc::new(difference)),
                 ..Fate::plain(Verdict::Changed)
             },
             Anew::Another(reason) => Fate::because(Verdict::Changed, reason),
         }
+    }
+
+    /// Why, if that needs saying.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.as_deref().map(str::to_owned)
     }
 
     fn never_held() -> Self {
@@ -65,7 +71,7 @@ impl Fate {
         Fate::because(Verdict::NothingToRestore, reason)
     }
 
-    fn gone(reason: impl Into<String>) -> Self {
+    fn gone(reason: impl Into<Arc<str>>) -> Self {
         Fate {
             is_gone: true,
             ..Fate::because(Verdict::Changed, reason)
@@ -118,20 +124,29 @@ impl Fates {
     }
 }
 
-/// The kernel's rules of one chain without the reader's own jump, each beside what the witness prints of it.
+/// The kernel's rules of one chain, each beside what the witness prints of it.
 struct Held<'k> {
-    rules: Vec<KernelRule<'k>>,
+    rules: Cow<'k, [KernelRule<'k>]>,
     /// None where the witness's print is no proof, or has another number of rules than the kernel.
-    prints: Option<Vec<&'k Arc<Rule>>>,
+    prints: Option<Cow<'k, [Arc<Rule>]>>,
 }
 
 impl<'k> Held<'k> {
-    fn new(chain: &KernelChain<'k>, places: &[usize], listing: Option<&'k Listing>) -> Self {
+    /// All that the kernel held.
+    fn all(chain: &'k KernelChain<'_>, listing: Option<&'k Listing>) -> Self {
         let listing = listing.filter(|listing| listing.rules.len() == chain.rules.len());
         Held {
-            rules: places.iter().map(|place| chain.rules[*place]).collect(),
-            prints: listing
-                .map(|listing| places.iter().map(|place| &listing.rules[*place]).collect()),
+            rules: Cow::Borrowed(&chain.rules),
+            prints: listing.map(|listing| Cow::Borrowed(listing.rules.as_slice())),
+        }
+    }
+
+    /// What it held without the reader's own jump.
+    fn but_own_jumps(chain: &'k KernelChain<'_>, listing: Option<&'k Listing>) -> Self {
+        let listing = listing.filter(|listing| listing.rules.len() == chain.rules.len());
+        Held {
+            rules: chain.but_own_jumps(&chain.rules),
+            prints: listing.map(|listing| chain.but_own_jumps(&listing.rules)),
         }
     }
 }
@@ -150,17 +165,18 @@ impl<'a> Pairing<'a> {
     /// How the rules that the kernel held in a chain fared in a restore.
     pub(super) fn fates(
         &self,
-        (table, chain): (&'a str, &'a str),
+        place: &Place<'a>,
         before: Before<'_, 'a>,
         restored: &Restored<'a>,
     ) -> Rc<Fates> {
+        let (table, chain) = (place.table, place.rule.chain.as_str());
         let print = self
             .witness
             .and_then(|witness| restored.print_by(witness, self.evidence))
             .filter(|print| print.vouches_for(table));
         let text = |print: Option<&Print<'a>>| print.map(|print| print.command.stdout);
         let key = FatesKey {
-            chain: (table, chain),
+            chain: place.chain,
             dumps: (before.dump, restored.dump),
             prints: (text(before.witness), text(print.as_ref())),
         };
@@ -183,9 +199,8 @@ impl<'a> Pairing<'a> {
             let reason = format!("the kernel has no chain {chain} any more");
             return Fates::All(Fate::gone(reason));
         };
-        let all: Vec<usize> = (0..before.rules.len()).collect();
-        let was = Held::new(before, &all, from.as_deref());
-        let is = Held::new(&after, &after.but_jumps_to(OWN_CHAIN), to.as_deref());
+        let was = Held::all(before, from.as_deref());
+        let is = Held::but_own_jumps(&after, to.as_deref());
         let rules = match (&was.prints, &is.prints) {
             _ if was.rules == is.rules => kept(&is),
             (Some(from), Some(to)) => self.by_witness((&was.rules, from), (&is.rules, to)),
@@ -196,14 +211,11 @@ impl<'a> Pairing<'a> {
     }
 
     /// The witness says which rule is whose partner, and whether another encoding is the same rule.
-    fn by_witness<'l>(
+    fn by_witness(
         &self,
-        (was, from): (&[KernelRule<'_>], &[&'l Arc<Rule>]),
-        (is, to): (&[KernelRule<'_>], &[&'l Arc<Rule>]),
+        (was, from): (&[KernelRule<'_>], &[Arc<Rule>]),
+        (is, to): (&[KernelRule<'_>], &[Arc<Rule>]),
     ) -> Vec<Fate> {
-        let words = |rules: &[&'l Arc<Rule>]| -> Vec<&'l Words> {
-            rules.iter().map(|rule| &rule.tokens).collect()
-        };
         let partners = align(&words(from), &words(to)).from;
         let fate = |(at, partner): (usize, Partner)| match partner {
             Partner::At(found) => {
@@ -215,7 +227,7 @@ impl<'a> Pairing<'a> {
                     () => Fate::plain(Verdict::Changed),
                 };
                 Fate {
-                    after: Some(Arc::clone(to[found])),
+                    after: Some(Arc::clone(&to[found])),
                     // Where prints differ, they say it in better words.
                     in_kernel: fate.in_kernel.filter(|_| same_print),
                     ..fate
@@ -271,12 +283,10 @@ impl<'a> Pairing<'a> {
         laid: Laid<'_, 'a>,
         verdict: &mut RuleVerdict,
     ) -> Option<Arc<Rule>> {
-        let reread = self.reread(&laid.chain.reading)?;
+        let reread = laid.chain.reread.as_ref()?;
         let at = laid.written_place()?;
-        let table = laid.place.table;
-        let is_readable =
-            reread.succeeded() && !reread.gives_up(table) && !reread.is_cut_off(table);
-        let listing = laid.chain.reread.as_ref();
+        let is_readable = reread.is_readable;
+        let listing = reread.beside.as_ref();
         let rule = listing.filter(|_| is_readable).and_then(|l| l.rule(at));
         verdict.recognition = Some(match listing.map(|listing| listing.partner(at)) {
             _ if !is_readable => Verdict::Unreadable,
@@ -302,7 +312,7 @@ pub fn is_alike(one: Option<&Arc<Rule>>, other: Option<&Arc<Rule>>) -> bool {
 
 /// Every rule is still there: the dumps say so.
 fn kept(is: &Held<'_>) -> Vec<Fate> {
-    let print = |at: usize| is.prints.as_ref().map(|prints| Arc::clone(prints[at]));
+    let print = |at: usize| is.prints.as_ref().map(|prints| Arc::clone(&prints[at]));
     let fate = |at| Fate {
         after: print(at),
         ..Fate::plain(Verdict::Kept)

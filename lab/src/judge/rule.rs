@@ -60,14 +60,14 @@ impl<'a> Pairing<'a> {
         if let Some(fate) = &rewritten {
             verdict.rewrite_verdict = Some(fate.verdict);
             verdict.witness_after = fate.after.as_ref().map(|rule| rule.text.clone());
-            verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
+            verdict.reason = verdict.reason.take().or_else(|| fate.reason());
         }
         let reread = self.recognise(laid, &mut verdict);
         let (reading, chain) = (&laid.chain.reading, laid.chain);
         let synced = self.synced(laid, &reading.sync, &chain.synced);
         let noflush = self.synced(laid, &reading.sync_noflush, &chain.synced_noflush);
         for fate in synced.iter().chain(&noflush) {
-            verdict.reason = verdict.reason.take().or_else(|| fate.reason.clone());
+            verdict.reason = verdict.reason.take().or_else(|| fate.reason());
         }
         verdict.sync = synced.as_ref().map(|fate| fate.verdict);
         verdict.sync_noflush = noflush.as_ref().map(|fate| fate.verdict);
@@ -178,7 +178,9 @@ fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> Rul
         verdict.read_verdict = verdict.rewrite_verdict.map(Verdict::of_difference);
         verdict.read_verdict.get_or_insert(Verdict::Differs);
     }
-    let in_kernel = seen.damage().and_then(|fate| fate.in_kernel.clone());
+    let in_kernel = seen
+        .damage()
+        .and_then(|fate| fate.in_kernel.as_deref().cloned());
     let in_kernel = laid.witness_before().zip(in_kernel);
     let found = in_kernel.or_else(|| differing(laid, seen, &verdict));
     verdict.potential = potential(laid, seen, found.as_ref(), &verdict);

@@ -8,17 +8,30 @@ use foldhash::HashMap;
 use crate::ruleset::{Chain, Printed, Rule, Words};
 
 /// The rules of one chain as one build printed them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Listing {
     /// In order.
     pub rules: Vec<Arc<Rule>>,
 }
 
 impl Listing {
+    /// Whether both have the same rules, word for word and in the same order.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let alike = |(one, other): (&Arc<Rule>, &Arc<Rule>)| {
+            Arc::ptr_eq(one, other) || one.tokens == other.tokens
+        };
+        self.rules.len() == other.rules.len() && self.rules.iter().zip(&other.rules).all(alike)
+    }
+
     /// The words of each rule.
     pub fn tokens(&self) -> Vec<&Words> {
-        self.rules.iter().map(|rule| &rule.tokens).collect()
+        words(&self.rules)
     }
+}
+
+/// The words of each rule.
+pub fn words(rules: &[Arc<Rule>]) -> Vec<&Words> {
+    rules.iter().map(|rule| &rule.tokens).collect()
 }
 
 /// A print, by table and chain.
@@ -35,9 +48,24 @@ pub struct Sheet {
 /// A table. One that was printed twice is one.
 #[derive(Default)]
 struct Section {
-    chains: HashMap<String, Chain>,
-    listings: HashMap<String, Rc<Listing>>,
+    chains: HashMap<String, Printout>,
     is_cut_off: bool,
+}
+
+/// What was printed of a chain.
+#[derive(Default)]
+struct Printout {
+    /// The chain as such; none where only its rules were printed.
+    chain: Option<Chain>,
+    listing: Rc<Listing>,
+}
+
+impl Printout {
+    fn add(&mut self, rules: &[Arc<Rule>]) {
+        Rc::make_mut(&mut self.listing)
+            .rules
+            .extend_from_slice(rules);
+    }
 }
 
 impl Sheet {
@@ -50,25 +78,29 @@ impl Sheet {
             strays: printed.strays,
             tables: HashMap::default(),
         };
-        let mut rules: HashMap<(String, String), Vec<Arc<Rule>>> = HashMap::default();
         for table in printed.tables {
             let is_new = !sheet.tables.contains_key(&table.name);
-            let section = sheet.tables.entry(table.name.clone()).or_default();
+            let section = sheet.tables.entry(table.name).or_default();
             section.is_cut_off |= !table.committed;
             // Of a table that was printed twice, the first says which chains there are.
             if is_new {
+                section.chains.reserve(table.chains.len());
                 for chain in table.chains {
-                    section.chains.entry(chain.name.clone()).or_insert(chain);
+                    let printout = section.chains.entry(chain.name.clone()).or_default();
+                    printout.chain.get_or_insert(chain);
                 }
             }
             for of_chain in table.rules.chunk_by(|one, next| one.chain == next.chain) {
-                let key = (table.name.clone(), of_chain[0].chain.clone());
-                rules.entry(key).or_default().extend_from_slice(of_chain);
+                let chain = &of_chain[0].chain;
+                match section.chains.get_mut(chain) {
+                    Some(known) => known.add(of_chain),
+                    None => {
+                        let mut new = Printout::default();
+                        new.add(of_chain);
+                        section.chains.insert(chain.clone(), new);
+                    }
+                }
             }
-        }
-        for ((table, chain), rules) in rules {
-            let section = sheet.tables.entry(table).or_default();
-            section.listings.insert(chain, Rc::new(Listing { rules }));
         }
         sheet
     }
@@ -95,12 +127,12 @@ impl Sheet {
 
     /// What it says of a chain as such.
     pub fn chain(&self, table: &str, chain: &str) -> Option<&Chain> {
-        self.tables.get(table)?.chains.get(chain)
+        self.tables.get(table)?.chains.get(chain)?.chain.as_ref()
     }
 
     /// The rules of a chain; none where it has no such table.
     pub fn listing(&self, table: &str, chain: &str) -> Option<Rc<Listing>> {
-        let listing = self.tables.get(table)?.listings.get(chain);
-        Some(listing.cloned().unwrap_or_default())
+        let printout = self.tables.get(table)?.chains.get(chain);
+        Some(printout.map_or_else(Rc::default, |printout| printout.listing.clone()))
     }
 }

@@ -65,6 +65,14 @@ pub fn align(from: &[&Words], to: &[&Words]) -> Alignment {
     if from.len() == to.len() && pairs.all(|(a, b)| std::ptr::eq(*a, *b) || a == b) {
         return Alignment::in_order(from.len());
     }
+    // One rule each: all that pairing them costs less than leaving both out is the words that they share.
+    if let ([one], [other]) = (from, to)
+        && (one.is_empty()
+            || other.is_empty()
+            || one.iter().any(|word| other.iter().any(|of| of == word)))
+    {
+        return Alignment::in_order(1);
+    }
     let mut numbers = Numbers::default();
     let (from, to) = (numbers.of_all(from), numbers.of_all(to));
     let sides = Sides {

@@ -69,6 +69,9 @@ impl Printed {
 
     /// Reads standard output. What is known from other outputs is the same rule here, at the line where it stood first.
     pub fn read_with(known: &mut KnownRules, stdout: &str) -> Printed {
+        if known.0.is_empty() {
+            known.0.reserve(stdout.lines().count());
+        }
         Printed::read_by(&mut |line, number| known.rule(line, number), stdout)
     }
 
