@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use iptables_lab::agent::kernel::{KernelDump, NftRule};
+use iptables_lab::agent::kernel::{KernelDump, NftRule, SeenRules};
 use iptables_lab::agent::protocol::Text;
 use iptables_lab::catalog::BuildId;
 use iptables_lab::recording::{LoadRecord, Recording, Seen};
@@ -46,8 +46,12 @@ pub fn rules(recording: &Recording, times: usize, copies: Copies) -> Recording {
             *text = Text::from(copier.save(&text.to_lossy()));
         }
     }
+    let mut seen = SeenRules::default();
     for dump in &mut load.dumps {
-        copier.dump(Arc::make_mut(dump));
+        let dump = Arc::make_mut(dump);
+        copier.dump(dump);
+        // As in every recording, one that is made and one that is read.
+        seen.share_with(dump);
     }
     let all = format!("1-{count}")
         .parse()

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use foldhash::HashMap;
 
 use super::kernel::{ChainKey, KernelChain, KernelChains};
+use super::partners::Alignments;
 use super::rewrite::Fates;
 use super::sheet::Sheet;
 
@@ -195,6 +196,8 @@ pub struct Evidence<'a> {
     /// The chains of each dump in the tables of a backend.
     kernel: RefCell<HashMap<(DumpRef, Backend), Rc<KernelChains<'a>>>>,
     fates: RefCell<HashMap<FatesKey, Rc<Fates>>>,
+    /// Which rule of one of the prints is which of another.
+    pub alignments: Alignments,
     /// How many rules each `-L` printed of each chain.
     counts: RefCell<HashMap<TextRef, Rc<HashMap<String, usize>>>>,
     /// The writer's command that failed on the least set of rules with each rule in it.
@@ -216,6 +219,7 @@ impl<'a> Evidence<'a> {
             sheets: RefCell::default(),
             kernel: RefCell::default(),
             fates: RefCell::default(),
+            alignments: Alignments::default(),
             counts: RefCell::default(),
             refusals: OnceCell::new(),
             lacks: load.observations.iter().find_map(|seen| match &seen.seen {

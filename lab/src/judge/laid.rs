@@ -1,5 +1,4 @@
 //! One chain as it lies in the lane for one reading: who prints what of it, and which print is which rule's.
-//! Each alignment is made once here, however many rules ask for it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use foldhash::HashMap;
 use super::Pairing;
 use super::evidence::{Baseline, Print, Reading, Restored, Sync};
 use super::kernel::KernelChain;
+use super::partners::{Alignments, Partners};
 use super::place::Place;
 use super::rewrite::{Before, Fates};
-use super::sheet::Listing;
+use super::sheet::{Listing, words};
 use crate::ruleset::{Alignment, Partner, Rule, Words, align};
 
 /// A listing, and which of its rules is which of another.
@@ -21,42 +21,36 @@ pub struct Aligned {
     partners: Partners,
 }
 
-/// Which rule of one listing is which of another.
-enum Partners {
-    /// So many rules, in the same order.
-    InOrder(usize),
-    /// As the alignment says.
-    Each(Alignment),
-}
-
 impl Aligned {
     /// Aligns `listing` with `from`.
-    pub fn new(from: &Listing, listing: Rc<Listing>) -> Self {
-        let partners = match from.is_alike(&listing) {
-            true => Partners::InOrder(from.rules.len()),
-            false => Partners::Each(align(&from.tokens(), &listing.tokens())),
-        };
+    pub fn new(known: &Alignments, from: &Listing, listing: Rc<Listing>) -> Self {
+        let partners = known.partners(&from.rules, &listing.rules);
         Aligned { listing, partners }
     }
 
     /// Puts `listing` beside what nft prints, which says the same in other words. As many rules are these, in order: nobody
     /// prints the kernel's rules in another order. Of fewer or more, those are whose partners that `witness` prints
     /// likewise; where it prints not each of them, nobody knows.
-    pub fn with_native(native: &Listing, witness: Option<&Listing>, listing: Rc<Listing>) -> Self {
+    pub fn with_native(
+        known: &Alignments,
+        native: &Listing,
+        witness: Option<&Listing>,
+        listing: Rc<Listing>,
+    ) -> Self {
         let (held, printed) = (native.rules.len(), listing.rules.len());
         let witness = witness.filter(|witness| witness.rules.len() == held);
         let partners = match witness {
             _ if held == printed => Partners::InOrder(held),
-            Some(witness) => Partners::Each(align(&witness.tokens(), &listing.tokens())),
+            Some(witness) => known.partners(&witness.rules, &listing.rules),
             None => {
                 let or_new = |at| match at < held {
                     true => Partner::Ambiguous,
                     false => Partner::Gone,
                 };
-                Partners::Each(Alignment {
+                Partners::Each(Rc::new(Alignment {
                     from: vec![Partner::Ambiguous; held],
                     to: (0..printed).map(or_new).collect(),
-                })
+                }))
             }
         };
         Aligned { listing, partners }
@@ -64,11 +58,7 @@ impl Aligned {
 
     /// The partner of the rule at `at` of the other.
     pub fn partner(&self, at: usize) -> Partner {
-        match &self.partners {
-            Partners::InOrder(count) if at < *count => Partner::At(at),
-            Partners::InOrder(_) => Partner::Gone,
-            Partners::Each(alignment) => alignment.from.get(at).copied().unwrap_or(Partner::Gone),
-        }
+        self.partners.of(at)
     }
 
     /// The partner itself, if there is one.
@@ -81,10 +71,7 @@ impl Aligned {
 
     /// How many rules it has that the other certainly has not.
     pub fn added(&self) -> usize {
-        match &self.partners {
-            Partners::InOrder(_) => 0,
-            Partners::Each(alignment) => alignment.new_in_to().count(),
-        }
+        self.partners.added()
     }
 }
 
@@ -105,7 +92,7 @@ impl Anchored {
                 Partner::Gone | Partner::Ambiguous => None,
             };
             let given: Vec<&Words> = given.map(|rule| &rule.tokens).collect();
-            let alignment = align(&given, &listing.tokens());
+            let alignment = align(&given, &words(&listing.rules));
             alignment.from.iter().map(partner).collect()
         });
         Anchored { listing, places }
@@ -172,9 +159,10 @@ impl Pairing<'_> {
         listing: Rc<Listing>,
     ) -> Aligned {
         let witness = witness.map(|anchored| &*anchored.listing);
+        let known = &self.evidence.alignments;
         match self.is_native() {
-            true => Aligned::with_native(&written.listing, witness, listing),
-            false => Aligned::new(&written.listing, listing),
+            true => Aligned::with_native(known, &written.listing, witness, listing),
+            false => Aligned::new(known, &written.listing, listing),
         }
     }
 }

@@ -14,6 +14,7 @@ mod kernel;
 mod laid;
 mod lookup;
 mod native;
+mod partners;
 mod place;
 mod read;
 mod reassert;

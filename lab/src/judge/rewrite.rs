@@ -9,12 +9,12 @@ use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
 use super::native::{Anew, anew};
 use super::place::Place;
-use super::sheet::{Listing, words};
+use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::recording::DumpRef;
-use crate::ruleset::{Difference, Partner, Rule, align, is_iptables_table};
+use crate::ruleset::{Difference, Partner, Rule, is_iptables_table};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]
@@ -216,8 +216,8 @@ impl<'a> Pairing<'a> {
         (was, from): (&[KernelRule<'_>], &[Arc<Rule>]),
         (is, to): (&[KernelRule<'_>], &[Arc<Rule>]),
     ) -> Vec<Fate> {
-        let partners = align(&words(from), &words(to)).from;
-        let fate = |(at, partner): (usize, Partner)| match partner {
+        let partners = self.evidence.alignments.partners(from, to);
+        let fate = |at: usize| match partners.of(at) {
             Partner::At(found) => {
                 let same_print = from[at].tokens == to[found].tokens;
                 let fate = match () {
@@ -239,7 +239,7 @@ impl<'a> Pairing<'a> {
             ),
             Partner::Gone => Fate::gone("the rule is gone from the kernel"),
         };
-        partners.into_iter().enumerate().map(fate).collect()
+        (0..from.len()).map(fate).collect()
     }
 
     /// What became of the rule in the kernel when the reader restored what it had saved.

@@ -14,19 +14,12 @@ pub struct Listing {
     pub rules: Vec<Arc<Rule>>,
 }
 
-impl Listing {
-    /// Whether both have the same rules, word for word and in the same order.
-    pub fn is_alike(&self, other: &Self) -> bool {
-        let alike = |(one, other): (&Arc<Rule>, &Arc<Rule>)| {
-            Arc::ptr_eq(one, other) || one.tokens == other.tokens
-        };
-        self.rules.len() == other.rules.len() && self.rules.iter().zip(&other.rules).all(alike)
-    }
-
-    /// The words of each rule.
-    pub fn tokens(&self) -> Vec<&Words> {
-        words(&self.rules)
-    }
+/// Whether both are the same rules, word for word and in the same order.
+pub fn is_alike(one: &[Arc<Rule>], other: &[Arc<Rule>]) -> bool {
+    let alike = |(one, other): (&Arc<Rule>, &Arc<Rule>)| {
+        Arc::ptr_eq(one, other) || one.tokens == other.tokens
+    };
+    one.len() == other.len() && one.iter().zip(other).all(alike)
 }
 
 /// The words of each rule.
