@@ -37,9 +37,6 @@ impl Partners {
     }
 }
 
-/// Of as many rules as these and fewer, partners are found sooner than looked up.
-const FEW: usize = 8;
-
 /// Rules by where they are in memory: what was read of a load's prints stays there as long as the load is judged.
 type Places = Vec<*const Rule>;
 
@@ -54,9 +51,6 @@ impl Alignments {
             return Partners::InOrder(from.len());
         }
         let aligned = || Rc::new(align(&words(from), &words(to)));
-        if from.len() + to.len() <= FEW {
-            return Partners::Each(aligned());
-        }
         let places = |rules: &[Arc<Rule>]| rules.iter().map(Arc::as_ptr).collect();
         let mut known = self.0.borrow_mut();
         let alignment = known.entry((places(from), places(to)));

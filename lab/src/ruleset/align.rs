@@ -74,7 +74,7 @@ pub fn align(from: &[&Words], to: &[&Words]) -> Alignment {
         return Alignment::in_order(1);
     }
     let mut numbers = Numbers::default();
-    let (from, to) = (numbers.of_all(from), numbers.of_all(to));
+    let (from, to) = (numbers.side(from), numbers.side(to));
     let sides = Sides {
         from,
         to,
@@ -88,16 +88,39 @@ pub fn align(from: &[&Words], to: &[&Words]) -> Alignment {
 struct Numbers<'w>(HashMap<&'w str, u32>);
 
 impl<'w> Numbers<'w> {
-    fn of_all(&mut self, rules: &[&'w Words]) -> Vec<Vec<u32>> {
-        let rules = rules.iter();
-        rules
-            .map(|words| words.iter().map(|word| self.of(word)).collect())
-            .collect()
+    fn side(&mut self, rules: &[&'w Words]) -> Side {
+        let mut side = Side {
+            words: Vec::with_capacity(rules.iter().map(|words| words.len()).sum()),
+            ends: Vec::with_capacity(rules.len()),
+        };
+        for words in rules {
+            side.words.extend(words.iter().map(|word| self.of(word)));
+            side.ends.push(side.words.len());
+        }
+        side
     }
 
     fn of(&mut self, word: &'w str) -> u32 {
         let next = self.0.len() as u32;
         *self.0.entry(word).or_insert(next)
+    }
+}
+
+/// The rules of one side, each as the numbers of its words: all in one piece of memory.
+struct Side {
+    words: Vec<u32>,
+    /// Where each rule ends.
+    ends: Vec<usize>,
+}
+
+impl Side {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn rule(&self, at: usize) -> &[u32] {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.words[start..self.ends[at]]
     }
 }
 
@@ -108,27 +131,56 @@ fn gap(rule: &[u32]) -> u32 {
 const UNREACHED: u32 = u32::MAX;
 
 /// The least costs of one row of the table, for the cells that were kept.
-struct Row {
+#[derive(Clone, Copy)]
+struct Row<'t> {
     first: usize,
-    costs: Vec<u32>,
+    costs: &'t [u32],
 }
 
-impl Row {
-    fn get(&self, column: usize) -> u32 {
+/// The rows of the table, their costs in one piece of memory.
+#[derive(Default)]
+struct Rows {
+    costs: Vec<u32>,
+    /// Of each the column of its first cost, and where its costs end.
+    places: Vec<(usize, usize)>,
+}
+
+impl Rows {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn row(&self, at: usize) -> Row<'_> {
+        let (first, end) = self.places[at];
+        let start = at.checked_sub(1).map_or(0, |before| self.places[before].1);
+        Row {
+            first,
+            costs: &self.costs[start..end],
+        }
+    }
+
+    fn push(&mut self, row: Row<'_>) {
+        self.costs.extend_from_slice(row.costs);
+        self.places.push((row.first, self.costs.len()));
+    }
+}
+
+impl Row<'_> {
+    fn get(self, column: usize) -> u32 {
         column
             .checked_sub(self.first)
             .and_then(|at| self.costs.get(at))
             .map_or(UNREACHED, |cost| *cost)
     }
 
-    fn columns(&self) -> Range<usize> {
+    fn columns(self) -> Range<usize> {
         self.first..self.first + self.costs.len()
     }
 }
 
 struct Sides {
-    from: Vec<Vec<u32>>,
-    to: Vec<Vec<u32>>,
+    from: Side,
+    to: Side,
     /// How many different words there are.
     words: usize,
 }
@@ -150,12 +202,8 @@ impl<'a> Bound<'a> {
             surplus: vec![0; sides.words],
             total: 0,
         };
-        for rule in &sides.from {
-            bound.count(rule, 1);
-        }
-        for rule in &sides.to {
-            bound.count(rule, -1);
-        }
+        bound.count(&sides.from.words, 1);
+        bound.count(&sides.to.words, -1);
         bound
     }
 
@@ -170,16 +218,16 @@ impl<'a> Bound<'a> {
 
     fn at(&mut self, i: usize, j: usize) -> u32 {
         while self.cell.0 < i {
-            self.count(&self.sides.from[self.cell.0], -1);
+            self.count(self.sides.from.rule(self.cell.0), -1);
             self.cell.0 += 1;
         }
         while self.cell.1 < j {
-            self.count(&self.sides.to[self.cell.1], 1);
+            self.count(self.sides.to.rule(self.cell.1), 1);
             self.cell.1 += 1;
         }
         while self.cell.1 > j {
             self.cell.1 -= 1;
-            self.count(&self.sides.to[self.cell.1], -1);
+            self.count(self.sides.to.rule(self.cell.1), -1);
         }
         self.total
     }
@@ -187,10 +235,10 @@ impl<'a> Bound<'a> {
 
 impl Sides {
     fn pair(&self, i: usize, j: usize) -> u32 {
-        distance(&self.from[i], &self.to[j])
+        distance(self.from.rule(i), self.to.rule(j))
     }
 
-    fn table(&self) -> Vec<Row> {
+    fn table(&self) -> Rows {
         let mut excess = 0;
         loop {
             if let Some(table) = self.table_within(Bound::new(self).total + excess) {
@@ -201,60 +249,79 @@ impl Sides {
     }
 
     /// The table's cells through which the end may be reached within the budget; none if it cannot be.
-    fn table_within(&self, budget: u32) -> Option<Vec<Row>> {
-        let mut rows: Vec<Row> = Vec::with_capacity(self.from.len() + 1);
+    fn table_within(&self, budget: u32) -> Option<Rows> {
+        let mut rows = Rows::default();
         let mut bound = Bound::new(self);
+        let mut costs = Vec::new();
         for i in 0..=self.from.len() {
-            let row = self.row(i, rows.last(), &mut bound, budget)?;
-            rows.push(row);
+            let above = i.checked_sub(1).map(|above| rows.row(above));
+            costs.clear();
+            let first = self.row(i, above, &mut costs, &mut bound, budget)?;
+            let costs = costs.as_slice();
+            rows.push(Row { first, costs });
         }
-        (rows[self.from.len()].get(self.to.len()) != UNREACHED).then_some(rows)
+        (rows.row(self.from.len()).get(self.to.len()) != UNREACHED).then_some(rows)
     }
 
-    fn row(&self, i: usize, above: Option<&Row>, bound: &mut Bound, budget: u32) -> Option<Row> {
-        let mut row = Row {
-            first: above.map_or(0, |above| above.first),
-            costs: Vec::new(),
-        };
+    /// The costs of a row; returns the column of the first.
+    fn row(
+        &self,
+        i: usize,
+        above: Option<Row<'_>>,
+        costs: &mut Vec<u32>,
+        bound: &mut Bound,
+        budget: u32,
+    ) -> Option<usize> {
+        let mut first = above.map_or(0, |above| above.first);
         let reach = above.map_or(0, |above| above.columns().end);
-        for j in row.first..=self.to.len() {
+        for j in first..=self.to.len() {
             // Where the bound alone is over the budget, no cost is left that would do.
             let allowed = budget.checked_sub(bound.at(i, j));
             let cost = match allowed {
-                Some(allowed) => self.cell((i, j), above, &row, allowed),
+                Some(allowed) => self.cell((i, j), above, Row { first, costs }, allowed),
                 None => UNREACHED,
             };
             let kept = allowed.is_some_and(|allowed| cost <= allowed);
             match kept {
-                true => row.costs.push(cost),
+                true => costs.push(cost),
                 false if j > reach => break,
-                false if row.costs.is_empty() => row.first = j + 1,
-                false => row.costs.push(UNREACHED),
+                false if costs.is_empty() => first = j + 1,
+                false => costs.push(UNREACHED),
             }
         }
-        while row.costs.last() == Some(&UNREACHED) {
-            row.costs.pop();
+        while costs.last() == Some(&UNREACHED) {
+            costs.pop();
         }
-        (!row.costs.is_empty()).then_some(row)
+        (!costs.is_empty()).then_some(first)
     }
 
     /// The least cost of a cell, exact as far as it is allowed.
-    fn cell(&self, (i, j): (usize, usize), above: Option<&Row>, row: &Row, allowed: u32) -> u32 {
+    fn cell(
+        &self,
+        (i, j): (usize, usize),
+        above: Option<Row<'_>>,
+        row: Row<'_>,
+        allowed: u32,
+    ) -> u32 {
         let Some(above) = above else {
             return match j {
                 0 => 0,
-                _ => plus(row.get(j - 1), gap(&self.to[j - 1])),
+                _ => plus(row.get(j - 1), gap(self.to.rule(j - 1))),
             };
         };
-        let gone = plus(above.get(j), gap(&self.from[i - 1]));
+        let gone = plus(above.get(j), gap(self.from.rule(i - 1)));
         if j == 0 {
             return gone;
         }
-        let new = plus(row.get(j - 1), gap(&self.to[j - 1]));
+        let new = plus(row.get(j - 1), gap(self.to.rule(j - 1)));
         let best = gone.min(new);
         let before = above.get(j - 1);
         // A pair costs at least the difference of its words: where that alone is too much, the words need no look.
-        let lengths = self.from[i - 1].len().abs_diff(self.to[j - 1].len()) as u32;
+        let lengths = self
+            .from
+            .rule(i - 1)
+            .len()
+            .abs_diff(self.to.rule(j - 1).len()) as u32;
         let at_least = plus(before, lengths);
         if at_least >= best || at_least > allowed {
             return best;
@@ -263,26 +330,28 @@ impl Sides {
     }
 
     /// Walks all alignments of least cost back from the end and keeps what they agree on.
-    fn agreed(&self, table: &[Row]) -> Alignment {
+    fn agreed(&self, table: &Rows) -> Alignment {
         let mut said = Said {
             from: vec![None; self.from.len()],
             to: vec![None; self.to.len()],
         };
         // The end is the last cell of the last row.
-        let last = table.last().map_or(0, |row| row.costs.len());
-        let mut reached = vec![false; last];
+        let last = table.len() - 1;
+        let mut reached = vec![false; table.row(last).costs.len()];
         if let Some(end) = reached.last_mut() {
             *end = true;
         }
-        for i in (0..table.len()).rev() {
-            let above = i.checked_sub(1).map(|i| &table[i]);
-            let mut reached_above = vec![false; above.map_or(0, |above| above.costs.len())];
-            let row = &table[i];
+        let mut reached_above = Vec::new();
+        for i in (0..=last).rev() {
+            let above = i.checked_sub(1).map(|i| table.row(i));
+            reached_above.clear();
+            reached_above.resize(above.map_or(0, |above| above.costs.len()), false);
+            let row = table.row(i);
             for j in row.columns().rev() {
                 if !reached[j - row.first] {
                     continue;
                 }
-                if j > row.first && plus(row.get(j - 1), gap(&self.to[j - 1])) == row.get(j) {
+                if j > row.first && plus(row.get(j - 1), gap(self.to.rule(j - 1))) == row.get(j) {
                     reached[j - 1 - row.first] = true;
                     agree(&mut said.to[j - 1], Partner::Gone);
                 }
@@ -290,7 +359,7 @@ impl Sides {
                     self.step_up((i, j), row.get(j), above, &mut reached_above, &mut said);
                 }
             }
-            reached = reached_above;
+            std::mem::swap(&mut reached, &mut reached_above);
         }
         Alignment {
             from: settled(said.from),
@@ -303,11 +372,11 @@ impl Sides {
         &self,
         (i, j): (usize, usize),
         cost: u32,
-        above: &Row,
+        above: Row<'_>,
         reached_above: &mut [bool],
         said: &mut Said,
     ) {
-        if plus(above.get(j), gap(&self.from[i - 1])) == cost {
+        if plus(above.get(j), gap(self.from.rule(i - 1))) == cost {
             reached_above[j - above.first] = true;
             agree(&mut said.from[i - 1], Partner::Gone);
         }
@@ -351,6 +420,9 @@ fn distance(a: &[u32], b: &[u32]) -> u32 {
     let tail = a.iter().rev().zip(b.iter().rev());
     let same = tail.take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+    if a.is_empty() || b.is_empty() {
+        return (a.len() + b.len()) as u32;
+    }
     let mut common = vec![0u32; b.len() + 1];
     for x in a {
         let mut diagonal = 0;
