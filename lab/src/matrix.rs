@@ -130,7 +130,7 @@ impl Matrix {
 
     /// Judges a recording.
     pub fn of(recording: &Recording) -> Self {
-        let mut builder = MatrixBuilder::new(recording.head.clone());
+        let mut builder = MatrixBuilder::new(&recording.head);
         for load in &recording.loads {
             builder.add(load);
         }
@@ -258,15 +258,15 @@ impl Matrix {
 }
 
 /// Judges load by load, so that no recording needs to be in memory.
-pub struct MatrixBuilder {
-    head: Head,
+pub struct MatrixBuilder<'h> {
+    head: &'h Head,
     cells: Vec<Cell>,
     known: KnownVerdicts,
 }
 
-impl MatrixBuilder {
+impl<'h> MatrixBuilder<'h> {
     /// No cell yet.
-    pub fn new(head: Head) -> Self {
+    pub fn new(head: &'h Head) -> Self {
         MatrixBuilder {
             head,
             cells: Vec::new(),
@@ -315,6 +315,7 @@ impl MatrixBuilder {
         });
         let shard = head
             .shard
+            .as_ref()
             .map(|of| format!("it is shard {of}, to be merged with the others"));
         let cut_short = match end {
             Some(end) => end.cut_short.clone().or(shard),
@@ -330,11 +331,11 @@ impl MatrixBuilder {
                 nft: witness(Backend::Nft),
                 legacy: witness(Backend::Legacy),
             },
-            host: head.host,
+            host: head.host.clone(),
             started: head.started,
-            operations: head.operations,
-            builds: head.builds,
-            missing: head.missing,
+            operations: head.operations.clone(),
+            builds: head.builds.clone(),
+            missing: head.missing.clone(),
             scenarios: head.scenarios.iter().map(ScenarioHead::of).collect(),
             pairings: head.pairings,
             cut_short,

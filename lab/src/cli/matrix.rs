@@ -332,7 +332,7 @@ impl Prepared {
             .run_begins(self.plan.loads.len(), self.plan.pairings());
         let mut listener = Listener {
             session,
-            builder: MatrixBuilder::new(self.head.clone()),
+            builder: MatrixBuilder::new(&self.head),
             file,
             keep,
             timings: self.timings,
@@ -404,7 +404,7 @@ fn by_name(scenarios: &[Scenario]) -> BTreeMap<String, Arc<Scenario>> {
 /// Where the events of a run go: progress, the recording, the matrix, and whoever wants the loads.
 struct Listener<'a, K> {
     session: &'a Session,
-    builder: MatrixBuilder,
+    builder: MatrixBuilder<'a>,
     file: Option<&'a mut RecordingWriter>,
     keep: K,
     timings: Timings,

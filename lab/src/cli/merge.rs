@@ -48,7 +48,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         }
     }
     let mut shown = outputs.shown();
-    let mut builder = MatrixBuilder::new(merged.head.clone());
+    let mut builder = MatrixBuilder::new(&merged.head);
     for load in &merged.loads {
         add(&mut builder, &merged.head, load, shown.as_mut());
     }

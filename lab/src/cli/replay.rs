@@ -26,14 +26,13 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut recording = RecordingReader::open(&args.file).or_exit(Exit::Usage)?;
     let outputs = Outputs::open(&args.output)?;
     let mut shown = outputs.shown();
-    let mut builder = MatrixBuilder::new(recording.head.clone());
+    let head = recording.head.clone();
+    let mut builder = MatrixBuilder::new(&head);
     let mut timings = Timings::default();
     while let Some(load) = recording.load().or_exit(Exit::Usage)? {
         timings.count(&load);
         let shown = shown.as_mut();
-        timings.of(Phase::Judge, || {
-            add(&mut builder, &recording.head, &load, shown)
-        });
+        timings.of(Phase::Judge, || add(&mut builder, &head, &load, shown));
     }
     let matrix = builder.finish(recording.end.as_ref());
     let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
@@ -44,7 +43,12 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
 }
 
 /// Judges a load, and gathers what reports show of it.
-pub fn add(builder: &mut MatrixBuilder, head: &Head, load: &LoadRecord, shown: Option<&mut Shown>) {
+pub fn add(
+    builder: &mut MatrixBuilder<'_>,
+    head: &Head,
+    load: &LoadRecord,
+    shown: Option<&mut Shown>,
+) {
     let cells = builder.add(load);
     let mut scenarios = head.scenarios.iter();
     let scenario = scenarios.find(|scenario| scenario.name == load.scenario);

@@ -11,7 +11,6 @@ use super::kernel::{KernelChain, chain_names};
 use super::laid::Aligned;
 use super::verdict::{Consequence, Verdict};
 use super::{ChainVerdict, Pairing};
-use crate::ruleset::Chain;
 
 /// A verdict, what changed, and what that does to packets.
 type Judged = (Verdict, Option<String>, Option<Consequence>);
@@ -169,15 +168,14 @@ impl<'a> Pairing<'a> {
         if self.crossed || !written.vouches_for(table) || !saved.vouches_for(table) {
             return None;
         }
-        let was = written.sheet.chain(table, chain)?;
-        let Some(is) = saved.sheet.chain(table, chain) else {
+        let was = written.sheet.policy(table, chain)?;
+        let Some(is) = saved.sheet.policy(table, chain) else {
             let reason = "the reader does not print the chain".to_owned();
             return Some((Verdict::Differs, Some(reason)));
         };
         let differs = |reason: String| Some((Verdict::Differs, Some(reason)));
-        if was.policy != is.policy {
-            let word = |chain: &Chain| chain.policy.clone().unwrap_or_else(|| "none".to_owned());
-            let (was, is) = (word(was), word(is));
+        if was != is {
+            let (was, is) = (was.unwrap_or("none"), is.unwrap_or("none"));
             return differs(format!("the policy is {was} and is printed as {is}"));
         }
         let from = written.sheet.listing(table, chain)?;

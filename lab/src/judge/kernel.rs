@@ -59,8 +59,10 @@ impl<'a> KernelChains<'a> {
                     let of_table: &mut HashMap<&str, Rc<KernelChain<'_>>> = chains
                         .entry((table.family.as_str(), table.name.as_str()))
                         .or_default();
+                    of_table.reserve(table.chains.len());
+                    let has_own = table.chains.iter().any(|chain| chain.name == OWN_CHAIN);
                     for chain in &table.chains {
-                        let held = || Rc::new(KernelChain::of_nft(table, chain));
+                        let held = || Rc::new(KernelChain::of_nft(table, chain, has_own));
                         of_table.entry(&chain.name).or_insert_with(held);
                     }
                 }
@@ -71,8 +73,9 @@ impl<'a> KernelChains<'a> {
                     let of_table = chains
                         .entry((family.nft(), table.name.as_str()))
                         .or_default();
+                    let has_own = table.chains.iter().any(|chain| chain.name == OWN_CHAIN);
                     for chain in &table.chains {
-                        let held = || Rc::new(KernelChain::of_legacy(chain));
+                        let held = || Rc::new(KernelChain::of_legacy(chain, has_own));
                         of_table.entry(&chain.name).or_insert_with(held);
                     }
                 }
@@ -89,19 +92,22 @@ impl<'a> KernelChains<'a> {
 }
 
 impl<'a> KernelChain<'a> {
-    fn of_legacy(chain: &'a LegacyChain) -> Self {
+    fn of_legacy(chain: &'a LegacyChain, has_own: bool) -> Self {
         let rules: Vec<KernelRule<'a>> = chain.rules.iter().map(KernelRule::Legacy).collect();
         KernelChain {
             policy: chain.policy.as_deref(),
-            own_jumps: own_jumps(&rules),
+            own_jumps: own_jumps(&rules, has_own),
             rules,
             hook: None,
             flags: (0, &[]),
         }
     }
 
-    fn of_nft(table: &'a NftTable, chain: &'a NftChain) -> Self {
+    fn of_nft(table: &'a NftTable, chain: &'a NftChain, has_own: bool) -> Self {
         let rule = |rule: &'a Arc<NftRule>| {
+            if table.sets.is_empty() && table.objects.is_empty() {
+                return KernelRule::Nft(rule, None);
+            }
             let refers = rule.expressions.iter().any(|expression| {
                 ["lookup", "dynset", "objref"]
                     .iter()
@@ -113,7 +119,7 @@ impl<'a> KernelChain<'a> {
         let rules: Vec<KernelRule<'a>> = chain.rules.iter().map(rule).collect();
         KernelChain {
             policy: chain.base.as_ref().map(|hook| hook.policy.as_str()),
-            own_jumps: own_jumps(&rules),
+            own_jumps: own_jumps(&rules, has_own),
             rules,
             hook: chain.base.as_ref(),
             flags: (table.flags, &chain.other),
@@ -168,7 +174,11 @@ impl KernelRule<'_> {
     }
 }
 
-fn own_jumps(rules: &[KernelRule<'_>]) -> Vec<usize> {
+/// The places of the jumps to the reader's own chain, which a table without such a chain has none of.
+fn own_jumps(rules: &[KernelRule<'_>], has_own: bool) -> Vec<usize> {
+    if !has_own {
+        return Vec::new();
+    }
     let places = rules.iter().enumerate();
     let own = places.filter(|(_, rule)| rule.jumps_to(OWN_CHAIN));
     own.map(|(place, _)| place).collect()

@@ -17,14 +17,14 @@ use crate::ruleset::{Alignment, Partner, Rule, Words, align};
 /// A listing, and which of its rules is which of another.
 pub struct Aligned {
     /// The listing.
-    pub listing: Rc<Listing>,
+    pub listing: Listing,
     partners: Partners,
 }
 
 impl Aligned {
     /// Aligns `listing` with `from`.
-    pub fn new(known: &Alignments, from: &Listing, listing: Rc<Listing>) -> Self {
-        let partners = known.partners(&from.rules, &listing.rules);
+    pub fn new(known: &Alignments, from: &Listing, listing: Listing) -> Self {
+        let partners = known.partners(from.rules(), listing.rules());
         Aligned { listing, partners }
     }
 
@@ -35,13 +35,13 @@ impl Aligned {
         known: &Alignments,
         native: &Listing,
         witness: Option<&Listing>,
-        listing: Rc<Listing>,
+        listing: Listing,
     ) -> Self {
-        let (held, printed) = (native.rules.len(), listing.rules.len());
-        let witness = witness.filter(|witness| witness.rules.len() == held);
+        let (held, printed) = (native.rules().len(), listing.rules().len());
+        let witness = witness.filter(|witness| witness.rules().len() == held);
         let partners = match witness {
             _ if held == printed => Partners::InOrder(held),
-            Some(witness) => known.partners(&witness.rules, &listing.rules),
+            Some(witness) => known.partners(witness.rules(), listing.rules()),
             None => {
                 let or_new = |at| match at < held {
                     true => Partner::Ambiguous,
@@ -64,7 +64,7 @@ impl Aligned {
     /// The partner itself, if there is one.
     pub fn rule(&self, at: usize) -> Option<&Arc<Rule>> {
         match self.partner(at) {
-            Partner::At(found) => self.listing.rules.get(found),
+            Partner::At(found) => self.listing.rules().get(found),
             Partner::Gone | Partner::Ambiguous => None,
         }
     }
@@ -78,21 +78,21 @@ impl Aligned {
 /// A listing of what the scenario gave, and where each given rule is in it.
 pub struct Anchored {
     /// The listing.
-    pub listing: Rc<Listing>,
+    pub listing: Listing,
     /// None where one was printed for each one given: these, in order.
     places: Option<Vec<Option<usize>>>,
 }
 
 impl Anchored {
     /// One rule printed for each one given: these, in order. Else the likeliest partners.
-    fn new<'a>(given: impl ExactSizeIterator<Item = &'a Rule>, listing: Rc<Listing>) -> Self {
-        let places = (listing.rules.len() != given.len()).then(|| {
+    fn new<'a>(given: impl ExactSizeIterator<Item = &'a Rule>, listing: Listing) -> Self {
+        let places = (listing.rules().len() != given.len()).then(|| {
             let partner = |partner: &Partner| match partner {
                 Partner::At(at) => Some(*at),
                 Partner::Gone | Partner::Ambiguous => None,
             };
             let given: Vec<&Words> = given.map(|rule| &rule.tokens).collect();
-            let alignment = align(&given, &words(&listing.rules));
+            let alignment = align(&given, &words(listing.rules()));
             alignment.from.iter().map(partner).collect()
         });
         Anchored { listing, places }
@@ -108,7 +108,7 @@ impl Anchored {
 
     /// The rule given at `at`, as printed.
     pub fn rule(&self, at: usize) -> Option<&Arc<Rule>> {
-        self.listing.rules.get(self.place(at)?)
+        self.listing.rules().get(self.place(at)?)
     }
 }
 
@@ -152,13 +152,8 @@ pub struct LaidChain<'a> {
 
 impl Pairing<'_> {
     /// Which rules of `listing` are which of what the writer printed.
-    fn beside(
-        &self,
-        written: &Anchored,
-        witness: Option<&Anchored>,
-        listing: Rc<Listing>,
-    ) -> Aligned {
-        let witness = witness.map(|anchored| &*anchored.listing);
+    fn beside(&self, written: &Anchored, witness: Option<&Anchored>, listing: Listing) -> Aligned {
+        let witness = witness.map(|anchored| &anchored.listing);
         let known = &self.evidence.alignments;
         match self.is_native() {
             true => Aligned::with_native(known, &written.listing, witness, listing),
@@ -295,7 +290,7 @@ impl<'l> Laid<'l, '_> {
             return Some(self.at);
         }
         let witness = self.chain.witness.as_ref()?;
-        let is_complete = witness.listing.rules.len() == held;
+        let is_complete = witness.listing.rules().len() == held;
         witness.place(self.at).filter(|_| is_complete)
     }
 }

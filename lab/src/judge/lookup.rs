@@ -21,7 +21,7 @@ impl<'a> Pairing<'a> {
         reading: &Reading<'a>,
         table: &str,
         chain: &str,
-    ) -> Option<Rc<Listing>> {
+    ) -> Option<Listing> {
         let list = listed(reading, Role::ListRules, table)?;
         let is_whole = list.command.end == End::Exit(0);
         let sheet = self.evidence.list(list.command, table);
@@ -65,7 +65,7 @@ impl<'a> Pairing<'a> {
         let printed = counts.get(&laid.place.rule.chain).copied().unwrap_or(0);
         match laid.chain.written.as_ref() {
             _ if self.crossed => Verdict::Invisible,
-            Some(written) if printed < written.listing.rules.len() => {
+            Some(written) if printed < written.listing.rules().len() => {
                 rewrite.map_or(Verdict::Differs, Verdict::of_difference)
             }
             _ => Verdict::Same,
@@ -181,7 +181,7 @@ impl<'a> Pairing<'a> {
         let held = laid.chain.before.as_ref();
         let at = held.and_then(|held| held.rules.iter().position(|of| of.is_alike(&rule)));
         let witness = laid.chain.witness.as_ref();
-        let listed = at.and_then(|at| witness?.listing.rules.get(at));
+        let listed = at.and_then(|at| witness?.listing.rules().get(at));
         listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.to_string())
     }
 }

@@ -26,7 +26,6 @@ mod sheet;
 mod tests;
 pub mod verdict;
 
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -182,15 +181,6 @@ pub struct RuleVerdict {
     pub consequence: Option<Consequence>,
     /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
     pub potential: Option<Consequence>,
-}
-
-/// Of what tells most verdicts apart, for every one is looked up among all that are known: texts are long.
-impl Hash for RuleVerdict {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { index, given, .. } = self;
-        let verdicts = (self.read_verdict, self.rewrite_verdict, self.recognition);
-        (index, given, verdicts).hash(state);
-    }
 }
 
 impl RuleVerdict {
@@ -365,17 +355,26 @@ impl From<Vec<RuleVerdict>> for RuleVerdicts {
     }
 }
 
-/// Verdicts about rules that were concluded before.
+/// Verdicts about rules that were concluded before, by scenario and family.
 #[derive(Debug, Default)]
-pub struct KnownVerdicts(foldhash::HashSet<Arc<RuleVerdict>>);
+pub struct KnownVerdicts(HashMap<(String, Family), KnownOfRules>);
 
-impl KnownVerdicts {
-    fn shared(&mut self, verdict: RuleVerdict) -> Arc<RuleVerdict> {
-        if let Some(known) = self.0.get(&verdict) {
+/// Of each rule of a ruleset, the different verdicts that were concluded before.
+#[derive(Debug, Default)]
+struct KnownOfRules(Vec<Vec<Arc<RuleVerdict>>>);
+
+impl KnownOfRules {
+    /// A verdict about the rule at `place`, from 0: as it was concluded before, if it was.
+    fn shared(&mut self, place: usize, verdict: RuleVerdict) -> Arc<RuleVerdict> {
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || Vec::with_capacity(1));
+        }
+        let of_rule = &mut self.0[place];
+        if let Some(known) = of_rule.iter().find(|known| ***known == verdict) {
             return known.clone();
         }
         let new = Arc::new(verdict);
-        self.0.insert(new.clone());
+        of_rule.push(new.clone());
         new
     }
 }
@@ -390,6 +389,8 @@ pub fn judge_among(load: &LoadRecord, case: Case<'_>, known: &mut KnownVerdicts)
     let evidence = Evidence::new(load);
     let backend = case.backend(&load.writer);
     let places = Places::of(case.scenario.ruleset(load.family));
+    let known = known.0.entry((load.scenario.clone(), load.family));
+    let known = known.or_default();
     let cells = load.readers.iter().map(|reader| {
         let crossed = case.backend(&reader.id) != backend;
         let witness = reader.witness.as_ref();
@@ -413,7 +414,7 @@ impl<'a> Pairing<'a> {
         self.case.scenario.write == Write::Nft
     }
 
-    fn cell(&self, reader: &BuildId, known: &mut KnownVerdicts) -> Cell {
+    fn cell(&self, reader: &BuildId, known: &mut KnownOfRules) -> Cell {
         let picked = self.picked(reader);
         let is_averted = picked.is_some_and(|picked| picked != self.case.backend(reader));
         let readings = self.evidence.readings(reader);
@@ -427,15 +428,18 @@ impl<'a> Pairing<'a> {
             baseline.as_ref(),
         );
         // One after the other: all of a large ruleset's verdicts at once are more than a processor's cache holds.
-        let keep = |mut rule: RuleVerdict| {
+        let keep = |(place, mut rule): (usize, RuleVerdict)| {
             rule.consequence = proved(rule.consequence, &probes);
-            known.shared(rule)
+            known.shared(place, rule)
         };
         let rules: RuleVerdicts = match is_averted {
-            true => self.untouched().map(keep).collect(),
+            true => self.untouched().enumerate().map(keep).collect(),
             false => {
                 let reasserted = reasserted.as_ref().zip(baseline.as_ref());
-                self.rules(&readings, reasserted).map(keep).collect()
+                self.rules(&readings, reasserted)
+                    .enumerate()
+                    .map(keep)
+                    .collect()
             }
         };
         let chains = self.worst_chains(&readings);

@@ -109,10 +109,10 @@ impl<'a> Pairing<'a> {
         });
         let packets = |build: &BuildId| {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
-            let is_complete = listing.rules.len() == given;
+            let is_complete = listing.rules().len() == given;
             packets(
                 &listing
-                    .rules
+                    .rules()
                     .get(place.index - 1)
                     .filter(|_| is_complete)?
                     .text,

@@ -134,19 +134,19 @@ struct Held<'k> {
 impl<'k> Held<'k> {
     /// All that the kernel held.
     fn all(chain: &'k KernelChain<'_>, listing: Option<&'k Listing>) -> Self {
-        let listing = listing.filter(|listing| listing.rules.len() == chain.rules.len());
+        let listing = listing.filter(|listing| listing.rules().len() == chain.rules.len());
         Held {
             rules: Cow::Borrowed(&chain.rules),
-            prints: listing.map(|listing| Cow::Borrowed(listing.rules.as_slice())),
+            prints: listing.map(|listing| Cow::Borrowed(listing.rules())),
         }
     }
 
     /// What it held without the reader's own jump.
     fn but_own_jumps(chain: &'k KernelChain<'_>, listing: Option<&'k Listing>) -> Self {
-        let listing = listing.filter(|listing| listing.rules.len() == chain.rules.len());
+        let listing = listing.filter(|listing| listing.rules().len() == chain.rules.len());
         Held {
             rules: chain.but_own_jumps(&chain.rules),
-            prints: listing.map(|listing| chain.but_own_jumps(&listing.rules)),
+            prints: listing.map(|listing| chain.but_own_jumps(listing.rules())),
         }
     }
 }
@@ -199,8 +199,8 @@ impl<'a> Pairing<'a> {
             let reason = format!("the kernel has no chain {chain} any more");
             return Fates::All(Fate::gone(reason));
         };
-        let was = Held::all(before, from.as_deref());
-        let is = Held::but_own_jumps(&after, to.as_deref());
+        let was = Held::all(before, from.as_ref());
+        let is = Held::but_own_jumps(&after, to.as_ref());
         let rules = match (&was.prints, &is.prints) {
             _ if was.rules == is.rules => kept(&is),
             (Some(from), Some(to)) => self.by_witness((&was.rules, from), (&is.rules, to)),

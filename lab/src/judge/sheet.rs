@@ -1,17 +1,26 @@
 //! What a build printed, sorted by table and chain once, however many rules and readers ask for it.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::ruleset::{Chain, Printed, Rule, Words};
+use crate::ruleset::{Printed, PrintedTable, Rule, Words};
 
 /// The rules of one chain as one build printed them.
 #[derive(Clone, Default)]
 pub struct Listing {
+    /// Those of its whole table, chain by chain.
+    table: Rc<[Arc<Rule>]>,
+    range: Range<usize>,
+}
+
+impl Listing {
     /// In order.
-    pub rules: Vec<Arc<Rule>>,
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.table[self.range.clone()]
+    }
 }
 
 /// Whether both are the same rules, word for word and in the same order.
@@ -42,22 +51,75 @@ pub struct Sheet {
 #[derive(Default)]
 struct Section {
     chains: HashMap<String, Printout>,
+    /// The rules of all chains, chain by chain.
+    rules: Rc<[Arc<Rule>]>,
     is_cut_off: bool,
 }
 
 /// What was printed of a chain.
 #[derive(Default)]
 struct Printout {
-    /// The chain as such; none where only its rules were printed.
-    chain: Option<Chain>,
-    listing: Rc<Listing>,
+    /// Its policy, if it has one; none where only its rules were printed.
+    policy: Option<Option<String>>,
+    /// Which of the table's rules are its own.
+    rules: Range<usize>,
 }
 
-impl Printout {
-    fn add(&mut self, rules: &[Arc<Rule>]) {
-        Rc::make_mut(&mut self.listing)
-            .rules
-            .extend_from_slice(rules);
+impl Section {
+    /// The sections of one table that a build printed, most often one.
+    fn of(printed: Vec<PrintedTable>) -> Self {
+        let mut section = Section::default();
+        let mut rules = Vec::new();
+        for (number, table) in printed.into_iter().enumerate() {
+            section.is_cut_off |= !table.committed;
+            // Of a table that was printed twice, the first says which chains there are.
+            if number == 0 {
+                section.chains.reserve(table.chains.len());
+                for chain in table.chains {
+                    let printout = section.chains.entry(chain.name).or_default();
+                    printout.policy.get_or_insert(chain.policy);
+                }
+            }
+            match rules.is_empty() {
+                true => rules = table.rules,
+                false => rules.extend(table.rules),
+            }
+        }
+        // No build prints a table's rules otherwise than chain by chain, but for one that prints it twice.
+        if !section.place(&rules) {
+            rules.sort_by(|one: &Arc<Rule>, other| one.chain.cmp(&other.chain));
+            section.place(&rules);
+        }
+        section.rules = rules.into();
+        section
+    }
+
+    /// Notes where each chain's rules are; false where those of one are in more than one place.
+    fn place(&mut self, rules: &[Arc<Rule>]) -> bool {
+        let mut start = 0;
+        for of_chain in rules.chunk_by(|one, next| one.chain == next.chain) {
+            let range = start..start + of_chain.len();
+            start = range.end;
+            let chain = &of_chain[0].chain;
+            match self.chains.get_mut(chain) {
+                Some(known) if !known.rules.is_empty() && known.rules != range => {
+                    for printout in self.chains.values_mut() {
+                        printout.rules = 0..0;
+                    }
+                    return false;
+                }
+                Some(known) => known.rules = range,
+                None => {
+                    let rules = range;
+                    let new = Printout {
+                        rules,
+                        ..Printout::default()
+                    };
+                    self.chains.insert(chain.clone(), new);
+                }
+            }
+        }
+        true
     }
 }
 
@@ -65,37 +127,18 @@ impl Sheet {
     /// Sorts what was printed.
     pub fn of(printed: Printed) -> Self {
         let given_up = printed.incompatible_tables().into_iter();
-        let mut sheet = Sheet {
-            given_up: given_up.map(str::to_owned).collect(),
+        let given_up = given_up.map(str::to_owned).collect();
+        let mut tables: HashMap<String, Vec<PrintedTable>> = HashMap::default();
+        for table in printed.tables {
+            tables.entry(table.name.clone()).or_default().push(table);
+        }
+        let sections = tables.into_iter();
+        Sheet {
+            given_up,
             comments: printed.comments,
             strays: printed.strays,
-            tables: HashMap::default(),
-        };
-        for table in printed.tables {
-            let is_new = !sheet.tables.contains_key(&table.name);
-            let section = sheet.tables.entry(table.name).or_default();
-            section.is_cut_off |= !table.committed;
-            // Of a table that was printed twice, the first says which chains there are.
-            if is_new {
-                section.chains.reserve(table.chains.len());
-                for chain in table.chains {
-                    let printout = section.chains.entry(chain.name.clone()).or_default();
-                    printout.chain.get_or_insert(chain);
-                }
-            }
-            for of_chain in table.rules.chunk_by(|one, next| one.chain == next.chain) {
-                let chain = &of_chain[0].chain;
-                match section.chains.get_mut(chain) {
-                    Some(known) => known.add(of_chain),
-                    None => {
-                        let mut new = Printout::default();
-                        new.add(of_chain);
-                        section.chains.insert(chain.clone(), new);
-                    }
-                }
-            }
+            tables: sections.map(|(name, of)| (name, Section::of(of))).collect(),
         }
-        sheet
     }
 
     /// Whether it has the table.
@@ -118,14 +161,19 @@ impl Sheet {
         self.tables.get(table).is_some_and(|known| known.is_cut_off)
     }
 
-    /// What it says of a chain as such.
-    pub fn chain(&self, table: &str, chain: &str) -> Option<&Chain> {
-        self.tables.get(table)?.chains.get(chain)?.chain.as_ref()
+    /// The policy that it says a chain has, if any; none where it has no such chain.
+    pub fn policy(&self, table: &str, chain: &str) -> Option<Option<&str>> {
+        let printout = self.tables.get(table)?.chains.get(chain)?;
+        Some(printout.policy.as_ref()?.as_deref())
     }
 
     /// The rules of a chain; none where it has no such table.
-    pub fn listing(&self, table: &str, chain: &str) -> Option<Rc<Listing>> {
-        let printout = self.tables.get(table)?.chains.get(chain);
-        Some(printout.map_or_else(Rc::default, |printout| printout.listing.clone()))
+    pub fn listing(&self, table: &str, chain: &str) -> Option<Listing> {
+        let section = self.tables.get(table)?;
+        let printout = section.chains.get(chain);
+        Some(Listing {
+            table: section.rules.clone(),
+            range: printout.map_or(0..0, |printout| printout.rules.clone()),
+        })
     }
 }

@@ -306,7 +306,7 @@ fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
     head.builds.clone_from(&bench.builds);
     head.scenarios.clone_from(&bench.scenarios);
     let judged = |loads: &[LoadRecord]| -> BTreeMap<String, Value> {
-        let mut builder = MatrixBuilder::new(head.clone());
+        let mut builder = MatrixBuilder::new(&head);
         for load in loads {
             builder.add(load);
         }
