@@ -2,7 +2,7 @@
 //!
 //! Copies differ from each other the way rules of one system do: by the chain they stand in, or by their comment.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iptables_lab::agent::kernel::{KernelDump, NftRule, SeenRules};
@@ -155,6 +155,17 @@ fn own_chain(line: &str) -> Option<String> {
     policy.starts_with('-').then(|| name.to_owned())
 }
 
+/// The rules of a table chain by chain, as every build prints them.
+fn by_chain(mut rules: Vec<String>) -> Vec<String> {
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    rules.sort_by_cached_key(|rule| {
+        let chain = rule.split(' ').nth(1).unwrap_or_default();
+        let next = numbers.len();
+        *numbers.entry(chain.to_owned()).or_insert(next)
+    });
+    rules
+}
+
 struct Copier {
     times: usize,
     copies: Copies,
@@ -173,8 +184,9 @@ impl Copier {
                 continue;
             }
             if line == "COMMIT" {
-                for (rule, at) in self.order(&rules) {
-                    large.push_str(&self.line(rule, at));
+                let copies = self.order(&rules).into_iter();
+                for rule in by_chain(copies.map(|(rule, at)| self.line(rule, at)).collect()) {
+                    large.push_str(&rule);
                     large.push('\n');
                 }
                 rules.clear();

@@ -35,19 +35,48 @@ pub struct PrintedTable {
 /// Takes a line with its number apart; none where it is no rule.
 type ReadRule<'r> = dyn FnMut(&str, usize) -> Option<Arc<Rule>> + 'r;
 
-/// Rules that were read before, by their line. Most builds print most rules of a load alike: each such line is taken
-/// apart once.
+/// Rules that were read before. Most builds print most rules of a load alike, and in the same order: each such line is
+/// taken apart once, and looked for first where it followed the line before it the last time.
 #[derive(Debug, Default)]
-pub struct KnownRules(foldhash::HashMap<Arc<str>, Arc<Rule>>);
+pub struct KnownRules {
+    rules: Vec<KnownRule>,
+    /// The places of all of them, by their lines.
+    places: HashMap<Arc<str>, usize>,
+    /// The place of the rule that was read last.
+    last: usize,
+}
+
+#[derive(Debug)]
+struct KnownRule {
+    rule: Arc<Rule>,
+    /// The place of the rule that followed it the last time.
+    next: usize,
+}
 
 impl KnownRules {
     fn rule(&mut self, line: &str, number: usize) -> Option<Arc<Rule>> {
-        if let Some(known) = self.0.get(line) {
-            return Some(known.clone());
+        let expected = self.rules.get(self.last).map_or(0, |last| last.next);
+        let is_expected = |known: &KnownRule| *known.rule.text == *line;
+        let place = match self.rules.get(expected).is_some_and(is_expected) {
+            true => expected,
+            false => match self.places.get(line) {
+                Some(place) => *place,
+                None => self.add(printed_rule(line, number)?),
+            },
+        };
+        if let Some(last) = self.rules.get_mut(self.last) {
+            last.next = place;
         }
-        let rule = Arc::new(printed_rule(line, number)?);
-        self.0.insert(rule.text.clone(), rule.clone());
-        Some(rule)
+        self.last = place;
+        Some(self.rules[place].rule.clone())
+    }
+
+    fn add(&mut self, rule: Rule) -> usize {
+        let place = self.rules.len();
+        self.places.insert(rule.text.clone(), place);
+        let rule = Arc::new(rule);
+        self.rules.push(KnownRule { rule, next: 0 });
+        place
     }
 }
 
@@ -69,8 +98,8 @@ impl Printed {
 
     /// Reads standard output. What is known from other outputs is the same rule here, at the line where it stood first.
     pub fn read_with(known: &mut KnownRules, stdout: &str) -> Printed {
-        if known.0.is_empty() {
-            known.0.reserve(stdout.lines().count());
+        if known.rules.is_empty() {
+            known.places.reserve(stdout.lines().count());
         }
         Printed::read_by(&mut |line, number| known.rule(line, number), stdout)
     }

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 /// One word of a line and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token<'l> {
@@ -132,8 +134,11 @@ impl Words {
 
 impl<S: AsRef<str>> FromIterator<S> for Words {
     fn from_iter<I: IntoIterator<Item = S>>(words: I) -> Self {
-        // Most rules are shorter.
-        let (mut text, mut ends) = (String::with_capacity(160), Vec::with_capacity(24));
+        // Most rules have fewer. Of as many as there are, each piece of memory is asked for once.
+        let words: SmallVec<[S; 24]> = words.into_iter().collect();
+        let length = words.iter().map(|word| word.as_ref().len()).sum();
+        let mut text = String::with_capacity(length);
+        let mut ends = Vec::with_capacity(words.len());
         for word in words {
             text.push_str(word.as_ref());
             ends.push(text.len());
