@@ -272,9 +272,10 @@ impl Sides {
         bound: &mut Bound,
         budget: u32,
     ) -> Option<usize> {
-        let mut first = above.map_or(0, |above| above.first);
+        let start = above.map_or(0, |above| above.first);
+        let mut first = start;
         let reach = above.map_or(0, |above| above.columns().end);
-        for j in first..=self.to.len() {
+        for j in start..=self.to.len() {
             // Where the bound alone is over the budget, no cost is left that would do.
             let allowed = budget.checked_sub(bound.at(i, j));
             let cost = match allowed {

@@ -558,7 +558,7 @@ pub fn target(words: &[&str]) -> Target {
     if words.iter().any(|word| word.starts_with('-')) {
         return Target::None;
     }
-    if words.iter().any(|word| *word == "vmap") {
+    if words.contains(&"vmap") {
         return Target::Other("vmap".to_owned());
     }
     let said = words.iter().take_while(|word| **word != "comment");
