@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future;
+use tokio::sync::Barrier;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::protocol::{Reply, Request};
@@ -138,7 +139,9 @@ pub async fn run(
             });
         }
     }
-    future::try_join_all(lanes.into_iter().map(|lane| lane.run(engine))).await?;
+    let all_through = Barrier::new(lanes.len());
+    let lanes = lanes.into_iter().map(|lane| lane.run(engine, &all_through));
+    future::try_join_all(lanes).await?;
     Ok(())
 }
 
@@ -179,7 +182,9 @@ struct LaneRun {
 }
 
 impl LaneRun {
-    async fn run(self, engine: &dyn Engine) -> Result<(), RunError> {
+    /// Takes the lane through its loads. It is closed when all lanes are through: what it takes to remove containers would be
+    /// taken from the loads that still run.
+    async fn run(self, engine: &dyn Engine, all_through: &Barrier) -> Result<(), RunError> {
         let LaneSpec {
             number,
             kind,
@@ -208,6 +213,9 @@ impl LaneRun {
             Ok(())
         }
         .await;
+        if ran.is_ok() {
+            all_through.wait().await;
+        }
         lane.close().await;
         ran
     }
