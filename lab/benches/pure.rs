@@ -102,13 +102,19 @@ fn pairings(criterion: &mut Criterion) {
     }
 }
 
-/// Every rule beside the same without its last match, as a reader that loses one prints it.
+/// Every rule beside the same without its first match, as a reader that loses one prints it.
 fn lossy(text: &str) -> Vec<(Words, Words)> {
     let printed = Printed::read(text);
     let rules = printed.tables.iter().flat_map(|table| &table.rules);
     rules
         .map(|rule| {
-            let less = rule.tokens.iter().take_while(|word| *word != "-m");
+            let words = rule.tokens.to_vec();
+            let start = words.iter().position(|word| *word == "-m");
+            let start = start.unwrap_or(words.len());
+            let next = |word: &&str| matches!(*word, "-m" | "-j" | "-g");
+            let after = words.iter().skip(start + 1).position(next);
+            let end = after.map_or(words.len(), |at| start + 1 + at);
+            let less = words[..start].iter().chain(&words[end..]);
             (rule.tokens.clone(), less.collect())
         })
         .collect()
