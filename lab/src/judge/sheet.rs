@@ -177,3 +177,32 @@ impl Sheet {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn texts(sheet: &Sheet, chain: &str) -> Vec<String> {
+        let listing = sheet.listing("filter", chain).unwrap();
+        let rules = listing.rules().iter();
+        rules.map(|rule| rule.text.to_string()).collect()
+    }
+
+    #[test]
+    fn a_chain_has_its_rules_in_order_wherever_they_were_printed() {
+        let printed = "*filter\n:A - [0:0]\n-A A -j ONE\n-A B -j ONE\n-A A -j TWO\nCOMMIT\n\
+                       *filter\n:A ACCEPT [0:0]\n-A B -j TWO\n-A A -j THREE\n";
+        let sheet = Sheet::of(Printed::read(printed));
+        assert_eq!(
+            texts(&sheet, "A"),
+            ["-A A -j ONE", "-A A -j TWO", "-A A -j THREE"]
+        );
+        assert_eq!(texts(&sheet, "B"), ["-A B -j ONE", "-A B -j TWO"]);
+        assert!(texts(&sheet, "C").is_empty());
+        assert_eq!(sheet.policy("filter", "A"), Some(None), "the first says");
+        assert_eq!(sheet.policy("filter", "B"), None, "it was not declared");
+        assert!(sheet.is_cut_off("filter"));
+        assert!(sheet.listing("nat", "A").is_none());
+    }
+}

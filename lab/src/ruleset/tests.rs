@@ -479,3 +479,23 @@ fn number_lines(ruleset: &mut Ruleset) {
         line += 1;
     }
 }
+
+proptest! {
+    /// What was read before, and in which order, makes no difference to what is read.
+    #[test]
+    fn prints_that_were_read_before_change_nothing(
+        prints in prop::collection::vec(prop::collection::vec("-A [AB] -j [AB\"]", 0..6), 0..5),
+    ) {
+        let mut known = super::KnownRules::default();
+        for rules in prints {
+            let print = format!("*filter\n{}\nCOMMIT\n", rules.join("\n"));
+            let (alone, among) = (Printed::read(&print), Printed::read_with(&mut known, &print));
+            let words = |printed: &Printed| -> Vec<(String, super::Words)> {
+                let rules = printed.tables[0].rules.iter();
+                rules.map(|rule| (rule.chain.clone(), rule.tokens.clone())).collect()
+            };
+            prop_assert_eq!(words(&alone), words(&among));
+            prop_assert_eq!(alone.strays, among.strays);
+        }
+    }
+}
