@@ -2,7 +2,8 @@
 //!
 //! Everything is measured in one go, with the same binaries. It prints the table of README's section on speed.
 //!
-//! `cargo bench --bench run -- [--quick] [--engine NAME]… [--builds FILE]…`; needs root, for the bare side's namespaces.
+//! `cargo bench --bench run -- [--quick] [--engine NAME]… [--builds FILE]… [--section NAME]… [--lanes N]…`; needs root, for
+//! the bare side's namespaces. Sections are first-line, lanes, rules, builds, memory and verdicts: all of them if none is named.
 
 #[path = "run/bare.rs"]
 mod bare;
@@ -51,17 +52,25 @@ fn main() -> Result<(), Failure> {
     };
     let engines = bench.engines()?;
     println!("{}, {} cores", machine(), cores());
-    bench.first_line()?;
-    for engine in &engines {
-        bench.lanes(engine)?;
+    if bench.is_asked_for("first-line") {
+        bench.first_line()?;
     }
     for engine in &engines {
-        bench.rules(engine)?;
-        bench.builds(engine)?;
+        if bench.is_asked_for("lanes") {
+            bench.lanes(engine)?;
+        }
+        if bench.is_asked_for("rules") {
+            bench.rules(engine)?;
+        }
+        if bench.is_asked_for("builds") {
+            bench.builds(engine)?;
+        }
+        if bench.is_asked_for("verdicts") {
+            bench.verdicts(engine)?;
+        }
     }
-    bench.memory()?;
-    for engine in &engines {
-        bench.verdicts(engine)?;
+    if bench.is_asked_for("memory") {
+        bench.memory()?;
     }
     Ok(())
 }
@@ -71,6 +80,8 @@ struct Options {
     is_quick: bool,
     engines: Vec<String>,
     builds: Vec<String>,
+    sections: Vec<String>,
+    lanes: Vec<usize>,
 }
 
 impl Options {
@@ -79,6 +90,8 @@ impl Options {
             is_quick: false,
             engines: Vec::new(),
             builds: Vec::new(),
+            sections: Vec::new(),
+            lanes: Vec::new(),
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -86,11 +99,33 @@ impl Options {
                 "--quick" => options.is_quick = true,
                 "--engine" => options.engines.extend(words.next()),
                 "--builds" => options.builds.extend(words.next()),
+                "--section" => options.sections.extend(words.next()),
+                "--lanes" => {
+                    let count = words.next().and_then(|count| count.parse::<usize>().ok());
+                    options.lanes.extend(count);
+                }
                 // Cargo's own.
                 _ => {}
             }
         }
         options
+    }
+}
+
+/// How often the lab and the bare commands are run, by turns: a machine's speed varies by more than what is to be seen. The
+/// round with the middle ratio is shown, and the ratios of all.
+const ROUNDS: usize = 3;
+
+/// A run of the lab, and what the loads that began with every lane open took in it and bare, in seconds.
+struct Round {
+    run: Measured,
+    lab: f64,
+    bare: f64,
+}
+
+impl Round {
+    fn ratio(&self) -> f64 {
+        self.lab / self.bare
     }
 }
 
@@ -151,6 +186,11 @@ impl Measured {
 }
 
 impl Bench<'_> {
+    fn is_asked_for(&self, section: &str) -> bool {
+        let asked = &self.options.sections;
+        asked.is_empty() || asked.iter().any(|of| of == section)
+    }
+
     /// The engines that work here, of those that were asked for.
     fn engines(&self) -> Result<Vec<String>, Failure> {
         let asked = match self.options.engines.is_empty() {
@@ -240,9 +280,10 @@ impl Bench<'_> {
             "\n| lanes of a kind | lanes | commands | the run | in lanes | bare | lab : bare | start | plan | lanes' start | judge | record | report | memory |"
         );
         println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-        let lanes: &[usize] = match self.options.is_quick {
-            true => &[2],
-            false => &[1, 2, 4, 8],
+        let lanes: &[usize] = match (self.options.is_quick, &self.options.lanes[..]) {
+            (true, _) => &[2],
+            (false, []) => &[1, 2, 4, 8],
+            (false, asked) => asked,
         };
         for lanes in lanes {
             let count = lanes.to_string();
@@ -253,20 +294,35 @@ impl Bench<'_> {
             };
             arguments.extend(scenarios.iter().flat_map(|name| ["--scenario", name]));
             arguments.extend(OPERATIONS.iter().flat_map(|of| ["--operation", of]));
-            let run = self.run(engine, &arguments)?;
-            let opened = run.number("lanes") as usize;
-            let recording = recording::read(&run.recording)?.recording;
-            let bare = bare::bare(&recording, opened, self.folder)?;
-            let (in_lanes, of_bare) = run.after_lanes(&bare);
+            let mut rounds = Vec::new();
+            for _ in 0..if self.options.is_quick { 1 } else { ROUNDS } {
+                rounds.push(self.round(engine, &arguments)?);
+            }
+            rounds.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
+            let ratios: Vec<_> = rounds
+                .iter()
+                .map(|of| format!("{:.2}", of.ratio()))
+                .collect();
+            let Round { run, lab, bare } = &rounds[rounds.len() / 2];
             println!(
-                "| {lanes} | {opened} | {} | {:.2} s | {in_lanes:.2} s | {of_bare:.2} s | {:.2} | {} |",
+                "| {lanes} | {} | {} | {:.2} s | {lab:.2} s | {bare:.2} s | {} | {} |",
+                run.number("lanes"),
                 run.commands(),
                 run.seconds("run"),
-                in_lanes / of_bare,
-                phases(&run)
+                ratios.join(", "),
+                phases(run)
             );
         }
         Ok(())
+    }
+
+    /// A run of the lab, and its commands bare.
+    fn round(&self, engine: &str, arguments: &[&str]) -> Result<Round, Failure> {
+        let run = self.run(engine, arguments)?;
+        let recording = recording::read(&run.recording)?.recording;
+        let bare = bare::bare(&recording, run.number("lanes") as usize, self.folder)?;
+        let (lab, bare) = run.after_lanes(&bare);
+        Ok(Round { run, lab, bare })
     }
 
     /// How the whole grows with the rules.

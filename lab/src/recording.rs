@@ -10,7 +10,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use schemars::JsonSchema;
 use serde::de::{SeqAccess, Visitor};
@@ -265,6 +265,9 @@ pub struct LoadRecorder {
     record: LoadRecord,
     /// The texts and dumps that it has, by a hash of theirs.
     known: HashMap<u64, Vec<usize>>,
+    /// The dumps that came, by where they are in memory: the same come again and again. Nothing else can be there as long as
+    /// they are here.
+    came: HashMap<usize, (Weak<KernelDump>, DumpRef)>,
     hasher: RandomState,
     rules: SeenRules,
 }
@@ -291,6 +294,7 @@ impl LoadRecorder {
         LoadRecorder {
             record,
             known: HashMap::new(),
+            came: HashMap::new(),
             hasher: RandomState::new(),
             rules: SeenRules::default(),
         }
@@ -356,6 +360,18 @@ impl LoadRecorder {
     }
 
     fn dump(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
+        let address = Arc::as_ptr(dump).addr();
+        if let Some((_, known)) = self.came.get(&address) {
+            *dump = self.record.dumps[known.0].clone();
+            return *known;
+        }
+        let came = Arc::downgrade(dump);
+        let place = self.dump_of_rules(dump);
+        self.came.insert(address, (came, place));
+        place
+    }
+
+    fn dump_of_rules(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
         let known = self.known.entry(self.hasher.hash_one(&*dump)).or_default();
         let dumps = &mut self.record.dumps;
         let is_it = |at: &&usize| dumps.get(**at).is_some_and(|of| of == dump);

@@ -338,7 +338,7 @@ fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {
 fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
     match reply {
         Reply::Ran(ran) => Ok(Answer::Ran(ran)),
-        Reply::Dumped { dump } => Ok(Answer::Dumped(Arc::new(dump))),
+        Reply::Dumped { dump } => Ok(Answer::Dumped(dump)),
         Reply::Done => Ok(Answer::Reset),
         Reply::Failed { message } => Err(EngineError::Fault(format!("an agent failed: {message}"))),
         other @ (Reply::Hello { .. }

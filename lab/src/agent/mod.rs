@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 
 use crate::scenario::Namespace;
 use kernel::surroundings::{self, Surroundings};
-use kernel::{KernelError, LegacyTables, NetworkOf};
+use kernel::{KernelDump, KernelError, LegacyTables, NetworkOf};
 use probe::Round;
 use protocol::{End, Ran, Reply, Request};
 use recent::Recent;
@@ -118,6 +118,7 @@ impl Ground for Here {
 /// What an agent has made in its namespace, and must remove.
 #[derive(Default)]
 pub struct Agent {
+    reader: kernel::Reader,
     surroundings: Surroundings,
     round: Option<Round>,
 }
@@ -145,16 +146,8 @@ impl Agent {
                 Ok(there) => Reply::Backends { there },
                 Err(error) => failed("asking for the kernel's tables", &error),
             },
-            Request::Dump => match kernel::dump() {
-                Ok(dump) => Reply::Dumped { dump },
-                Err(error) => failed("reading the kernel's rules", &error),
-            },
-            Request::DumpChain(name) => match kernel::dump() {
-                Ok(dump) => Reply::Dumped {
-                    dump: dump.only(&name),
-                },
-                Err(error) => failed("reading the kernel's rules", &error),
-            },
+            Request::Dump => dumped(self.reader.dump()),
+            Request::DumpChain(name) => dumped(self.reader.dump().map(|dump| dump.only(&name))),
             Request::Prepare { legacy } => {
                 let tables = if legacy {
                     LegacyTables::Register
@@ -267,6 +260,13 @@ fn done(what: &str, result: Result<(), KernelError>) -> Reply {
             message: error.to_string(),
         },
         Err(error) => failed(what, &error),
+    }
+}
+
+fn dumped(result: Result<KernelDump, KernelError>) -> Reply {
+    match result {
+        Ok(dump) => Reply::Dumped { dump: dump.into() },
+        Err(error) => failed("reading the kernel's rules", &error),
     }
 }
 

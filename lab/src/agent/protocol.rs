@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use serde::de::value::MapAccessDeserializer;
@@ -270,7 +271,7 @@ pub enum Reply {
     /// To [`Request::Dump`] and [`Request::DumpChain`].
     Dumped {
         /// What the kernel holds.
-        dump: KernelDump,
+        dump: Arc<KernelDump>,
     },
     /// To the same, where the kernel holds what it held not long ago.
     DumpedBefore {

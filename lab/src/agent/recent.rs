@@ -2,6 +2,7 @@
 //! that only reads leaves what was there, and so do most that restore what was read.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::kernel::KernelDump;
 use super::protocol::Reply;
@@ -11,7 +12,7 @@ const KEPT: usize = 8;
 
 /// The dumps that went over one stream, the newest first.
 #[derive(Debug, Default)]
-pub struct Recent(VecDeque<KernelDump>);
+pub struct Recent(VecDeque<Arc<KernelDump>>);
 
 impl Recent {
     /// Has `reply` name the dumps that the other end keeps, before it is sent.
@@ -46,7 +47,7 @@ impl Recent {
         }
     }
 
-    fn keep(&mut self, dump: &KernelDump) {
+    fn keep(&mut self, dump: &Arc<KernelDump>) {
         self.0.truncate(KEPT - 1);
         self.0.push_front(dump.clone());
     }
@@ -73,10 +74,10 @@ mod tests {
             chains: vec![chain],
         };
         Reply::Dumped {
-            dump: KernelDump {
+            dump: Arc::new(KernelDump {
                 nft: Vec::new(),
                 legacy: vec![table],
-            },
+            }),
         }
     }
 

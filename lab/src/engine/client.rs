@@ -36,10 +36,11 @@ const PIPE: usize = 64 << 10;
 pub fn pieces(
     from: impl AsyncRead + Unpin + Send + 'static,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::try_unfold(from, |mut from| async {
-        let mut buffer = Vec::with_capacity(PIPE);
+    stream::try_unfold((from, BytesMut::new()), |(mut from, mut buffer)| async {
+        // The same memory again, once nobody has what was read into it.
+        buffer.reserve(PIPE);
         let read = from.read_buf(&mut buffer).await?;
-        Ok((read > 0).then(|| (Bytes::from(buffer), from)))
+        Ok((read > 0).then(|| (buffer.split().freeze(), (from, buffer))))
     })
 }
 

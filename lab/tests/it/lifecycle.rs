@@ -436,7 +436,7 @@ pub fn host() -> Host {
         tables: tables
             .map(|path| fs::read_to_string(path).unwrap_or_default())
             .into(),
-        rules: kernel::dump().ok(),
+        rules: kernel::Reader::default().dump().ok(),
     }
 }
 

@@ -75,6 +75,14 @@ impl<'a> Attributes<'a> {
         })
     }
 
+    /// The bytes after the first attributes, if these are of these types, in this order.
+    pub(super) fn after(&self, kinds: &[u16]) -> Option<&'a [u8]> {
+        kinds.iter().try_fold(self.bytes, |unread, expected| {
+            let (kind, _, rest) = split_first(unread)?;
+            (kind == *expected).then_some(rest)
+        })
+    }
+
     /// The attributes that were not taken, each with the bit that marks it as taken.
     fn left(&self) -> impl Iterator<Item = (u64, u16, &'a [u8])> + use<'a> {
         let taken = self.taken;

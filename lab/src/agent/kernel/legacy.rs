@@ -16,6 +16,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::attributes::plain;
 use super::error::KernelError;
+use super::known::Known;
 use super::netlink::ATTEMPTS;
 use super::nft;
 use super::sockopt;
@@ -51,10 +52,10 @@ const REPLACE_HEADER: usize = 96;
 const REPLACE_POINTER: usize = 88;
 
 /// Reads and decodes all registered tables, IPv4 first, by name.
-pub(super) fn dump() -> Result<Vec<LegacyTable>, KernelError> {
+pub(super) fn dump(known: &mut Known<str>) -> Result<Vec<LegacyTable>, KernelError> {
     let mut tables = Vec::new();
     each_registered(|control, name| {
-        tables.push(decode(control.family, name, &control.read(name)?)?);
+        tables.push(decode(control.family, name, &control.read(name)?, known)?);
         Ok(())
     })?;
     Ok(tables)
@@ -330,8 +331,13 @@ fn is_pristine(layout: &'static Layout, blob: &Blob) -> Result<bool, KernelError
             .all(|entry| entry.verdict() == Some(ACCEPT) && !entry.has_counted()))
 }
 
-/// Decodes a table as the kernel sent it.
-pub(super) fn decode(family: Family, name: &str, blob: &Blob) -> Result<LegacyTable, KernelError> {
+/// Decodes a table as the kernel sent it; rules that are `known` already are not printed anew.
+pub(super) fn decode(
+    family: Family,
+    name: &str,
+    blob: &Blob,
+    known: &mut Known<str>,
+) -> Result<LegacyTable, KernelError> {
     let found = entries(layout(family), &blob.entries)?;
     // The entry that ends every table is the head of no chain.
     let (_, found) = found
@@ -363,7 +369,7 @@ pub(super) fn decode(family: Family, name: &str, blob: &Blob) -> Result<LegacyTa
         match policy(entry, &blob.info) {
             Some(policy) => chain.policy = Some(policy),
             None if head || is_tail(entry, found) => {}
-            None => chain.rules.push(entry.print(&names).into()),
+            None => chain.rules.push(entry.print(&names, known)),
         }
     }
     Ok(LegacyTable {

@@ -5,6 +5,7 @@ mod conntrack;
 mod error;
 mod expression;
 mod ipset;
+mod known;
 mod legacy;
 mod link;
 mod netlink;
@@ -25,14 +26,27 @@ use super::protocol::ChainName;
 use crate::catalog::{Backend, Family};
 
 pub use error::KernelError;
+use known::Known;
 pub use link::NetworkOf;
 
-/// What the kernel holds in the network namespace of the calling thread.
-pub fn dump() -> Result<KernelDump, KernelError> {
-    Ok(KernelDump {
-        nft: nft::dump()?,
-        legacy: legacy::dump()?,
-    })
+/// Reads what the kernel holds, again and again.
+#[derive(Debug, Default)]
+pub struct Reader {
+    nft: Known<NftRule>,
+    legacy: Known<str>,
+}
+
+impl Reader {
+    /// What the kernel holds in the network namespace of the calling thread. It does not depend on what was read before.
+    ///
+    /// # Errors
+    /// The kernel refuses, sends what it should not, or its rules do not stand still.
+    pub fn dump(&mut self) -> Result<KernelDump, KernelError> {
+        Ok(KernelDump {
+            nft: nft::dump(&mut self.nft)?,
+            legacy: legacy::dump(&mut self.legacy)?,
+        })
+    }
 }
 
 /// Whose tables the kernel has; the legacy ones where they were registered in the network namespace of the calling thread.

@@ -9,10 +9,11 @@ use std::io;
 
 use nix::libc;
 
-use super::NftTable;
 use super::attributes::{Attributes, put, put_name};
 use super::error::KernelError;
+use super::known::Known;
 use super::netlink::{ATTEMPTS, Connection, Dumped, Message, messages};
+use super::{NftRule, NftTable};
 use crate::catalog::Family;
 pub(super) use decode::decode;
 
@@ -70,8 +71,8 @@ pub(super) fn is_there() -> Result<bool, KernelError> {
 }
 
 /// Reads and decodes all tables of all families; none where the kernel has no nf_tables.
-pub(super) fn dump() -> Result<Vec<NftTable>, KernelError> {
-    read_if_there()?.map_or_else(|| Ok(Vec::new()), |answer| decode(&answer))
+pub(super) fn dump(known: &mut Known<NftRule>) -> Result<Vec<NftTable>, KernelError> {
+    read_if_there()?.map_or_else(|| Ok(Vec::new()), |answer| decode(&answer, known))
 }
 
 fn read_if_there() -> Result<Option<Vec<u8>>, KernelError> {

@@ -79,22 +79,30 @@ fn show(tables: &[NftTable]) -> String {
     text
 }
 
+fn nft_of(answer: &[u8]) -> Result<Vec<NftTable>, KernelError> {
+    nft::decode(answer, &mut Known::default())
+}
+
+fn legacy_of(family: Family, table: &str, capture: &[u8]) -> Result<LegacyTable, KernelError> {
+    let blob = legacy::Blob::from_capture(capture);
+    legacy::decode(family, table, &blob, &mut Known::default())
+}
+
 #[test]
 fn rules_of_nft_1_0_6() {
-    insta::assert_snapshot!(show(&nft::decode(NFT).expect("well formed")));
+    insta::assert_snapshot!(show(&nft_of(NFT).expect("well formed")));
 }
 
 #[test]
 fn rules_of_iptables_nft_1_8_9() {
-    insta::assert_snapshot!(show(&nft::decode(IPTABLES_NFT).expect("well formed")));
+    insta::assert_snapshot!(show(&nft_of(IPTABLES_NFT).expect("well formed")));
 }
 
 #[rstest]
 #[case::ipv4("ipv4", Family::Ipv4, FILTER)]
 #[case::ipv6("ipv6", Family::Ipv6, FILTER6)]
 fn rules_of_iptables_legacy_1_8_9(#[case] name: &str, #[case] family: Family, #[case] blob: &[u8]) {
-    let table =
-        legacy::decode(family, "filter", &legacy::Blob::from_capture(blob)).expect("well formed");
+    let table = legacy_of(family, "filter", blob).expect("well formed");
     let mut text = String::new();
     for chain in table.chains {
         writeln!(
@@ -226,35 +234,44 @@ fn unknown_expressions_and_attributes_are_printed_raw() {
     );
 }
 
+/// Whatever was read before, what is read is read as if nothing had been.
 #[rstest]
 #[case::nft(NFT)]
 #[case::iptables(IPTABLES_NFT)]
-fn malformed_messages_do_not_panic(#[case] answer: &[u8]) {
+fn malformed_messages_do_not_panic_and_known_rules_change_nothing(#[case] answer: &[u8]) {
+    let mut known = Known::default();
     for length in (0..answer.len()).step_by(61) {
-        let _ = nft::decode(&answer[..length]);
+        let _ = nft::decode(&answer[..length], &mut known);
     }
     for place in (0..answer.len()).step_by(29) {
         let mut changed = answer.to_vec();
         changed[place] ^= 0x17;
-        let _ = nft::decode(&changed);
+        let read = nft::decode(&changed, &mut known);
+        assert!(read.ok() == nft_of(&changed).ok(), "byte {place}");
     }
 }
 
 #[rstest]
 #[case::ipv4(Family::Ipv4, FILTER)]
 #[case::ipv6(Family::Ipv6, FILTER6)]
-fn malformed_tables_do_not_panic(#[case] family: Family, #[case] blob: &[u8]) {
+fn malformed_tables_do_not_panic_and_known_rules_change_nothing(
+    #[case] family: Family,
+    #[case] blob: &[u8],
+) {
+    let mut known = Known::default();
     for length in 84..blob.len() {
-        let _ = legacy::decode(
-            family,
-            "filter",
-            &legacy::Blob::from_capture(&blob[..length]),
-        );
+        let blob = legacy::Blob::from_capture(&blob[..length]);
+        let _ = legacy::decode(family, "filter", &blob, &mut known);
     }
     for place in 0..blob.len() {
         let mut changed = blob.to_vec();
         changed[place] ^= 0x17;
-        let _ = legacy::decode(family, "filter", &legacy::Blob::from_capture(&changed));
+        let blob = legacy::Blob::from_capture(&changed);
+        let read = legacy::decode(family, "filter", &blob, &mut known);
+        assert!(
+            read.ok() == legacy_of(family, "filter", &changed).ok(),
+            "byte {place}"
+        );
     }
 }
 
@@ -325,20 +342,21 @@ fn replay(answer: &[u8]) {
 fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
     in_a_fresh_namespace(|| {
         prepare(LegacyTables::Leave).expect("prepared");
-        let mut captured = nft::decode(NFT).expect("well formed");
+        let mut captured = nft_of(NFT).expect("well formed");
         for chain in captured.iter_mut().flat_map(|table| &mut table.chains) {
             let taken = |line: &String| !NOT_TAKEN_BACK.iter().any(|name| line.starts_with(name));
             chain
                 .rules
                 .retain(|rule| rule.expressions.iter().all(taken));
         }
+        let mut reader = Reader::default();
         for _ in 0..2 {
             replay(NFT);
-            let written = dump().expect("readable");
+            let written = reader.dump().expect("readable");
             assert_eq!(show(&written.nft), show(&captured));
             assert_eq!(written.legacy, [], "nobody touched a legacy table");
             reset().expect("resettable");
-            assert_eq!(dump().expect("readable"), KernelDump::default());
+            assert_eq!(reader.dump().expect("readable"), KernelDump::default());
         }
     });
 }
@@ -347,37 +365,36 @@ fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
 fn legacy_tables_are_registered_filled_and_emptied() {
     in_a_fresh_namespace(|| {
         assert_eq!(
-            dump().expect("readable").legacy,
+            Reader::default().dump().expect("readable").legacy,
             [],
             "a reading registers nothing"
         );
         prepare(LegacyTables::Leave).expect("prepared");
-        assert_eq!(dump().expect("readable").legacy, []);
+        assert_eq!(Reader::default().dump().expect("readable").legacy, []);
         prepare(LegacyTables::Register).expect("prepared");
-        let empty = dump().expect("readable");
+        let empty = Reader::default().dump().expect("readable");
         assert!(
             empty.legacy.iter().any(|table| table.name == "filter"),
             "this kernel has no legacy tables"
         );
         for (family, blob) in [(Family::Ipv4, FILTER), (Family::Ipv6, FILTER6)] {
             legacy::write(family, "filter", blob);
-            let written = dump().expect("readable").legacy;
+            let written = Reader::default().dump().expect("readable").legacy;
             let written = written
                 .into_iter()
                 .find(|table| table.family == family && table.name == "filter");
-            let captured = legacy::decode(family, "filter", &legacy::Blob::from_capture(blob))
-                .expect("well formed");
+            let captured = legacy_of(family, "filter", blob).expect("well formed");
             assert_eq!(written, Some(captured));
         }
         reset().expect("resettable");
-        assert_eq!(dump().expect("readable"), empty);
+        assert_eq!(Reader::default().dump().expect("readable"), empty);
     });
 }
 
 /// Writes what the kernel holds into a folder, as test data.
 fn capture(folder: &Path) {
     fs::write(folder.join("nft"), nft::read().expect("readable")).expect("written");
-    for table in legacy::dump().expect("readable") {
+    for table in Reader::default().dump().expect("readable").legacy {
         let blob = legacy::capture(table.family, &table.name);
         let name = format!("{}-{}", table.family, table.name);
         fs::write(folder.join(name), blob).expect("written");
@@ -404,14 +421,13 @@ fn a_capture_decodes_to_what_the_kernel_holds() {
         }
         let folder = folder.as_deref().unwrap_or(own.path());
         capture(folder);
-        let held = dump().expect("readable");
+        let held = Reader::default().dump().expect("readable");
         let captured = |name: &str| fs::read(folder.join(name)).expect("captured");
-        let decoded = nft::decode(&captured("nft")).expect("well formed");
+        let decoded = nft_of(&captured("nft")).expect("well formed");
         assert_eq!(show(&decoded), show(&held.nft));
         for table in held.legacy {
             let bytes = captured(&format!("{}-{}", table.family, table.name));
-            let blob = legacy::Blob::from_capture(&bytes);
-            let decoded = legacy::decode(table.family, &table.name, &blob);
+            let decoded = legacy_of(table.family, &table.name, &bytes);
             assert_eq!(decoded.expect("well formed"), table);
         }
     });

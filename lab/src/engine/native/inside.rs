@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::protocol::{AskedOf, Order};
@@ -141,10 +141,16 @@ impl Lane {
             return agent::failed("entering a network namespace", &refused);
         }
         self.ground.cell = cell;
-        match asked.request {
-            Request::Furnish { .. } => self.ground.is_now(State::Furnished),
-            Request::Listen { .. } | Request::Send { .. } => self.ground.is_now(State::Used),
-            _ => {}
+        let becomes = match asked.request {
+            Request::Furnish { .. } => Some(State::Furnished),
+            Request::Listen { .. } | Request::Send { .. } => Some(State::Used),
+            _ => None,
+        };
+        if let Some(state) = becomes {
+            self.ground.is_now(state);
+            if let Err(refused) = self.ground.expect_packets() {
+                return agent::failed("making a network namespace ready for packets", &refused);
+            }
         }
         agent.answer(&mut self.ground, asked.request)
     }
@@ -171,6 +177,8 @@ enum State {
 struct Held {
     network: Network,
     state: State,
+    /// Whether it has the [`SYSCTLS`]: to most loads no packet comes, and they are a good part of what a namespace costs.
+    expects_packets: bool,
 }
 
 impl Held {
@@ -182,15 +190,15 @@ impl Held {
     ) -> Result<Held, Refused> {
         let network = Network::fresh()?;
         retired.count(&network)?;
-        let (sysctls, tables): (&[_], _) = match namespace.is_lane() {
-            true => (FORWARDING, legacy),
-            false => (&[], LegacyTables::Leave),
+        let tables = match namespace.is_lane() {
+            true => legacy,
+            false => LegacyTables::Leave,
         };
-        sandbox::set(SYSCTLS.iter().chain(sysctls))?;
         kernel::prepare(tables).map_err(|error| Refused::Told(error.to_string()))?;
         Ok(Held {
             network,
             state: State::Fresh,
+            expects_packets: false,
         })
     }
 }
@@ -227,6 +235,21 @@ impl Bare {
         if let Some(held) = self.held.get_mut(&self.at) {
             held.state = held.state.max(state);
         }
+    }
+
+    /// Sets how packets fare in the namespace that this process is in, where that was not done yet.
+    fn expect_packets(&mut self) -> Result<(), Refused> {
+        let Some(held) = self
+            .held
+            .get_mut(&self.at)
+            .filter(|held| !held.expects_packets)
+        else {
+            return Ok(());
+        };
+        let forwarding = self.at.is_lane().then_some(FORWARDING).unwrap_or_default();
+        sandbox::set(SYSCTLS.iter().chain(forwarding))?;
+        held.expects_packets = true;
+        Ok(())
     }
 
     /// Leaves the namespace that this process is in for a new one, which takes its place.
@@ -284,6 +307,13 @@ fn end_all() -> io::Result<()> {
     // Anywhere else it would be every process of the machine.
     if std::process::id() != 1 {
         return Err(io::Error::other("this is not the first process of a lane"));
+    }
+    // To ask for a child is cheaper than to ask for every process: the kernel looks at all that the machine has. Who lost its
+    // parent is a child of this one.
+    match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+        Err(Errno::ECHILD) => return Ok(()),
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(errno.into()),
     }
     match kill(Pid::from_raw(-1), Signal::SIGKILL) {
         Ok(()) => {}

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::super::attributes::{hex, plain, word};
 use super::super::error::KernelError;
+use super::super::known::Known;
 use crate::catalog::Family;
 
 /// `struct xt_entry_target` and `struct xt_entry_match` without payload.
@@ -102,6 +104,8 @@ pub(super) struct Entry<'a> {
     /// Name, revision and payload of each match.
     matches: Vec<Extension<'a>>,
     target: Extension<'a>,
+    /// Where the target is in it.
+    target_at: usize,
 }
 
 /// A match or a target.
@@ -156,6 +160,7 @@ impl<'a> Entry<'a> {
             matches.push(found);
             at += length;
         }
+        let target_at = target;
         let (target, _) = Extension::parse(bytes.get(target..).filter(|_| at == target)?)?;
         Some(Entry {
             layout,
@@ -163,6 +168,7 @@ impl<'a> Entry<'a> {
             bytes,
             matches,
             target,
+            target_at,
         })
     }
 
@@ -199,34 +205,52 @@ impl<'a> Entry<'a> {
             .any(|&byte| byte != 0)
     }
 
-    /// The rule in one line.
-    pub(super) fn print(&self, chains: &HashMap<u32, &[u8]>) -> String {
-        let mut parts = vec![self.conditions()];
-        parts.extend(self.matches.iter().map(|found| found.print("match")));
-        parts.extend(self.action(chains));
-        parts.retain(|part| !part.is_empty());
-        parts.join(" | ")
+    /// The rule in one line, which may be `known`.
+    pub(super) fn print(&self, chains: &HashMap<u32, &[u8]>, known: &mut Known<str>) -> Arc<str> {
+        let standard = self.standard(chains);
+        let printed = self.all_that_is_printed(standard.as_deref());
+        known.get(&printed).unwrap_or_else(|| {
+            let mut parts = vec![self.conditions()];
+            parts.extend(self.matches.iter().map(|found| found.print("match")));
+            parts.push(standard.unwrap_or_else(|| self.target.print("target")));
+            parts.retain(|part| !part.is_empty());
+            known.keep(&printed, parts.join(" | ").into())
+        })
     }
 
-    /// Verdict, jump or target; nothing for a rule that has none, which libiptc writes as a jump to the next entry.
-    fn action(&self, chains: &HashMap<u32, &[u8]>) -> Option<String> {
-        let Some(verdict) = self.verdict() else {
-            return Some(self.target.print("target"));
+    /// The entry but for its counters and what the kernel notes in it. `standard` is in the place of a standard target's
+    /// verdict: where a chain is depends on the rules before it.
+    fn all_that_is_printed(&self, standard: Option<&str>) -> Vec<u8> {
+        let Layout { offsets, size, .. } = *self.layout;
+        let end = match standard {
+            Some(_) => self.target_at + EXTENSION,
+            None => self.bytes.len(),
         };
+        // No entry of the other family is as far to its offsets.
+        let family = [u8::try_from(offsets).unwrap_or_default()];
+        let (head, rest) = (&self.bytes[..offsets + 4], &self.bytes[size..end]);
+        let standard = standard.unwrap_or_default().as_bytes();
+        [&family, head, rest, standard].concat()
+    }
+
+    /// Verdict or jump of a standard target; empty for a rule that has none, which libiptc writes as a jump to the next
+    /// entry.
+    fn standard(&self, chains: &HashMap<u32, &[u8]>) -> Option<String> {
+        let verdict = self.verdict()?;
         let goto = self.bytes[self.layout.flags] & self.layout.goto != 0;
         let jump = if goto { "goto" } else { "jump" };
-        match (verdict, u32::try_from(verdict)) {
-            (DROP, _) => Some("DROP".to_owned()),
-            (ACCEPT, _) => Some("ACCEPT".to_owned()),
-            (QUEUE, _) => Some("QUEUE".to_owned()),
-            (RETURN, _) => Some("RETURN".to_owned()),
-            (_, Ok(place)) if place == self.next() && !goto => None,
-            (_, Ok(place)) => Some(match chains.get(&place) {
+        Some(match (verdict, u32::try_from(verdict)) {
+            (DROP, _) => "DROP".to_owned(),
+            (ACCEPT, _) => "ACCEPT".to_owned(),
+            (QUEUE, _) => "QUEUE".to_owned(),
+            (RETURN, _) => "RETURN".to_owned(),
+            (_, Ok(place)) if place == self.next() && !goto => String::new(),
+            (_, Ok(place)) => match chains.get(&place) {
                 Some(chain) => format!("{jump} {}", word(chain)),
                 None => format!("{jump} @{place}"),
-            }),
-            (other, Err(_)) => Some(format!("verdict {other}")),
-        }
+            },
+            (other, Err(_)) => format!("verdict {other}"),
+        })
     }
 
     /// The fields of `struct ipt_ip` or `struct ip6t_ip6` that are set.
@@ -390,10 +414,10 @@ mod tests {
     fn no_two_rules_print_alike(#[case] family: Family, #[case] capture: &[u8]) {
         let blob = Blob::from_capture(capture);
         let layout = layout(family);
-        let chains = HashMap::new();
+        let (chains, mut known) = (HashMap::new(), Known::default());
         let mut tried = 0;
         for entry in entries(layout, &blob.entries).expect("well formed") {
-            let printed = entry.print(&chains);
+            let printed = entry.print(&chains, &mut known);
             let standard = entry.verdict().is_some();
             let target = entry.bytes.len() - entry.target.payload.len();
             let conditions = 0..=layout.inverted;
@@ -410,7 +434,7 @@ mod tests {
                     place: entry.place,
                     ..Entry::parse(layout, &other, 0).expect("still an entry")
                 };
-                assert_ne!(other.print(&chains), printed, "byte {place}");
+                assert_ne!(other.print(&chains, &mut known), printed, "byte {place}");
                 tried += 1;
             }
         }

@@ -7,6 +7,7 @@ use nix::libc;
 use super::{NFTABLES, kind, split};
 use crate::agent::kernel::attributes::{Attributes, hex, plain, without_nul, word};
 use crate::agent::kernel::error::KernelError;
+use crate::agent::kernel::known::Known;
 use crate::agent::kernel::netlink::messages;
 use crate::agent::kernel::{NftChain, NftHook, NftRule, NftSet, NftTable, expression};
 
@@ -22,8 +23,11 @@ struct Decoder<'a> {
     set_at: HashMap<Key<'a>, (usize, usize)>,
 }
 
-/// Decodes what [`super::read`] returns.
-pub(in crate::agent::kernel) fn decode(answer: &[u8]) -> Result<Vec<NftTable>, KernelError> {
+/// Decodes what [`super::read`] returns; rules that are `known` already are not decoded anew.
+pub(in crate::agent::kernel) fn decode(
+    answer: &[u8],
+    known: &mut Known<NftRule>,
+) -> Result<Vec<NftTable>, KernelError> {
     let mut decoder = Decoder::default();
     for message in messages(answer) {
         let message = message?;
@@ -32,7 +36,7 @@ pub(in crate::agent::kernel) fn decode(answer: &[u8]) -> Result<Vec<NftTable>, K
         match message.kind.wrapping_sub(NFTABLES) {
             kind::NEW_TABLE => decoder.table(family, attributes)?,
             kind::NEW_CHAIN => decoder.chain(family, attributes)?,
-            kind::NEW_RULE => decoder.rule(family, attributes)?,
+            kind::NEW_RULE => decoder.rule(family, attributes, known)?,
             kind::NEW_SET => decoder.set(family, attributes)?,
             kind::NEW_ELEMENTS => decoder.elements(family, attributes)?,
             kind::NEW_OBJECT => decoder.object(family, attributes)?,
@@ -96,27 +100,29 @@ impl<'a> Decoder<'a> {
     }
 
     /// `enum nft_rule_attributes`. Left out: handle, and position, which is the handle of the rule before.
-    fn rule(&mut self, family: u8, mut attributes: Attributes<'a>) -> Result<(), KernelError> {
+    fn rule(
+        &mut self,
+        family: u8,
+        mut attributes: Attributes<'a>,
+        known: &mut Known<NftRule>,
+    ) -> Result<(), KernelError> {
+        // Where it stands comes first, with the rule before it if there is one (`nf_tables_fill_rule_info` of
+        // net/netfilter/nf_tables_api.c).
+        let sent = attributes
+            .after(&[1, 2, 3, 6])
+            .or_else(|| attributes.after(&[1, 2, 3]));
         let (_, table) = self.place(family, &mut attributes)?;
         let chain = attributes.bytes(2).map(without_nul).unwrap_or_default();
         let place = self
             .chain_at
             .get(&(family, table, chain))
             .ok_or(KernelError::Malformed("chain of a rule"))?;
-        let mut expressions = match attributes.bytes(4) {
-            Some(list) => expression::print_list(list)?,
-            None => Vec::new(),
+        let rule = match sent.map(|sent| (sent, known.get(sent))) {
+            Some((_, Some(rule))) => rule,
+            Some((sent, None)) => known.keep(sent, rule_of(attributes)?.into()),
+            None => rule_of(attributes)?.into(),
         };
-        let compat = attributes.bytes(5).map(compat).transpose()?;
-        let userdata = attributes.bytes(7).map(hex);
-        attributes.ignore(&[3, 6, 8]);
-        expressions.extend(attributes.rest());
-        let rule = NftRule {
-            expressions,
-            compat,
-            userdata,
-        };
-        self.tables[place.0].chains[place.1].rules.push(rule.into());
+        self.tables[place.0].chains[place.1].rules.push(rule);
         Ok(())
     }
 
@@ -216,6 +222,23 @@ impl<'a> Decoder<'a> {
                 "table of a chain, rule, set or object",
             ))
     }
+}
+
+/// What a rule does, wherever it stands.
+fn rule_of(mut attributes: Attributes) -> Result<NftRule, KernelError> {
+    let mut expressions = match attributes.bytes(4) {
+        Some(list) => expression::print_list(list)?,
+        None => Vec::new(),
+    };
+    let compat = attributes.bytes(5).map(compat).transpose()?;
+    let userdata = attributes.bytes(7).map(hex);
+    attributes.ignore(&[3, 6, 8]);
+    expressions.extend(attributes.rest());
+    Ok(NftRule {
+        expressions,
+        compat,
+        userdata,
+    })
 }
 
 fn userdata_and_rest(userdata: Option<&[u8]>, attributes: Attributes) -> Vec<String> {
