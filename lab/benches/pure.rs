@@ -54,12 +54,18 @@ fn pure(criterion: &mut Criterion) {
             bencher.iter(|| Printed::read(black_box(text)));
         });
         group.finish();
+        let cut = cut(text);
         let lossy = lossy(text);
         let mut group = criterion.benchmark_group("compare");
         group.throughput(Throughput::Elements(lossy.len() as u64));
         group.bench_function(format!("align/{rules}"), |bencher| {
             let from: Vec<_> = lossy.iter().map(|(from, _)| from).collect();
             let to: Vec<_> = lossy.iter().map(|(_, to)| to).collect();
+            bencher.iter(|| align(black_box(&from), black_box(&to)));
+        });
+        group.bench_function(format!("align-cut/{rules}"), |bencher| {
+            let from: Vec<_> = cut.iter().map(|(from, _)| from).collect();
+            let to: Vec<_> = cut.iter().map(|(_, to)| to).collect();
             bencher.iter(|| align(black_box(&from), black_box(&to)));
         });
         group.bench_function(format!("parts/{rules}"), |bencher| {
@@ -72,7 +78,11 @@ fn pure(criterion: &mut Criterion) {
         group.finish();
     }
     for (name, recorded) in &recorded_runs {
-        for (copies, shape) in [(Copies::Chains, "chains"), (Copies::Rules, "rules")] {
+        for (copies, shape) in [
+            (Copies::Chains, "chains"),
+            (Copies::Scattered, "scattered"),
+            (Copies::Rules, "rules"),
+        ] {
             for rules in SIZES {
                 let large_run = large(recorded, rules, copies);
                 let judged = rule_count(&large_run) * large_run.loads[0].readers.len();
@@ -100,6 +110,19 @@ fn pairings(criterion: &mut Criterion) {
         });
         group.finish();
     }
+}
+
+/// Every rule beside what is before its first match, which often is nothing.
+fn cut(text: &str) -> Vec<(Words, Words)> {
+    let printed = Printed::read(text);
+    let rules = printed.tables.iter().flat_map(|table| &table.rules);
+    rules
+        .map(|rule| {
+            let words = rule.tokens.to_vec();
+            let less = words.iter().take_while(|word| **word != "-m");
+            (rule.tokens.clone(), less.collect())
+        })
+        .collect()
 }
 
 /// Every rule beside the same without its first match, as a reader that loses one prints it.

@@ -16,8 +16,16 @@ use iptables_lab::scenario::Scenario;
 pub enum Copies {
     /// Each stands in a chain of its own: as many chains as copies.
     Chains,
+    /// The same, and the system writes copy after copy, where builds print chain by chain.
+    Scattered,
     /// All stand in the chain of the original; each has a comment of its own.
     Rules,
+}
+
+impl Copies {
+    fn have_chains(self) -> bool {
+        self == Copies::Chains || self == Copies::Scattered
+    }
 }
 
 /// The first load of `recording`, and no other, with its rules `times` as often.
@@ -36,14 +44,14 @@ pub fn rules(recording: &Recording, times: usize, copies: Copies) -> Recording {
         copies,
         chains,
     };
-    let ruleset = copier.save(&given);
+    let ruleset = copier.save(&given, copies != Copies::Scattered);
     let large = Scenario::from_rules("large", load.family, &ruleset)
         .expect("copies of what was parsed can be parsed");
     let count = large.rule_count(load.family);
     load.scenario = large.name.clone();
     for text in &mut load.texts {
         if text.to_lossy().contains("\n*") {
-            *text = Text::from(copier.save(&text.to_lossy()));
+            *text = Text::from(copier.save(&text.to_lossy(), true));
         }
     }
     let mut seen = SeenRules::default();
@@ -174,8 +182,8 @@ struct Copier {
 }
 
 impl Copier {
-    /// A print of `iptables-save` with every rule copied.
-    fn save(&self, text: &str) -> String {
+    /// A print of `iptables-save` with every rule copied, chain by chain or copy after copy.
+    fn save(&self, text: &str, chain_by_chain: bool) -> String {
         let mut large = String::new();
         let mut rules: Vec<&str> = Vec::new();
         for line in text.lines() {
@@ -185,13 +193,17 @@ impl Copier {
             }
             if line == "COMMIT" {
                 let copies = self.order(&rules).into_iter();
-                for rule in by_chain(copies.map(|(rule, at)| self.line(rule, at)).collect()) {
+                let copies = copies.map(|(rule, at)| self.line(rule, at)).collect();
+                for rule in match chain_by_chain {
+                    true => by_chain(copies),
+                    false => copies,
+                } {
                     large.push_str(&rule);
                     large.push('\n');
                 }
                 rules.clear();
             }
-            let is_copied = self.copies == Copies::Chains
+            let is_copied = self.copies.have_chains()
                 && own_chain(line).is_some_and(|chain| self.chains.contains(&chain));
             for at in 0..if is_copied { self.times } else { 1 } {
                 match is_copied {
@@ -212,7 +224,7 @@ impl Copier {
 
     fn line(&self, rule: &str, at: usize) -> String {
         match self.copies {
-            Copies::Chains => self.words(rule, at),
+            Copies::Chains | Copies::Scattered => self.words(rule, at),
             Copies::Rules => format!("{rule} -m comment --comment copy-{at}"),
         }
     }
@@ -263,7 +275,7 @@ impl Copier {
         copy: impl Fn(&Self, &R, usize) -> R,
     ) -> Vec<(String, Vec<R>)> {
         let of_copy = |at| rules.iter().map(|rule| copy(self, rule, at)).collect();
-        match self.copies == Copies::Chains && self.chains.contains(name) {
+        match self.copies.have_chains() && self.chains.contains(name) {
             true => (0..self.times)
                 .map(|at| (format!("{name}-{at}"), of_copy(at)))
                 .collect(),
@@ -277,7 +289,7 @@ impl Copier {
     fn nft(&self, rule: &Arc<NftRule>, at: usize) -> Arc<NftRule> {
         let mut rule = NftRule::clone(rule);
         match self.copies {
-            Copies::Chains => {
+            Copies::Chains | Copies::Scattered => {
                 for expression in &mut rule.expressions {
                     *expression = self.words(expression, at);
                 }
@@ -291,7 +303,7 @@ impl Copier {
 
     fn legacy(&self, rule: &Arc<str>, at: usize) -> Arc<str> {
         match self.copies {
-            Copies::Chains => self.words(rule, at).into(),
+            Copies::Chains | Copies::Scattered => self.words(rule, at).into(),
             Copies::Rules => format!("{rule} | match comment rev 0 0x{at:08x}").into(),
         }
     }

@@ -1,7 +1,7 @@
 //! The matrix as JSON: schema 1, written and read back.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Deserialize;
 
@@ -13,14 +13,20 @@ use crate::matrix::{Matrix, SCHEMA};
 /// # Errors
 /// Where `to` cannot be written.
 pub fn write(matrix: &Matrix, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    serde_json::to_writer_pretty(Inert(&mut *to), matrix)?;
+    // serde_json writes every quote and comma by itself.
+    let mut inert = BufWriter::with_capacity(64 << 10, Inert(&mut *to));
+    serde_json::to_writer_pretty(&mut inert, matrix)?;
+    inert.flush()?;
+    drop(inert);
     to.write_all(b"\n")
 }
 
 /// JSON in which no control character stands that JSON lets be: a terminal obeys U+009B as it does an escape.
 pub fn inert(json: &str) -> Cow<'_, str> {
     let is_left = |c: char| c.is_control() && c > '\u{1f}';
-    if !json.contains(is_left) {
+    // The first bytes of these, which most texts do not have.
+    let may_hold_one = json.bytes().any(|byte| matches!(byte, 0x7f | 0xc2));
+    if !may_hold_one || !json.contains(is_left) {
         return json.into();
     }
     let mut inert = String::with_capacity(json.len());
@@ -33,15 +39,13 @@ pub fn inert(json: &str) -> Cow<'_, str> {
     inert.into()
 }
 
-/// Takes JSON in pieces of whole characters, as serde_json writes it.
+/// Takes JSON in pieces of whole characters, as serde_json writes it and [`BufWriter`] passes it on.
 struct Inert<'a, W: ?Sized>(&'a mut W);
 
 impl<W: Write + ?Sized> Write for Inert<'_, W> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        match std::str::from_utf8(piece) {
-            Ok(text) => self.0.write_all(inert(text).as_bytes())?,
-            Err(_) => self.0.write_all(piece)?,
-        }
+        let text = std::str::from_utf8(piece).map_err(io::Error::other)?;
+        self.0.write_all(inert(text).as_bytes())?;
         Ok(piece.len())
     }
 
@@ -145,6 +149,21 @@ mod tests {
     fn what_was_written_is_read_back() {
         let matrix = matrix();
         assert!(read(&written(&matrix)).unwrap() == matrix);
+    }
+
+    #[test]
+    fn no_control_character_is_left_wherever_it_stands() {
+        let controls: String = ('\u{7f}'..='\u{9f}').collect();
+        // Characters of two and more bytes beside them, and more than is passed on at a time.
+        let texts = ["", "\u{80}", "a", "é\u{9b}", "\u{2028}"]
+            .map(|text| format!("{text}{controls}").repeat(9000));
+        for text in texts {
+            let mut matrix = matrix();
+            matrix.scenarios[0].title = text;
+            let json = written(&matrix);
+            assert!(!json.contains(|c: char| c.is_control() && c != '\n'));
+            assert!(read(&json).unwrap() == matrix);
+        }
     }
 
     #[test]

@@ -6,11 +6,11 @@
 
 mod entry;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use foldhash::HashMap;
 use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 

@@ -246,7 +246,10 @@ impl Bare {
         else {
             return Ok(());
         };
-        let forwarding = self.at.is_lane().then_some(FORWARDING).unwrap_or_default();
+        let forwarding = match self.at.is_lane() {
+            true => FORWARDING,
+            false => &[],
+        };
         sandbox::set(SYSCTLS.iter().chain(forwarding))?;
         held.expects_packets = true;
         Ok(())

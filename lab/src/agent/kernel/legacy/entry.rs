@@ -1,9 +1,10 @@
 //! One entry of a legacy table, a rule, a policy or the head of a chain: parsed, printed, and made.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::super::attributes::{hex, plain, word};
 use super::super::error::KernelError;
@@ -414,7 +415,7 @@ mod tests {
     fn no_two_rules_print_alike(#[case] family: Family, #[case] capture: &[u8]) {
         let blob = Blob::from_capture(capture);
         let layout = layout(family);
-        let (chains, mut known) = (HashMap::new(), Known::default());
+        let (chains, mut known) = (HashMap::default(), Known::default());
         let mut tried = 0;
         for entry in entries(layout, &blob.entries).expect("well formed") {
             let printed = entry.print(&chains, &mut known);

@@ -1,7 +1,6 @@
 //! What the kernel sent, put together: tables with their chains, rules, sets and objects.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use nix::libc;
 
 use super::{NFTABLES, kind, split};
