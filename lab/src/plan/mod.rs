@@ -128,21 +128,22 @@ impl Operation {
         }
     }
 
-    /// What must be done for this to be done.
+    /// What must be done for this to be done, or judged: what the reader prints says which rules there are to speak of.
     fn needs(self) -> &'static [Operation] {
         match self {
-            Operation::Write => &[],
-            Operation::Save
-            | Operation::Check
-            | Operation::Delete
-            | Operation::Reassert
-            | Operation::Effect => &[Operation::Write],
-            Operation::Rewrite | Operation::List | Operation::Sync | Operation::SyncNoflush => {
-                &[Operation::Write, Operation::Save]
-            }
             Operation::Recognition | Operation::Cycle => {
                 &[Operation::Write, Operation::Save, Operation::Rewrite]
             }
+            Operation::Write
+            | Operation::Save
+            | Operation::List
+            | Operation::Rewrite
+            | Operation::Sync
+            | Operation::SyncNoflush
+            | Operation::Check
+            | Operation::Delete
+            | Operation::Reassert
+            | Operation::Effect => &[Operation::Write, Operation::Save],
         }
     }
 
@@ -581,7 +582,8 @@ mod tests {
     #[rstest]
     #[case(&[Operation::Recognition], &[Operation::Write, Operation::Save, Operation::Rewrite, Operation::Recognition])]
     #[case(&[Operation::Sync], &[Operation::Write, Operation::Save, Operation::Sync])]
-    #[case(&[Operation::Delete, Operation::Check], &[Operation::Write, Operation::Check, Operation::Delete])]
+    #[case(&[Operation::Write], &[Operation::Write, Operation::Save])]
+    #[case(&[Operation::Delete, Operation::Check], &[Operation::Write, Operation::Save, Operation::Check, Operation::Delete])]
     #[case(&[], &Operation::ALL)]
     fn what_an_operation_needs_is_done_with_it(
         #[case] chosen: &[Operation],
