@@ -54,8 +54,8 @@ fn pure(criterion: &mut Criterion) {
             bencher.iter(|| Printed::read(black_box(text)));
         });
         group.finish();
-        let cut = cut(text);
-        let lossy = lossy(text);
+        let cut = beside(text, cut);
+        let lossy = beside(text, lossy);
         let mut group = criterion.benchmark_group("compare");
         group.throughput(Throughput::Elements(lossy.len() as u64));
         group.bench_function(format!("align/{rules}"), |bencher| {
@@ -112,35 +112,28 @@ fn pairings(criterion: &mut Criterion) {
     }
 }
 
-/// Every rule beside what is before its first match, which often is nothing.
-fn cut(text: &str) -> Vec<(Words, Words)> {
+/// Every rule beside what `less` leaves of its words.
+fn beside(text: &str, less: impl Fn(&[&str]) -> Words) -> Vec<(Words, Words)> {
     let printed = Printed::read(text);
     let rules = printed.tables.iter().flat_map(|table| &table.rules);
     rules
-        .map(|rule| {
-            let words = rule.tokens.to_vec();
-            let less = words.iter().take_while(|word| **word != "-m");
-            (rule.tokens.clone(), less.collect())
-        })
+        .map(|rule| (rule.tokens.clone(), less(&rule.tokens.to_vec())))
         .collect()
 }
 
-/// Every rule beside the same without its first match, as a reader that loses one prints it.
-fn lossy(text: &str) -> Vec<(Words, Words)> {
-    let printed = Printed::read(text);
-    let rules = printed.tables.iter().flat_map(|table| &table.rules);
-    rules
-        .map(|rule| {
-            let words = rule.tokens.to_vec();
-            let start = words.iter().position(|word| *word == "-m");
-            let start = start.unwrap_or(words.len());
-            let next = |word: &&str| matches!(*word, "-m" | "-j" | "-g");
-            let after = words.iter().skip(start + 1).position(next);
-            let end = after.map_or(words.len(), |at| start + 1 + at);
-            let less = words[..start].iter().chain(&words[end..]);
-            (rule.tokens.clone(), less.collect())
-        })
-        .collect()
+/// What is before the first match, which often is nothing.
+fn cut(words: &[&str]) -> Words {
+    words.iter().take_while(|word| **word != "-m").collect()
+}
+
+/// All but the first match, as a reader that loses one prints it.
+fn lossy(words: &[&str]) -> Words {
+    let start = words.iter().position(|word| *word == "-m");
+    let start = start.unwrap_or(words.len());
+    let next = |word: &&str| matches!(*word, "-m" | "-j" | "-g");
+    let after = words.iter().skip(start + 1).position(next);
+    let end = after.map_or(words.len(), |at| start + 1 + at);
+    words[..start].iter().chain(&words[end..]).collect()
 }
 
 criterion_group!(benches, pure, pairings);
