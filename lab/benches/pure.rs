@@ -117,7 +117,7 @@ fn beside(text: &str, less: impl Fn(&[&str]) -> Words) -> Vec<(Words, Words)> {
     let printed = Printed::read(text);
     let rules = printed.tables.iter().flat_map(|table| &table.rules);
     rules
-        .map(|rule| (rule.tokens.clone(), less(&rule.tokens.to_vec())))
+        .map(|rule| (rule.tokens().clone(), less(&rule.tokens().to_vec())))
         .collect()
 }
 

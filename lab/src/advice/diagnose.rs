@@ -96,7 +96,7 @@ pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
         for rule in &table.rules {
             let index = places.entry(&rule.chain).or_insert(0);
             *index += 1;
-            seen.entry((&rule.chain, &rule.tokens))
+            seen.entry((&rule.chain, rule.tokens()))
                 .or_default()
                 .push(*index);
             if let Some((damage, likeness)) = known.damage_of(&table.name, rule) {
@@ -110,7 +110,7 @@ pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
             }
         }
         for rule in &table.rules {
-            let places = seen.remove(&(rule.chain.as_str(), &rule.tokens));
+            let places = seen.remove(&(rule.chain.as_str(), rule.tokens()));
             if let Some(indices) = places.filter(|indices| indices.len() >= REPEATED) {
                 findings.push(Finding::Repeated {
                     table: table.name.clone(),
@@ -169,7 +169,7 @@ impl<'a> KnownRules<'a> {
         for scenario in scenarios {
             for family in scenario.families() {
                 for (_, table, rule) in scenario.placed_rules(family) {
-                    let shape = Shape::of(&rule.chain, &rule.tokens.to_vec());
+                    let shape = Shape::of(&rule.chain, &rule.tokens().to_vec());
                     known.sound.insert((table.to_owned(), shape));
                 }
             }
@@ -208,11 +208,11 @@ impl<'a> KnownRules<'a> {
     }
 
     fn damage_of(&self, table: &str, rule: &Rule) -> Option<(&'a Damage, Likeness)> {
-        let words = (table, rule.chain.clone(), rule.tokens.clone());
+        let words = (table, rule.chain.clone(), rule.tokens().clone());
         if let Some(damage) = self.words.get(&words) {
             return Some((damage, Likeness::Same));
         }
-        let shape = Shape::of(&rule.chain, &rule.tokens.to_vec());
+        let shape = Shape::of(&rule.chain, &rule.tokens().to_vec());
         if self.sound.contains(&(table.to_owned(), shape.clone())) {
             return None;
         }

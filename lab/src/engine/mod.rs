@@ -35,7 +35,9 @@ pub enum Place {
 
 /// What every namespace has that no scenario asks for: IPv6 switched on, which engines up to 20.10 switch off in
 /// namespaces without network; no packet dropped for the way it came (the host's own setting is inherited, and the
-/// stricter of this and the interface's counts); and every ICMP error sent, however many there were before.
+/// stricter of this and the interface's counts); every ICMP error sent, however many there were before; and nothing sent
+/// that nobody asked for, at a time of its own: no router solicitations, no reports of the multicast group that a bridge is in
+/// (224.0.0.106), and of IPv6's groups one report, at once, as MLDv1 has it, and no second one for eleven days.
 const SYSCTLS: &[(&str, &str)] = &[
     ("net.ipv6.conf.all.disable_ipv6", "0"),
     ("net.ipv6.conf.default.disable_ipv6", "0"),
@@ -44,6 +46,13 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("net.ipv4.conf.default.rp_filter", "0"),
     ("net.ipv4.icmp_ratemask", "0"),
     ("net.ipv6.icmp.ratelimit", "0"),
+    ("net.ipv4.igmp_link_local_mcast_reports", "0"),
+    ("net.ipv6.conf.default.router_solicitations", "0"),
+    ("net.ipv6.conf.all.force_mld_version", "1"),
+    (
+        "net.ipv6.conf.default.mldv1_unsolicited_report_interval",
+        "1000000000",
+    ),
 ];
 
 /// What a lane has besides: packets are forwarded.

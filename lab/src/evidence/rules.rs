@@ -63,7 +63,7 @@ impl Rules {
     /// How many words the rules have.
     pub(super) fn words(&self) -> usize {
         match self {
-            Rules::Iptables(ruleset) => ruleset.rules().map(|(_, rule)| rule.tokens.len()).sum(),
+            Rules::Iptables(ruleset) => ruleset.rules().map(|(_, rule)| rule.tokens().len()).sum(),
             Rules::Nft(commands) => {
                 let rules = commands.iter().filter(|of| is_rule(of));
                 rules.map(|rule| words_of(rule).len() - SAYS).sum()
@@ -112,7 +112,7 @@ impl Rules {
                 let chains = ruleset.tables.iter().flat_map(|table| {
                     let chains = table.chains.iter();
                     chains.map(move |chain| {
-                        let leads = |rule: &Rule| match target(&rule.tokens.to_vec()) {
+                        let leads = |rule: &Rule| match target(&rule.tokens().to_vec()) {
                             Target::Jump(to) | Target::Goto(to) => to == chain.name,
                             _ => false,
                         };
@@ -194,7 +194,7 @@ impl Rules {
                 };
                 ruleset
                     .rules()
-                    .map(|(_, rule)| ranges(&rule.tokens.to_vec()))
+                    .map(|(_, rule)| ranges(&rule.tokens().to_vec()))
                     .collect()
             }
             Rules::Nft(commands) => {
@@ -230,8 +230,8 @@ impl Rules {
                 let rules = smaller.tables.iter_mut().flat_map(|table| &mut table.rules);
                 for (place, rule) in rules.enumerate() {
                     let words = kept(place);
-                    if words.len() < rule.tokens.len() {
-                        let all = rule.tokens.to_vec();
+                    if words.len() < rule.tokens().len() {
+                        let all = rule.tokens().to_vec();
                         let kept = words.iter().map(|&word| all[word]);
                         *rule = Rule::new(rule.chain.clone(), kept);
                     }

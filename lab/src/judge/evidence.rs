@@ -15,7 +15,7 @@ use crate::agent::protocol::End;
 use crate::catalog::{Backend, BuildId};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
-use crate::ruleset::{KnownRules, Printed, listed_rules, read_listing};
+use crate::ruleset::{KnownRules, Printed, between_stamps, listed_rules, read_listing};
 use crate::scenario::Outcome;
 
 /// What one build printed, as it ended and as it reads.
@@ -142,7 +142,8 @@ pub struct Reassertion<'a> {
     pub dump: DumpRef,
     /// What writer and reader printed then.
     pub prints: Vec<&'a CommandRecord>,
-    /// What writer and reader printed with counters, after packets were sent.
+    /// What writer and reader printed with counters, after packets were sent: they, or the writer and the first reader
+    /// that left the kernel in the same state.
     pub counts: Vec<&'a CommandRecord>,
 }
 
@@ -170,9 +171,11 @@ pub struct Baseline<'a> {
 
 /// What was read of what builds printed.
 #[derive(Default)]
-struct Sheets {
+struct Sheets<'a> {
     /// By their text; and by the table, where only that was asked for.
     read: HashMap<(TextRef, Option<String>), Rc<Sheet>>,
+    /// Those of whole prints by what does not change with the time.
+    by_content: HashMap<Vec<&'a [u8]>, Rc<Sheet>>,
     rules: KnownRules,
 }
 
@@ -192,7 +195,7 @@ pub struct FatesKey {
 pub struct Evidence<'a> {
     /// The load.
     pub load: &'a LoadRecord,
-    sheets: RefCell<Sheets>,
+    sheets: RefCell<Sheets<'a>>,
     /// The chains of each dump in the tables of a backend.
     kernel: RefCell<HashMap<(DumpRef, Backend), Rc<KernelChains<'a>>>>,
     fates: RefCell<HashMap<FatesKey, Rc<Fates>>>,
@@ -207,6 +210,8 @@ pub struct Evidence<'a> {
     printed_of: HashMap<(&'a BuildId, DumpRef), &'a CommandRecord>,
     /// What became of packets in which kernel state.
     outcomes: HashMap<DumpRef, &'a [(String, Outcome)]>,
+    /// Who printed what with counters, after packets were sent into which kernel state.
+    counted: HashMap<DumpRef, Vec<&'a CommandRecord>>,
     /// What became of them before anything was written.
     before: Option<&'a [(String, Outcome)]>,
 }
@@ -228,6 +233,7 @@ impl<'a> Evidence<'a> {
             }),
             printed_of: HashMap::default(),
             outcomes: HashMap::default(),
+            counted: HashMap::default(),
             before: None,
         };
         let mut held = None;
@@ -240,6 +246,13 @@ impl<'a> Evidence<'a> {
                 (Seen::Command(command), Some(held)) if is_print(seen.role) => {
                     let of = (&command.build, held);
                     evidence.printed_of.entry(of).or_insert(command);
+                }
+                (Seen::Command(command), Some(held)) if seen.role == Role::Count => {
+                    // An older recording has them again where no packets were sent again.
+                    let counts: &mut Vec<_> = evidence.counted.entry(held).or_default();
+                    if evidence.outcomes.contains_key(&held) && counts.len() < 2 {
+                        counts.push(command);
+                    }
                 }
                 (Seen::Probes(outcomes), _) if !any_written => evidence.before = Some(outcomes),
                 (Seen::Probes(outcomes), Some(held)) => {
@@ -447,7 +460,7 @@ impl<'a> Evidence<'a> {
             refusal,
             dump,
             prints: commands(is_print),
-            counts: commands(|role| role == Role::Count),
+            counts: self.counted.get(&dump).cloned().unwrap_or_default(),
         })
     }
 
@@ -524,12 +537,16 @@ impl<'a> Evidence<'a> {
     fn print(&self, command: &'a CommandRecord) -> Print<'a> {
         let sheets = &mut *self.sheets.borrow_mut();
         let known = &mut sheets.rules;
+        let by_content = &mut sheets.by_content;
         let read = || {
-            let stdout = self.load.text(command.stdout).exact();
-            Rc::new(Sheet::of(match command.argv.first().map(String::as_str) {
-                Some("nft") => read_listing(self.load.family, &stdout),
-                _ => Printed::read_with(known, &stdout),
-            }))
+            let text = self.load.text(command.stdout);
+            if command.argv.first().is_some_and(|program| program == "nft") {
+                let printed = read_listing(self.load.family, &text.exact());
+                return Rc::new(Sheet::of(printed));
+            }
+            let new = || Rc::new(Sheet::of(Printed::read_with(known, &text.exact())));
+            let content = between_stamps(&text.0);
+            by_content.entry(content).or_insert_with(new).clone()
         };
         let key = (command.stdout, None);
         let sheet = sheets.read.entry(key).or_insert_with(read).clone();

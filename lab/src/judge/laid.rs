@@ -91,7 +91,7 @@ impl Anchored {
                 Partner::At(at) => Some(*at),
                 Partner::Gone | Partner::Ambiguous => None,
             };
-            let given: Vec<&Words> = given.map(|rule| &rule.tokens).collect();
+            let given: Vec<&Words> = given.map(|rule| rule.tokens()).collect();
             let alignment = align(&given, &words(listing.rules()));
             alignment.from.iter().map(partner).collect()
         });

@@ -47,7 +47,7 @@ impl<'a> Pairing<'a> {
     fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<Verdict>) -> Verdict {
         let found = laid.chain.listed.as_ref().zip(laid.written_place());
         let rule = found.and_then(|(listed, at)| listed.rule(at));
-        match rule.map(|rule| Some(&rule.tokens) == laid.written().map(|w| &w.tokens)) {
+        match rule.map(|rule| Some(rule.tokens()) == laid.written().map(|w| w.tokens())) {
             Some(true) => Verdict::Same,
             None if self.crossed => Verdict::Invisible,
             Some(false) | None => rewrite.map_or(Verdict::Differs, Verdict::of_difference),
@@ -125,7 +125,7 @@ impl<'a> Pairing<'a> {
         // `iptables -t TABLE -C CHAIN` stands before the rule.
         let tokens = near.argv.get(5..).unwrap_or_default();
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        let difference = compare(&laid.place.rule.tokens.to_vec(), &tokens);
+        let difference = compare(&laid.place.rule.tokens().to_vec(), &tokens);
         let change = difference.altered.into_iter().next();
         let word = change.and_then(|change| Some(format!("{}: {}", change.part, change.to?)));
         word.unwrap_or_else(|| tokens.join(" "))

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::catalog::{Backend, Build, BuildId, Family};
 use crate::plan::Operation;
@@ -168,7 +169,7 @@ pub struct RuleVerdict {
     /// When, by whom and to what it changed in the cycle.
     #[serde(default)]
     pub drift: Option<Drift>,
-    /// How many packets met it under each backend, where the kernel held it twice.
+    /// Whether packets met it under each backend, where the kernel held it twice and some were sent.
     #[serde(default)]
     pub met: Option<Met>,
     /// The parts that are gone.
@@ -361,13 +362,13 @@ pub struct KnownVerdicts(HashMap<(String, Family), KnownOfRules>);
 
 /// Of each rule of a ruleset, the different verdicts that were concluded before.
 #[derive(Debug, Default)]
-struct KnownOfRules(Vec<Vec<Arc<RuleVerdict>>>);
+struct KnownOfRules(Vec<SmallVec<[Arc<RuleVerdict>; 1]>>);
 
 impl KnownOfRules {
     /// A verdict about the rule at `place`, from 0: as it was concluded before, if it was.
     fn shared(&mut self, place: usize, verdict: RuleVerdict) -> Arc<RuleVerdict> {
         if self.0.len() <= place {
-            self.0.resize_with(place + 1, || Vec::with_capacity(1));
+            self.0.resize_with(place + 1, SmallVec::new);
         }
         let of_rule = &mut self.0[place];
         if let Some(known) = of_rule.iter().find(|known| ***known == verdict) {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use foldhash::HashMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::evidence::{Baseline, Reassertion};
 use super::place::Place;
@@ -15,13 +15,30 @@ use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
 use crate::ruleset::Printed;
 
-/// How many packets met a rule that the kernel holds twice.
+/// Whether packets met a rule that the kernel holds twice. How many is not said: a connection is asked for again, and a
+/// neighbour, after a time that no pairing changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Met {
     /// Under the writer's backend.
-    pub writer: u64,
+    #[serde(deserialize_with = "whether_any")]
+    pub writer: bool,
     /// Under the reader's.
-    pub reader: u64,
+    #[serde(deserialize_with = "whether_any")]
+    pub reader: bool,
+}
+
+/// Reports from before 2026-11-28 say how many.
+fn whether_any<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Whether(bool),
+        Count(u64),
+    }
+    Ok(match Any::deserialize(from)? {
+        Any::Whether(any) => any,
+        Any::Count(count) => count > 0,
+    })
 }
 
 /// What a build says of the other backend's rules.
@@ -73,7 +90,7 @@ impl<'a> Pairing<'a> {
         })
     }
 
-    /// Whether the kernel then holds the rule under both backends, and how many packets each of the two met.
+    /// Whether the kernel then holds the rule under both backends, and which of the two packets met.
     pub(super) fn reassert(
         &self,
         place: &Place<'a>,
@@ -107,23 +124,18 @@ impl<'a> Pairing<'a> {
             _ if is_kept && own >= given => Verdict::Doubled,
             _ => Verdict::Changed,
         });
-        let packets = |build: &BuildId| {
+        let is_met = |build: &BuildId| {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
             let is_complete = listing.rules().len() == given;
-            packets(
-                &listing
-                    .rules()
-                    .get(place.index - 1)
-                    .filter(|_| is_complete)?
-                    .text,
-            )
+            let rule = listing.rules().get(place.index - 1);
+            Some(packets(&rule.filter(|_| is_complete)?.text)? > 0)
         };
         let reader = reasserted.seen.counts.iter().map(|command| &command.build);
         let reader = reader
             .into_iter()
             .find(|build| **build != self.evidence.load.writer);
-        verdict.met = packets(&self.evidence.load.writer)
-            .zip(reader.and_then(packets))
+        verdict.met = is_met(&self.evidence.load.writer)
+            .zip(reader.and_then(is_met))
             .map(|(writer, reader)| Met { writer, reader });
     }
 

@@ -219,7 +219,7 @@ impl<'a> Pairing<'a> {
         let partners = self.evidence.alignments.partners(from, to);
         let fate = |at: usize| match partners.of(at) {
             Partner::At(found) => {
-                let same_print = from[at].tokens == to[found].tokens;
+                let same_print = from[at].tokens() == to[found].tokens();
                 let fate = match () {
                     () if was[at] == is[found] => Fate::plain(Verdict::Kept),
                     () if self.is_native() => Fate::anew(anew(self.family, &was[at], &is[found])),
@@ -304,7 +304,7 @@ impl<'a> Pairing<'a> {
 /// Whether both have the same words; a line that was printed twice is the same rule twice.
 pub fn is_alike(one: Option<&Arc<Rule>>, other: Option<&Arc<Rule>>) -> bool {
     match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.tokens == other.tokens,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.tokens() == other.tokens(),
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }

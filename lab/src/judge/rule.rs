@@ -203,7 +203,7 @@ fn potential(
     let original = original.map_or(laid.place.rule, |rule| &**rule);
     let damage = seen.damage();
     if damage.is_some_and(|fate| fate.is_gone) {
-        return Some(consequence::of_vanished(&original.tokens));
+        return Some(consequence::of_vanished(original.tokens()));
     }
     // Another wording of a rule that the kernel still holds, and that its writer still knows, harms nobody.
     let is_harmless = verdict.read_verdict == Some(Verdict::Reworded)
@@ -217,8 +217,8 @@ fn potential(
         && laid.chain.read.is_some()
         && verdict.rewrite_verdict.is_none();
     match found {
-        Some((from, difference)) => Some(consequence::of_changed(&from.tokens, difference)),
-        None if left_out => Some(consequence::of_vanished(&original.tokens)),
+        Some((from, difference)) => Some(consequence::of_changed(from.tokens(), difference)),
+        None if left_out => Some(consequence::of_vanished(original.tokens())),
         None => None,
     }
 }
@@ -262,7 +262,7 @@ fn differing<'l>(
         .filter(|(applies, ..)| *applies)
         .find_map(|(_, from, to)| {
             let (from, to) = (from?, to?);
-            let difference = compare(&from.tokens.to_vec(), &to.tokens.to_vec());
+            let difference = compare(&from.tokens().to_vec(), &to.tokens().to_vec());
             (!difference.is_empty()).then_some((from, difference))
         })
 }

@@ -26,14 +26,14 @@ impl Listing {
 /// Whether both are the same rules, word for word and in the same order.
 pub fn is_alike(one: &[Arc<Rule>], other: &[Arc<Rule>]) -> bool {
     let alike = |(one, other): (&Arc<Rule>, &Arc<Rule>)| {
-        Arc::ptr_eq(one, other) || one.tokens == other.tokens
+        Arc::ptr_eq(one, other) || one.tokens() == other.tokens()
     };
     one.len() == other.len() && one.iter().zip(other).all(alike)
 }
 
 /// The words of each rule.
 pub fn words(rules: &[Arc<Rule>]) -> Vec<&Words> {
-    rules.iter().map(|rule| &rule.tokens).collect()
+    rules.iter().map(|rule| rule.tokens()).collect()
 }
 
 /// A print, by table and chain.

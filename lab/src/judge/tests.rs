@@ -482,8 +482,8 @@ fn an_option_that_is_gone_from_any_rule_of_any_scenario_is_named() {
     for scenario in crate::scenario::shipped().unwrap() {
         for ruleset in scenario.rulesets.values() {
             for (_, rule) in ruleset.rules() {
-                for (gone, left) in without_each_part(&rule.tokens.to_strings()) {
-                    let difference = crate::ruleset::compare(&rule.tokens.to_strings(), &left);
+                for (gone, left) in without_each_part(&rule.tokens().to_strings()) {
+                    let difference = crate::ruleset::compare(&rule.tokens().to_strings(), &left);
                     let named = parts(&difference.lost);
                     assert!(
                         named.contains(&gone.as_str()),

@@ -90,7 +90,7 @@ fn one_by_one(backend: Backend, family: Family, ruleset: &Ruleset, how: &str) ->
                     family,
                     &table.name,
                     &[how, &rule.chain],
-                    &rule.tokens.to_strings(),
+                    &rule.tokens().to_strings(),
                 ),
                 None,
             )

@@ -123,9 +123,13 @@ fn details(rule: &RuleVerdict) -> Vec<Fact> {
         facts.push(text("-D deleted", instead.clone()));
     }
     if let Some(met) = &rule.met {
-        let (writer, reader) = (met.writer, met.reader);
-        let said = format!("{writer} under the writer's backend, {reader} under the reader's");
-        facts.push(text("packets met", said));
+        let said = match (met.writer, met.reader) {
+            (true, true) => "it under both backends",
+            (true, false) => "it under the writer's backend alone",
+            (false, true) => "it under the reader's backend alone",
+            (false, false) => "it under neither backend",
+        };
+        facts.push(text("packets met", said.to_owned()));
     }
     facts
 }

@@ -19,16 +19,18 @@ mod printed;
 mod tests;
 pub mod tokens;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 pub use align::{Alignment, Partner, align};
 pub use compare::{Change, Difference, compare};
 pub use fault::{Fault, InFile};
 pub use native::{Native, read_listing, statement_ranges, word_ranges, words_of};
 pub use near_miss::{NearMiss, near_misses};
+use parse::without_counters;
 pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};
-pub use print::normalise_save;
+pub use print::{between_stamps, normalise_save};
 pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
 pub use tokens::Words;
 
@@ -60,14 +62,44 @@ pub struct Chain {
 }
 
 /// One `-A` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Rule {
     /// The chain it is appended to.
     pub chain: String,
-    /// What follows `-A CHAIN`, after shell-quote parsing: `["-m", "mark", "--mark", "0x8000/0x8000", "-j", "DROP"]`.
-    pub tokens: Words,
+    /// Its words. None as long as nobody asked for them: then they are the text's.
+    words: OnceLock<Words>,
     /// The line as it stands, without trailing blanks.
     pub text: Arc<str>,
     /// The line's number in its text, from 1.
     pub line: usize,
+}
+
+impl Rule {
+    /// What follows `-A CHAIN`, after shell-quote parsing: `["-m", "mark", "--mark", "0x8000/0x8000", "-j", "DROP"]`.
+    pub fn tokens(&self) -> &Words {
+        self.words.get_or_init(|| {
+            let words = tokens::tokens(without_counters(&self.text)).skip(2);
+            words.map_while(|word| Some(word.ok()?.text)).collect()
+        })
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Rule) -> bool {
+        let own = (&self.chain, &self.text, self.line, self.tokens());
+        own == (&other.chain, &other.text, other.line, other.tokens())
+    }
+}
+
+impl Eq for Rule {}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("chain", &self.chain)
+            .field("tokens", self.tokens())
+            .field("text", &self.text)
+            .field("line", &self.line)
+            .finish()
+    }
 }

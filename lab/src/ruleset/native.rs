@@ -373,7 +373,7 @@ impl Parser {
         let end = words.last().map_or(0, |word| word.span.end);
         table.rules.push(Rule {
             chain: chain.text.clone(),
-            tokens: texts(&words[5..]),
+            words: texts(&words[5..]).into(),
             text: line.content[words[0].span.start..end].into(),
             line: line.number,
         });
@@ -546,7 +546,7 @@ fn take_rule(table: &mut PrintedTable, chain: &str, rule: &mut String, line: &st
         _ if words[0].is("comment") => {}
         _ => table.rules.push(Arc::new(Rule {
             chain: chain.to_owned(),
-            tokens: texts(&words),
+            words: texts(&words).into(),
             text: text.into(),
             line: number,
         })),
@@ -626,7 +626,7 @@ add rule ip filter INPUT ip saddr @trusted jump OWN
         );
         let rules: Vec<(&str, usize, String)> = ruleset
             .rules()
-            .map(|(table, rule)| (&*table.name, rule.line, rule.tokens.to_vec().join(" ")))
+            .map(|(table, rule)| (&*table.name, rule.line, rule.tokens().to_vec().join(" ")))
             .collect();
         assert_eq!(
             rules,

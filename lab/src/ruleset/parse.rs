@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::atoms::{Atom, Kind, atoms};
 use super::fault::Fault;
 use super::tokens::{self, Token};
-use super::{Chain, Rule, Ruleset, Table};
+use super::{Chain, Rule, Ruleset, Table, Words};
 
 /// The tables there are, and the chains that each has without being told.
 const TABLES: [(&str, &[&str]); 5] = [
@@ -248,7 +248,7 @@ impl Parser<'_> {
         self.one_rule_of_the_kernel(&chain, &words, &tokens[2..])?;
         let rule = Rule {
             chain,
-            tokens: words.into_iter().collect(),
+            words: Words::from_iter(words).into(),
             text: line.content.into(),
             line: line.number,
         };
@@ -454,6 +454,11 @@ fn words_of(line: &str) -> Vec<Range<usize>> {
         }
     }
     words
+}
+
+/// The line without the counters that it may begin with: `[12:34] -A INPUT`.
+pub(super) fn without_counters(line: &str) -> &str {
+    &line[counters_length(line).unwrap_or(0)..]
 }
 
 /// How long the counters are that the text begins with: `[12:34]`.

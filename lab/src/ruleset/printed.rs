@@ -1,10 +1,10 @@
 //! What a build printed, read tolerantly: nothing it says is refused, and nothing is dropped silently.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
 
-use super::parse::counters_length;
+use super::parse::without_counters;
 use super::print::is_stamp;
 use super::{Chain, Rule, tokens};
 
@@ -226,14 +226,16 @@ fn printed_chain(line: &str) -> Option<Chain> {
 }
 
 fn printed_rule(line: &str, number: usize) -> Option<Rule> {
-    let rule = &line[counters_length(line).unwrap_or(0)..];
+    let rule = without_counters(line);
     let mut words = tokens::tokens(rule).map(|token| Some(token.ok()?.text));
     if words.next()?? != "-A" {
         return None;
     }
-    Some(Rule {
-        chain: words.next()??.into_owned(),
-        tokens: words.collect::<Option<_>>()?,
+    let chain = words.next()??.into_owned();
+    // Of most rules nobody asks for the other words: who prints the same line prints the same rule.
+    tokens::is_closed(rule).then(|| Rule {
+        chain,
+        words: OnceLock::new(),
         text: line.into(),
         line: number,
     })

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
 /// One word of a line and where it stands.
@@ -40,6 +41,27 @@ pub fn tokens(line: &str) -> impl Iterator<Item = Result<Token<'_>, Unterminated
         at = token.as_ref().map_or(line.len(), |token| token.span.end);
         Some(token)
     })
+}
+
+/// Whether every quote of a line is closed, so that it can be split.
+pub fn is_closed(line: &str) -> bool {
+    let line = line.as_bytes();
+    let mut at = 0;
+    while let Some(opened) = memchr(b'"', &line[at..]) {
+        at += opened + 1;
+        loop {
+            match memchr2(b'"', b'\\', &line[at..]) {
+                None => return false,
+                Some(found) if line[at + found] == b'"' => {
+                    at += found + 1;
+                    break;
+                }
+                // What a backslash stands before closes nothing. It may be the line's last byte.
+                Some(found) => at = (at + found + 2).min(line.len()),
+            }
+        }
+    }
+    true
 }
 
 /// What stands between words.
@@ -236,6 +258,11 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_line_of_quotes_is_split_or_not_closed(line in "[ a\"\\\\ß]{0,20}") {
+            prop_assert_eq!(split(&line).is_ok(), is_closed(&line));
+        }
+
+        #[test]
         fn joined_words_split_again(list in prop::collection::vec("[ -~äß]{0,8}", 0..6)) {
             prop_assert_eq!(words(&join(&list)), list);
         }
@@ -249,6 +276,7 @@ mod tests {
 
         #[test]
         fn any_line_is_split_or_refused(line in "\\PC{0,40}") {
+            prop_assert_eq!(split(&line).is_ok(), is_closed(&line));
             if let Ok(tokens) = split(&line) {
                 for token in tokens {
                     prop_assert!(line.get(token.span).is_some());

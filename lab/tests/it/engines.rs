@@ -122,6 +122,7 @@ impl Bench {
             .unwrap();
         let wanted = [
             "kube-firewall",
+            "kubelet-mark-drop",
             "mark-matches",
             "nft-native-filter",
             "docker-swarm-task",
@@ -149,7 +150,12 @@ impl Bench {
             writers: &self.builds,
             readers: &self.builds,
         };
-        let operations = [Operation::Rewrite, Operation::Check, Operation::Effect];
+        let operations = [
+            Operation::Rewrite,
+            Operation::Check,
+            Operation::Reassert,
+            Operation::Effect,
+        ];
         Plan::new(
             &self.scenarios,
             selection,

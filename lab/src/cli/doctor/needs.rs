@@ -29,7 +29,7 @@ pub fn needs(scenarios: &[Scenario]) -> BTreeMap<Need, Asking<'_>> {
     for scenario in scenarios.iter().filter(|of| of.write != Write::Nft) {
         for family in scenario.families() {
             for (rule, _, given) in scenario.placed_rules(family) {
-                let names = named(&given.tokens.to_vec(), scenario, family);
+                let names = named(&given.tokens().to_vec(), scenario, family);
                 for name in &names {
                     let need = Need {
                         family,
@@ -86,7 +86,10 @@ mod tests {
                 .into_iter()
                 .nth(asking.rule)
                 .expect("the place is of a rule");
-            assert!(rule.tokens.iter().any(|word| word == need.name), "{need:?}");
+            assert!(
+                rule.tokens().iter().any(|word| word == need.name),
+                "{need:?}"
+            );
             assert!(!need.name.starts_with("KUBE-"), "{need:?}");
         }
     }

@@ -148,9 +148,13 @@ impl Lane {
         };
         if let Some(state) = becomes {
             self.ground.is_now(state);
-            if let Err(refused) = self.ground.expect_packets() {
-                return agent::failed("making a network namespace ready for packets", &refused);
-            }
+        }
+        // A far namespace is asked for its process when the lane is about to make its interface, which gets its defaults.
+        let is_met = !namespace.is_lane() && matches!(asked.request, Request::Hello);
+        if (becomes.is_some() || is_met)
+            && let Err(refused) = self.ground.expect_packets()
+        {
+            return agent::failed("making a network namespace ready for packets", &refused);
         }
         agent.answer(&mut self.ground, asked.request)
     }

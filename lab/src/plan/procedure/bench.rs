@@ -263,7 +263,7 @@ impl Bench {
 
     /// Sends every packet of the scenario before anything is written.
     pub async fn probe_empty(&mut self, scene: Scene<'_>) {
-        if !self.wants(Operation::Effect) || self.probes.is_empty() {
+        if !self.has_probes() {
             return;
         }
         let reset = scene.step(Role::Reset, Action::Reset);
@@ -276,19 +276,26 @@ impl Bench {
         }
     }
 
-    /// Sends every packet of the scenario into what the kernel holds now, if none were sent into the same before. Of
-    /// parts of the rules nothing is expected.
-    pub async fn effect(&mut self, scene: Scene<'_>) {
-        let is_whole = self.whole.as_ref() == Some(scene.rules);
-        if is_whole && self.wants(Operation::Effect) {
+    /// Whether packets are sent into the rules. Of parts of them nothing is expected.
+    pub fn is_probed(&self, scene: Scene<'_>) -> bool {
+        self.has_probes() && self.whole.as_ref() == Some(scene.rules)
+    }
+
+    fn has_probes(&self) -> bool {
+        self.wants(Operation::Effect) && !self.probes.is_empty()
+    }
+
+    /// Sends every packet of the scenario into what the kernel holds now, if none were sent into the same before. Says
+    /// whether it did.
+    pub async fn effect(&mut self, scene: Scene<'_>) -> bool {
+        let is_new = self.is_probed(scene) && !self.probed.contains(&self.held);
+        if is_new {
             self.send(scene).await;
         }
+        is_new
     }
 
     async fn send(&mut self, scene: Scene<'_>) {
-        if self.probes.is_empty() || self.probed.contains(&self.held) {
-            return;
-        }
         let step = scene.step(Role::Probe, Action::Probe(self.probes.clone()));
         self.lab.perform_one(step).await;
         self.probed.push(self.held.clone());

@@ -67,7 +67,7 @@ impl Bench {
         let placed: Vec<Placed<'_>> = scenario.placed_rules(self.load.family).collect();
         let there = placed.iter();
         let there: HashSet<(&str, &str, Vec<&str>)> = there
-            .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens.to_vec()))
+            .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens().to_vec()))
             .collect();
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let mut steps = Vec::new();
@@ -79,7 +79,7 @@ impl Bench {
                 let argv = self.with_rule(reader, table, ["-C", &rule.chain], tokens);
                 scene.step_about(index, role, argv)
             };
-            let words = rule.tokens.to_strings();
+            let words = rule.tokens().to_strings();
             steps.push(asked(Role::Check, &words));
             let is_there = |tokens: &[String]| {
                 let tokens = tokens.iter().map(String::as_str).collect();
@@ -149,7 +149,7 @@ impl Bench {
                 reader,
                 table,
                 ["-D", &rule.chain],
-                &rule.tokens.to_strings(),
+                &rule.tokens().to_strings(),
             );
             steps.push(scene.step_about(index, Role::Delete, delete));
             steps.push(dump());

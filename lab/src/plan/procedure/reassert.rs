@@ -6,15 +6,21 @@ use crate::plan::{Operation, Reader, command};
 
 impl Bench {
     /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
-    /// say which rules those met.
+    /// say which rules those met: of a state of the kernel once, for whichever reader it came from.
     pub async fn reassert(&mut self, reader: &Reader, rules: &RuleSet) {
         let scene = Scene {
             rules,
             reader: Some(reader),
             stage: Stage::Reassert,
         };
-        let is_crossed = self.load.is_crossed(reader);
-        if !is_crossed || !self.wants(Operation::Reassert) || !self.lay(scene).await {
+        if !self.load.is_crossed(reader) || !self.wants(Operation::Reassert) {
+            return;
+        }
+        if self.is_probed(scene) {
+            // Rules that lie there untouched have counted the packets of an earlier operation.
+            self.touched();
+        }
+        if !self.lay(scene).await {
             return;
         }
         let (family, how) = (self.load.family, self.scenario.write);
@@ -28,7 +34,9 @@ impl Bench {
         let writer = self.load.writer.id.clone();
         self.print(scene, Role::WriterPrint, &writer).await;
         self.print(scene, Role::ReaderPrint, &reader.build.id).await;
-        self.effect(scene).await;
+        if !self.effect(scene).await {
+            return;
+        }
         for build in [&writer, &reader.build.id] {
             let mut argv = command::save(self.load.backend_of(build), self.load.family);
             argv.push("-c".to_owned());
