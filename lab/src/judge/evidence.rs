@@ -435,15 +435,11 @@ impl<'a> Evidence<'a> {
             .filter(|seen| seen.stage == Stage::Reassert && seen.reader.as_ref() == Some(reader))
             .filter(|seen| !matches!(seen.role, Role::Reset))
             .collect();
-        let commands = |wanted: fn(Role) -> bool| {
-            let commands = of_reader.iter().filter_map(move |seen| match &seen.seen {
-                Seen::Command(command) if wanted(seen.role) => Some(command),
-                _ => None,
-            });
-            commands.collect::<Vec<_>>()
-        };
+        let writes = of_reader.iter().filter_map(|seen| match &seen.seen {
+            Seen::Command(command) if seen.role == Role::Write => Some(command),
+            _ => None,
+        });
         // The lane may be laid anew first: by the writer.
-        let writes = commands(|role| role == Role::Write).into_iter();
         let mut own = writes.filter(|command| &command.build == reader).peekable();
         own.peek()?;
         let refusal = own.find(|command| command.end != End::Exit(0));
@@ -456,10 +452,13 @@ impl<'a> Evidence<'a> {
                 Seen::Dump(dump) => Some(dump),
                 _ => None,
             })?;
+        // Of a state that an earlier reader left too, the writer was not asked again.
+        let builds = [&self.load.writer, reader].into_iter();
+        let prints = builds.filter_map(|build| self.printed_of.get(&(build, dump)).copied());
         Some(Reassertion {
             refusal,
             dump,
-            prints: commands(is_print),
+            prints: prints.collect(),
             counts: self.counted.get(&dump).cloned().unwrap_or_default(),
         })
     }

@@ -150,17 +150,7 @@ impl Bench {
             writers: &self.builds,
             readers: &self.builds,
         };
-        let operations = [
-            Operation::Rewrite,
-            Operation::Check,
-            Operation::Reassert,
-            Operation::Effect,
-        ];
-        Plan::new(
-            &self.scenarios,
-            selection,
-            Operation::with_needs(&operations),
-        )
+        Plan::new(&self.scenarios, selection, Operation::ALL.to_vec())
     }
 
     fn run(&self, plan: Plan, lanes: usize) -> Vec<LoadRecord> {
