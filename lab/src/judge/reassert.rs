@@ -163,3 +163,69 @@ fn packets(line: &str) -> Option<u64> {
     let (packets, _) = line.strip_prefix('[')?.split_once(':')?;
     packets.parse().ok()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::judge::tests::recorded;
+    use crate::judge::{Case, Cell, judge};
+    use crate::plan::step::Role;
+    use crate::recording::Observation;
+
+    /// The cells of two readers that leave the kernel in the same state, of what is `left` of what was seen: in the recording
+    /// packets were sent, and counted, for the first alone, and the writer printed for it alone.
+    fn doubled(left: impl Fn(&Observation) -> bool) -> Vec<Cell> {
+        let mut recording = recorded("kube-firewall-doubled");
+        let load = &mut recording.loads[0];
+        load.observations.retain(left);
+        let case = Case {
+            scenario: &recording.head.scenarios[0],
+            builds: &recording.head.builds,
+            operations: &recording.head.operations,
+        };
+        judge(load, case)
+    }
+
+    /// Under which backend packets met the jump to the rule with the mark and the rule itself, reader by reader.
+    fn met(cells: &[Cell]) -> Vec<Option<(Met, Met)>> {
+        let met = |cell: &Cell| cell.rules[0].met.zip(cell.rules[3].met);
+        cells.iter().map(met).collect()
+    }
+
+    #[test]
+    fn who_leaves_the_kernel_as_another_did_has_the_same_said_and_packets_meet_the_same_rules() {
+        let met_by = |writer, reader| Met { writer, reader };
+        // The writer's drop comes first.
+        let expected = Some((met_by(true, true), met_by(true, false)));
+        let cells = doubled(|_| true);
+        assert_eq!(met(&cells), [expected, expected]);
+        let by_writer = |cell: &Cell| -> Vec<String> {
+            let said = cell.warnings.iter().filter(|of| of.by == cell.writer);
+            said.map(|warning| warning.text.clone()).collect()
+        };
+        assert!(by_writer(&cells[0])[0].contains("iptables-legacy tables present"));
+        assert_eq!(by_writer(&cells[0]), by_writer(&cells[1]));
+    }
+
+    #[test]
+    fn where_no_packet_was_sent_none_met_a_rule_and_none_passed_it_by() {
+        for role in [Role::Probe, Role::Count] {
+            let cells = doubled(|seen| seen.role != role);
+            assert_eq!(met(&cells), [None, None], "{role:?}");
+        }
+    }
+
+    #[test]
+    fn how_many_packets_an_older_report_counted_is_whether_there_were_any() {
+        let counted: Met = serde_json::from_value(json!({"writer": 5, "reader": 0})).unwrap();
+        let said: Met = serde_json::from_value(json!({"writer": true, "reader": false})).unwrap();
+        assert_eq!(counted, said);
+        assert_eq!(
+            serde_json::to_value(said).unwrap(),
+            json!({"writer": true, "reader": false})
+        );
+    }
+}

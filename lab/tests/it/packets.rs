@@ -1,5 +1,8 @@
 //! Packets through real rules: lanes furnished, probes sent, and what became of them.
 
+use std::thread;
+use std::time::Duration;
+
 use iptables_lab::catalog::Family;
 use iptables_lab::scenario::{Arrival, Namespace, Outcome};
 use nix::libc;
@@ -106,6 +109,25 @@ fn without_rules_every_packet_is_delivered_on_every_path(#[values(On::Docker, On
         assert_eq!(at[18..24], [Namespace::Peer; 6]);
         assert_eq!(at[24..30], [Namespace::Inner; 6]);
         assert_eq!(at[30..], [Namespace::Peer; 6]);
+    }
+}
+
+#[rstest]
+fn the_kernel_sends_nothing_that_nobody_asked_for(#[values(On::Docker, On::Native)] on: On) {
+    let mut lane = TestLane::open(on);
+    lane.furnish(NODE);
+    let rules = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\n-A OUTPUT -j ACCEPT\nCOMMIT\n";
+    for family in [Family::Ipv4, Family::Ipv6] {
+        lane.write(family, rules);
+    }
+    // By itself it says within a second, and again, which multicast groups it is in, and looks for routers after four.
+    thread::sleep(Duration::from_secs(6));
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let ran = lane.run(&format!("{}-nft-save -c", family.command()), None);
+        let stdout = ran.stdout.to_lossy().into_owned();
+        let rules: Vec<&str> = stdout.lines().filter(|l| l.contains("-A ")).collect();
+        let unmet = ["[0:0] -A INPUT -j ACCEPT", "[0:0] -A OUTPUT -j ACCEPT"];
+        assert_eq!(rules, unmet, "{family}");
     }
 }
 

@@ -150,8 +150,8 @@ impl Lane {
             self.ground.is_now(state);
         }
         // A far namespace is asked for its process when the lane is about to make its interface, which gets its defaults.
-        let is_met = !namespace.is_lane() && matches!(asked.request, Request::Hello);
-        if (becomes.is_some() || is_met)
+        let gets_one = !namespace.is_lane() && matches!(asked.request, Request::Hello);
+        if (becomes.is_some() || gets_one)
             && let Err(refused) = self.ground.expect_packets()
         {
             return agent::failed("making a network namespace ready for packets", &refused);
