@@ -13,7 +13,8 @@ enum Kind {
     Interrupt,
 }
 
-/// A step that a run can fail at: images are looked for, a lane is opened, an agent is asked, a load is recorded.
+/// A step that a run can fail at: images are looked for, a lane is opened, an agent is asked or has answered, a load is recorded,
+/// the report is made.
 pub fn step() {
     #[cfg(debug_assertions)]
     happen();

@@ -73,6 +73,8 @@ pub enum RunError {
 pub struct Pace {
     /// At most so many lanes of each kind, side by side; of nft's twice as many.
     pub lanes: usize,
+    /// How many loads a lane is opened for: with fewer it costs more to open than it saves.
+    pub loads_a_lane: usize,
     /// After so long a command is killed.
     pub timeout: Duration,
 }
@@ -112,7 +114,7 @@ pub async fn run(
     let mut lanes = Vec::new();
     for (kind, loads) in queues {
         let far = far(&loads, &scenarios, &operations);
-        let count = lanes_of(kind, run.pace.lanes, loads.len());
+        let count = lanes_of(kind, run.pace, loads.len());
         let queue: Queue = Arc::new(Mutex::new(loads));
         for _ in 0..count {
             let members = run.plan.lanes.get(&kind).cloned().unwrap_or_default();
@@ -159,15 +161,13 @@ fn far(
         .collect()
 }
 
-/// How many lanes share `loads`. An nft lane waits for the kernel's grace period most of the time; a lane that does but a
-/// few loads costs more to open than it saves.
-fn lanes_of(kind: LaneKind, most: usize, loads: usize) -> usize {
-    const LOADS_A_LANE: usize = 8;
+/// How many lanes share `loads`. An nft lane waits for the kernel's grace period most of the time.
+fn lanes_of(kind: LaneKind, pace: Pace, loads: usize) -> usize {
     let most = match kind {
-        LaneKind::Nft => 2 * most,
-        LaneKind::Legacy | LaneKind::Cross => most,
+        LaneKind::Nft => 2 * pace.lanes,
+        LaneKind::Legacy | LaneKind::Cross => pace.lanes,
     };
-    most.clamp(1, loads.div_ceil(LOADS_A_LANE).max(1))
+    most.clamp(1, loads.div_ceil(pace.loads_a_lane).max(1))
 }
 
 /// One lane and the loads that wait for it.
@@ -374,6 +374,11 @@ mod tests {
         #[case] loads: usize,
         #[case] lanes: usize,
     ) {
-        assert_eq!(lanes_of(kind, most, loads), lanes);
+        let pace = Pace {
+            lanes: most,
+            loads_a_lane: 8,
+            timeout: CONTROL_TIMEOUT,
+        };
+        assert_eq!(lanes_of(kind, pace, loads), lanes);
     }
 }

@@ -347,6 +347,7 @@ impl Prepared {
             builds: &self.head.builds,
             pace: Pace {
                 lanes: args.lanes.map_or_else(cores, usize::from),
+                loads_a_lane: LOADS_A_LANE,
                 timeout: args.timeout,
             },
         };
@@ -366,6 +367,7 @@ impl Prepared {
             ended = ended.and(Err(Stopped::Unwritten(error)));
         }
         let matrix = listener.builder.finish(Some(&end));
+        fault::step();
         Ok(Ran {
             matrix,
             ended: ended.map_err(Stopped::failure),
@@ -388,6 +390,9 @@ fn nothing_to_run(scenarios: &[Scenario]) -> Failure {
     );
     Failure::new(Exit::Usage, error)
 }
+
+/// How many loads are worth opening a lane for.
+const LOADS_A_LANE: usize = 8;
 
 /// How many lanes of each kind are worth it.
 fn cores() -> usize {

@@ -45,10 +45,7 @@ impl Print<'_> {
 
     /// Whether it printed the whole of `table`, so that its print can prove something.
     pub fn vouches_for(&self, table: &str) -> bool {
-        self.succeeded()
-            && !self.gives_up(table)
-            && !self.is_cut_off(table)
-            && self.sheet.has_table(table)
+        self.succeeded() && self.sheet.has_whole(table)
     }
 
     /// Whether it ended well and left no table out.

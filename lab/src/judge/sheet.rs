@@ -161,6 +161,12 @@ impl Sheet {
         self.tables.get(table).is_some_and(|known| known.is_cut_off)
     }
 
+    /// Whether it has the table, and has it whole.
+    pub fn has_whole(&self, table: &str) -> bool {
+        let section = self.tables.get(table);
+        section.is_some_and(|section| !section.is_cut_off) && !self.gives_up(table)
+    }
+
     /// The policy that it says a chain has, if any; none where it has no such chain.
     pub fn policy(&self, table: &str, chain: &str) -> Option<Option<&str>> {
         let printout = self.tables.get(table)?.chains.get(chain)?;

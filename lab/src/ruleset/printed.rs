@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use foldhash::HashMap;
+use memchr::memchr_iter;
 
 use super::parse::without_counters;
 use super::print::is_stamp;
@@ -99,14 +100,16 @@ impl Printed {
     /// Reads standard output. What is known from other outputs is the same rule here, at the line where it stood first.
     pub fn read_with(known: &mut KnownRules, stdout: &str) -> Printed {
         if known.rules.is_empty() {
-            known.places.reserve(stdout.lines().count());
+            known
+                .places
+                .reserve(memchr_iter(b'\n', stdout.as_bytes()).count());
         }
         Printed::read_by(&mut |line, number| known.rule(line, number), stdout)
     }
 
     fn read_by(rule: &mut ReadRule<'_>, stdout: &str) -> Printed {
         let mut printed = Printed::default();
-        for (index, line) in stdout.lines().enumerate() {
+        for (index, line) in lines(stdout).enumerate() {
             let line = line.trim_end_matches([' ', '\t', '\r']);
             if !printed.take(rule, line, index + 1) {
                 printed.strays.push(line.to_owned());
@@ -123,7 +126,7 @@ impl Printed {
         };
         let mut rule = |line: &str, number| known.rule(line, number);
         let mut strays = Vec::new();
-        for (index, line) in stdout.lines().enumerate() {
+        for (index, line) in lines(stdout).enumerate() {
             let line = line.trim_end_matches([' ', '\t', '\r']);
             let is_chain = ["-P ", "-N "].iter().any(|of| line.starts_with(of));
             if !is_chain && !line.is_empty() && !list.take(&mut rule, line, index + 1) {
@@ -196,6 +199,18 @@ impl PrintedTable {
             None => false,
         }
     }
+}
+
+/// The lines of `text`; an empty one more where its last line is ended. What a load's builds print is long, and `str::lines`
+/// takes several times as long to find where lines end.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut from = 0;
+    let ends = memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+    ends.map(move |end| {
+        let line = &text[from..end];
+        from = end + 1;
+        line
+    })
 }
 
 /// How many rules `iptables -L -n` printed of each chain.

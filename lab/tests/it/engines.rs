@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use iptables_lab::catalog::{Build, Catalog, Source};
+use iptables_lab::docker::Docker;
 use iptables_lab::engine;
 use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
 use iptables_lab::matrix::{Matrix, MatrixBuilder};
@@ -82,7 +83,7 @@ fn packets_fare_alike_on_both_engines() {
     are_equal(&native, &cells(&wide_run().json));
 }
 
-/// A plan that can be run over and over.
+/// A plan that can be run over and over, with either engine.
 struct Bench {
     builds: Vec<Build>,
     scenarios: Vec<Scenario>,
@@ -93,12 +94,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(on: On) -> Bench {
         let runtime = Runtime::new().unwrap();
         let store = Store::open(&usual_store()).unwrap();
-        let means = Means::Native {
-            program: env!("CARGO_BIN_EXE_iptables-lab").into(),
-            docker: None,
+        let means = match on {
+            On::Docker => Means::Docker(runtime.block_on(Docker::connect()).unwrap()),
+            On::Native => Means::Native {
+                program: env!("CARGO_BIN_EXE_iptables-lab").into(),
+                docker: None,
+            },
         };
         let catalog = Catalog::load(&[]).unwrap();
         let suites = ["bullseye", "trixie"];
@@ -153,6 +157,7 @@ impl Bench {
         Plan::new(&self.scenarios, selection, Operation::ALL.to_vec())
     }
 
+    /// Runs `plan` on so many lanes of each kind, of nft's on twice as many.
     fn run(&self, plan: Plan, lanes: usize) -> Vec<LoadRecord> {
         let claim = claim(&self.store);
         let engine = engine::of(&self.means, &self.store, &claim, &self.provision);
@@ -165,6 +170,7 @@ impl Bench {
             builds: &self.builds,
             pace: Pace {
                 lanes,
+                loads_a_lane: 1,
                 timeout: Duration::from_secs(60),
             },
         };
@@ -173,12 +179,19 @@ impl Bench {
             .block_on(runner::run(run, engine.as_ref(), sender))
             .unwrap();
         self.runtime.block_on(engine.settled());
-        let mut loads = Vec::new();
+        let (mut loads, mut opened) = (Vec::new(), 0);
         while let Ok(event) = events.try_recv() {
-            if let Event::Load { record, .. } = event {
-                loads.push(*record);
+            match event {
+                Event::Load { record, .. } => loads.push(*record),
+                Event::LaneOpening { .. } => opened += 1,
+                _ => {}
             }
         }
+        assert_eq!(
+            opened,
+            4 * lanes,
+            "two of nft's, one of legacy's, one across"
+        );
         loads
     }
 }
@@ -267,35 +280,38 @@ fn seed() -> u64 {
 
 #[test]
 fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
-    let bench = Bench::new();
+    let (native, docker) = (Bench::new(On::Native), Bench::new(On::Docker));
     let seed = seed();
     let mut numbers = Numbers(seed);
-    let in_order = seen(&bench.run(bench.plan(), 1));
+    let in_order = seen(&native.run(native.plan(), 1));
     assert!(in_order.len() > 20, "{:?}", in_order.keys());
-    for lanes in [2, 4, 8] {
+    for (on, lanes) in [
+        (On::Native, 2),
+        (On::Native, 4),
+        (On::Native, 8),
+        (On::Docker, 2),
+    ] {
+        let bench = match on {
+            On::Native => &native,
+            On::Docker => &docker,
+        };
         let mut plan = bench.plan();
         numbers.shuffle(&mut plan.loads);
         let shuffled = seen(&bench.run(plan, lanes));
         assert_eq!(shuffled.len(), in_order.len());
         for (load, seen) in &in_order {
+            let on = format!("seed {seed}, {on:?}, {lanes} lanes, {load}");
             for (place, (one, other)) in seen.iter().zip(&shuffled[load]).enumerate() {
-                assert_eq!(
-                    one, other,
-                    "seed {seed}, {lanes} lanes, step {place} of {load}"
-                );
+                assert_eq!(one, other, "{on}, step {place}");
             }
-            assert_eq!(
-                seen.len(),
-                shuffled[load].len(),
-                "seed {seed}, {lanes} lanes, {load}"
-            );
+            assert_eq!(seen.len(), shuffled[load].len(), "{on}");
         }
     }
 }
 
 #[test]
 fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
-    let bench = Bench::new();
+    let bench = Bench::new(On::Native);
     let seed = seed();
     let mut numbers = Numbers(seed);
     let mut head = native_run().recording.head.clone();
@@ -569,25 +585,34 @@ const RELEASE: &str = "1.8.11-nft";
 
 #[test]
 fn a_release_comes_to_the_same_digest_however_it_is_compiled() {
-    let docker = iptables_lab()
-        .args(["--engine", "docker", "builds", "build", RELEASE])
-        .output()
-        .unwrap();
-    assert!(docker.status.success(), "{}", both(&docker));
-    let folder = tempfile::tempdir().unwrap();
-    let store = store_of_its_own(folder.path());
-    for made in ["builds", "digests", "toolchains"] {
-        fs::remove_dir_all(store.join(made)).unwrap();
-    }
-    let native = iptables_lab()
-        .args(["--engine", "native", "builds", "build", RELEASE])
-        .arg("--store")
-        .arg(&store)
-        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-        .output()
-        .unwrap();
-    assert!(native.status.success(), "{}", both(&native));
-    let [docker, native] = [docker, native]
-        .map(|output| digest_of(RELEASE, &String::from_utf8_lossy(&output.stdout)).unwrap());
+    // Natively without a daemon, with a toolchain that is put together anew; in a container of the usual one.
+    let compile = |on: On| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store_of_its_own(folder.path());
+        let mut lab = iptables_lab();
+        lab.args(["--engine", on.as_str(), "builds", "build", RELEASE])
+            .arg("--store")
+            .arg(&store);
+        let made = match on {
+            On::Docker => &["builds", "digests"][..],
+            On::Native => &["builds", "digests", "toolchains"],
+        };
+        for made in made {
+            fs::remove_dir_all(store.join(made)).unwrap();
+        }
+        if on == On::Native {
+            lab.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+        }
+        let output = lab.output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        let said = unwrapped(&output.stderr);
+        assert!(said.contains("compil"), "nothing was compiled: {said}");
+        digest_of(RELEASE, &String::from_utf8_lossy(&output.stdout)).unwrap()
+    };
+    let [docker, native] = std::thread::scope(|scope| {
+        [On::Docker, On::Native]
+            .map(|on| scope.spawn(move || compile(on)))
+            .map(|compiled| compiled.join().unwrap())
+    });
     assert_eq!(docker, native);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -11,9 +12,9 @@ use nix::unistd::Pid;
 use rstest::rstest;
 
 use super::docker::{containers_of, until};
+use super::host::{host, with_something_to_lose};
 use super::lab::{both, iptables_lab, small_run};
 use super::lane::On;
-use super::lifecycle::host;
 
 /// The processes of the trees that the process `pid` started.
 fn trees_of(pid: u32) -> BTreeSet<i32> {
@@ -52,10 +53,72 @@ fn run(on: On, set: impl FnOnce(&mut Command) -> &mut Command) -> Child {
     set(&mut command).spawn().unwrap()
 }
 
-fn fails_with(on: On, kind: &str, step: usize) -> (u32, Output) {
+fn fails_with(on: On, kind: &str, step: usize, recording: &Path) -> (u32, Output) {
     let fault = format!("{kind}:{step}");
-    let child = run(on, |command| command.env("IPTABLES_LAB_FAULT", fault));
+    let child = run(on, |command| {
+        command
+            .env("IPTABLES_LAB_FAULT", fault)
+            .arg("--record")
+            .arg(recording)
+    });
     (child.id(), child.wait_with_output().unwrap())
+}
+
+/// How many loads were through when the run ended.
+fn loads_in(recording: &Path) -> usize {
+    let lines = fs::read_to_string(recording).unwrap_or_default();
+    lines
+        .lines()
+        .filter(|line| line.starts_with(r#"{"load":"#))
+        .count()
+}
+
+/// The step to fail at next. A run takes some three hundred, two of three before its first load is through. In containers,
+/// which take seconds to start, few of the first.
+fn after(on: On, step: usize) -> usize {
+    match on {
+        On::Native => step * 7 / 5 + 1,
+        On::Docker if step < 100 => step * 3 + 1,
+        On::Docker => step * 9 / 8,
+    }
+}
+
+/// How a run went that was to fail.
+struct Went {
+    /// Its process.
+    pid: u32,
+    /// Where its fault came up, in words.
+    place: String,
+}
+
+/// Has runs fail, each at a later step than the one before, until one is through before its fault comes up: images are
+/// provided, lanes are opened, greeted, controlled and furnished, rules are written and read, packets sent, loads recorded,
+/// the report made.
+fn fail_at_every_stage(on: On, kind: &str, left: impl Fn(&Went)) {
+    const FIRST: usize = 1;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut step, mut loads) = (FIRST, BTreeSet::new());
+    let all = loop {
+        assert!(step < 100_000, "the fault never comes too late");
+        let recording = folder.path().join(format!("{step}.jsonl"));
+        let (pid, output) = fails_with(on, kind, step, &recording);
+        if output.status.success() {
+            break loads_in(&recording);
+        }
+        let place = format!("{kind} at {step}");
+        assert!(ended(kind, &output), "{place}: {}", both(&output));
+        left(&Went { pid, place });
+        loads.insert(loads_in(&recording));
+        step = after(on, step);
+    };
+    println!(
+        "{on:?}, {kind}: the run was through before step {step}; loads recorded when it failed: {loads:?} of {all}"
+    );
+    assert!(loads.contains(&0), "none failed before the first load");
+    assert!(
+        loads.iter().any(|of| (1..all).contains(of)),
+        "none failed between loads: {loads:?} of {all}"
+    );
 }
 
 /// Whether a run ended as it must when the fault came up.
@@ -67,43 +130,43 @@ fn ended(kind: &str, output: &Output) -> bool {
     }
 }
 
-/// At what steps a run fails: images are provided, a lane is opened, greets, is asked and answers, over and over.
-const STEPS: [usize; 9] = [1, 2, 3, 4, 5, 8, 13, 24, 40];
-
 #[rstest]
 fn whatever_fails_natively_the_host_is_as_it_was(
     #[values("panic", "interrupt", "kill")] kind: &str,
 ) {
-    let before = host();
-    for step in STEPS {
-        let (pid, output) = fails_with(On::Native, kind, step);
-        assert!(ended(kind, &output), "{kind} at {step}: {}", both(&output));
-        until(&format!("the end of what {kind} at {step} left"), || {
-            trees_of(pid).is_empty().then_some(())
+    small_run();
+    with_something_to_lose(|| {
+        let before = host();
+        fail_at_every_stage(On::Native, kind, |Went { pid, place }| {
+            until(&format!("the end of what {place} left"), || {
+                trees_of(*pid).is_empty().then_some(())
+            });
+            assert_eq!(host(), before, "{place}");
         });
-    }
-    assert_eq!(host(), before);
+    });
 }
 
 #[rstest]
-#[case("panic", 5)]
-#[case("interrupt", 8)]
-#[case("kill", 13)]
-fn whatever_fails_in_containers_the_host_is_as_it_was(#[case] kind: &str, #[case] step: usize) {
-    let before = host();
-    let (pid, output) = fails_with(On::Docker, kind, step);
-    assert!(ended(kind, &output), "{kind} at {step}: {}", both(&output));
-    // What was killed could not remove its containers: the next start does.
-    until(&format!("the end of what {kind} at {step} left"), || {
-        if kind == "kill" {
-            let output = iptables_lab()
-                .args(["--engine", "docker", "builds", "list"])
-                .output();
-            assert!(output.unwrap().status.success());
-        }
-        containers_of(pid).is_empty().then_some(())
+fn whatever_fails_in_containers_the_host_is_as_it_was(
+    #[values("panic", "interrupt", "kill")] kind: &str,
+) {
+    small_run();
+    with_something_to_lose(|| {
+        let before = host();
+        fail_at_every_stage(On::Docker, kind, |Went { pid, place }| {
+            // What was killed could not remove its containers: the next start does.
+            until(&format!("the end of what {place} left"), || {
+                if kind == "kill" {
+                    let next = iptables_lab()
+                        .args(["--engine", "docker", "builds", "list"])
+                        .output();
+                    assert!(next.unwrap().status.success());
+                }
+                containers_of(*pid).is_empty().then_some(())
+            });
+            assert_eq!(host(), before, "{place}");
+        });
     });
-    assert_eq!(host(), before);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bollard::models::{HostConfig, MountType};
 use bollard::query_parameters::KillContainerOptionsBuilder;
-use iptables_lab::agent::kernel::{self, KernelDump};
 use iptables_lab::agent::protocol::Request;
 use iptables_lab::engine::{EngineError, Place};
 use iptables_lab::recording::{self, Recording};
@@ -23,6 +22,7 @@ use nix::unistd::Pid;
 use rstest::rstest;
 
 use super::docker::{LONG, containers_of, docker, until, wait};
+use super::host::host;
 use super::lab::{both, iptables_lab, small_run};
 use super::lane::{On, TestLane};
 
@@ -400,44 +400,6 @@ fn a_daemon_that_goes_away_ends_the_run_and_the_next_start_removes_what_it_left(
     let output = iptables_lab().args(["builds", "list"]).output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     assert_eq!(containers_of(pid), BTreeSet::new());
-}
-
-/// What of the host a run could have changed.
-#[derive(Debug, PartialEq)]
-pub struct Host {
-    interfaces: BTreeSet<String>,
-    namespaces: BTreeSet<PathBuf>,
-    networks: BTreeSet<String>,
-    tables: Vec<String>,
-    /// But for those of containers, which come and go with other tests.
-    mounts: Vec<String>,
-    /// None where this user may not look at them.
-    rules: Option<KernelDump>,
-}
-
-fn names(folder: &str) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path())
-}
-
-/// The host as it is.
-pub fn host() -> Host {
-    let networks = wait(docker().client().list_networks(None)).unwrap();
-    let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
-    let interfaces = interfaces.lines().filter_map(|line| line.split_once(':'));
-    let tables = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let mounts = mounts.lines().filter(|line| !line.contains("docker"));
-    Host {
-        mounts: mounts.map(str::to_owned).collect(),
-        interfaces: interfaces.map(|(name, _)| name.trim().to_owned()).collect(),
-        namespaces: names("/run/netns").collect(),
-        networks: networks.into_iter().filter_map(|of| of.id).collect(),
-        tables: tables
-            .map(|path| fs::read_to_string(path).unwrap_or_default())
-            .into(),
-        rules: kernel::Reader::default().dump().ok(),
-    }
 }
 
 #[test]

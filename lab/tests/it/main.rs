@@ -11,6 +11,7 @@ mod evidence;
 mod faults;
 mod gate;
 mod hang;
+mod host;
 mod hostile;
 mod inventory;
 mod lab;
