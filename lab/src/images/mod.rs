@@ -13,6 +13,7 @@ mod own;
 mod provide;
 mod request;
 mod rootfs;
+mod scratch;
 mod store;
 mod tarball;
 mod tree;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::{self, Package};
 use super::digest;
+use super::scratch::{self, Scratch};
 use super::tree::{Kind, Tree};
 use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
 
@@ -382,7 +383,7 @@ impl Store {
             archive::read_tar(&mut tree, File::open(tar)?)?;
             points
                 .iter()
-                .try_for_each(|point| tree.add_directory(Path::new(point)))?;
+                .try_for_each(|point| tree.add_mount_point(Path::new(point)))?;
             let root = folder.path().join("root");
             fs::create_dir(&root)?;
             tree.write_root(&root)?;
@@ -473,8 +474,8 @@ impl Store {
     }
 
     /// A temporary folder that goes away when it is dropped.
-    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, StoreError> {
-        tempfile::tempdir_in(self.tmp()).map_err(at(&self.tmp()))
+    pub(super) fn scratch(&self) -> Result<Scratch, StoreError> {
+        Scratch::new_in(&self.tmp()).map_err(at(&self.tmp()))
     }
 
     /// Removes what killed runs left half-made, a day later.
@@ -487,7 +488,7 @@ impl Store {
         for entry in fs::read_dir(self.tmp()).into_iter().flatten().flatten() {
             if old(&entry) {
                 // What cannot be removed now is tried again at the next start.
-                let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+                let _ = fs::remove_file(entry.path()).or_else(|_| scratch::remove(&entry.path()));
             }
         }
     }
