@@ -26,4 +26,4 @@ pub use event::{Event, Listener, Step, Unit};
 pub use means::{Home, Means};
 pub use provide::{Surveyed, provide, remove, survey};
 pub use request::{Effort, ImagesError, ProvideRequest, Provision, ReadyBuild};
-pub use store::{Held, PackageSet, Record, Remove, Store, StoreError};
+pub use store::{Held, InUse, PackageSet, Record, Remove, Store, StoreError};

@@ -49,6 +49,13 @@ pub enum StoreError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Builds are to be removed that another run has in use.
+    #[error("another run uses these builds, in {}", path.display())]
+    #[diagnostic(help("wait until it has ended, or end it, and try again"))]
+    InUse {
+        /// The store.
+        path: PathBuf,
+    },
     /// The same key came to another digest: the build is not reproducible, or the store was tampered with.
     #[error("the key {key} was built before with digest {before}, and now came to {now}")]
     #[diagnostic(help("what it is made from says nothing about the difference; please report it"))]
@@ -143,6 +150,30 @@ pub struct Held {
     _file: Flock<File>,
 }
 
+/// That a run makes or runs what is in the store, as any number of runs may at a time. Dropping it says that it is done.
+#[derive(Debug)]
+pub struct InUse {
+    store: PathBuf,
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+impl InUse {
+    /// Makes sure that no other run uses the store, nor begins to, as long as this is held.
+    ///
+    /// # Errors
+    /// Another run does.
+    pub fn alone(&self) -> Result<(), StoreError> {
+        match self.file.relock(FlockArg::LockExclusiveNonblock) {
+            Ok(()) => Ok(()),
+            Err(Errno::EWOULDBLOCK) => Err(StoreError::InUse {
+                path: self.store.clone(),
+            }),
+            Err(error) => Err(at(&self.path)(error.into())),
+        }
+    }
+}
+
 /// What a store's tidying takes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remove {
@@ -201,16 +232,24 @@ impl Store {
     /// The lock's file cannot be opened or locked.
     pub fn lock(&self, name: &str, waiting: impl FnOnce()) -> Result<Held, StoreError> {
         let path = self.root.join("locks").join(name);
-        let file = File::create(&path).map_err(at(&path))?;
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => return Ok(Held { _file: held }),
-            Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
-            Err((_, error)) => return Err(at(&path)(error.into())),
-        };
-        waiting();
-        let held = Flock::lock(file, FlockArg::LockExclusive);
-        let held = held.map_err(|(_, error)| at(&path)(error.into()))?;
+        let kinds = [FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive];
+        let held = wait_for(&path, kinds, waiting)?;
         Ok(Held { _file: held })
+    }
+
+    /// Says that this run uses the store; calls `waiting` once if another run removes what is in it.
+    ///
+    /// # Errors
+    /// The lock's file cannot be opened or locked.
+    pub fn use_it(&self, waiting: impl FnOnce()) -> Result<InUse, StoreError> {
+        let path = self.root.join("locks").join("use");
+        let kinds = [FlockArg::LockSharedNonblock, FlockArg::LockShared];
+        let file = wait_for(&path, kinds, waiting)?;
+        Ok(InUse {
+            store: self.root.clone(),
+            path,
+            file,
+        })
     }
 
     /// The tarball of this digest, if it is there.
@@ -531,6 +570,22 @@ pub(super) struct Draft {
     folder: tempfile::TempDir,
     pub(super) rootfs: PathBuf,
     pub(super) digest: Digest,
+}
+
+/// Takes a lock: the first of two kinds at once, or else the other when it can be had.
+fn wait_for(
+    path: &Path,
+    [at_once, later]: [FlockArg; 2],
+    waiting: impl FnOnce(),
+) -> Result<Flock<File>, StoreError> {
+    let file = File::create(path).map_err(at(path))?;
+    let file = match Flock::lock(file, at_once) {
+        Ok(held) => return Ok(held),
+        Err((file, Errno::EWOULDBLOCK)) => file,
+        Err((_, error)) => return Err(at(path)(error.into())),
+    };
+    waiting();
+    Flock::lock(file, later).map_err(|(_, error)| at(path)(error.into()))
 }
 
 fn write_tree(tree: &Tree, path: &Path) -> io::Result<Digest> {
