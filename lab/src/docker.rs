@@ -16,7 +16,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use container::remove_container;
-pub use container::{Ended, Network, Run};
+pub use container::{Download, Ended, Network, Run};
 
 /// The label that everything the lab makes in Docker carries.
 pub const LABEL: &str = "iptables-lab";

@@ -24,7 +24,7 @@ use super::protocol::{End, Ran, Text};
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A command that writes more than this is not read any further, so that it stands still until its time is up.
-const OUTPUT_LIMIT: usize = 64 << 20;
+pub const OUTPUT_LIMIT: usize = 64 << 20;
 
 /// No command is waited for longer, whatever is asked: a time further off may not exist.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

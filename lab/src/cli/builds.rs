@@ -69,7 +69,8 @@ pub async fn run(args: &BuildsArgs, common: &Common) -> Result<Exit, Failure> {
                 Remove::Builds
             };
             let remove = async {
-                let removed = images::remove(&session.store, &session.means, what).await;
+                let (store, in_use, means) = (&session.store, &session.in_use, &session.means);
+                let removed = images::remove(store, in_use, means, what).await;
                 removed.or_exit(Exit::Lacks)
             };
             let removed = session.unless_interrupted(remove).await?;

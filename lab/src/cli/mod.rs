@@ -295,14 +295,17 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
+/// A container's agent has the rights of the commands that it runs, and a stream that leads to the lab.
 fn agent() -> Result<Exit, Failure> {
-    match crate::agent::serve(std::io::stdin().lock(), std::io::stdout().lock()) {
-        Ok(()) => Ok(Exit::Ran),
-        Err(error) => Err(Failure::new(
-            Exit::Fault,
-            miette::miette!("the agent's streams failed: {error}"),
-        )),
-    }
+    let failed = |what: &'static str| {
+        move |error| Failure::new(Exit::Fault, miette::miette!("{what}: {error}"))
+    };
+    crate::sandbox::shut()
+        .and_then(|()| crate::sandbox::refuse_ways_out())
+        .map_err(failed("the agent cannot be kept from its commands"))?;
+    crate::agent::serve(std::io::stdin().lock(), std::io::stdout().lock())
+        .map_err(failed("the agent's streams failed"))?;
+    Ok(Exit::Ran)
 }
 
 #[cfg(test)]

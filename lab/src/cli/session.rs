@@ -17,7 +17,7 @@ use crate::docker::{Docker, DockerError};
 use crate::engine::native::NativeEngine;
 use crate::engine::{self, Engine, EngineError, LaneSpec};
 use crate::fault;
-use crate::images::{self, Effort, Means, ProvideRequest, Provision, Store};
+use crate::images::{self, Effort, InUse, Means, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
 
@@ -27,6 +27,8 @@ pub struct Session {
     pub catalog: Catalog,
     /// Where they are kept.
     pub store: Store,
+    /// That they are used, as long as this run lasts.
+    pub in_use: InUse,
     /// How builds are made and run.
     pub means: Means,
     /// Why so.
@@ -58,15 +60,16 @@ impl Session {
         let ready = async {
             let store = Store::open(&path).or_exit(Exit::Lacks)?;
             let claim = Claim::new(store.path()).or_exit(Exit::Lacks)?;
+            let in_use = use_it(&store).await?;
             let (means, why) = choose(common.engine, &catalog, &store).await?;
             if let Means::Docker(docker) = &means {
                 leftovers::remove_of_dead_runs(docker)
                     .await
                     .or_exit(Exit::Lacks)?;
             }
-            Ok((store, claim, means, why))
+            Ok((store, claim, in_use, means, why))
         };
-        let (store, claim, means, why) = tokio::select! {
+        let (store, claim, in_use, means, why) = tokio::select! {
             ready = ready => ready,
             () = interrupt.asked() => Err(interrupted()),
         }?;
@@ -74,6 +77,7 @@ impl Session {
         Ok(Session {
             catalog,
             store,
+            in_use,
             means,
             why,
             progress,
@@ -190,6 +194,17 @@ pub fn native_engine(means: &Means, store: &Store) -> Option<Box<dyn Engine>> {
         ))),
         Means::Docker(_) => None,
     }
+}
+
+/// Says that this run uses the store, once no other removes what is in it.
+async fn use_it(store: &Store) -> Result<InUse, Failure> {
+    let store = store.clone();
+    let waiting = || say(format_args!("another run removes builds, waiting"));
+    let taken = tokio::task::spawn_blocking(move || store.use_it(waiting)).await;
+    let taken = taken
+        .map_err(|error| miette!("{error}"))
+        .or_exit(Exit::Fault)?;
+    taken.or_exit(Exit::Lacks)
 }
 
 /// How builds are made and run, and why so.

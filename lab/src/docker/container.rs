@@ -41,11 +41,25 @@ pub struct Run<'a> {
     pub network: Network,
     /// A tar to be unpacked at `/` before the command starts.
     pub upload: Option<&'a Path>,
-    /// A path in the container, and the file that its tar goes to when the command has succeeded.
-    pub download: Option<(&'a str, &'a Path)>,
+    /// What is fetched of it when the command has succeeded.
+    pub download: Option<Download<'a>>,
     /// Labels beside the lab's own.
     pub labels: &'a HashMap<String, String>,
 }
+
+/// What is fetched of a container, as a tar.
+#[derive(Debug, Clone, Copy)]
+pub struct Download<'a> {
+    /// A path in the container.
+    pub from: &'a str,
+    /// The file that it goes to.
+    pub to: &'a Path,
+    /// At most so many bytes: what is in a container may be larger than all of this machine's disk, with holes.
+    pub most: u64,
+}
+
+/// What a command may write: whoever writes more is not read to the end.
+const MOST_SAID: usize = crate::agent::exec::OUTPUT_LIMIT;
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +108,8 @@ impl Docker {
         };
         let container = self.create(&run).await?;
         let bytes = self.client.export_container(&container.name);
-        let written = save(bytes, to, &format!("export the image {image}")).await;
+        let action = format!("export the image {image}");
+        let written = save(bytes, to, u64::MAX, &action).await;
         container.remove().await?;
         written
     }
@@ -166,12 +181,12 @@ impl Docker {
             Some(Err(source)) => return Err(failed(action("wait for"), source)),
             None => -1,
         };
-        if let Some((path, to)) = run.download.filter(|_| status == 0) {
+        if let Some(Download { from, to, most }) = run.download.filter(|_| status == 0) {
             let options = DownloadFromContainerOptionsBuilder::new()
-                .path(path)
+                .path(from)
                 .build();
             let bytes = self.client.download_from_container(name, Some(options));
-            save(bytes, to, &action("fetch files from")).await?;
+            save(bytes, to, most, &action("fetch files from")).await?;
         }
         Ok(Ended { status, output })
     }
@@ -258,6 +273,10 @@ async fn collect(
         let bytes = piece.into_bytes();
         on_output(&bytes);
         all.extend_from_slice(&bytes);
+        if all.len() > MOST_SAID {
+            let message = format!("it wrote more than {} MB", MOST_SAID >> 20);
+            return Err(std::io::Error::other(message).into());
+        }
     }
     Ok(all)
 }
@@ -265,8 +284,10 @@ async fn collect(
 async fn save(
     mut bytes: impl Stream<Item = Result<Bytes, Fault>> + Unpin,
     to: &Path,
+    most: u64,
     action: &str,
 ) -> Result<(), DockerError> {
+    let mut room = most;
     let write_failed = |source| DockerError::File {
         action: format!("write {}", to.display()),
         source,
@@ -274,6 +295,11 @@ async fn save(
     let mut file = File::create(to).await.map_err(write_failed)?;
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(|e| failed(action.to_owned(), e))?;
+        let left = room.checked_sub(piece.len() as u64);
+        room = left.ok_or_else(|| {
+            let message = format!("it is larger than {} MB", most >> 20);
+            write_failed(std::io::Error::other(message))
+        })?;
         file.write_all(&piece).await.map_err(write_failed)?;
     }
     file.flush().await.map_err(write_failed)

@@ -11,10 +11,11 @@ use tokio::sync::OnceCell;
 
 use super::archive;
 use super::event::{Listener, Step};
+use super::scratch::Scratch;
 use super::store::Store;
 use super::tree::{Kind, Tree};
 use super::work::step;
-use crate::docker::{Docker, Network, Run};
+use crate::docker::{Docker, Download, Network, Run};
 
 const SCRIPT: &str = include_str!("../../../images/fetch.sh");
 
@@ -44,7 +45,7 @@ pub(super) struct Fetched {
     /// The files of the source packages that could be had.
     pub(super) sources: Vec<PathBuf>,
     /// Holds the files.
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<Scratch>,
 }
 
 /// Where apt runs.
@@ -160,7 +161,11 @@ impl<'a> Apt<'a> {
             env: Vec::new(),
             network: Network::Default,
             upload: Some(&upload),
-            download: Some(("/fetch", &download)),
+            download: Some(Download {
+                from: "/fetch",
+                to: &download,
+                most: u64::MAX,
+            }),
             labels: self.labels,
         };
         let ended = docker.run(&run, &mut |_| {}).await;

@@ -11,13 +11,19 @@ use super::rootfs;
 use super::store::{PackageSet, Store};
 use super::tree::{Kind, Tree};
 use crate::catalog::{Catalog, CompileNeed, Digest, Linkage, Recipe, Toolchain, Version};
-use crate::docker::{Docker, ImageTag, Network, Run};
+use crate::docker::{Docker, Download, ImageTag, Network, Run};
 use crate::sandbox::{Contents, Job};
 
 const SCRIPT: &str = include_str!("../../../images/compile.sh");
 
 /// Where everything that is compiled lies, below the root.
 pub(super) const FOLDER: &str = "build";
+
+/// Where the script leaves what is needed at run time, below that.
+const OUT: &str = "out";
+
+/// More than any iptables takes with its libraries, in bytes.
+pub(super) const LARGEST: u64 = 256 << 20;
 
 /// The repository of the toolchain's image.
 pub(super) const TOOLCHAIN: &str = "iptables-lab-toolchain";
@@ -170,7 +176,11 @@ impl Compilation<'_> {
             env,
             network: Network::None,
             upload: Some(&upload),
-            download: Some(("/build/out", &download)),
+            download: Some(Download {
+                from: "/build/out",
+                to: &download,
+                most: LARGEST,
+            }),
             labels: self.labels,
         };
         let ended = docker.run(&run, on_output).await;
@@ -202,8 +212,7 @@ impl Compilation<'_> {
             environment,
         };
         let ended = job.run(program, on_output).await?;
-        let out = build.join("out");
-        let tree = (ended.status == 0).then(|| Tree::read_dir(Kind::Root, &out, folder));
+        let tree = (ended.status == 0).then(|| read(&build.join(OUT), folder));
         Ok((ended.status.into(), ended.output, tree))
     }
 }
@@ -245,10 +254,23 @@ fn lay(source: Tree, folder: &Path) -> std::io::Result<()> {
 }
 
 fn unpack(download: &Path, folder: &Path) -> std::io::Result<Tree> {
-    let mut tree = Tree::new(Kind::Root, folder)?;
-    archive::read_tar(&mut tree, File::open(download)?)?;
-    tree.strip_top();
+    let mut tree = Tree::new(Kind::Root, folder)?.holding(LARGEST);
+    archive::read_tar(&mut tree, File::open(download)?)
+        .and_then(|()| tree.enter(Path::new(OUT)))
+        .map_err(refused)?;
     Ok(tree)
+}
+
+fn read(out: &Path, folder: &Path) -> std::io::Result<Tree> {
+    let mut tree = Tree::new(Kind::Root, folder)?.holding(LARGEST);
+    tree.add_left(out).map_err(refused)?;
+    Ok(tree)
+}
+
+/// What a source tree's own scripts have made may be anything.
+fn refused(error: std::io::Error) -> std::io::Error {
+    let message = format!("what it left in /build/out is refused: {error}");
+    std::io::Error::new(error.kind(), message)
 }
 
 fn failure(status: i64, output: &[u8], log: &Path) -> String {

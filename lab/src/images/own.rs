@@ -32,8 +32,8 @@ pub(super) async fn from_container(
     let unpack = move || -> std::io::Result<Tree> {
         let mut tree = Tree::new(Kind::Root, &tmp)?;
         archive::read_tar(&mut tree, File::open(&exported)?)?;
-        // What Docker or the lab puts into every container, and is not the image's.
-        let made = ["dev", "proc", "sys", ".dockerenv", ".iptables-lab"];
+        // What Docker puts into every container, and is not the image's.
+        let made = ["dev", "proc", "sys", ".dockerenv"];
         tree.retain(|path| !made.iter().any(|top| path.starts_with(top)));
         drop(folder);
         Ok(tree)

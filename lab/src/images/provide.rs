@@ -11,7 +11,7 @@ use super::gather::{Gathering, SetOf, tarball_miss_key};
 use super::material::{Material, Pull, key_in_store, material_of};
 use super::means::{Housing, Means};
 use super::request::{Effort, ImagesError, ProvideRequest, Provision};
-use super::store::{Record, Remove, Store};
+use super::store::{InUse, Record, Remove, Store};
 use super::work::{blocking, lock, step};
 use super::workshop::{Workshop, miss_key};
 use crate::catalog::{Image, Source};
@@ -109,11 +109,17 @@ async fn have_holder(images: &Images<'_>, events: &Listener) -> Result<(), Image
 }
 
 /// Removes everything that the lab keeps: its images in Docker, if it is there, but for those in use, and the store's
-/// builds.
+/// builds, which nobody but this run may be using: commands of a native run would not be found from then on.
 ///
 /// # Errors
-/// The daemon or the store fails.
-pub async fn remove(store: &Store, means: &Means, what: Remove) -> Result<usize, ImagesError> {
+/// Another run uses the store; the daemon or the store fails.
+pub async fn remove(
+    store: &Store,
+    in_use: &InUse,
+    means: &Means,
+    what: Remove,
+) -> Result<usize, ImagesError> {
+    in_use.alone()?;
     let mut removed = 0;
     if let Some(docker) = means.docker() {
         let images = docker.own_images().await?;

@@ -14,6 +14,9 @@ const PASSWD: &str = "root:x:0:0:root:/:/bin/false\n\
                       nobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n";
 
+/// Where container images have the lab's own program: nothing else may lie there.
+const OWN: &str = ".iptables-lab";
+
 /// Where an engine mounts something.
 pub(super) const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 
@@ -73,6 +76,7 @@ pub(super) fn add_base(
     base: &Base,
 ) -> Result<(), String> {
     let from = from_packages(store, packages)?;
+    tree.retain(|path| !path.starts_with(OWN));
     let mut add = || {
         for file in &base.files {
             tree.copy_from(&from, Path::new(file))?;
@@ -80,7 +84,7 @@ pub(super) fn add_base(
         tree.add_file(Path::new("etc/passwd"), false, &mut PASSWD.as_bytes())?;
         tree.add_file(Path::new("etc/group"), false, &mut GROUP.as_bytes())?;
         let mut folders = MOUNT_POINTS.iter();
-        folders.try_for_each(|folder| tree.add_directory(Path::new(folder)))
+        folders.try_for_each(|folder| tree.add_mount_point(Path::new(folder)))
     };
     add().map_err(|e: std::io::Error| format!("the base files cannot be laid down: {e}"))
 }

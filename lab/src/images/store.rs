@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::{self, Package};
 use super::digest;
+use super::scratch::{self, Scratch};
 use super::tree::{Kind, Tree};
 use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
 
@@ -47,6 +48,13 @@ pub enum StoreError {
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+    },
+    /// Builds are to be removed that another run has in use.
+    #[error("another run uses these builds, in {}", path.display())]
+    #[diagnostic(help("wait until it has ended, or end it, and try again"))]
+    InUse {
+        /// The store.
+        path: PathBuf,
     },
     /// The same key came to another digest: the build is not reproducible, or the store was tampered with.
     #[error("the key {key} was built before with digest {before}, and now came to {now}")]
@@ -142,6 +150,30 @@ pub struct Held {
     _file: Flock<File>,
 }
 
+/// That a run makes or runs what is in the store, as any number of runs may at a time. Dropping it says that it is done.
+#[derive(Debug)]
+pub struct InUse {
+    store: PathBuf,
+    path: PathBuf,
+    file: Flock<File>,
+}
+
+impl InUse {
+    /// Makes sure that no other run uses the store, nor begins to, as long as this is held.
+    ///
+    /// # Errors
+    /// Another run does.
+    pub fn alone(&self) -> Result<(), StoreError> {
+        match self.file.relock(FlockArg::LockExclusiveNonblock) {
+            Ok(()) => Ok(()),
+            Err(Errno::EWOULDBLOCK) => Err(StoreError::InUse {
+                path: self.store.clone(),
+            }),
+            Err(error) => Err(at(&self.path)(error.into())),
+        }
+    }
+}
+
 /// What a store's tidying takes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remove {
@@ -200,16 +232,24 @@ impl Store {
     /// The lock's file cannot be opened or locked.
     pub fn lock(&self, name: &str, waiting: impl FnOnce()) -> Result<Held, StoreError> {
         let path = self.root.join("locks").join(name);
-        let file = File::create(&path).map_err(at(&path))?;
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => return Ok(Held { _file: held }),
-            Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
-            Err((_, error)) => return Err(at(&path)(error.into())),
-        };
-        waiting();
-        let held = Flock::lock(file, FlockArg::LockExclusive);
-        let held = held.map_err(|(_, error)| at(&path)(error.into()))?;
+        let kinds = [FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive];
+        let held = wait_for(&path, kinds, waiting)?;
         Ok(Held { _file: held })
+    }
+
+    /// Says that this run uses the store; calls `waiting` once if another run removes what is in it.
+    ///
+    /// # Errors
+    /// The lock's file cannot be opened or locked.
+    pub fn use_it(&self, waiting: impl FnOnce()) -> Result<InUse, StoreError> {
+        let path = self.root.join("locks").join("use");
+        let kinds = [FlockArg::LockSharedNonblock, FlockArg::LockShared];
+        let file = wait_for(&path, kinds, waiting)?;
+        Ok(InUse {
+            store: self.root.clone(),
+            path,
+            file,
+        })
     }
 
     /// The tarball of this digest, if it is there.
@@ -382,7 +422,7 @@ impl Store {
             archive::read_tar(&mut tree, File::open(tar)?)?;
             points
                 .iter()
-                .try_for_each(|point| tree.add_directory(Path::new(point)))?;
+                .try_for_each(|point| tree.add_mount_point(Path::new(point)))?;
             let root = folder.path().join("root");
             fs::create_dir(&root)?;
             tree.write_root(&root)?;
@@ -473,8 +513,8 @@ impl Store {
     }
 
     /// A temporary folder that goes away when it is dropped.
-    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, StoreError> {
-        tempfile::tempdir_in(self.tmp()).map_err(at(&self.tmp()))
+    pub(super) fn scratch(&self) -> Result<Scratch, StoreError> {
+        Scratch::new_in(&self.tmp()).map_err(at(&self.tmp()))
     }
 
     /// Removes what killed runs left half-made, a day later.
@@ -487,7 +527,7 @@ impl Store {
         for entry in fs::read_dir(self.tmp()).into_iter().flatten().flatten() {
             if old(&entry) {
                 // What cannot be removed now is tried again at the next start.
-                let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+                let _ = fs::remove_file(entry.path()).or_else(|_| scratch::remove(&entry.path()));
             }
         }
     }
@@ -530,6 +570,22 @@ pub(super) struct Draft {
     folder: tempfile::TempDir,
     pub(super) rootfs: PathBuf,
     pub(super) digest: Digest,
+}
+
+/// Takes a lock: the first of two kinds at once, or else the other when it can be had.
+fn wait_for(
+    path: &Path,
+    [at_once, later]: [FlockArg; 2],
+    waiting: impl FnOnce(),
+) -> Result<Flock<File>, StoreError> {
+    let file = File::create(path).map_err(at(path))?;
+    let file = match Flock::lock(file, at_once) {
+        Ok(held) => return Ok(held),
+        Err((file, Errno::EWOULDBLOCK)) => file,
+        Err((_, error)) => return Err(at(path)(error.into())),
+    };
+    waiting();
+    Flock::lock(file, later).map_err(|(_, error)| at(path)(error.into()))
 }
 
 fn write_tree(tree: &Tree, path: &Path) -> io::Result<Digest> {

@@ -13,8 +13,17 @@ use sha2::Sha256;
 use super::digest::{Hashing, finish};
 use crate::catalog::Digest;
 
-/// How many links a path may lead through, as in the kernel.
-const LINK_DEPTH: usize = 40;
+/// How many links a path may lead through, as in the kernel: in all, those that lead to links included.
+const LINKS: usize = 40;
+
+/// How deep a path may lie. Deeper ones are nobody's iptables, and what is written there could hardly be removed again.
+const DEPTH: usize = 100;
+
+/// How long a path may be, as in the kernel.
+const LENGTH: usize = 4096;
+
+/// What a directory, a file or a link takes beside its bytes, about.
+const NODE: u64 = 512;
 
 /// Whether a link with an absolute target stays inside: it does in a root filesystem, it does not in a source tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +54,8 @@ pub(super) struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
     spool: File,
     spooled: u64,
+    /// What may still be taken in.
+    room: u64,
 }
 
 impl Tree {
@@ -55,7 +66,15 @@ impl Tree {
             nodes: BTreeMap::new(),
             spool: tempfile::tempfile_in(folder)?,
             spooled: 0,
+            room: u64::MAX,
         })
+    }
+
+    /// Refuses from now on what would make it larger than so many bytes: nobody's word is taken for what is in an archive,
+    /// nor for what a file is said to hold.
+    pub(super) fn holding(mut self, bytes: u64) -> Tree {
+        self.room = bytes;
+        self
     }
 
     /// Reads a directory of the machine, without `.git`.
@@ -63,6 +82,17 @@ impl Tree {
         let mut tree = Tree::new(kind, folder)?;
         tree.add_dir_of_machine(top, Path::new(""))?;
         Ok(tree)
+    }
+
+    /// Takes in the directory `top`, which somebody else's program has made, or something else under its name.
+    ///
+    /// # Errors
+    /// It is no directory: what a link leads to is the machine's, and not that program's.
+    pub(super) fn add_left(&mut self, top: &Path) -> io::Result<()> {
+        match std::fs::symlink_metadata(top)?.is_dir() {
+            true => self.add_dir_of_machine(top, Path::new("")),
+            false => Err(no_directory(top)),
+        }
     }
 
     fn add_dir_of_machine(&mut self, top: &Path, inner: &Path) -> io::Result<()> {
@@ -101,6 +131,14 @@ impl Tree {
         self.put(path, Node::Directory)
     }
 
+    /// Adds a directory that something is to be mounted at. A link of that name goes: it would be followed out of the tree.
+    pub(super) fn add_mount_point(&mut self, path: &Path) -> io::Result<()> {
+        if matches!(self.nodes.get(path), Some(Node::Link { .. })) {
+            self.nodes.remove(path);
+        }
+        self.add_directory(path)
+    }
+
     /// Adds a file, and its parents; replaces one that is there.
     pub(super) fn add_file(
         &mut self,
@@ -132,7 +170,12 @@ impl Tree {
         let target = self.place(target)?;
         let path = self.place(path)?;
         match self.nodes.get(&target).cloned() {
-            Some(node @ (Node::File { .. } | Node::Link { .. })) => self.put(path, node),
+            Some(node @ Node::File { content, .. }) => {
+                // Who writes the tree down writes its bytes twice.
+                self.take(content.length)?;
+                self.put(path, node)
+            }
+            Some(node @ Node::Link { .. }) => self.put(path, node),
             _ => Err(refused(format!(
                 "its hard link leads to {}, which is not in it",
                 target.display()
@@ -154,10 +197,11 @@ impl Tree {
 
     /// The path, without links in it, of what `path` leads to; `None` where there is nothing.
     pub(super) fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        let mut at = self.place(path)?;
-        for _ in 0..LINK_DEPTH {
+        let mut left = LINKS;
+        let mut at = self.place_within(path, &mut left)?;
+        while left > 0 {
             match self.nodes.get(&at) {
-                Some(Node::Link { target }) => at = self.follow(&at, target, LINK_DEPTH)?,
+                Some(Node::Link { target }) => at = self.follow(&at, target, &mut left)?,
                 Some(_) => return Ok(Some(at)),
                 None => return Ok(None),
             }
@@ -178,6 +222,18 @@ impl Tree {
         self.nodes.retain(|path, _| keep(path));
     }
 
+    /// Makes the directory `top` the top.
+    ///
+    /// # Errors
+    /// It is no directory.
+    pub(super) fn enter(&mut self, top: &Path) -> io::Result<()> {
+        if self.nodes.get(top) != Some(&Node::Directory) {
+            return Err(no_directory(top));
+        }
+        self.strip(top);
+        Ok(())
+    }
+
     /// Makes the only top directory, if everything is in one, the top: release tarballs have one.
     pub(super) fn strip_top(&mut self) {
         let mut tops = self.nodes.keys().filter_map(|path| path.iter().next());
@@ -187,9 +243,13 @@ impl Tree {
         if tops.any(|other| other != top) || self.nodes.get(&top) != Some(&Node::Directory) {
             return;
         }
+        self.strip(&top);
+    }
+
+    fn strip(&mut self, top: &Path) {
         let nodes = std::mem::take(&mut self.nodes).into_iter();
         self.nodes = nodes
-            .filter_map(|(path, node)| Some((path.strip_prefix(&top).ok()?.to_owned(), node)))
+            .filter_map(|(path, node)| Some((path.strip_prefix(top).ok()?.to_owned(), node)))
             .filter(|(path, _)| !path.as_os_str().is_empty())
             .collect();
     }
@@ -293,11 +353,18 @@ impl Tree {
             if read == 0 {
                 break;
             }
+            self.take(read as u64)?;
             self.spool.write_all_at(&buffer[..read], self.spooled)?;
             self.spooled += read as u64;
         }
         let length = self.spooled - offset;
         Ok(Content { offset, length })
+    }
+
+    fn take(&mut self, bytes: u64) -> io::Result<()> {
+        let left = self.room.checked_sub(bytes);
+        self.room = left.ok_or_else(|| refused("it is larger than any iptables".to_owned()))?;
+        Ok(())
     }
 
     fn contents(&self, content: Content) -> impl Read {
@@ -318,14 +385,17 @@ impl Tree {
             match self.nodes.get(parent) {
                 Some(Node::Directory) => break,
                 Some(_) => return Err(refused(format!("{} is no directory", parent.display()))),
-                None => {
-                    self.nodes.insert(parent.to_owned(), Node::Directory);
-                }
+                None => self.insert(parent.to_owned(), Node::Directory)?,
             }
         }
         if self.nodes.get(&path) == Some(&Node::Directory) && node != Node::Directory {
             return Err(refused(format!("{} is a directory", path.display())));
         }
+        self.insert(path, node)
+    }
+
+    fn insert(&mut self, path: PathBuf, node: Node) -> io::Result<()> {
+        self.take(NODE + path.as_os_str().len() as u64)?;
         self.nodes.insert(path, node);
         Ok(())
     }
@@ -337,16 +407,17 @@ impl Tree {
 
     /// Where `path` really lies, with the links followed that its parents are.
     fn place(&self, path: &Path) -> io::Result<PathBuf> {
-        self.place_within(path, LINK_DEPTH)
+        let mut left = LINKS;
+        self.place_within(path, &mut left)
     }
 
-    fn place_within(&self, path: &Path, depth: usize) -> io::Result<PathBuf> {
+    /// The same, if no more than `left` links are on the way.
+    fn place_within(&self, path: &Path, left: &mut usize) -> io::Result<PathBuf> {
         let path = inside(path)?;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(path);
         };
         let mut place = PathBuf::new();
-        let mut left = depth;
         for part in parent {
             place.push(part);
             while let Some(Node::Link { target }) = self.nodes.get(&place) {
@@ -355,21 +426,22 @@ impl Tree {
                     return Err(refused(message));
                 }
                 place = self.follow(&place, target, left)?;
-                left = left.saturating_sub(1);
             }
         }
         place.push(name);
         Ok(place)
     }
 
-    /// Where a link leads, with at most `depth` more links on the way.
-    fn follow(&self, link: &Path, target: &Path, depth: usize) -> io::Result<PathBuf> {
-        let Some(depth) = depth.checked_sub(1) else {
-            return Err(refused(format!(
-                "the links at {} go in a circle",
+    /// Where a link leads, if no more than `left` links are on the way.
+    fn follow(&self, link: &Path, target: &Path, left: &mut usize) -> io::Result<PathBuf> {
+        let Some(rest) = left.checked_sub(1) else {
+            let message = format!(
+                "{} leads through more links than a path may",
                 link.display()
-            )));
+            );
+            return Err(refused(message));
         };
+        *left = rest;
         let mut at = match target.is_absolute() {
             true => PathBuf::new(),
             false => link.parent().unwrap_or(Path::new("")).to_owned(),
@@ -382,7 +454,7 @@ impl Tree {
             }
         }
         // The target's own parents may be links too: `/lib/x` with `/lib -> usr/lib`.
-        self.place_within(&at, depth)
+        self.place_within(&at, left)
     }
 
     fn check_target(&self, link: &Path, target: &Path) -> io::Result<()> {
@@ -408,8 +480,12 @@ impl Tree {
 /// The path as one inside a tree.
 ///
 /// # Errors
-/// It is absolute or has `..` in it.
+/// It is absolute, has `..` in it, or is too long.
 fn inside(path: &Path) -> io::Result<PathBuf> {
+    if path.as_os_str().len() > LENGTH || path.components().count() > DEPTH {
+        let message = format!("it lies more than {DEPTH} folders deep, or its path is too long");
+        return Err(refused(message));
+    }
     let mut clean = PathBuf::new();
     for part in path.components() {
         match part {
@@ -430,6 +506,10 @@ fn climbs(link: &Path, target: &Path) -> io::Error {
         link.display(),
         target.display()
     ))
+}
+
+fn no_directory(path: &Path) -> io::Error {
+    refused(format!("{} is no directory", path.display()))
 }
 
 fn refused(message: String) -> io::Error {
@@ -551,6 +631,59 @@ mod tests {
         assert!(add(&mut tree, "a/z", "").is_err());
         link(&mut tree, "self", "self").unwrap();
         assert_eq!(read(&tree, "self"), None);
+    }
+
+    #[test]
+    fn links_that_lead_through_links_that_lead_through_links_end() {
+        let mut tree = tree(Kind::Root);
+        link(&mut tree, "a/0", ".").unwrap();
+        for number in 1..60 {
+            let target = vec![(number - 1).to_string(); 30].join("/");
+            link(&mut tree, &format!("a/{number}"), &target).unwrap();
+        }
+        add(&mut tree, "a/file", "text").unwrap();
+        assert_eq!(read(&tree, "a/0/0/0/file").unwrap(), "text");
+        assert!(add(&mut tree, "a/59/file", "").is_err());
+    }
+
+    #[test]
+    fn what_is_larger_than_it_may_be_is_refused_however_often_it_is_there() {
+        let mut tree = tree(Kind::Root).holding(10_000);
+        add(&mut tree, "a", &"x".repeat(6000)).unwrap();
+        let again = tree.add_hard_link(Path::new("b"), Path::new("a"));
+        assert!(again.unwrap_err().to_string().contains("larger"));
+        let folders = (0..).map(|number| tree.add_directory(Path::new(&number.to_string())));
+        assert!(folders.take(20).any(|added| added.is_err()));
+    }
+
+    #[rstest]
+    #[case::deep("a/".repeat(200))]
+    #[case::long("a".repeat(5000))]
+    fn no_path_is_too_deep_to_be_removed_again(#[case] path: String) {
+        assert!(add(&mut tree(Kind::Root), &path, "").is_err());
+    }
+
+    #[rstest]
+    #[case::within("usr")]
+    #[case::absolute("/usr")]
+    #[case::nowhere("/none")]
+    fn nothing_is_mounted_over_what_a_link_leads_to(#[case] target: &str) {
+        let mut tree = tree(Kind::Root);
+        add(&mut tree, "usr/a", "").unwrap();
+        link(&mut tree, "proc", target).unwrap();
+        tree.add_mount_point(Path::new("proc")).unwrap();
+        let place = tree.nodes.get(Path::new("proc"));
+        assert_eq!(place, Some(&Node::Directory));
+    }
+
+    #[test]
+    fn what_a_link_leads_to_was_not_left_by_who_made_the_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("out");
+        std::os::unix::fs::symlink("/etc", &link).unwrap();
+        let mut tree = tree(Kind::Root);
+        assert!(tree.add_left(&link).is_err());
+        assert!(tree.nodes.is_empty());
     }
 
     #[test]

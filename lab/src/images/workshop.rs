@@ -293,7 +293,7 @@ impl Workshop<'_> {
         let tmp = self.request.store.tmp();
         let unpack = move || {
             let read = || {
-                let mut tree = Tree::new(Kind::Source, &tmp)?;
+                let mut tree = Tree::new(Kind::Source, &tmp)?.holding(compile::LARGEST);
                 archive::read_tar(&mut tree, std::fs::File::open(&path)?)?;
                 tree.strip_top();
                 Ok(tree)

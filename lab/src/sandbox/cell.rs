@@ -80,6 +80,8 @@ impl Cell {
         let cells = cells.collect::<Result<_, _>>()?;
         mounts::become_root_directory(stage)?;
         mounts::read_only(Path::new("/"))?;
+        // Not before: in a user namespace nobody could then open those of the processes that made the cells.
+        super::shut().map_err(other_io("shut itself"))?;
         Ok(cells)
     }
 }

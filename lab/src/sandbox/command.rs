@@ -14,7 +14,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2, setpgid};
 
-use super::Cell;
+use super::{Cell, refuse_ways_out};
 use crate::agent::exec::{ENVIRONMENT, PATH, Started};
 
 /// What an iptables needs: the rules are its business, and raw sockets are how it asks for legacy tables.
@@ -51,15 +51,17 @@ enum Failure {
 
 impl Shell {
     /// A shell whose commands have `kept` and no other capability. From then on no child of this process can come to
-    /// another one: that is settled here, and not for each command anew. This process itself keeps what it has.
+    /// another one, nor get past its namespaces: that is settled here, and not for each command anew. This process itself
+    /// keeps what it has.
     ///
     /// # Errors
-    /// There is no /dev/null, or the kernel does not let go of a capability.
+    /// There is no /dev/null, or the kernel does not let go of a capability, or takes no filter.
     pub fn new(kept: &[Capability]) -> io::Result<Shell> {
         let kept: CapsHashSet = kept.iter().copied().collect();
         for capability in caps::runtime::thread_all_supported().difference(&kept) {
             caps::drop(None, CapSet::Bounding, *capability).map_err(io::Error::other)?;
         }
+        refuse_ways_out()?;
         Ok(Shell {
             stack: vec![0; STACK],
             nothing: File::open("/dev/null")?,

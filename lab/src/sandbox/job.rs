@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::{Cell, Contents, Network, Refused, Shell, alone};
+use crate::agent::exec;
 
 /// The hidden command that does it.
 pub const JOB_COMMAND: &str = "job";
@@ -94,6 +95,13 @@ impl Job {
             }
             on_output(&buffer[..read]);
             output.extend_from_slice(&buffer[..read]);
+            if output.len() > exec::OUTPUT_LIMIT {
+                // Its folders are looked at, and removed, when it is gone.
+                drop(input);
+                child.wait().await.map_err(what)?;
+                let message = format!("it wrote more than {} MB", exec::OUTPUT_LIMIT >> 20);
+                return Err(what(io::Error::other(message)));
+            }
         }
         let mut words = Vec::new();
         stderr.read_to_end(&mut words).await.map_err(what)?;

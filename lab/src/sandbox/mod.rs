@@ -5,6 +5,7 @@
 
 mod cell;
 mod command;
+mod filter;
 mod job;
 mod mounts;
 mod network;
@@ -12,9 +13,11 @@ mod retired;
 mod tree;
 
 use nix::errno::Errno;
+use nix::sys::prctl;
 
 pub use cell::{Cell, Contents};
 pub use command::{CAPABILITIES, Shell};
+pub use filter::refuse_ways_out;
 pub use job::{Ended, JOB_COMMAND, Job, main as job_main, start};
 pub use network::{Network, Sysctls, set};
 pub use retired::Retired;
@@ -51,6 +54,15 @@ pub enum Refused {
     /// Anything else.
     #[error("cannot {0} ({1})")]
     Other(String, Errno),
+}
+
+/// Keeps the insides of this process from whoever has its user and its rights: what its descriptors and its root lead to,
+/// and what it says.
+///
+/// # Errors
+/// The kernel does not do so.
+pub fn shut() -> std::io::Result<()> {
+    Ok(prctl::set_dumpable(false)?)
 }
 
 /// A failure of what is not refused anywhere.

@@ -338,14 +338,15 @@ fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
 }
 
 /// An ordinary user, and what the lab needs to be one: a program, and a store of its own.
-struct User {
+pub struct User {
     folder: tempfile::TempDir,
 }
 
 impl User {
     const NOBODY: u32 = 65534;
 
-    fn new() -> User {
+    /// With the builds that the usual store holds, not unpacked.
+    pub fn new() -> User {
         // Where everybody may look, which a home directory need not be.
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let public = fs::Permissions::from_mode(0o755);
@@ -362,21 +363,28 @@ impl User {
         )
         .unwrap();
         let user = User { folder };
-        if geteuid().is_root() {
-            let owned = Command::new("chown")
-                .args(["-R", &User::NOBODY.to_string()])
-                .arg(user.folder.path())
-                .status();
-            assert!(owned.unwrap().success());
-        }
+        user.owns_everything();
         user
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Gives the user what somebody else has put there.
+    pub fn owns_everything(&self) {
+        if geteuid().is_root() {
+            let owned = Command::new("chown")
+                .args(["-R", &User::NOBODY.to_string()])
+                .arg(self.folder.path())
+                .status();
+            assert!(owned.unwrap().success());
+        }
+    }
+
+    /// A path in the user's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn lab(&self) -> Command {
+    /// The lab, run by the user.
+    pub fn lab(&self) -> Command {
         let mut command = Command::new(self.path("lab"));
         command
             .arg("--store")

@@ -1,10 +1,12 @@
 //! A store that cannot take what is written to it, or that another run writes to.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
@@ -13,7 +15,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rstest::rstest;
 
-use super::lab::{both, iptables_lab};
+use super::lab::{both, iptables_lab, small_run};
+use super::lane::{store_of_its_own, usual_store};
 use super::refuse::{Refusal, refuse};
 
 /// Has `command` see a file system of its own at `folder`, which nobody else does.
@@ -109,6 +112,243 @@ fn what_another_run_is_making_is_waited_for_with_a_word_about_it() {
     let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
     kill(id, Signal::SIGINT).unwrap();
     child.wait().unwrap();
+}
+
+/// The build that is made in these tests, of packages that are there.
+const BUILD: [&str; 3] = ["builds", "build", "debian-1.8.9-2"];
+
+/// The lab on a machine without apt and without a daemon: what is made is made of what is there, and nothing is fetched.
+fn lab_alone(store: &Path) -> Command {
+    let mut command = iptables_lab();
+    command.env("PATH", "/nonexistent");
+    command.env("DOCKER_HOST", "unix:///nonexistent.sock");
+    command.args(["--engine", "native", "--store"]).arg(store);
+    command
+}
+
+/// The digests in a list of builds, by id.
+fn digests(printed: &[u8]) -> BTreeMap<String, String> {
+    let text = String::from_utf8_lossy(printed);
+    let built = text.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [id, .., digest, "built"] => Some(((*id).to_owned(), (*digest).to_owned())),
+            _ => None,
+        }
+    });
+    built.collect()
+}
+
+/// The digests that the build has in the store that everybody uses.
+fn usual_digests() -> &'static BTreeMap<String, String> {
+    static DIGESTS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    DIGESTS.get_or_init(|| {
+        // It has everybody's builds made.
+        small_run();
+        let output = lab_alone(&usual_store()).args(BUILD).output().unwrap();
+        let found = digests(&output.stdout);
+        assert!(output.status.success(), "{}", both(&output));
+        assert_eq!(found.len(), 2, "nft and legacy: {found:?}");
+        found
+    })
+}
+
+/// Commands that make `$0` a store with the packages of the usual one, and nothing made of them.
+fn links() -> String {
+    let usual = usual_store().canonicalize().unwrap();
+    let usual = usual.display();
+    format!(
+        "for kind in packages sets; do
+             mkdir -p $0/$kind; ln -s {usual}/$kind/* $0/$kind/
+         done; "
+    )
+}
+
+/// A store with the packages of the usual one, and nothing made of them.
+fn store_of_packages(folder: &Path) -> PathBuf {
+    let store = folder.join("store");
+    let mut command = Command::new("sh");
+    let made = command.args(["-c", &links()]).arg(&store).status().unwrap();
+    assert!(made.success());
+    store
+}
+
+/// `script` with `$0`, a disk of its own of that size that holds the packages, and `$lab`, the lab on a store there.
+fn on_a_disk(size: &'static str, script: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = iptables_lab();
+    let lab = lab.get_program().to_str().unwrap();
+    let begin =
+        "build() { PATH=/nonexistent $lab builds build debian-1.8.9-2; echo \"status $?\"; }";
+    let script = format!(
+        "lab=\"{lab} --engine native --store $0\"
+         {begin}
+         {}
+         {script}",
+        links()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(folder.path());
+    command.env("DOCKER_HOST", "unix:///nonexistent.sock");
+    with_disk(&mut command, folder.path(), MsFlags::empty(), size);
+    command.output().unwrap()
+}
+
+/// The sizes end it while packages are unpacked, while their tar is written, while that is read, and while the root
+/// filesystem is written; with 48 MB it is made.
+#[rstest]
+#[case::packages("size=12m")]
+#[case::tar("size=22m")]
+#[case::tar_read("size=34m")]
+#[case::root("size=44m")]
+fn a_build_that_a_full_disk_ended_comes_to_the_usual_digest_when_there_is_room(
+    #[case] size: &'static str,
+) {
+    let output = on_a_disk(
+        size,
+        "build
+         find $0/builds $0/roots $0/tmp -mindepth 1
+         echo then; mount -o remount,size=512m none $0; build",
+    );
+    let said = on_one_line(&output);
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(said.contains("status 3 then "), "nothing is left: {said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, after) = printed.split_once("then").unwrap();
+    assert!(after.contains("status 0"), "{said}");
+    assert_eq!(&digests(after.as_bytes()), usual_digests(), "{said}");
+}
+
+#[test]
+fn a_store_that_holds_all_and_can_only_be_read_is_named_with_a_way_out() {
+    let output = on_a_disk(
+        "size=512m",
+        "build
+         mount -o remount,ro none $0
+         $lab matrix --scenario kube-firewall --writer 'debian-*' --reader 'debian-*'; echo \"status $?\"",
+    );
+    let said = on_one_line(&output);
+    let statuses: Vec<&str> = said
+        .split("status ")
+        .skip(1)
+        .map(|word| &word[..1])
+        .collect();
+    assert_eq!(statuses, ["0", "3"], "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(said.contains("give a store that can be written"), "{said}");
+}
+
+#[test]
+fn two_runs_that_make_the_same_build_both_get_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_of_packages(folder.path());
+    let start = || {
+        let mut command = lab_alone(&store);
+        command.args(BUILD).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let both_of_them = [start(), start()];
+    for child in both_of_them {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        assert_eq!(&digests(&output.stdout), usual_digests());
+    }
+}
+
+/// It is killed as soon as this lies half-made in the store.
+#[rstest]
+#[case::tar("rootfs.tar")]
+#[case::root("root")]
+fn after_a_run_was_killed_the_next_one_comes_to_the_usual_digest(#[case] half_made: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_of_packages(folder.path());
+    let mut child = lab_alone(&store)
+        .args(BUILD)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lies_there = || {
+        let folders = fs::read_dir(store.join("tmp")).into_iter().flatten();
+        let mut folders = folders.flatten();
+        folders.any(|folder| folder.path().join(half_made).exists())
+    };
+    while !lies_there() {
+        assert_eq!(child.try_wait().unwrap(), None, "it was never seen");
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+    let output = lab_alone(&store).args(BUILD).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    assert_eq!(&digests(&output.stdout), usual_digests());
+}
+
+/// A run that is stopped after its first load, and then goes on to its end.
+#[test]
+fn builds_that_a_run_uses_are_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_of_its_own(folder.path());
+    let builds = "debian-1.8.1*-nft";
+    let mut run = lab_alone(&store)
+        .args(["matrix", "--scenario", "kube-*", "--operation", "save"])
+        .args(["--writer", builds, "--reader", builds, "--format", "json"])
+        .arg("--output")
+        .arg(folder.path().join("matrix.json"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    let id = Pid::from_raw(run.id().cast_signed());
+    let first = lines.find(|line| line.as_ref().unwrap().contains(" wrote, "));
+    kill(id, Signal::SIGSTOP).unwrap();
+    assert!(first.is_some(), "it wrote nothing");
+    let remove = || {
+        let mut command = lab_alone(&store);
+        command.args(["builds", "remove"]).output().unwrap()
+    };
+    let refused = remove();
+    kill(id, Signal::SIGCONT).unwrap();
+    let said = on_one_line(&refused);
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("another run uses these builds"), "{said}");
+    assert!(said.contains("wait until it has ended"), "{said}");
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(run.wait().unwrap().success(), "{rest:#?}");
+    let matrix = fs::read(folder.path().join("matrix.json")).unwrap();
+    let matrix: serde_json::Value = serde_json::from_slice(&matrix).unwrap();
+    let cells = matrix["cells"].as_array().unwrap();
+    assert!(cells.iter().all(|cell| cell["verdict"] != "unsupported"));
+    assert!(!cells.is_empty());
+    // Nobody uses them any more.
+    let removed = remove();
+    assert!(removed.status.success(), "{}", both(&removed));
+    assert_eq!(fs::read_dir(store.join("roots")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_waits_with_a_word_about_it_while_another_removes_builds() {
+    let folder = tempfile::tempdir().unwrap();
+    let locks = folder.path().join("locks");
+    fs::create_dir_all(&locks).unwrap();
+    let held = File::create(locks.join("use")).unwrap();
+    let held = Flock::lock(held, FlockArg::LockExclusiveNonblock).unwrap();
+    let mut child = lab_alone(folder.path())
+        .args(["builds", "list"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let waiting = lines.find(|line| {
+        line.as_ref()
+            .unwrap()
+            .contains("another run removes builds")
+    });
+    assert!(waiting.is_some());
+    assert_eq!(child.try_wait().unwrap(), None);
+    drop(held);
+    assert!(child.wait().unwrap().success());
 }
 
 fn doctor(set: impl FnOnce(&mut Command)) -> Output {
