@@ -346,7 +346,8 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
         | Reply::DumpedBefore { .. }
         | Reply::Burst { .. }
         | Reply::Heard { .. }
-        | Reply::Lacks { .. }) => Err(EngineError::Fault(format!(
+        | Reply::Lacks { .. }
+        | Reply::Refused { .. }) => Err(EngineError::Fault(format!(
             "an agent answered with {other:?}"
         ))),
     }

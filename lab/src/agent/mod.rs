@@ -240,7 +240,7 @@ impl Agent {
                 request => self.answer(ground, request),
             };
             let ends = match &reply {
-                Reply::Failed { .. } | Reply::Lacks { .. } => true,
+                Reply::Failed { .. } | Reply::Lacks { .. } | Reply::Refused { .. } => true,
                 Reply::Ran(ran) => until_failure && ran.end != End::Exit(0),
                 _ => false,
             };

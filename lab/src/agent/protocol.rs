@@ -292,6 +292,13 @@ pub enum Reply {
         /// What it lacks, with its own answer.
         message: String,
     },
+    /// To nothing, from a lane that cannot be made: the system refuses what it takes.
+    Refused {
+        /// What it refuses, with its own answer.
+        what: String,
+        /// The command that mends it, or what to do.
+        mend: String,
+    },
     /// To [`Request::Burst`]: a reply to each request that was done. One that is [`Reply::Failed`] is the last.
     Burst {
         /// In the order of the requests.

@@ -473,9 +473,8 @@ impl Stopped {
             Stopped::Run(RunError::Control(_) | RunError::Engine(EngineError::Fault(_))) => {
                 Exit::Fault
             }
-            Stopped::Run(RunError::Engine(EngineError::Lost(_))) | Stopped::Unwritten(_) => {
-                Exit::Lacks
-            }
+            Stopped::Run(RunError::Engine(EngineError::Lost(_) | EngineError::Refused { .. }))
+            | Stopped::Unwritten(_) => Exit::Lacks,
         };
         let error =
             miette!("the run ended early, with the results of what was run till then: {self}");

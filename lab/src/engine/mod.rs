@@ -81,6 +81,14 @@ pub enum EngineError {
     /// The machine lacks what it takes, or lost it on the way: a container died, the daemon went away.
     #[error("{0}")]
     Lost(String),
+    /// The system refuses what a lane takes.
+    #[error("{what}: {mend}")]
+    Refused {
+        /// What it refuses, with its own answer.
+        what: String,
+        /// The command that mends it, or what to do.
+        mend: String,
+    },
     /// The agent did what it must not: a fault of the lab.
     #[error("{0}")]
     Fault(String),
@@ -94,6 +102,11 @@ pub trait Engine: Send + Sync {
     /// What builds find otherwise here than they would as root of a machine; a sentence each.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The matches and targets that the kernel takes of root alone, where this engine's builds are not it.
+    fn of_root(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Opens a lane: a network namespace, and every build of the spec joined to it.

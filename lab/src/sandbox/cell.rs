@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid, fork, pipe, sethostname};
 use serde::{Deserialize, Serialize};
 
 use super::mounts::{self, Access};
-use super::{Refused, other, other_io};
+use super::{Kind, Refused, Rights, other, other_io};
 
 /// The devices of a cell: those that read and write nothing but themselves.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
@@ -135,7 +135,7 @@ fn furnish(at: &Path, contents: &Contents) -> Result<(), Refused> {
     let kinds = KINDS
         .iter()
         .fold(CloneFlags::empty(), |all, (_, kind)| all | *kind);
-    unshare(kinds).map_err(|errno| Refused::Namespaces("mount", errno))?;
+    unshare(kinds).map_err(|errno| Refused::namespace(Kind::Mount, errno, Rights::Root))?;
     sethostname("iptables-lab").map_err(other("set the host name"))?;
     mounts::directory(&contents.root, at, Access::ReadOnly)?;
     for (from, to) in &contents.shared {

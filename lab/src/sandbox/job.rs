@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::{Cell, Contents, Network, Refused, Shell, alone};
+use super::{Cell, Contents, Here, Network, Shell, alone};
 use crate::agent::exec;
 
 /// The hidden command that does it.
@@ -120,13 +120,14 @@ impl Job {
 
 /// Does the job that standard input names. Gives the exit status.
 pub fn main() -> u8 {
-    let failed = |refused: Refused| tell(&Word::Failed(refused.to_string()));
-    match alone(|_| {
-        let done = inside().unwrap_or_else(Word::Failed);
+    let here = Here::look();
+    let inside = || {
+        let done = inside(&here).unwrap_or_else(Word::Failed);
         tell(&done)
-    }) {
+    };
+    match alone(here.rights, inside) {
         Ok(status) => status,
-        Err(refused) => failed(refused),
+        Err(refused) => tell(&Word::Failed(refused.with_mend(&here))),
     }
 }
 
@@ -136,15 +137,15 @@ fn tell(word: &Word) -> u8 {
     u8::from(told.is_err())
 }
 
-fn inside() -> Result<Word, String> {
+fn inside(here: &Here) -> Result<Word, String> {
     let mut line = Vec::new();
     let read = io::stdin().lock().read_until(b'\n', &mut line);
     read.map_err(|error| error.to_string())?;
     let job: Job = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
     let mut shell = Shell::new(&[]).map_err(|error| error.to_string())?;
     let cells = Cell::all(&job.stage, std::slice::from_ref(&job.contents));
-    let cells = cells.map_err(|refused| refused.to_string())?;
-    Network::fresh().map_err(|refused| refused.to_string())?;
+    let cells = cells.map_err(|refused| refused.with_mend(here))?;
+    Network::fresh().map_err(|refused| refused.with_mend(here))?;
     let cell = cells.first().ok_or("there is no cell")?;
     let streams = || io::stdout().as_fd().try_clone_to_owned();
     let started = streams()

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::{Refused, other, other_io};
+use super::{Kind, Refused, Rights, other, other_io};
 
 /// Settings of a network namespace, as files below /proc/sys/net.
 pub type Sysctls = &'static [(&'static str, &'static str)];
@@ -22,7 +22,8 @@ impl Network {
     /// # Errors
     /// The kernel makes none.
     pub fn fresh() -> Result<Network, Refused> {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| Refused::Namespaces("network", errno))?;
+        unshare(Kind::Network.flag())
+            .map_err(|errno| Refused::namespace(Kind::Network, errno, Rights::Root))?;
         let path = "/proc/thread-self/ns/net";
         let file = File::open(path).map_err(other_io(format!("open {path}")))?;
         Ok(Network { file })

@@ -4,63 +4,40 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 
-use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::unshare;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getgid, getuid, setgroups};
 
-use super::{Refused, other, other_io};
+use super::{Kind, Refused, Rights, other, other_io};
 use crate::agent::exec;
 
-/// With whose rights the tree was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rights {
-    /// Root's.
-    Root,
-    /// An ordinary user's, who is root in a user namespace.
-    User,
-}
-
-impl Rights {
-    /// Those of this process.
-    pub fn here() -> Rights {
-        let may = caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN);
-        match getuid().is_root() && may.unwrap_or(false) {
-            true => Rights::Root,
-            false => Rights::User,
-        }
-    }
-}
+/// The namespaces of a tree.
+const KINDS: [Kind; 5] = [
+    Kind::Mount,
+    Kind::Process,
+    Kind::HostName,
+    Kind::Ipc,
+    Kind::ControlGroup,
+];
 
 /// Runs `inside` as the first process of a tree of its own, in new mount, process, host name, IPC and control group
-/// namespaces, and gives the exit status that it gives. The tree ends when `inside` does, when this process does, or
+/// namespaces, and gives the exit status that it gives; `rights` are those of this process. The tree ends when `inside` does, when this process does, or
 /// when nobody holds the other end of standard input any more: SIGKILL of the lab included.
 ///
 /// # Errors
 /// The system refuses the namespaces.
-pub fn alone(inside: impl FnOnce(Rights) -> u8) -> Result<u8, Refused> {
-    let rights = Rights::here();
+pub fn alone(rights: Rights, inside: impl FnOnce() -> u8) -> Result<u8, Refused> {
     if rights == Rights::User {
         become_root()?;
     }
-    let kinds = [
-        ("mount", CloneFlags::CLONE_NEWNS),
-        ("process", CloneFlags::CLONE_NEWPID),
-        ("host name", CloneFlags::CLONE_NEWUTS),
-        ("IPC", CloneFlags::CLONE_NEWIPC),
-        ("control group", CloneFlags::CLONE_NEWCGROUP),
-    ];
-    for (name, kind) in kinds {
-        unshare(kind).map_err(|errno| match rights {
-            Rights::Root => Refused::Namespaces(name, errno),
-            Rights::User => Refused::Powerless(errno),
-        })?;
+    for kind in KINDS {
+        unshare(kind.flag()).map_err(|errno| Refused::namespace(kind, errno, rights))?;
     }
     if rights == Rights::Root {
         setgroups(&[]).map_err(other("give up groups"))?;
@@ -71,7 +48,7 @@ pub fn alone(inside: impl FnOnce(Rights) -> u8) -> Result<u8, Refused> {
         ForkResult::Child => {
             // Who keeps it may be killed before it can do anything.
             let status = match prctl::set_pdeathsig(Signal::SIGKILL) {
-                Ok(()) => inside(rights),
+                Ok(()) => inside(),
                 Err(_) => 1,
             };
             std::process::exit(status.into())
@@ -83,7 +60,8 @@ pub fn alone(inside: impl FnOnce(Rights) -> u8) -> Result<u8, Refused> {
 /// Becomes root in a user namespace, and in nothing else.
 fn become_root() -> Result<(), Refused> {
     let (user, group) = (getuid(), getgid());
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(Refused::Users)?;
+    unshare(Kind::User.flag())
+        .map_err(|errno| Refused::namespace(Kind::User, errno, Rights::User))?;
     let maps = [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("0 {user} 1")),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +16,6 @@ use iptables_lab::plan::{Operation, Plan, Selection};
 use iptables_lab::recording::{LoadRecord, Seen};
 use iptables_lab::runner::{self, Event, Pace, Run};
 use iptables_lab::scenario::{self, Scenario};
-use nix::unistd::geteuid;
 use rstest::rstest;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -26,6 +23,7 @@ use tokio::runtime::Runtime;
 use super::lab::{both, full_run, iptables_lab, native_run, wide_run};
 use super::lane::{On, TestLane, claim, store_of_its_own, usual_store};
 use super::refuse::{Refusal, refuse};
+use super::user::User;
 
 /// Every cell of a matrix in JSON, by what it is about.
 fn cells(matrix: &str) -> BTreeMap<String, Value> {
@@ -337,83 +335,6 @@ fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
     }
 }
 
-/// An ordinary user, and what the lab needs to be one: a program, and a store of its own.
-pub struct User {
-    folder: tempfile::TempDir,
-}
-
-impl User {
-    const NOBODY: u32 = 65534;
-
-    /// With the builds that the usual store holds, not unpacked.
-    pub fn new() -> User {
-        // Where everybody may look, which a home directory need not be.
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
-        let public = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(folder.path(), public).unwrap();
-        let usual = usual_store();
-        for kind in [
-            "tarballs", "packages", "sets", "builds", "digests", "misses",
-        ] {
-            copy(&usual.join(kind), &folder.path().join("store").join(kind));
-        }
-        fs::copy(
-            env!("CARGO_BIN_EXE_iptables-lab"),
-            folder.path().join("lab"),
-        )
-        .unwrap();
-        let user = User { folder };
-        user.owns_everything();
-        user
-    }
-
-    /// Gives the user what somebody else has put there.
-    pub fn owns_everything(&self) {
-        if geteuid().is_root() {
-            let owned = Command::new("chown")
-                .args(["-R", &User::NOBODY.to_string()])
-                .arg(self.folder.path())
-                .status();
-            assert!(owned.unwrap().success());
-        }
-    }
-
-    /// A path in the user's folder.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The lab, run by the user.
-    pub fn lab(&self) -> Command {
-        let mut command = Command::new(self.path("lab"));
-        command
-            .arg("--store")
-            .arg(self.path("store"))
-            .env_remove("IPTABLES_LAB_BUILDS");
-        command
-            .env("LC_ALL", "C.UTF-8")
-            .current_dir(self.folder.path());
-        if geteuid().is_root() {
-            command.uid(User::NOBODY).gid(User::NOBODY);
-        }
-        command
-    }
-}
-
-/// Copies a folder of files and folders.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            // Another test's run may just have taken it away.
-            false => drop(fs::copy(entry.path(), to)),
-        }
-    }
-}
-
 /// What was printed, however it was broken into lines.
 fn unwrapped(printed: &[u8]) -> String {
     let text = String::from_utf8_lossy(printed);
@@ -438,41 +359,78 @@ const SMALL: [&str; 10] = [
     "effect",
 ];
 
-/// The matrix of these pairings, run by root in containers.
-fn small_matrix() -> BTreeMap<String, Value> {
-    let mut command = iptables_lab();
-    command.args(["--engine", "docker", "matrix", "--format", "json"]);
-    let output = command.args(SMALL).output().unwrap();
+/// All scenarios, written by a build of Debian's and rewritten by another, in both backends.
+const WIDE: [&str; 6] = [
+    "--writer",
+    "debian-1.8.11-2-*",
+    "--reader",
+    "debian-1.8.7-1-*",
+    "--operation",
+    "rewrite",
+];
+
+/// What a matrix of [`WIDE`] prints for people, and its cells.
+fn wide(mut lab: Command, json: &Path) -> (String, BTreeMap<String, Value>) {
+    let output = lab
+        .args(["--engine", "native", "matrix", "--format", "json"])
+        .arg("--output")
+        .arg(json)
+        .args(["--format", "table", "--output", "-"])
+        .args(WIDE)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", both(&output));
-    cells(&String::from_utf8_lossy(&output.stdout))
+    let table = unwrapped(&output.stdout);
+    (table, cells(&fs::read_to_string(json).unwrap()))
+}
+
+/// Whether a rule matches the packets of a user or a group. Those of any socket whatever (`--socket-exists`) are matched
+/// everywhere.
+fn is_of_owners(rule: &Value) -> bool {
+    let given = rule["given"].as_str().unwrap();
+    given.contains("--uid-owner") || given.contains("--gid-owner")
+}
+
+/// A cell without the rules that are of owners, and these.
+fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
+    let mut cell = cell.clone();
+    let rules = cell["rules"].as_array().unwrap().clone();
+    let (owners, others): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_of_owners);
+    cell["rules"] = others.into();
+    if !owners.is_empty() {
+        // It is the worst of all its rules'.
+        cell["verdict"] = Value::Null;
+    }
+    (cell, owners)
 }
 
 #[test]
 fn an_ordinary_user_gets_the_same_answers() {
     let user = User::new();
-    let output = user
-        .lab()
-        .args([
-            "--engine", "native", "matrix", "--format", "json", "--format", "table",
-        ])
-        .arg("--output")
-        .arg(user.path("user.json"))
-        .args(SMALL)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", both(&output));
-    let table = unwrapped(&output.stdout);
-    let words = "engine: native (user namespaces), as asked for";
-    assert!(table.contains(words), "{table}");
+    let folder = tempfile::tempdir().unwrap();
+    let (table, own) = wide(user.lab(), &user.path("user.json"));
+    let (_, all) = wide(iptables_lab(), &folder.path().join("root.json"));
     // What does not work there is named.
-    assert!(
-        table.contains("rules that match a packet's owner"),
-        "{table}"
-    );
-    let own = cells(&fs::read_to_string(user.path("user.json")).unwrap());
-    let all = small_matrix();
+    for words in [
+        "engine: native (user namespaces), as asked for",
+        "the kernel refuses rules that match packets of users or groups other than root",
+    ] {
+        assert!(table.contains(words), "`{words}` is not in {table}");
+    }
     assert_eq!(own.len(), all.len());
-    are_equal(&own, &all);
+    let mut refused = 0;
+    for (name, cell) in &own {
+        let (others, owners) = without_owners(cell);
+        let (others_by_root, owners_by_root) = without_owners(&all[name]);
+        assert_eq!(others, others_by_root, "{name}");
+        for (rule, by_root) in owners.iter().zip(&owners_by_root) {
+            assert_eq!(rule["write"], "refused", "{name}: {rule:#}");
+            assert_ne!(by_root["write"], "refused", "{name}: {by_root:#}");
+        }
+        assert_eq!(owners.len(), owners_by_root.len(), "{name}");
+        refused += owners.len();
+    }
+    assert!(refused > 0);
 }
 
 #[test]
@@ -492,7 +450,7 @@ fn without_a_daemon_auto_is_native_and_the_report_says_why() {
 }
 
 #[rstest]
-#[case::a_user(true, ["start it (`systemctl", "run as root, or allow them (`sysctl"])]
+#[case::a_user(true, ["start it (`systemctl", "`--security-opt seccomp=unconfined`"])]
 #[case::root(false, ["start it (`systemctl", "a container needs `--privileged`"])]
 fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways: [&str; 2]) {
     let (owner, folder) = (user.then(User::new), tempfile::tempdir().unwrap());

@@ -17,9 +17,9 @@ use iptables_lab::engine::Place;
 use rstest::rstest;
 
 use super::docker::{docker, wait};
-use super::engines::User;
 use super::lab::{both, compiled, iptables_lab};
 use super::lane::{On, TestLane, store_of_its_own, usual_store};
+use super::user::User;
 
 /// Says what it could do, a line each. Its arguments are a port of the host's and the name of an abstract socket there.
 const HARM: &str = r#"

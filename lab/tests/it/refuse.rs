@@ -13,6 +13,8 @@ use nix::sys::prctl;
 pub enum Refusal {
     /// New namespaces.
     Namespaces,
+    /// New mount namespaces alone: as where AppArmor lets a user make a user namespace, and do nothing in it.
+    MountNamespaces,
     /// Legacy tables: a kernel without them knows no such socket option.
     LegacyTables,
     /// Nfnetlink, and with it nf_tables: a kernel without them knows no such protocol.
@@ -72,6 +74,14 @@ fn filter(refusal: Refusal) -> Vec<sock_filter> {
         Refusal::Namespaces => vec![
             load(NUMBER),
             unless_equal(number(libc::SYS_unshare), 1),
+            end(errno(libc::EPERM)),
+            end(libc::SECCOMP_RET_ALLOW),
+        ],
+        Refusal::MountNamespaces => vec![
+            load(NUMBER),
+            unless_equal(number(libc::SYS_unshare), 3),
+            load(argument(0)),
+            unless_equal(libc::CLONE_NEWNS.unsigned_abs(), 1),
             end(errno(libc::EPERM)),
             end(libc::SECCOMP_RET_ALLOW),
         ],

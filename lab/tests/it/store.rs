@@ -17,10 +17,9 @@ use rstest::rstest;
 
 use super::lab::{both, iptables_lab, small_run};
 use super::lane::{store_of_its_own, usual_store};
-use super::refuse::{Refusal, refuse};
 
 /// Has `command` see a file system of its own at `folder`, which nobody else does.
-fn with_disk(command: &mut Command, folder: &Path, flags: MsFlags, options: &'static str) {
+pub fn with_disk(command: &mut Command, folder: &Path, flags: MsFlags, options: &'static str) {
     let folder = folder.to_owned();
     let make = move || {
         unshare(CloneFlags::CLONE_NEWNS)?;
@@ -349,59 +348,4 @@ fn a_run_waits_with_a_word_about_it_while_another_removes_builds() {
     assert_eq!(child.try_wait().unwrap(), None);
     drop(held);
     assert!(child.wait().unwrap().success());
-}
-
-fn doctor(set: impl FnOnce(&mut Command)) -> Output {
-    let mut command = iptables_lab();
-    command.args(["doctor", "--format", "json"]);
-    set(&mut command);
-    command.output().unwrap()
-}
-
-fn check<'j>(checks: &'j serde_json::Value, engine: &str, what: &str) -> &'j serde_json::Value {
-    let mut all = checks.as_array().unwrap().iter();
-    let found = all.find(|check| check["engine"] == engine && check["what"] == what);
-    found.unwrap_or_else(|| panic!("{engine} has no {what}: {checks:#}"))
-}
-
-#[test]
-fn doctor_finds_that_what_the_other_tests_run_on_works() {
-    let output = doctor(|_| {});
-    assert!(output.status.success(), "{}", both(&output));
-    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for engine in ["docker", "native"] {
-        for what in ["lane", "nft rules", "legacy rules"] {
-            assert_eq!(check(&checks, engine, what)["works"], true, "{checks:#}");
-        }
-    }
-}
-
-#[test]
-fn doctor_says_how_to_mend_it_where_no_engine_works() {
-    let output = doctor(|command| {
-        command.env("DOCKER_HOST", "unix:///nonexistent.sock");
-        refuse(command, Refusal::Namespaces);
-    });
-    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
-    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for (engine, mend) in [("docker", "systemctl start docker"), ("native", "sysctl")] {
-        let lane = check(&checks, engine, "lane");
-        assert_eq!(lane["works"], false, "{checks:#}");
-        assert!(lane["mend"].as_str().unwrap().contains(mend), "{checks:#}");
-    }
-}
-
-#[test]
-fn doctor_names_what_a_kernel_without_legacy_tables_refuses() {
-    let output = doctor(|command| {
-        command.env("DOCKER_HOST", "unix:///nonexistent.sock");
-        refuse(command, Refusal::LegacyTables);
-    });
-    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
-    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(check(&checks, "native", "nft rules")["works"], true);
-    let legacy = check(&checks, "native", "legacy rules");
-    assert_eq!(legacy["works"], false, "{checks:#}");
-    let mend = legacy["mend"].as_str().unwrap();
-    assert!(mend.contains("modprobe -a ip6_tables ip_tables"), "{mend}");
 }

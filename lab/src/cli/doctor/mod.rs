@@ -1,12 +1,13 @@
 //! `doctor`: what works on this machine, what is missing, and the command that mends it. Everything is tried.
 
+mod modules;
 mod needs;
+mod rules;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use miette::{Diagnostic, miette};
@@ -16,15 +17,14 @@ use super::exit::{Exit, Failure, Or};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::{Common, output, session};
-use crate::agent::protocol::{End, Ran, Reply, Request};
 use crate::catalog::{Backend, Build, Catalog, Tool};
 use crate::docker::Docker;
-use crate::engine::{self, Engine, Lane, LaneSpec, Place, surroundings};
-use crate::images::{self, Effort, Means, ProvideRequest, Store, Surveyed};
+use crate::engine::{self, Engine, EngineError, LaneSpec};
+use crate::images::{self, Effort, Means, ProvideRequest, Provision, Store, Surveyed};
 use crate::leftovers::{self, Claim};
-use crate::plan::{LaneKind, command};
+use crate::plan::LaneKind;
 use crate::scenario;
-use needs::{Asking, Need, needs};
+use rules::Tried;
 
 #[derive(Args)]
 pub struct DoctorArgs {
@@ -59,9 +59,6 @@ struct Check {
 
 /// What a first run needs in the store: the toolchain, packages and every build.
 const ROOM: u64 = 1 << 30;
-
-/// How long a rule may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(args: &DoctorArgs, common: &Common) -> Result<Exit, Failure> {
     let catalog = Catalog::load(&common.builds).or_exit(Exit::Usage)?;
@@ -102,6 +99,12 @@ pub async fn run(args: &DoctorArgs, common: &Common) -> Result<Exit, Failure> {
         .any(|check| check.engine.is_some() && check.what == LANE && check.works);
     Ok(if works { Exit::Ran } else { Exit::Lacks })
 }
+
+/// Those that write rules.
+const TOOLS: [Tool; 2] = [Tool::Iptables, Tool::Nft];
+
+/// Where nothing better is known.
+const LOG: &str = "look what the kernel's log says of it: `dmesg`";
 
 /// What says whether an engine works at all.
 const LANE: &str = "lane";
@@ -231,7 +234,35 @@ impl Doctor<'_> {
     }
 
     /// Opens lanes of an engine with builds that were made, and has them write a rule for each thing that scenarios need.
-    async fn engine(&mut self, name: &'static str, means: Means, (store, claim): (&Store, &Claim)) {
+    async fn engine(&mut self, name: &'static str, means: Means, made: (&Store, &Claim)) {
+        let mend = format!("iptables-lab --engine {name} builds build");
+        let (builds, engine) = match self.newest(&means, made).await {
+            Ok((count, provision)) => {
+                let words = format!("{count} images are made");
+                self.says(Some(name), "builds", Ok(words));
+                let engine = engine::of(&means, made.0, made.1, &provision);
+                (session::builds(&provision), Some(engine))
+            }
+            Err(reason) => {
+                self.says(Some(name), "builds", Err((reason, mend.clone())));
+                (Vec::new(), session::native_engine(&means, made.0))
+            }
+        };
+        let Some(engine) = engine else {
+            let reason = "not tried: it takes a build".to_owned();
+            self.says(Some(name), LANE, Err((reason, mend)));
+            return;
+        };
+        self.backends(name, engine.as_ref(), &builds).await;
+        engine.settled().await;
+    }
+
+    /// How many images are made, and the newest of each tool.
+    async fn newest(
+        &self,
+        means: &Means,
+        (store, claim): (&Store, &Claim),
+    ) -> Result<(usize, Provision), String> {
         let mut request = ProvideRequest {
             catalog: &self.catalog,
             images: self.catalog.images.clone(),
@@ -242,85 +273,72 @@ impl Doctor<'_> {
             labels: claim.labels(),
             jobs: 1,
         };
-        let known = images::survey(&request, &means).await.into_iter();
+        let known = images::survey(&request, means).await.into_iter();
         let made = known.filter_map(|(image, found)| match found {
-            Surveyed::Built(record) if image.tool == Tool::Iptables => Some((image, record)),
-            Surveyed::Built(_) | Surveyed::NotBuilt | Surveyed::Missing(_) => None,
+            Surveyed::Built(record) => Some((image, record)),
+            Surveyed::NotBuilt | Surveyed::Missing(_) => None,
         });
         let made: Vec<_> = made.collect();
-        let count = made.len();
-        let newest = made.into_iter().max_by_key(|(_, of)| of.version.clone());
-        request.images = newest.map(|(image, _)| image).into_iter().collect();
+        let newest = TOOLS.map(|tool| {
+            let of_tool = made.iter().filter(|(image, _)| image.tool == tool);
+            of_tool.max_by_key(|(_, record)| &record.version)
+        });
+        let newest = newest.into_iter().flatten();
+        request.images = newest.map(|(image, _)| image.clone()).collect();
+        if request.images.is_empty() {
+            return Err("no build was made yet".to_owned());
+        }
         let progress = self.progress.clone();
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
-        let provision = match request.images.is_empty() {
-            true => Err("no build was made yet".to_owned()),
-            false => {
-                let provided = images::provide(&request, &means, &listener).await;
-                provided.map_err(|error| error.to_string())
+        let provided = images::provide(&request, means, &listener).await;
+        let provision = provided.map_err(|error| error.to_string())?;
+        Ok((made.len(), provision))
+    }
+
+    /// Says which rules `build` could not write: of those that root alone may write here, that it takes root.
+    fn rules(
+        &mut self,
+        name: &'static str,
+        engine: &dyn Engine,
+        build: &Build,
+        tried: Result<Tried<'_>, String>,
+    ) {
+        let written_by = written_by(build);
+        let what = format!("{written_by} rules");
+        let mut tried = match tried {
+            Ok(tried) => tried,
+            Err(error) => {
+                self.says(Some(name), &what, Err((error, LOG.to_owned())));
+                return;
             }
         };
-        let (builds, engine) = match provision {
-            Ok(provision) => {
-                let engine = engine::of(&means, store, claim, &provision);
-                (session::builds(&provision), Some(engine))
-            }
-            Err(reason) => {
-                let mend = format!("iptables-lab --engine {name} builds build");
-                self.says(Some(name), "builds", Err((reason, mend)));
-                let native = session::native_engine(&means, store);
-                (Vec::new(), native)
-            }
-        };
-        let Some(engine) = engine else {
-            self.says(
-                Some(name),
-                LANE,
-                Err((
-                    "not tried: it takes a build".to_owned(),
-                    format!("iptables-lab --engine {name} builds build"),
-                )),
-            );
-            return;
-        };
-        if !builds.is_empty() {
-            let words = format!("{count} images are made");
-            self.says(Some(name), "builds", Ok(words));
+        let of_root = tried.without(engine.of_root());
+        self.says(Some(name), &what, tried.found(build));
+        for match_of_root in of_root {
+            let what = format!("{written_by} {match_of_root}");
+            let found = Err((engine.notes().join("; "), "run it as root".to_owned()));
+            self.says(Some(name), &what, found);
         }
-        self.backends(name, engine.as_ref(), &builds).await;
-        engine.settled().await;
     }
 
     async fn backends(&mut self, name: &'static str, engine: &dyn Engine, builds: &[Build]) {
         let scenarios = scenario::shipped().unwrap_or_default();
         let far: BTreeSet<_> = scenarios.iter().flat_map(|of| of.setup.ends()).collect();
-        let of_backend = |backend| {
-            let of_backend = builds.iter();
-            of_backend
-                .filter(|build| build.tool == Tool::Iptables && build.backend == backend)
-                .max_by_key(|build| &build.version)
-        };
         for (kind, backend) in [
             (LaneKind::Nft, Backend::Nft),
             (LaneKind::Legacy, Backend::Legacy),
         ] {
-            let build = of_backend(backend);
+            let builds = newest(builds, backend);
             let spec = LaneSpec {
                 number: 0,
                 kind,
-                builds: build.into_iter().map(|build| build.id.clone()).collect(),
+                builds: builds.iter().map(|build| build.id.clone()).collect(),
                 far: far.clone(),
             };
             let mut lane = match engine.open(&spec).await {
                 Ok(lane) => lane,
                 Err(error) => {
-                    let mend = match name {
-                        "native" => {
-                            "run as root, or let users make namespaces: `sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0`"
-                        }
-                        _ => "look what the daemon says: `docker info`",
-                    };
-                    self.says(Some(name), LANE, Err((error.to_string(), mend.to_owned())));
+                    self.says(Some(name), LANE, Err(with_mend(name, error)));
                     return;
                 }
             };
@@ -331,121 +349,45 @@ impl Doctor<'_> {
                     Ok(format!("a lane opens: {}", engine.name())),
                 );
             }
-            if let Some(build) = build {
-                let what = format!("{backend} rules");
-                let found = rules(lane.as_mut(), build).await;
-                self.says(Some(name), &what, found);
+            for build in builds {
+                let tried = rules::try_all(lane.as_mut(), build, &scenarios).await;
+                self.rules(name, engine, build, tried);
             }
             lane.close().await;
         }
     }
 }
 
-/// Has `build` write a rule for each thing that scenarios need.
-async fn rules(lane: &mut dyn Lane, build: &Build) -> Result<String, (String, String)> {
-    let scenarios = scenario::shipped().map_err(|error| (error.to_string(), String::new()))?;
-    let needs = needs(&scenarios);
-    let mut lacking: BTreeMap<String, String> = BTreeMap::new();
-    // What a scenario's rules need around them is made once for all of its rules.
-    let mut by_scenario: Vec<(&Need, &Asking<'_>)> = needs.iter().collect();
-    by_scenario.sort_by_key(|(_, asking)| &asking.scenario.name);
-    let mut furnished: Option<&str> = None;
-    for (need, asking) in by_scenario {
-        let name = asking.scenario.name.as_str();
-        let around = match furnished.replace(name) == Some(name) {
-            true => Around::Made,
-            false => Around::ToBeMade,
-        };
-        match tried(lane, build, need, (*asking, around)).await {
-            Ok(None) => {}
-            Ok(Some(said)) => {
-                let name = format!("{} ({})", need.name, need.family);
-                lacking.insert(name, said);
-            }
-            Err(error) => {
-                return Err((error, "see what the kernel's log says: `dmesg`".to_owned()));
-            }
-        }
-    }
-    if lacking.is_empty() {
-        return Ok(format!(
-            "{} writes {} matches and targets",
-            build.id,
-            needs.len()
-        ));
-    }
-    let names: Vec<&str> = lacking.keys().map(String::as_str).collect();
-    let said = lacking.values().next().map_or("", String::as_str);
-    let says = format!(
-        "{} of {} matches and targets are refused: {}; {} says: {said}",
-        lacking.len(),
-        needs.len(),
-        names.join(", "),
-        build.id
-    );
-    Err((says, modules(build.backend, &lacking)))
-}
-
-/// What loads the kernel's modules for what is refused.
-fn modules(backend: Backend, lacking: &BTreeMap<String, String>) -> String {
-    let mut modules = BTreeSet::from(match backend {
-        Backend::Nft => ["nf_tables".to_owned(), "nft_compat".to_owned()],
-        Backend::Legacy => ["ip_tables".to_owned(), "ip6_tables".to_owned()],
-    });
-    for name in lacking.keys() {
-        let name = name.split(' ').next().unwrap_or_default();
-        modules.insert(format!("xt_{name}"));
-    }
-    let modules: Vec<String> = modules.into_iter().collect();
-    format!("modprobe -a {}", modules.join(" "))
-}
-
-/// Whether interfaces, addresses and sets of a rule's scenario are in the lane.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Around {
-    Made,
-    ToBeMade,
-}
-
-/// What `build` says where it, or the kernel, refuses the rule; none where it is written.
-async fn tried(
-    lane: &mut dyn Lane,
-    build: &Build,
-    need: &Need,
-    (asking, around): (Asking<'_>, Around),
-) -> Result<Option<String>, String> {
-    if around == Around::ToBeMade {
-        let furnished = surroundings::furnish(lane, &asking.scenario.setup).await;
-        if let Err(lacks) = furnished.map_err(|error| error.to_string())? {
-            return Ok(Some(lacks));
-        }
-    }
-    let ruleset = asking.scenario.ruleset(need.family);
-    let request = Request::Burst {
-        requests: vec![
-            Request::Reset,
-            Request::Run {
-                argv: command::restore(build.backend, need.family),
-                stdin: Some(ruleset.only(|rule| rule == asking.rule).to_string().into()),
-                timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
-            },
-        ],
-        until_failure: true,
+/// Of each tool the newest build of a backend.
+fn newest(builds: &[Build], backend: Backend) -> Vec<&Build> {
+    let of_tool = |tool| {
+        let of_tool = builds.iter();
+        of_tool
+            .filter(move |build| build.tool == tool && build.backend == backend)
+            .max_by_key(|build| &build.version)
     };
-    let asked = lane.ask(&Place::Build(build.id.clone()), &request).await;
-    let replies = match asked.map_err(|error| error.to_string())? {
-        Reply::Burst { replies } => replies,
-        other => return Err(format!("an agent answered with {other:?}")),
-    };
-    match replies.into_iter().next_back() {
-        Some(Reply::Ran(Ran {
-            end: End::Exit(0), ..
-        })) => Ok(None),
-        Some(Reply::Ran(ran)) => {
-            let said = ran.stderr.to_lossy().into_owned();
-            Ok(Some(said.lines().next().unwrap_or("nothing").to_owned()))
+    TOOLS.into_iter().filter_map(of_tool).collect()
+}
+
+/// What a build's rules are called.
+fn written_by(build: &Build) -> String {
+    match build.tool {
+        Tool::Iptables => build.backend.to_string(),
+        Tool::Nft => "nft -f".to_owned(),
+    }
+}
+
+/// Why there is no lane, and what mends it.
+fn with_mend(engine: &str, error: EngineError) -> (String, String) {
+    match error {
+        EngineError::Refused { what, mend } => (what, mend),
+        EngineError::Lost(what) | EngineError::Fault(what) => {
+            let mend = match engine {
+                "docker" => "look what the daemon says: `docker info`",
+                _ => LOG,
+            };
+            (what, mend.to_owned())
         }
-        other => Err(format!("an agent answered with {other:?}")),
     }
 }
 

@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::Family;
-use crate::scenario::{Scenario, Write};
+use crate::catalog::{Family, Tool};
+use crate::ruleset::Rule;
+use crate::scenario::Scenario;
 
-/// A match or a target.
+/// A match or a target of iptables', or an expression of nft's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     /// In which family.
     pub family: Family,
-    /// As rules name it: `mark`, `MASQUERADE`.
+    /// As rules name it: `mark`, `MASQUERADE`, `masquerade`.
     pub name: String,
+}
+
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.name, self.family)
+    }
 }
 
 /// A rule that needs something, in the scenario that it is of.
@@ -23,13 +30,37 @@ pub struct Asking<'a> {
     pub rule: usize,
 }
 
-/// Each match and target of the scenarios' rules, with a rule that uses it; of several, one that uses little else.
-pub fn needs(scenarios: &[Scenario]) -> BTreeMap<Need, Asking<'_>> {
+impl<'a> Asking<'a> {
+    /// The table that the rule stands in, in a family of its scenario's.
+    pub fn table(&self, family: Family) -> &'a str {
+        self.placed(family).map_or("", |(table, _)| table)
+    }
+
+    /// Whether the rule has this word.
+    pub fn has(&self, family: Family, word: &str) -> bool {
+        let rule = self.placed(family).map(|(_, rule)| rule);
+        rule.is_some_and(|rule| rule.tokens().iter().any(|token| token == word))
+    }
+
+    fn placed(&self, family: Family) -> Option<(&'a str, &'a Rule)> {
+        let mut rules = self.scenario.placed_rules(family);
+        let found = rules.find(|(place, ..)| *place == self.rule);
+        found.map(|(_, table, rule)| (table, rule))
+    }
+}
+
+/// All that the rules name in the scenarios that `tool` writes, with a rule that uses it; of several, one that uses little
+/// else.
+pub fn needs(scenarios: &[Scenario], tool: Tool) -> BTreeMap<Need, Asking<'_>> {
     let mut needs: BTreeMap<Need, (usize, Asking<'_>)> = BTreeMap::new();
-    for scenario in scenarios.iter().filter(|of| of.write != Write::Nft) {
+    for scenario in scenarios.iter().filter(|of| of.write.tool() == tool) {
         for family in scenario.families() {
             for (rule, _, given) in scenario.placed_rules(family) {
-                let names = named(&given.tokens().to_vec(), scenario, family);
+                let words = given.tokens().to_vec();
+                let names = match tool {
+                    Tool::Iptables => named(&words, scenario, family),
+                    Tool::Nft => expressions(&words),
+                };
                 for name in &names {
                     let need = Need {
                         family,
@@ -46,6 +77,27 @@ pub fn needs(scenarios: &[Scenario]) -> BTreeMap<Need, Asking<'_>> {
     }
     let needs = needs.into_iter();
     needs.map(|(need, (_, asking))| (need, asking)).collect()
+}
+
+/// What nft's rules name that is in modules of its own, in most kernels: all else is nf_tables itself.
+const EXPRESSIONS: [&str; 11] = [
+    "ct",
+    "dnat",
+    "fib",
+    "limit",
+    "log",
+    "masquerade",
+    "notrack",
+    "numgen",
+    "redirect",
+    "reject",
+    "snat",
+];
+
+/// The expressions that a rule of nft's names.
+fn expressions<'r>(words: &[&'r str]) -> Vec<&'r str> {
+    let named = words.iter().filter(|word| EXPRESSIONS.contains(word));
+    named.copied().collect()
 }
 
 /// The matches and targets that a rule names. A jump to a chain needs nothing.
@@ -69,20 +121,27 @@ fn named<'r>(words: &[&'r str], scenario: &Scenario, family: Family) -> Vec<&'r 
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    #[test]
-    fn every_extension_has_a_rule_that_names_it_and_no_chain_is_one() {
+    #[rstest]
+    #[case(Tool::Iptables, &["mark", "conntrack", "comment", "MASQUERADE", "MARK"])]
+    #[case(Tool::Nft, &["ct", "fib", "masquerade", "dnat", "numgen", "reject"])]
+    fn everything_that_rules_name_has_a_rule_that_does_and_no_chain_is_of_it(
+        #[case] tool: Tool,
+        #[case] names: &[&str],
+    ) {
         let scenarios = crate::scenario::shipped().expect("they parse");
-        let needs = needs(&scenarios);
-        for name in ["mark", "conntrack", "comment", "MASQUERADE", "MARK"] {
+        let needs = needs(&scenarios, tool);
+        for name in names {
             let family = Family::Ipv4;
-            let name = name.to_owned();
+            let name = (*name).to_owned();
             assert!(needs.contains_key(&Need { family, name }));
         }
         for (need, asking) in &needs {
             let rules = asking.scenario.placed_rules(need.family);
-            let (_, _, rule) = rules
+            let (_, table, rule) = rules
                 .into_iter()
                 .nth(asking.rule)
                 .expect("the place is of a rule");
@@ -90,6 +149,7 @@ mod tests {
                 rule.tokens().iter().any(|word| word == need.name),
                 "{need:?}"
             );
+            assert_eq!(asking.table(need.family), table);
             assert!(!need.name.starts_with("KUBE-"), "{need:?}");
         }
     }

@@ -20,7 +20,7 @@ use crate::agent::recent::Recent;
 use crate::agent::{self, Agent, Ground, exec};
 use crate::catalog::BuildId;
 use crate::engine::{FORWARDING, Place, SYSCTLS};
-use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Network, Refused, Retired, Shell};
+use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Here, Network, Refused, Retired, Shell};
 use crate::scenario::Namespace;
 
 /// What a tree's first process ends with when the machine lacks what it takes.
@@ -28,23 +28,26 @@ const LACKS: u8 = 3;
 
 /// Runs a lane for whoever holds the other end of standard input and output. Gives the exit status.
 pub fn main() -> u8 {
-    match sandbox::alone(|_| inside().unwrap_or(1)) {
+    let here = Here::look();
+    match sandbox::alone(here.rights, || inside(&here).unwrap_or(1)) {
         Ok(status) => status,
         Err(refused) => {
             // Nobody may be left to be told.
-            let _ = agent::send(io::stdout(), &lacks(&refused));
+            let _ = agent::send(io::stdout(), &refusal(&refused, &here));
             LACKS
         }
     }
 }
 
-fn lacks(refused: &Refused) -> Reply {
-    Reply::Lacks {
-        message: refused.to_string(),
+fn refusal(refused: &Refused, here: &Here) -> Reply {
+    let what = refused.to_string();
+    match refused.mend(here) {
+        Some(mend) => Reply::Refused { what, mend },
+        None => Reply::Lacks { message: what },
     }
 }
 
-fn inside() -> io::Result<u8> {
+fn inside(here: &Here) -> io::Result<u8> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut line = Vec::new();
     input.read_until(b'\n', &mut line)?;
@@ -52,7 +55,7 @@ fn inside() -> io::Result<u8> {
     let mut lane = match Lane::open(order) {
         Ok(lane) => lane,
         Err(refused) => {
-            agent::send(&mut output, &lacks(&refused))?;
+            agent::send(&mut output, &refusal(&refused, here))?;
             return Ok(LACKS);
         }
     };

@@ -30,8 +30,10 @@ use protocol::{Asked, Order};
 /// The hidden command that a lane's processes run.
 pub const LANE_COMMAND: &str = "lane";
 
-/// What a kernel refuses to who is root in a user namespace alone: `owner_check` of net/netfilter/xt_owner.c.
-const NOTE_ON_USERS: &str = "run as an ordinary user, in user namespaces: the kernel refuses rules that match a packet's owner (-m owner) there";
+/// What a kernel refuses to who is root in a user namespace alone, in which there is nobody else: `owner_check` of
+/// net/netfilter/xt_owner.c. It takes `--uid-owner 0` there, and `--socket-exists`.
+const NOTE_ON_USERS: &str = "run as an ordinary user, in user namespaces: the kernel refuses rules that match packets of users or groups other than root \
+     (-m owner --uid-owner, --gid-owner) there";
 
 /// The engine that needs no daemon.
 pub struct NativeEngine {
@@ -80,6 +82,7 @@ impl NativeEngine {
         match agent.tell(&order).await? {
             Reply::Done => {}
             Reply::Lacks { message } => return Err(EngineError::Lost(message)),
+            Reply::Refused { what, mend } => return Err(EngineError::Refused { what, mend }),
             other => {
                 let fault = format!("{name} greeted with {other:?}");
                 return Err(EngineError::Fault(fault));
@@ -131,6 +134,13 @@ impl Engine for NativeEngine {
         match self.rights {
             Rights::Root => Vec::new(),
             Rights::User => vec![NOTE_ON_USERS.to_owned()],
+        }
+    }
+
+    fn of_root(&self) -> &'static [&'static str] {
+        match self.rights {
+            Rights::Root => &[],
+            Rights::User => &["owner"],
         }
     }
 
