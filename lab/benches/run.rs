@@ -275,11 +275,11 @@ impl Bench<'_> {
 
     /// The lab beside the bare commands, with more and more lanes.
     fn lanes(&self, engine: &str) -> Result<(), Failure> {
-        println!("\n{engine}: {}", SCENARIOS.join(", "));
+        println!("\n{engine}: {}\n", SCENARIOS.join(", "));
         println!(
-            "\n| lanes of a kind | lanes | commands | the run | in lanes | bare | lab : bare | start | plan | lanes' start | judge | record | report | memory |"
+            "| engine | `--lanes` | lanes | commands | the run | in lanes | bare | lab : bare | start | plan | lanes' start | judge | record | report | memory |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         let lanes: &[usize] = match (self.options.is_quick, &self.options.lanes[..]) {
             (true, _) => &[2],
             (false, []) => &[1, 2, 4, 8],
@@ -305,7 +305,7 @@ impl Bench<'_> {
                 .collect();
             let Round { run, lab, bare } = &rounds[rounds.len() / 2];
             println!(
-                "| {lanes} | {} | {} | {:.2} s | {lab:.2} s | {bare:.2} s | {} | {} |",
+                "| {engine} | {lanes} | {} | {} | {:.2} s | {lab:.2} s | {bare:.2} s | {} | {} |",
                 run.number("lanes"),
                 run.commands(),
                 run.seconds("run"),

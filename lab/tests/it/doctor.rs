@@ -1,8 +1,9 @@
 //! What `doctor` finds of a machine that lacks something, and the command that it names for it.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 
@@ -199,6 +200,26 @@ fn where_proc_is_covered_a_user_is_told_what_covers_it_and_root_works() {
         "{says}"
     );
     assert_eq!(mend, "run it as root, or `umount /proc/driver`");
+}
+
+/// As in an initramfs whose init has mounted nothing yet.
+fn unmount_proc() -> std::io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    Ok(umount2("/proc", MntFlags::MNT_DETACH)?)
+}
+
+#[test]
+fn where_nothing_is_mounted_at_proc_it_is_said() {
+    let found = doctor(iptables_lab(), |command| {
+        without_docker(command);
+        // SAFETY: what is done between fork and exec are system calls.
+        unsafe { command.pre_exec(unmount_proc) };
+    });
+    found.ends_with(3);
+    let [says, mend] = found.lacks("native", "lane");
+    assert!(says.contains("nothing is mounted at /proc"), "{says}");
+    assert_eq!(mend, "mount -t proc proc /proc");
 }
 
 #[test]

@@ -64,8 +64,14 @@ impl NativeEngine {
     async fn open_lane(&self, spec: &LaneSpec) -> Result<Box<dyn Lane>, EngineError> {
         let order = self.order(spec)?;
         let name = format!("lane {}", spec.number);
-        let lost =
-            |error: std::io::Error| EngineError::Lost(format!("cannot start {name}: {error}"));
+        let lost = |error: std::io::Error| match std::fs::exists("/proc/self") {
+            Ok(true) => EngineError::Lost(format!("cannot start {name}: {error}")),
+            // The program starts itself through /proc/self/exe. In an initramfs nobody may have mounted it.
+            _ => EngineError::Refused {
+                what: format!("cannot start {name}: nothing is mounted at /proc"),
+                mend: "mount -t proc proc /proc".to_owned(),
+            },
+        };
         let mut tree = sandbox::start(&self.program, LANE_COMMAND).map_err(lost)?;
         let streams = (tree.stdin.take(), tree.stdout.take(), tree.stderr.take());
         let waiting = tokio::spawn(async move {
