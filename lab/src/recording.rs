@@ -8,7 +8,7 @@ mod merge;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -24,6 +24,9 @@ use crate::plan::{LaneKind, Load, Operation, Shard};
 use crate::scenario::{Outcome, Scenario};
 
 pub use merge::{MergeError, merge};
+
+/// How much is written at a time, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// The version of the format that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -527,12 +530,9 @@ impl RecordingWriter {
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<(), RecordingError> {
-        let mut text = serde_json::to_vec(line)
-            .map_err(|error| io_error(&self.path, "written", error.into()))?;
-        text.push(b'\n');
-        match self.file.write_all(&text) {
-            Ok(()) => {
-                self.whole += text.len() as u64;
+        match write_line(&self.file, line) {
+            Ok(length) => {
+                self.whole += length;
                 Ok(())
             }
             Err(source) => {
@@ -550,6 +550,30 @@ impl RecordingWriter {
             false => Ok(()),
         }
     }
+}
+
+/// Writes a line as it is made, for that of a load of many rules is long. Gives its length in bytes.
+fn write_line(file: &File, line: &impl Serialize) -> io::Result<u64> {
+    /// Counts what goes through.
+    struct Counted<W>(W, u64);
+
+    impl<W: Write> Write for Counted<W> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let written = self.0.write(bytes)?;
+            self.1 += written as u64;
+            Ok(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    let mut text = BufWriter::with_capacity(PIECE, Counted(file, 0));
+    serde_json::to_writer(&mut text, line)?;
+    text.write_all(b"\n")?;
+    text.flush()?;
+    Ok(text.get_ref().1)
 }
 
 /// A recording as it lies in a file, and how much of the file is whole.

@@ -291,12 +291,12 @@ impl Copier {
         match self.copies {
             Copies::Chains | Copies::Scattered => {
                 for expression in &mut rule.expressions {
-                    *expression = self.words(expression, at);
+                    *expression = self.words(expression, at).into();
                 }
             }
             Copies::Rules => rule
                 .expressions
-                .push(format!("match name comment rev 0 info 0x{at:08x}")),
+                .push(format!("match name comment rev 0 info 0x{at:08x}").into()),
         }
         rule.into()
     }

@@ -111,7 +111,7 @@ fn run(
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        let text = command.stdin.map(|text| load.text(text).0.as_slice());
+        let text = command.stdin.map(|text| load.text(text).bytes());
         // A command that does not read all of it is the command's own affair.
         let _ = input.write_all(text.unwrap_or_default());
     }

@@ -111,8 +111,8 @@ pub fn complete(
     let end = if ended? { end(status) } else { End::TimedOut };
     Ok(Ran {
         end,
-        stdout: Text(output.stdout),
-        stderr: Text(output.stderr),
+        stdout: output.stdout.into(),
+        stderr: output.stderr.into(),
     })
 }
 
@@ -364,7 +364,7 @@ mod tests {
             Duration::from_secs(2),
         );
         assert_eq!(ran.end, end);
-        assert!(ran.stdout.0.starts_with(b"begun\n"));
+        assert!(ran.stdout.bytes().starts_with(b"begun\n"));
     }
 
     #[test]
@@ -395,7 +395,7 @@ mod tests {
         let input: Vec<u8> = (0..5_000_000u32).map(|number| number as u8).collect();
         let ran = sh("tee /dev/stderr", Some(&input), LONG);
         assert_eq!(ran.end, End::Exit(0));
-        assert!(ran.stdout.0 == input && ran.stderr.0 == input);
+        assert!(ran.stdout.bytes() == input && ran.stderr.bytes() == input);
     }
 
     #[test]

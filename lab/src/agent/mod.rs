@@ -136,7 +136,7 @@ impl Agent {
                 stdin,
                 timeout_ms,
             } => {
-                let input = stdin.as_ref().map(|text| text.0.as_slice());
+                let input = stdin.as_ref().map(|text| text.bytes());
                 match ground.run(&argv, input, Duration::from_millis(timeout_ms)) {
                     Ok(ran) => Reply::Ran(ran),
                     Err(error) => failed(&format!("running {argv:?}"), &error),

@@ -18,11 +18,17 @@ use crate::scenario::{Namespace, Probe, Setup};
 
 /// What a command read or wrote: bytes, which nearly always are UTF-8 text.
 ///
-/// In JSON it is a string, or `{"base64": …}` where the bytes are no UTF-8. Nothing is replaced or dropped.
+/// In JSON it is a string, or `{"base64": …}` where the bytes are no UTF-8. Nothing is replaced or dropped. A clone is the same in
+/// memory: what a build prints of many rules is known in several places.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
-pub struct Text(pub Vec<u8>);
+pub struct Text(Arc<Vec<u8>>);
 
 impl Text {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The bytes as text, with U+FFFD where they are no UTF-8: for showing, not for comparing.
     pub fn to_lossy(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
@@ -51,13 +57,19 @@ impl Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Text(text.as_bytes().to_vec())
+        text.as_bytes().to_vec().into()
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Text(text.into_bytes())
+        text.into_bytes().into()
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Self {
+        Text(bytes.into())
     }
 }
 
@@ -72,7 +84,7 @@ impl Serialize for Text {
         match std::str::from_utf8(&self.0) {
             Ok(text) => serializer.serialize_str(text),
             Err(_) => Bytes {
-                base64: base64::prelude::BASE64_STANDARD.encode(&self.0),
+                base64: base64::prelude::BASE64_STANDARD.encode(self.bytes()),
             }
             .serialize(serializer),
         }
@@ -112,7 +124,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Text, M::Error> {
         let Bytes { base64 } = Bytes::deserialize(MapAccessDeserializer::new(map))?;
         let bytes = base64::prelude::BASE64_STANDARD.decode(base64);
-        bytes.map(Text).map_err(de::Error::custom)
+        bytes.map(Text::from).map_err(de::Error::custom)
     }
 }
 

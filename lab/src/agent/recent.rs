@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::kernel::KernelDump;
+use super::kernel::{KernelDump, SeenRules};
 use super::protocol::Reply;
 
 /// How many are kept.
@@ -12,13 +12,18 @@ const KEPT: usize = 8;
 
 /// The dumps that went over one stream, the newest first.
 #[derive(Debug, Default)]
-pub struct Recent(VecDeque<Arc<KernelDump>>);
+pub struct Recent {
+    dumps: VecDeque<Arc<KernelDump>>,
+    /// Those of the dumps that came. A rule that is in several of them is one in memory: where there are thousands, most of
+    /// what the lab holds are dumps that were kept.
+    rules: SeenRules,
+}
 
 impl Recent {
     /// Has `reply` name the dumps that the other end keeps, before it is sent.
     pub fn shorten(&mut self, reply: &mut Reply) {
         match reply {
-            Reply::Dumped { dump } => match self.0.iter().position(|known| known == dump) {
+            Reply::Dumped { dump } => match self.dumps.iter().position(|known| known == dump) {
                 Some(place) => *reply = Reply::DumpedBefore { place },
                 None => self.keep(dump),
             },
@@ -32,10 +37,11 @@ impl Recent {
     pub fn restore(&mut self, reply: &mut Reply) -> bool {
         match reply {
             Reply::Dumped { dump } => {
+                self.rules.share_with(Arc::make_mut(dump));
                 self.keep(dump);
                 true
             }
-            Reply::DumpedBefore { place } => match self.0.get(*place).cloned() {
+            Reply::DumpedBefore { place } => match self.dumps.get(*place).cloned() {
                 Some(dump) => {
                     *reply = Reply::Dumped { dump };
                     true
@@ -48,8 +54,11 @@ impl Recent {
     }
 
     fn keep(&mut self, dump: &Arc<KernelDump>) {
-        self.0.truncate(KEPT - 1);
-        self.0.push_front(dump.clone());
+        if self.dumps.len() == KEPT {
+            self.dumps.pop_back();
+            self.rules.forget_unused();
+        }
+        self.dumps.push_front(dump.clone());
     }
 }
 
@@ -95,6 +104,25 @@ mod tests {
                 prop_assert_eq!(carried, sent);
             }
         }
+    }
+
+    #[test]
+    fn a_rule_of_several_dumps_that_are_kept_is_one_in_memory_and_none_stays_without_its_dump() {
+        let rule_of = |reply: &Reply| match reply {
+            Reply::Dumped { dump } => dump.legacy[0].chains[0].rules[0].clone(),
+            other => panic!("{other:?}"),
+        };
+        let mut receiver = Recent::default();
+        let (mut one, mut other) = (dump(0), dump(0));
+        assert!(!Arc::ptr_eq(&rule_of(&one), &rule_of(&other)));
+        assert!(receiver.restore(&mut one) && receiver.restore(&mut other));
+        let rule = rule_of(&one);
+        assert!(Arc::ptr_eq(&rule, &rule_of(&other)));
+        let kept = Arc::downgrade(&rule);
+        drop((rule, one, other));
+        assert!(kept.upgrade().is_some(), "its dumps are kept");
+        assert!((1..=8).all(|of| receiver.restore(&mut dump(of))));
+        assert!(kept.upgrade().is_none(), "its dumps are not kept any more");
     }
 
     #[test]

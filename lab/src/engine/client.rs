@@ -170,7 +170,12 @@ impl AgentClient {
                 .iter()
                 .position(|&byte| byte == b'\n')
             {
-                return Ok(self.received.split_to(searched + end + 1));
+                let line = self.received.split_to(searched + end + 1);
+                // A long line's memory goes with it, and does not wait for the next one as long.
+                if self.received.is_empty() {
+                    self.received = BytesMut::new();
+                }
+                return Ok(line);
             }
             searched = self.received.len();
             match self.output.next().await {

@@ -541,7 +541,7 @@ impl<'a> Evidence<'a> {
                 return Rc::new(Sheet::of(printed));
             }
             let new = || Rc::new(Sheet::of(Printed::read_with(known, &text.exact())));
-            let content = between_stamps(&text.0);
+            let content = between_stamps(text.bytes());
             by_content.entry(content).or_insert_with(new).clone()
         };
         let key = (command.stdout, None);

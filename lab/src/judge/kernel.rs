@@ -166,7 +166,7 @@ impl KernelRule<'_> {
     /// Whether it ends with a jump to `chain`: `immediate reg 0 jump -> CHAIN`, `jump CHAIN`.
     fn jumps_to(&self, chain: &str) -> bool {
         let verdict = match self {
-            KernelRule::Nft(rule, _) => rule.expressions.last().map(String::as_str),
+            KernelRule::Nft(rule, _) => rule.expressions.last().map(|last| &**last),
             KernelRule::Legacy(rule) => Some(&***rule),
         };
         let before = verdict.and_then(|verdict| verdict.strip_suffix(chain));

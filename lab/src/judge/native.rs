@@ -81,7 +81,7 @@ fn essence(family: Family, rule: &NftRule) -> Vec<Cow<'_, str>> {
     let mut names_interface = false;
     for expression in &rule.expressions {
         // Counters and comments decide nothing; iptables adds the one to every rule, and writes the other as a match.
-        let idle = expression == "counter" || expression.starts_with("match name comment ");
+        let idle = **expression == *"counter" || expression.starts_with("match name comment ");
         if idle || keeps_every_bit(expression) {
             continue;
         }
@@ -92,7 +92,7 @@ fn essence(family: Family, rule: &NftRule) -> Vec<Cow<'_, str>> {
         names_interface = ["iifname", "oifname"]
             .iter()
             .any(|name| expression.starts_with(&format!("meta load {name} ")));
-        essence.push(known.map_or(Cow::Borrowed(expression.as_str()), Cow::Owned));
+        essence.push(known.map_or(Cow::Borrowed(&**expression), Cow::Owned));
     }
     essence
 }
@@ -151,7 +151,7 @@ mod tests {
 
     fn rule(expressions: &[&str]) -> NftRule {
         NftRule {
-            expressions: expressions.iter().map(|e| (*e).to_owned()).collect(),
+            expressions: expressions.iter().map(|e| (*e).into()).collect(),
             compat: None,
             userdata: None,
         }

@@ -174,7 +174,7 @@ fn other_output(
     let command = &observation(load, stage, role)["command"];
     let at = command["stdout"].as_u64().unwrap() as usize;
     let text: Text = serde_json::from_value(load["texts"][at].clone()).unwrap();
-    let text = Text(change(&text.to_lossy()));
+    let text = Text::from(change(&text.to_lossy()));
     let texts = load["texts"].as_array_mut().unwrap();
     texts.push(serde_json::to_value(text).unwrap());
     let new = texts.len() - 1;

@@ -131,7 +131,7 @@ pub fn known_tables(tables: &[Table]) -> impl Iterator<Item = &Table> {
 /// restores: into the section of the table, or, where the save printed none, into a section with nothing else.
 pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
     let mut lines: Vec<Vec<u8>> = saved
-        .0
+        .bytes()
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::to_vec)
         .collect();
@@ -161,7 +161,7 @@ pub fn add_own_chain(saved: &Text, tables: &[Table], own: &str) -> Text {
     }
     let mut text = lines.join(&b'\n');
     text.push(b'\n');
-    Text(text)
+    text.into()
 }
 
 /// What a component restores with `--noflush`: in each of `tables` the chains it owns, as `saved` has them, and the
@@ -327,8 +327,9 @@ mod tests {
 
     #[test]
     fn what_is_no_utf_8_is_handed_on_as_it_is() {
-        let saved = Text(b"*nat\n-A POSTROUTING -m comment --comment \"\xff\"\nCOMMIT\n".to_vec());
+        let saved =
+            Text::from(b"*nat\n-A POSTROUTING -m comment --comment \"\xff\"\nCOMMIT\n".to_vec());
         let text = add_own_chain(&saved, &[table("nat")], "OWN");
-        assert_eq!(text.0, b"*nat\n:OWN - [0:0]\n-A POSTROUTING -m comment --comment \"\xff\"\n-A PREROUTING -j OWN\nCOMMIT\n");
+        assert_eq!(text.bytes(), b"*nat\n:OWN - [0:0]\n-A POSTROUTING -m comment --comment \"\xff\"\n-A PREROUTING -j OWN\nCOMMIT\n");
     }
 }

@@ -175,7 +175,7 @@ pub struct NftHook {
 pub struct NftRule {
     /// Its expressions in order, each as `nft --debug=netlink` prints it, without the brackets:
     /// `meta load mark => reg 1`. What this program does not know is printed as its raw attributes.
-    pub expressions: Vec<String>,
+    pub expressions: Vec<Arc<str>>,
     /// `NFTA_RULE_COMPAT`: protocol and flags that nft_compat hands to xtables matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat: Option<String>,
@@ -220,10 +220,11 @@ pub struct LegacyChain {
 }
 
 /// The rules of dumps that were seen before. Most rules of most dumps are: they are in memory once, and known to be equal
-/// without a look at them.
+/// without a look at them. So are the expressions of those that are new, most of which other rules have too.
 #[derive(Debug, Default)]
 pub struct SeenRules {
     nft: foldhash::HashSet<Arc<NftRule>>,
+    expressions: foldhash::HashSet<Arc<str>>,
     legacy: foldhash::HashSet<Arc<str>>,
 }
 
@@ -232,21 +233,41 @@ impl SeenRules {
     pub fn share_with(&mut self, dump: &mut KernelDump) {
         let chains = dump.nft.iter_mut().flat_map(|table| &mut table.chains);
         for rule in chains.flat_map(|chain| &mut chain.rules) {
-            share(&mut self.nft, rule);
+            if share(&self.nft, rule) {
+                continue;
+            }
+            // One that somebody else holds too keeps its own.
+            for expression in Arc::get_mut(rule).map_or(&mut [][..], |own| &mut own.expressions) {
+                if !share(&self.expressions, expression) {
+                    self.expressions.insert(expression.clone());
+                }
+            }
+            self.nft.insert(rule.clone());
         }
         let chains = dump.legacy.iter_mut().flat_map(|table| &mut table.chains);
         for rule in chains.flat_map(|chain| &mut chain.rules) {
-            share(&mut self.legacy, rule);
+            if !share(&self.legacy, rule) {
+                self.legacy.insert(rule.clone());
+            }
         }
+    }
+
+    /// Forgets what is in no dump any more.
+    pub fn forget_unused(&mut self) {
+        self.nft.retain(|rule| Arc::strong_count(rule) > 1);
+        self.legacy.retain(|rule| Arc::strong_count(rule) > 1);
+        self.expressions.retain(|of| Arc::strong_count(of) > 1);
     }
 }
 
-fn share<R: Eq + Hash + ?Sized>(seen: &mut foldhash::HashSet<Arc<R>>, rule: &mut Arc<R>) {
-    match seen.get(&**rule) {
-        Some(known) => *rule = known.clone(),
-        None => {
-            seen.insert(rule.clone());
+/// Puts what was seen in the place of what is equal to it; false where nothing is.
+fn share<R: Eq + Hash + ?Sized>(seen: &foldhash::HashSet<Arc<R>>, new: &mut Arc<R>) -> bool {
+    match seen.get(&**new) {
+        Some(known) => {
+            *new = known.clone();
+            true
         }
+        None => false,
     }
 }
 

@@ -344,7 +344,7 @@ fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
         prepare(LegacyTables::Leave).expect("prepared");
         let mut captured = nft_of(NFT).expect("well formed");
         for chain in captured.iter_mut().flat_map(|table| &mut table.chains) {
-            let taken = |line: &String| !NOT_TAKEN_BACK.iter().any(|name| line.starts_with(name));
+            let taken = |line: &Arc<str>| !NOT_TAKEN_BACK.iter().any(|name| line.starts_with(name));
             chain
                 .rules
                 .retain(|rule| rule.expressions.iter().all(taken));

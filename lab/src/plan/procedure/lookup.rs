@@ -221,7 +221,7 @@ mod tests {
 
     fn dump(rules: &str) -> Answer {
         let rule = |name: char| NftRule {
-            expressions: vec![name.to_string()],
+            expressions: vec![name.to_string().into()],
             compat: None,
             userdata: None,
         };

@@ -5,7 +5,6 @@ use std::fmt::Write;
 
 use super::super::show::commands::{end_of, image, shell_word};
 use super::super::terminal::inert;
-use crate::agent::protocol::Text;
 use crate::catalog::{Build, Family, Tool};
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::RuleVerdict;
@@ -172,8 +171,8 @@ fn writes(made_of: Reproducer<'_>) -> String {
         let command = command.collect::<Vec<_>>().join(" ");
         let refused = "|| cannot \"the writer does not take the rules\"";
         match stdin {
-            Some(Text(bytes)) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
+            Some(text) => {
+                let text = text.to_lossy().into_owned();
                 let end = end_of(&text);
                 let _ = writeln!(script, "{command} <<'{end}' {refused}\n{text}{end}");
             }
@@ -266,6 +265,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::agent::protocol::Text;
     use crate::ruleset::parse;
 
     /// What one of the script's functions makes of a print.

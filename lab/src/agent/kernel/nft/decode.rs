@@ -234,7 +234,7 @@ fn rule_of(mut attributes: Attributes) -> Result<NftRule, KernelError> {
     attributes.ignore(&[3, 6, 8]);
     expressions.extend(attributes.rest());
     Ok(NftRule {
-        expressions,
+        expressions: expressions.into_iter().map(Into::into).collect(),
         compat,
         userdata,
     })
