@@ -40,11 +40,11 @@ impl<'a> Pairing<'a> {
             return None;
         };
         verdict.cycle = Some(Verdict::Drifts);
-        verdict.drift = Some(Drift {
+        verdict.drift = Some(Box::new(Drift {
             round: turn / 2 + 1,
             by: restored.command.build.clone(),
             to: fate.after.as_ref().map(|rule| rule.text.to_string()),
-        });
+        }));
         Some(fate)
     }
 }

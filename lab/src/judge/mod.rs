@@ -168,7 +168,7 @@ pub struct RuleVerdict {
     pub deleted_instead: Option<String>,
     /// When, by whom and to what it changed in the cycle.
     #[serde(default)]
-    pub drift: Option<Drift>,
+    pub drift: Option<Box<Drift>>,
     /// Whether packets met it under each backend, where the kernel held it twice and some were sent.
     #[serde(default)]
     pub met: Option<Met>,
