@@ -185,6 +185,30 @@ pub struct RuleVerdict {
 }
 
 impl RuleVerdict {
+    /// All that was printed of the rule.
+    fn prints(&self) -> impl Iterator<Item = &Arc<str>> {
+        let prints = [
+            &self.written,
+            &self.read,
+            &self.witness_before,
+            &self.witness_after,
+            &self.reread,
+        ];
+        prints.into_iter().flatten()
+    }
+
+    /// All that was printed of the rule, to be put in the place of.
+    fn prints_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let prints = [
+            &mut self.written,
+            &mut self.read,
+            &mut self.witness_before,
+            &mut self.witness_after,
+            &mut self.reread,
+        ];
+        prints.into_iter().flatten()
+    }
+
     /// The verdicts about what the reader did, in the order of the operations; before them what kept the rule from
     /// being written, if something did.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
@@ -291,11 +315,11 @@ struct Pairing<'a> {
     witness: Option<&'a BuildId>,
 }
 
-/// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds: what is the same is in memory
-/// once, so that a run of many rules and pairings is.
+/// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds, and most rulesets between many:
+/// what is the same is in memory once, however many pairings there are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RuleVerdicts(Vec<Arc<RuleVerdict>>);
+pub struct RuleVerdicts(Arc<[Arc<RuleVerdict>]>);
 
 impl RuleVerdicts {
     /// In order.
@@ -313,6 +337,12 @@ impl RuleVerdicts {
     /// Whether there is not one rule.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether both are the very same verdicts, not only equal ones.
+    fn is_shared_with(&self, other: &RuleVerdicts) -> bool {
+        let mut pairs = self.0.iter().zip(other.0.iter());
+        self.len() == other.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     /// The verdict about the rule at `place`, from 0.
@@ -343,10 +373,7 @@ impl<'a> IntoIterator for &'a RuleVerdicts {
 
 impl FromIterator<Arc<RuleVerdict>> for RuleVerdicts {
     fn from_iter<I: IntoIterator<Item = Arc<RuleVerdict>>>(verdicts: I) -> Self {
-        let mut verdicts: Vec<_> = verdicts.into_iter().collect();
-        // A list that is made of another takes its memory over, and verdicts are many times as large as what leads to them.
-        verdicts.shrink_to_fit();
-        RuleVerdicts(verdicts)
+        RuleVerdicts(verdicts.into_iter().collect())
     }
 }
 
@@ -360,23 +387,48 @@ impl From<Vec<RuleVerdict>> for RuleVerdicts {
 #[derive(Debug, Default)]
 pub struct KnownVerdicts(HashMap<(String, Family), KnownOfRules>);
 
-/// Of each rule of a ruleset, the different verdicts that were concluded before.
+/// The verdicts about a ruleset's rules that were concluded before.
 #[derive(Debug, Default)]
-struct KnownOfRules(Vec<SmallVec<[Arc<RuleVerdict>; 1]>>);
+struct KnownOfRules {
+    /// Of each rule, in order, those that differ.
+    of_rule: Vec<SmallVec<[Arc<RuleVerdict>; 1]>>,
+    /// Of all rules together, those that differ.
+    of_all: Vec<RuleVerdicts>,
+}
 
 impl KnownOfRules {
     /// A verdict about the rule at `place`, from 0: as it was concluded before, if it was.
-    fn shared(&mut self, place: usize, verdict: RuleVerdict) -> Arc<RuleVerdict> {
-        if self.0.len() <= place {
-            self.0.resize_with(place + 1, SmallVec::new);
+    fn shared(&mut self, place: usize, mut verdict: RuleVerdict) -> Arc<RuleVerdict> {
+        if self.of_rule.len() <= place {
+            self.of_rule.resize_with(place + 1, SmallVec::new);
         }
-        let of_rule = &mut self.0[place];
+        let of_rule = &mut self.of_rule[place];
         if let Some(known) = of_rule.iter().find(|known| ***known == verdict) {
             return known.clone();
+        }
+        // Each load has prints of its own, most of which are as those of other loads.
+        for print in verdict.prints_mut() {
+            let mut known = of_rule.iter().flat_map(|known| known.prints());
+            if let Some(known) = known.find(|known| *known == print) {
+                *print = known.clone();
+            }
         }
         let new = Arc::new(verdict);
         of_rule.push(new.clone());
         new
+    }
+
+    /// The verdicts about all rules, each of which is shared: as they were concluded before, if they were.
+    fn all_shared(&mut self, verdicts: RuleVerdicts) -> RuleVerdicts {
+        if let Some(known) = self
+            .of_all
+            .iter()
+            .find(|known| known.is_shared_with(&verdicts))
+        {
+            return known.clone();
+        }
+        self.of_all.push(verdicts.clone());
+        verdicts
     }
 }
 
@@ -433,7 +485,7 @@ impl<'a> Pairing<'a> {
             rule.consequence = proved(rule.consequence, &probes);
             known.shared(place, rule)
         };
-        let rules: RuleVerdicts = match is_averted {
+        let rules = match is_averted {
             true => self.untouched().enumerate().map(keep).collect(),
             false => {
                 let reasserted = reasserted.as_ref().zip(baseline.as_ref());
@@ -443,6 +495,7 @@ impl<'a> Pairing<'a> {
                     .collect()
             }
         };
+        let rules = known.all_shared(rules);
         let chains = self.worst_chains(&readings);
         let of_rules = rules.iter().flat_map(RuleVerdict::of_reader);
         let of_chains = chains.iter().flat_map(ChainVerdict::of_reader);
