@@ -70,7 +70,10 @@ fn main() -> Result<(), Failure> {
         }
     }
     if bench.is_asked_for("memory") {
-        bench.memory()?;
+        for engine in &engines {
+            bench.memory_of_a_run(engine)?;
+        }
+        bench.memory_of_reports()?;
     }
     Ok(())
 }
@@ -224,12 +227,28 @@ impl Bench<'_> {
     }
 
     fn run(&self, engine: &str, arguments: &[&str]) -> Result<Measured, Failure> {
-        let timings = self.folder.join("timings.json");
         let matrix = self.folder.join("matrix.json");
+        let (took, timings, recording) = self.run_into(engine, arguments, &matrix)?;
+        Ok(Measured {
+            took,
+            timings,
+            matrix: serde_json::from_str(&std::fs::read_to_string(&matrix)?)?,
+            recording,
+        })
+    }
+
+    /// A run whose report goes to `matrix`: what it took, what it said of that, and its recording.
+    fn run_into(
+        &self,
+        engine: &str,
+        arguments: &[&str],
+        matrix: &Path,
+    ) -> Result<(Duration, Value, PathBuf), Failure> {
+        let timings = self.folder.join("timings.json");
         let recording = self.folder.join("run.jsonl");
         let mut command = self.lab();
         command.args(["--quiet", "--engine", engine, "matrix", "--format", "json"]);
-        command.arg("--output").arg(&matrix);
+        command.arg("--output").arg(matrix);
         command.arg("--timings").arg(&timings);
         command.arg("--record").arg(&recording);
         command.args(arguments);
@@ -239,12 +258,18 @@ impl Bench<'_> {
         if !ran.status.success() {
             return Err(String::from_utf8_lossy(&ran.stderr).into());
         }
-        Ok(Measured {
-            took,
-            timings: serde_json::from_str(&std::fs::read_to_string(&timings)?)?,
-            matrix: serde_json::from_str(&std::fs::read_to_string(&matrix)?)?,
-            recording,
-        })
+        let timings = serde_json::from_str(&std::fs::read_to_string(&timings)?)?;
+        Ok((took, timings, recording))
+    }
+
+    /// The builds of iptables that there are, by id.
+    fn ids(&self, engine: &str) -> Result<Vec<String>, Failure> {
+        let all = self.run(
+            engine,
+            &["--scenario", "kube-firewall", "--operation", "save"],
+        )?;
+        let builds = all.matrix.builds.iter();
+        Ok(builds.map(|build| build.id.to_string()).collect())
     }
 
     /// How long it takes until something is said.
@@ -362,16 +387,7 @@ impl Bench<'_> {
 
     /// How the whole grows with the builds.
     fn builds(&self, engine: &str) -> Result<(), Failure> {
-        let all = self.run(
-            engine,
-            &["--scenario", "kube-firewall", "--operation", "save"],
-        )?;
-        let ids: Vec<String> = all
-            .matrix
-            .builds
-            .iter()
-            .map(|build| build.id.to_string())
-            .collect();
+        let ids = self.ids(engine)?;
         println!("\n{engine}: builds; there are {} here\n", ids.len());
         println!(
             "| builds | pairings and families | the run | a pairing | memory |\n|---|---|---|---|---|"
@@ -421,8 +437,33 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// The memory of a run of as many pairings as there are, up to 400, and 10,000 rules.
+    fn memory_of_a_run(&self, engine: &str) -> Result<(), Failure> {
+        let (rules, builds) = match self.options.is_quick {
+            true => (1000, 5),
+            false => (10_000, 20),
+        };
+        let mut ids = self.ids(engine)?;
+        ids.truncate(builds);
+        let file = self.folder.join("many.save");
+        std::fs::write(&file, ruleset(rules))?;
+        let file = file.to_string_lossy().into_owned();
+        let mut arguments = vec!["--rules", &file, "--timeout", "120"];
+        arguments.extend(ids.iter().flat_map(|id| ["--writer", id, "--reader", id]));
+        arguments.extend(OPERATIONS.iter().flat_map(|of| ["--operation", of]));
+        let report = Path::new("/dev/null");
+        let (took, timings, _) = self.run_into(engine, &arguments, report)?;
+        println!(
+            "\n{engine}: {} pairings and {rules} rules, run, recorded, judged and reported as JSON: {:.0} s, {:.0} MB",
+            ids.len() * ids.len(),
+            took.as_secs_f64(),
+            timings["peak_memory"].as_f64().unwrap_or(0.0) / 1e6
+        );
+        Ok(())
+    }
+
     /// The memory of a recording of 400 pairings and 10,000 rules, made of a real one, judged and reported.
-    fn memory(&self) -> Result<(), Failure> {
+    fn memory_of_reports(&self) -> Result<(), Failure> {
         let name = "kube-firewall-by-1.8.9.jsonl";
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
         let recorded = recording::read(&folder.join(name))?.recording;

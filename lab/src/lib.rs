@@ -17,6 +17,7 @@ pub mod engine;
 pub mod evidence;
 mod fault;
 pub mod images;
+pub mod init;
 pub mod inventory;
 pub mod judge;
 pub mod leftovers;

@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    iptables_lab::cli::main()
+    match iptables_lab::init::is_due() {
+        true => iptables_lab::init::run(),
+        false => iptables_lab::cli::main(),
+    }
 }

@@ -1,13 +1,18 @@
 //! Mounts, in a mount namespace of one's own.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{chdir, chroot, pivot_root};
+use nix::unistd::{chdir, chroot, fchdir, pivot_root};
 
-use super::{Refused, other};
+use super::{Refused, other, other_io};
 
 /// Nothing to run as somebody else, and no devices.
 const HARMLESS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
@@ -19,11 +24,28 @@ pub(super) enum Access {
     ReadWrite,
 }
 
-/// Lets nothing that is mounted from now on be seen by anybody else.
+/// Lets nothing that is mounted from now on be seen by anybody else, nor anything that is unmounted be missed.
 pub(super) fn keep_to_oneself() -> Result<(), Refused> {
+    let own = directory_at(Path::new("/"))?;
+    go_to_root_of_namespace()?;
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+        .and_then(|()| fchdir(&own))
+        .and_then(|()| chroot("."))
         .map_err(other("keep mounts to itself"))
+}
+
+/// Has this process's root be that of its mount namespace. In a chroot it is another, and whoever enters the namespace, as
+/// commands do, comes past the chroot.
+fn go_to_root_of_namespace() -> Result<(), Refused> {
+    let namespace = "/proc/self/ns/mnt";
+    let file = File::open(namespace).map_err(other_io(format!("open {namespace}")))?;
+    setns(&file, CloneFlags::CLONE_NEWNS).map_err(other("go to its mount namespace's root"))
+}
+
+fn directory_at(path: &Path) -> Result<OwnedFd, Refused> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty()).map_err(other(format!("open {}", path.display())))
 }
 
 /// An empty file system in memory.
@@ -71,8 +93,10 @@ pub(super) fn read_only(at: &Path) -> Result<(), Refused> {
     remount(at, inherited(at)? | HARMLESS | MsFlags::MS_RDONLY)
 }
 
-/// Makes `at` the root, and leaves nothing of the old one within reach.
+/// Makes `at` the root, of this process and of its mount namespace, and leaves nothing of the old one within reach.
 pub(super) fn become_root_directory(at: &Path) -> Result<(), Refused> {
+    let new = directory_at(at)?;
+    go_to_root_of_namespace()?;
     // One over the other, so that no directory is needed for the old one: pivot_root(2).
     let pivoted = || match pivot_root(".", ".") {
         Ok(()) => umount2(".", MntFlags::MNT_DETACH),
@@ -81,7 +105,7 @@ pub(super) fn become_root_directory(at: &Path) -> Result<(), Refused> {
             .and_then(|()| chroot(".")),
         Err(errno) => Err(errno),
     };
-    chdir(at)
+    fchdir(&new)
         .and_then(|()| pivoted())
         .and_then(|()| chdir("/"))
         .map_err(other(format!("make {} the root", at.display())))

@@ -59,26 +59,30 @@ fn both_engines_come_to_the_same_matrix() {
     are_equal(&native, &docker);
 }
 
+/// In each run of the tests in some scenarios, which a seed chooses.
 #[test]
 fn packets_fare_alike_on_both_engines() {
+    const ONE_IN: usize = 10;
     let folder = tempfile::tempdir().unwrap();
-    let json = folder.path().join("native.json");
+    let json = folder.path().join("docker.json");
+    let seed = seed();
     let scenarios = scenario::shipped().unwrap();
-    let some = scenarios.iter().step_by(6);
+    // Every seed is odd.
+    let first = usize::try_from(seed / 2).unwrap() % ONE_IN;
     let mut command = iptables_lab();
     command.args([
-        "--engine", "native", "matrix", "--format", "json", "--output",
+        "--engine", "docker", "matrix", "--format", "json", "--output",
     ]);
     command
         .arg(&json)
         .args(["--operation", "save", "--operation", "effect"]);
-    for scenario in some {
+    for scenario in scenarios.iter().skip(first).step_by(ONE_IN) {
         command.args(["--scenario", &scenario.name]);
     }
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
-    let native = cells(&fs::read_to_string(&json).unwrap());
-    are_equal(&native, &cells(&wide_run().json));
+    let docker = cells(&fs::read_to_string(&json).unwrap());
+    are_equal(&docker, &cells(&wide_run().json));
 }
 
 /// A plan that can be run over and over, with either engine.

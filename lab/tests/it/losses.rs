@@ -6,10 +6,15 @@ use std::process::{Command, Output};
 
 use rstest::rstest;
 
-use super::evidence::{READER, WRITER, evidence, read, rootfs, rootfs_of};
+use super::evidence::{READER, WRITER, read, rootfs, rootfs_of};
 use super::lab::{both, iptables_lab};
 
 const NFT: &str = "debian-nft-1.1.3-1";
+
+/// The folder of a loss, from bare namespaces: what comes of containers is tested of one loss (evidence.rs).
+fn evidence(folder: &Path, words: &[&str]) -> Output {
+    super::evidence::evidence(folder, &[words, &["--engine", "native"]].concat())
+}
 
 /// The folder of a loss of what nft wrote.
 fn of_nft(scenario: &str, reader: &str, more: &[&str], folder: &Path) -> Output {
@@ -166,7 +171,8 @@ fn a_crash_has_a_backtrace_where_gdb_is_and_says_so_where_it_is_not() {
     let programs = parent.path().join("programs");
     all_programs_but("gdb", &programs);
     let mut command = iptables_lab();
-    command.args(["evidence", "--quiet", "--scenario", "nft-expressions"]);
+    command.args(["--engine", "native", "evidence", "--quiet"]);
+    command.args(["--scenario", "nft-expressions"]);
     command.args(["--writer", NFT, "--reader", "debian-1.8.11-2-nft"]);
     command.args(["--loss", "crashed", "--output"]).arg(&folder);
     let output = command.env("PATH", &programs).output().unwrap();
