@@ -4,6 +4,7 @@
 //! than the store. The lab runs as a child of the first process, as it does anywhere else.
 
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -61,8 +62,12 @@ fn mount_kernels_own() -> io::Result<()> {
 
 /// Runs the lab, and reaps whatever else is left to the first process meanwhile. Returns how the lab ended, in words.
 fn lab() -> io::Result<String> {
+    let mut words = std::env::args_os();
     let mut command = Command::new("/proc/self/exe");
-    command.args(std::env::args_os().skip(1));
+    if let Some(name) = words.next() {
+        command.arg0(name);
+    }
+    command.args(words);
     let child = Pid::from_raw(command.spawn()?.id().cast_signed());
     loop {
         match wait() {
