@@ -20,7 +20,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::lab::{both, full_run, iptables_lab, native_run, wide_run};
+use super::lab::{both, full_run, iptables_lab, native_run, small_run, wide_run};
 use super::lane::{On, TestLane, claim, store_of_its_own, usual_store};
 use super::refuse::{Refusal, refuse};
 use super::user::User;
@@ -435,6 +435,14 @@ fn an_ordinary_user_gets_the_same_answers() {
         refused += owners.len();
     }
     assert!(refused > 0);
+}
+
+#[test]
+fn where_a_daemon_answers_auto_is_docker_and_the_report_says_why() {
+    let host = &small_run().recording.head.host;
+    assert!(host.engine.starts_with("docker "), "{host:?}");
+    let why = host.engine_reason.as_deref();
+    assert_eq!(why, Some("a Docker daemon answers"));
 }
 
 #[test]
