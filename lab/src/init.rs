@@ -1,7 +1,7 @@
 //! The lab as a machine's first process: as much of an init as it needs.
 //!
-//! A virtual machine whose kernel is started with `init=/iptables-lab -- --engine native matrix …` needs nothing else in its root
-//! than the store. The lab runs as a child of the first process, as it does anywhere else.
+//! A virtual machine whose kernel is started with `init=/iptables-lab -- --engine native matrix …` needs nothing in its root
+//! but the store, and the kernel's modules where netfilter is in modules. The lab runs as a child of the first process, as it does anywhere else.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;

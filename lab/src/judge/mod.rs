@@ -197,7 +197,7 @@ impl RuleVerdict {
         prints.into_iter().flatten()
     }
 
-    /// All that was printed of the rule, to be put in the place of.
+    /// The same, so that equal prints can take their place.
     fn prints_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
         let prints = [
             &mut self.written,

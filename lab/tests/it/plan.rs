@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use iptables_lab::catalog::BuildId;
 use iptables_lab::plan::step::{Role, RuleSet, Stage};
-use iptables_lab::recording::{DumpRef, LoadRecord, Recording, Seen};
+use iptables_lab::recording::{DumpRef, LoadRecord, Observation, Recording, Seen};
 
 use crate::lab;
 
@@ -94,4 +94,40 @@ fn nobody_is_asked_twice_what_one_state_of_the_kernel_is() {
         let of = (&load.scenario, load.family, &load.writer);
         assert!(twice.is_empty(), "{of:?}: {twice:?}");
     }
+}
+
+/// A real load in which nothing is needless.
+fn load() -> LoadRecord {
+    let load = lab::small_run().recording.loads[0].clone();
+    assert!(laid_for_nothing(&load).is_empty() && asked_twice(&load).is_empty());
+    load
+}
+
+#[test]
+fn a_reset_of_rules_that_lie_there_untouched_is_found() {
+    let mut load = load();
+    let mut resets = load.observations.iter();
+    let mut reset = resets
+        .find(|seen| seen.role == Role::Reset)
+        .unwrap()
+        .clone();
+    let mut pairs = load.observations.windows(2);
+    let is_written =
+        |pair: &[Observation]| pair[0].role == Role::Write && pair[1].role == Role::Dump;
+    let at = pairs.position(is_written).unwrap() + 2;
+    reset.rules.clone_from(&load.observations[at - 1].rules);
+    load.observations.insert(at, reset);
+    assert_eq!(laid_for_nothing(&load), [at]);
+}
+
+#[test]
+fn a_print_of_a_state_that_was_printed_is_found() {
+    let mut load = load();
+    let mut seen = load.observations.iter();
+    let at = seen
+        .position(|seen| seen.role == Role::WriterPrint)
+        .unwrap();
+    load.observations
+        .insert(at + 1, load.observations[at].clone());
+    assert_eq!(asked_twice(&load).len(), 1);
 }
