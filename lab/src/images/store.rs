@@ -1,14 +1,20 @@
 //! The content-addressed store: tarballs, packages, the toolchain and the built root filesystems.
 
-use std::collections::BTreeMap;
+mod lock;
+mod record;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use jiff::{SignedDuration, Timestamp};
+use lock::wait_for;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::FlockArg;
 use nix::sys::statvfs::statvfs;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +23,10 @@ use super::archive::{self, Package};
 use super::digest;
 use super::scratch::{self, Scratch};
 use super::tree::{Kind, Tree};
-use crate::catalog::{Backend, Build, BuildId, Digest, Image, Version};
+use crate::catalog::Digest;
+
+pub use lock::{Held, InUse};
+pub use record::{PackageSet, Record};
 
 /// What the packages that a release is compiled with take, at least, in bytes.
 const LITTLE_ROOM: u64 = 100_000_000;
@@ -69,109 +78,10 @@ pub enum StoreError {
     },
 }
 
-/// What the store knows of a root filesystem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// What it was made from.
-    pub key: Digest,
-    /// The digest of its normalised tar.
-    pub digest: Digest,
-    /// Its exact version.
-    pub version: Version,
-    /// What `--version` prints, by backend; a backend that it does not hold is not there.
-    pub banners: BTreeMap<Backend, String>,
-    /// The libnftnl it is linked with, where known.
-    pub libnftnl: Option<String>,
-    /// The packages it was made from or with.
-    pub packages: Vec<Package>,
-    /// The ids it was first built for.
-    pub ids: Vec<BuildId>,
-}
-
-impl Record {
-    /// One backend of it as a build of `image`.
-    pub fn build(&self, image: &Image, backend: Backend, banner: &str) -> Build {
-        let name = image.name_of(&self.version);
-        Build {
-            id: BuildId::of_tool(image.tool, &name, backend),
-            version: self.version.clone(),
-            tool: image.tool,
-            backend,
-            origin: image.origin,
-            key: self.key.clone(),
-            digest: self.digest.clone(),
-            libnftnl: self.libnftnl.clone(),
-            banner: banner.to_owned(),
-        }
-    }
-
-    /// Its backends as the builds of `image`.
-    pub fn builds(&self, image: &Image) -> impl Iterator<Item = Build> {
-        let banners = self.banners.iter();
-        banners.map(|(backend, banner)| self.build(image, *backend, banner))
-    }
-}
-
-/// A package set of a suite, as apt resolved it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageSet {
-    /// What was asked for.
-    pub asked: Vec<String>,
-    /// What that came to, sorted by name.
-    pub packages: Vec<Package>,
-    /// When.
-    pub fetched: Timestamp,
-}
-
-impl PackageSet {
-    /// The version of one of its packages.
-    pub fn version(&self, package: &str) -> Option<&Version> {
-        let found = self.packages.iter().find(|p| p.name == package);
-        found.map(|package| &package.version)
-    }
-
-    /// One line a package: what keys are made of.
-    pub(super) fn list(&self) -> String {
-        let line =
-            |p: &Package| format!("{} {} {} {}\n", p.name, p.version, p.architecture, p.sha256);
-        self.packages.iter().map(line).collect()
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 struct Miss {
     reason: String,
     at: Timestamp,
-}
-
-/// A lock on a key, held until it is dropped.
-#[derive(Debug)]
-pub struct Held {
-    _file: Flock<File>,
-}
-
-/// That a run makes or runs what is in the store, as any number of runs may at a time. Dropping it says that it is done.
-#[derive(Debug)]
-pub struct InUse {
-    store: PathBuf,
-    path: PathBuf,
-    file: Flock<File>,
-}
-
-impl InUse {
-    /// Makes sure that no other run uses the store, nor begins to, as long as this is held.
-    ///
-    /// # Errors
-    /// Another run does.
-    pub fn alone(&self) -> Result<(), StoreError> {
-        match self.file.relock(FlockArg::LockExclusiveNonblock) {
-            Ok(()) => Ok(()),
-            Err(Errno::EWOULDBLOCK) => Err(StoreError::InUse {
-                path: self.store.clone(),
-            }),
-            Err(error) => Err(at(&self.path)(error.into())),
-        }
-    }
 }
 
 /// What a store's tidying takes away.
@@ -572,22 +482,6 @@ pub(super) struct Draft {
     pub(super) digest: Digest,
 }
 
-/// Takes a lock: the first of two kinds at once, or else the other when it can be had.
-fn wait_for(
-    path: &Path,
-    [at_once, later]: [FlockArg; 2],
-    waiting: impl FnOnce(),
-) -> Result<Flock<File>, StoreError> {
-    let file = File::create(path).map_err(at(path))?;
-    let file = match Flock::lock(file, at_once) {
-        Ok(held) => return Ok(held),
-        Err((file, Errno::EWOULDBLOCK)) => file,
-        Err((_, error)) => return Err(at(path)(error.into())),
-    };
-    waiting();
-    Flock::lock(file, later).map_err(|(_, error)| at(path)(error.into()))
-}
-
 fn write_tree(tree: &Tree, path: &Path) -> io::Result<Digest> {
     let file = File::create(path)?;
     let digest = tree.write_tar(io::BufWriter::with_capacity(256 * 1024, &file))?;
@@ -604,139 +498,5 @@ fn at(path: &Path) -> impl Fn(io::Error) -> StoreError + use<> {
     move |source| StoreError::File {
         path: path.clone(),
         source,
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::images::tree::Kind;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store")).unwrap();
-        (folder, store)
-    }
-
-    fn tree(store: &Store, text: &str) -> Tree {
-        let mut tree = Tree::new(Kind::Root, &store.tmp()).unwrap();
-        tree.add_file(Path::new("usr/sbin/a"), true, &mut text.as_bytes())
-            .unwrap();
-        tree
-    }
-
-    fn record(key: &Digest, digest: &Digest) -> Record {
-        Record {
-            key: key.clone(),
-            digest: digest.clone(),
-            version: Version::new("1.8.8"),
-            banners: BTreeMap::from([(Backend::Nft, "iptables v1.8.8 (nf_tables)".to_owned())]),
-            libnftnl: Some("1.2.9".to_owned()),
-            packages: Vec::new(),
-            ids: vec![BuildId::new("1.8.8", Backend::Nft)],
-        }
-    }
-
-    fn build(store: &Store, key: &Digest, text: &str) -> Result<PathBuf, StoreError> {
-        let draft = store.draft(&tree(store, text))?;
-        let record = record(key, &draft.digest);
-        store.keep_build(draft, &record)
-    }
-
-    #[test]
-    fn a_build_is_there_only_when_it_is_kept() {
-        let (_folder, store) = store();
-        let key = digest::of_bytes(b"key");
-        drop(store.draft(&tree(&store, "a")).unwrap());
-        assert_eq!(store.build(&key), None);
-        assert_eq!(fs::read_dir(store.tmp()).unwrap().count(), 0);
-        let rootfs = build(&store, &key, "a").unwrap();
-        let (found, tar) = store.build(&key).unwrap();
-        assert_eq!(
-            (&tar, digest::of_file(&tar).unwrap()),
-            (&rootfs, found.digest.clone())
-        );
-        assert_eq!(found, record(&key, &found.digest));
-    }
-
-    #[test]
-    fn half_a_build_is_no_build() {
-        let (_folder, store) = store();
-        let key = digest::of_bytes(b"key");
-        let rootfs = build(&store, &key, "a").unwrap();
-        fs::write(rootfs.with_file_name("build.json"), "{\"key\":").unwrap();
-        assert_eq!(store.build(&key), None);
-        build(&store, &key, "a").unwrap();
-        assert!(store.build(&key).is_some());
-    }
-
-    #[test]
-    fn the_same_key_must_come_to_the_same_digest_even_after_removal() {
-        let (_folder, store) = store();
-        let key = digest::of_bytes(b"key");
-        build(&store, &key, "a").unwrap();
-        store.remove(Remove::Builds).unwrap();
-        assert_eq!(store.build(&key), None);
-        let error = build(&store, &key, "b").unwrap_err();
-        let StoreError::Unreproducible { before, now, .. } = &error else {
-            panic!("{error}");
-        };
-        let message = error.to_string();
-        assert!(message.contains(before.as_str()) && message.contains(now.as_str()));
-        assert_eq!(store.build(&key), None);
-        build(&store, &key, "a").unwrap();
-    }
-
-    #[test]
-    fn a_lock_is_waited_for_and_says_so() {
-        let (_folder, store) = store();
-        let held = store.lock("key", || panic!("nobody holds it")).unwrap();
-        let (waits, waiting) = std::sync::mpsc::channel();
-        let other = {
-            let store = store.clone();
-            std::thread::spawn(move || store.lock("key", || waits.send(()).unwrap()).map(drop))
-        };
-        waiting.recv().unwrap();
-        drop(held);
-        other.join().unwrap().unwrap();
-    }
-
-    #[test]
-    fn a_miss_is_remembered_for_an_hour_in_its_own_words() {
-        let (_folder, store) = store();
-        assert_eq!(store.miss("tarball"), None);
-        store.keep_miss("tarball", "no route").unwrap();
-        assert_eq!(store.miss("tarball").as_deref(), Some("no route"));
-        let old = Miss {
-            reason: "no route".to_owned(),
-            at: Timestamp::now() - SignedDuration::from_mins(61),
-        };
-        store.write_json(&store.miss_path("tarball"), &old).unwrap();
-        assert_eq!(store.miss("tarball"), None);
-    }
-
-    #[test]
-    fn a_package_set_counts_while_its_files_are_there_and_the_question_is_the_same() {
-        let (folder, store) = store();
-        let file = folder.path().join("netbase.deb");
-        fs::write(&file, "deb").unwrap();
-        let package = Package {
-            name: "netbase".to_owned(),
-            version: Version::new("6.4"),
-            architecture: "all".to_owned(),
-            sha256: digest::of_bytes(b"deb"),
-        };
-        let asked = ["netbase".to_owned()];
-        let kept = store
-            .keep_package_set("trixie", "base", &asked, vec![(file, package.clone())])
-            .unwrap();
-        assert_eq!(store.package_set("trixie", "base", &asked), Some(kept));
-        assert_eq!(
-            store.package_set("trixie", "base", &["iptables".to_owned()]),
-            None
-        );
-        fs::remove_file(store.package(&package)).unwrap();
-        assert_eq!(store.package_set("trixie", "base", &asked), None);
     }
 }

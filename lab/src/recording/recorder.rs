@@ -1,0 +1,137 @@
+//! Keeps what is seen of one load while it runs.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak};
+
+use super::{CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef};
+use crate::agent::kernel::{KernelDump, SeenRules};
+use crate::agent::protocol::Text;
+use crate::plan::Load;
+use crate::plan::step::{Action, Answer, Step};
+
+/// Keeps what is seen of one load while it runs.
+pub struct LoadRecorder {
+    record: LoadRecord,
+    /// The texts and dumps that it has, by a hash of theirs.
+    known: HashMap<u64, Vec<usize>>,
+    /// The dumps that came, by where they are in memory: the same come again and again. Nothing else can be there as long as
+    /// they are here.
+    came: HashMap<usize, (Weak<KernelDump>, DumpRef)>,
+    hasher: RandomState,
+    rules: SeenRules,
+}
+
+impl LoadRecorder {
+    /// An empty record of `load`.
+    pub fn new(load: &Load) -> Self {
+        let readers = load.readers.iter();
+        let record = LoadRecord {
+            scenario: load.scenario.clone(),
+            family: load.family,
+            writer: load.writer.id.clone(),
+            readers: readers
+                .map(|r| ReaderRecord {
+                    id: r.build.id.clone(),
+                    witness: r.witness.clone(),
+                })
+                .collect(),
+            kind: load.kind,
+            texts: Vec::new(),
+            dumps: Vec::new(),
+            observations: Vec::new(),
+        };
+        LoadRecorder {
+            record,
+            known: HashMap::new(),
+            came: HashMap::new(),
+            hasher: RandomState::new(),
+            rules: SeenRules::default(),
+        }
+    }
+
+    /// Keeps one step and what came of it. A dump in `answer` becomes the equal one that is kept already.
+    pub fn keep(&mut self, step: &Step, answer: &mut Answer) {
+        let seen = match (&step.action, answer) {
+            (Action::Command { build, argv, stdin }, Answer::Ran(ran)) => {
+                Seen::Command(CommandRecord {
+                    build: build.clone(),
+                    argv: argv.clone(),
+                    stdin: stdin.as_ref().map(|text| self.text(text)),
+                    end: ran.end,
+                    stdout: self.text(&ran.stdout),
+                    stderr: self.text(&ran.stderr),
+                })
+            }
+            (Action::Probe(probes), Answer::Probed(outcomes)) => {
+                let names = probes.iter().map(|(_, probe)| probe.name.clone());
+                Seen::Probes(names.zip(outcomes.iter().cloned()).collect())
+            }
+            (Action::DumpChain(_), Answer::Dumped(dump)) => Seen::Chain(self.dump(dump)),
+            (_, Answer::Dumped(dump)) => Seen::Dump(self.dump(dump)),
+            (_, Answer::Furnished(furnished)) => Seen::Furnished {
+                lacks: furnished.as_ref().err().cloned(),
+            },
+            (_, Answer::Ran(_) | Answer::Reset | Answer::Probed(_)) => Seen::Reset,
+        };
+        let Step {
+            stage,
+            role,
+            reader,
+            rules,
+            rule,
+            ..
+        } = step.clone();
+        self.record.observations.push(Observation {
+            stage,
+            role,
+            reader,
+            rules,
+            rule,
+            seen,
+        });
+    }
+
+    /// The record as it stands.
+    pub fn finish(self) -> LoadRecord {
+        self.record
+    }
+
+    fn text(&mut self, text: &Text) -> TextRef {
+        let known = self.known.entry(self.hasher.hash_one(text)).or_default();
+        let texts = &mut self.record.texts;
+        let is_it = |at: &&usize| texts.get(**at).is_some_and(|of| of == text);
+        if let Some(at) = known.iter().find(is_it) {
+            return TextRef(*at);
+        }
+        known.push(texts.len());
+        texts.push(text.clone());
+        TextRef(texts.len() - 1)
+    }
+
+    fn dump(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
+        let address = Arc::as_ptr(dump).addr();
+        if let Some((_, known)) = self.came.get(&address) {
+            *dump = self.record.dumps[known.0].clone();
+            return *known;
+        }
+        let came = Arc::downgrade(dump);
+        let place = self.dump_of_rules(dump);
+        self.came.insert(address, (came, place));
+        place
+    }
+
+    fn dump_of_rules(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
+        let known = self.known.entry(self.hasher.hash_one(&*dump)).or_default();
+        let dumps = &mut self.record.dumps;
+        let is_it = |at: &&usize| dumps.get(**at).is_some_and(|of| of == dump);
+        if let Some(at) = known.iter().find(is_it) {
+            *dump = dumps[*at].clone();
+            return DumpRef(*at);
+        }
+        self.rules.share_with(Arc::make_mut(dump));
+        known.push(dumps.len());
+        dumps.push(dump.clone());
+        DumpRef(dumps.len() - 1)
+    }
+}
