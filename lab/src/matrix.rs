@@ -1,5 +1,6 @@
 //! All verdicts of a run: what every report is made from. Its JSON is schema 1.
 
+mod chance;
 mod difference;
 mod headlines;
 mod known;
@@ -322,6 +323,8 @@ impl<'h> MatrixBuilder<'h> {
             None => Some("the run was killed".to_owned()),
         };
         let witness = |backend| head.witness.get(&backend).cloned();
+        let mut host = head.host.clone();
+        host.notes.extend(chance::note(&head.builds, &cells));
         Matrix {
             schema: SCHEMA,
             lab: Lab {
@@ -331,7 +334,7 @@ impl<'h> MatrixBuilder<'h> {
                 nft: witness(Backend::Nft),
                 legacy: witness(Backend::Legacy),
             },
-            host: head.host.clone(),
+            host,
             started: head.started,
             operations: head.operations.clone(),
             builds: head.builds.clone(),

@@ -7,12 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use iptables_lab::catalog::{Build, Catalog, Source};
+use iptables_lab::catalog::{Build, Catalog, Family, Source};
 use iptables_lab::docker::Docker;
 use iptables_lab::engine;
 use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
 use iptables_lab::matrix::{Matrix, MatrixBuilder};
-use iptables_lab::plan::{Operation, Plan, Selection};
+use iptables_lab::plan::{LaneKind, Operation, Plan, Selection};
 use iptables_lab::recording::{LoadRecord, Seen};
 use iptables_lab::runner::{self, Event, Pace, Run};
 use iptables_lab::scenario::{self, Scenario};
@@ -59,10 +59,20 @@ fn both_engines_come_to_the_same_matrix() {
     are_equal(&native, &docker);
 }
 
+/// `-C` is asked of all builds in the one, 1.8.9 among them, and of none in the other.
+#[test]
+fn what_differs_by_a_builds_own_doing_is_said_where_it_was_asked() {
+    let said = [full_run(), wide_run()].map(|run| {
+        let table = unwrapped(run.table.as_bytes());
+        table.contains("ip6tables-legacy -C of 1.8.9 compares rules by a mask that is too short")
+    });
+    assert_eq!(said, [true, false]);
+}
+
 /// In each run of the tests in some scenarios, which a seed chooses.
 #[test]
 fn packets_fare_alike_on_both_engines() {
-    const ONE_IN: usize = 10;
+    const ONE_IN: usize = 28;
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("docker.json");
     let seed = seed();
@@ -129,7 +139,6 @@ impl Bench {
         let wanted = [
             "kube-firewall",
             "kubelet-mark-drop",
-            "mark-matches",
             "nft-native-filter",
             "docker-swarm-task",
         ];
@@ -159,11 +168,30 @@ impl Bench {
         Plan::new(&self.scenarios, selection, Operation::ALL.to_vec())
     }
 
-    /// Runs `plan` on so many lanes of each kind, of nft's on twice as many.
+    /// Runs `plan` on so many lanes of each kind, of nft's on twice as many, where there are loads for them.
     fn run(&self, plan: Plan, lanes: usize) -> Vec<LoadRecord> {
         let claim = claim(&self.store);
         let engine = engine::of(&self.means, &self.store, &claim, &self.provision);
         let named = self.scenarios.iter();
+        let kinds = [
+            (LaneKind::Nft, 2 * lanes),
+            (LaneKind::Legacy, lanes),
+            (LaneKind::Cross, lanes),
+        ];
+        let expected: usize = kinds
+            .map(|(kind, most)| {
+                plan.loads
+                    .iter()
+                    .filter(|of| of.kind == kind)
+                    .count()
+                    .min(most)
+            })
+            .iter()
+            .sum();
+        assert!(
+            expected >= 3 * lanes,
+            "{expected} lanes for {lanes} of each kind"
+        );
         let run = Run {
             plan,
             scenarios: named
@@ -189,11 +217,7 @@ impl Bench {
                 _ => {}
             }
         }
-        assert_eq!(
-            opened,
-            4 * lanes,
-            "two of nft's, one of legacy's, one across"
-        );
+        assert_eq!(opened, expected);
         loads
     }
 }
@@ -363,24 +387,45 @@ const SMALL: [&str; 10] = [
     "effect",
 ];
 
-/// All scenarios, written by a build of Debian's and rewritten by another, in both backends.
-const WIDE: [&str; 6] = [
-    "--writer",
-    "debian-1.8.11-2-*",
-    "--reader",
-    "debian-1.8.7-1-*",
-    "--operation",
-    "rewrite",
-];
+/// A build of Debian's writes and another rewrites, in both backends: all scenarios with rules of owners, and one in three
+/// of the others, which a seed chooses.
+fn wide_words() -> Vec<String> {
+    const ONE_IN: usize = 3;
+    let builds = [
+        "--writer",
+        "debian-1.8.11-2-*",
+        "--reader",
+        "debian-1.8.7-1-*",
+    ];
+    let mut words = [builds.as_slice(), &["--operation", "rewrite"]].concat();
+    let first = usize::try_from(seed() / 2).unwrap() % ONE_IN;
+    let scenarios = scenario::shipped().unwrap();
+    let of_owners = |of: &&Scenario| {
+        let rules = [Family::Ipv4, Family::Ipv6]
+            .into_iter()
+            .flat_map(|family| of.placed_rules(family));
+        rules
+            .into_iter()
+            .any(|(_, _, rule)| is_of_owners(&rule.text))
+    };
+    let (owners, others): (Vec<_>, Vec<_>) = scenarios.iter().partition(of_owners);
+    for scenario in owners
+        .iter()
+        .chain(others.iter().skip(first).step_by(ONE_IN))
+    {
+        words.extend(["--scenario", &scenario.name]);
+    }
+    words.into_iter().map(str::to_owned).collect()
+}
 
-/// What a matrix of [`WIDE`] prints for people, and its cells.
-fn wide(mut lab: Command, json: &Path) -> (String, BTreeMap<String, Value>) {
+/// What a matrix prints for people, and its cells.
+fn wide(mut lab: Command, words: &[String], json: &Path) -> (String, BTreeMap<String, Value>) {
     let output = lab
         .args(["--engine", "native", "matrix", "--format", "json"])
         .arg("--output")
         .arg(json)
         .args(["--format", "table", "--output", "-"])
-        .args(WIDE)
+        .args(words)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", both(&output));
@@ -390,8 +435,7 @@ fn wide(mut lab: Command, json: &Path) -> (String, BTreeMap<String, Value>) {
 
 /// Whether a rule matches the packets of a user or a group. Those of any socket whatever (`--socket-exists`) are matched
 /// everywhere.
-fn is_of_owners(rule: &Value) -> bool {
-    let given = rule["given"].as_str().unwrap();
+fn is_of_owners(given: &str) -> bool {
     given.contains("--uid-owner") || given.contains("--gid-owner")
 }
 
@@ -399,7 +443,9 @@ fn is_of_owners(rule: &Value) -> bool {
 fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
     let mut cell = cell.clone();
     let rules = cell["rules"].as_array().unwrap().clone();
-    let (owners, others): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_of_owners);
+    let (owners, others): (Vec<_>, Vec<_>) = rules
+        .into_iter()
+        .partition(|rule| is_of_owners(rule["given"].as_str().unwrap()));
     cell["rules"] = others.into();
     if !owners.is_empty() {
         // It is the worst of all its rules'.
@@ -412,8 +458,9 @@ fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
 fn an_ordinary_user_gets_the_same_answers() {
     let user = User::new();
     let folder = tempfile::tempdir().unwrap();
-    let (table, own) = wide(user.lab(), &user.path("user.json"));
-    let (_, all) = wide(iptables_lab(), &folder.path().join("root.json"));
+    let words = wide_words();
+    let (table, own) = wide(user.lab(), &words, &user.path("user.json"));
+    let (_, all) = wide(iptables_lab(), &words, &folder.path().join("root.json"));
     // What does not work there is named.
     for words in [
         "engine: native (user namespaces), as asked for",

@@ -77,9 +77,9 @@ fn loads_in(recording: &Path) -> usize {
 /// which take seconds to start, few of the first.
 fn after(on: On, step: usize) -> usize {
     match on {
-        On::Native => step * 4 / 3 + 1,
+        On::Native => step * 3 / 2 + 1,
         On::Docker if step < 100 => step * 3 + 1,
-        On::Docker => step * 9 / 8,
+        On::Docker => step * 6 / 5,
     }
 }
 
