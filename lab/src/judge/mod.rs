@@ -16,6 +16,7 @@ mod lookup;
 mod native;
 mod partners;
 mod place;
+mod proof;
 mod read;
 mod reassert;
 mod rewrite;
@@ -45,6 +46,8 @@ pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, Reading};
 use laid::LaidChains;
 use place::{Place, Places};
+use proof::Proof;
+pub use proof::shown;
 use reassert::Reasserted;
 pub use reassert::{Met, Warning};
 use verdict::{Consequence, Verdict};
@@ -178,7 +181,8 @@ pub struct RuleVerdict {
     pub altered: Vec<Change>,
     /// The parts that were not there.
     pub added: Vec<Change>,
-    /// What the loss in the kernel does to packets: as they showed where some were sent, else as the rules predict.
+    /// What the loss in the kernel does to packets: none where some were sent and all fared as before; as the rules predict
+    /// where they showed that, where none were sent, and where another rule explains what they showed; else as they showed.
     pub consequence: Option<Consequence>,
     /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
     pub potential: Option<Consequence>,
@@ -480,23 +484,27 @@ impl<'a> Pairing<'a> {
             reasserted.as_ref(),
             baseline.as_ref(),
         );
+        let chains = self.worst_chains(&readings);
+        let reasserted_rules = reasserted.as_ref().zip(baseline.as_ref());
+        let proof = Proof::new(&probes, || {
+            let of_rules = self.rules(&readings, reasserted_rules);
+            let of_rules = of_rules.filter_map(|rule| rule.consequence);
+            let of_chains = chains.iter().filter_map(|chain| chain.consequence);
+            of_rules.chain(of_chains).collect()
+        });
         // One after the other: all of a large ruleset's verdicts at once are more than a processor's cache holds.
         let keep = |(place, mut rule): (usize, RuleVerdict)| {
-            rule.consequence = proved(rule.consequence, &probes);
+            rule.consequence = rule.consequence.and_then(|of| proof.of(of));
             known.shared(place, rule)
         };
         let rules = match is_averted {
             true => self.untouched().enumerate().map(keep).collect(),
             false => {
-                let reasserted = reasserted.as_ref().zip(baseline.as_ref());
-                self.rules(&readings, reasserted)
-                    .enumerate()
-                    .map(keep)
-                    .collect()
+                let rules = self.rules(&readings, reasserted_rules).enumerate();
+                rules.map(keep).collect()
             }
         };
         let rules = known.all_shared(rules);
-        let chains = self.worst_chains(&readings);
         let of_rules = rules.iter().flat_map(RuleVerdict::of_reader);
         let of_chains = chains.iter().flat_map(ChainVerdict::of_reader);
         let worst = of_rules
@@ -599,23 +607,6 @@ impl<'a> Pairing<'a> {
             }
         }
         chains
-    }
-}
-
-/// What a loss does to packets: packets have the last word over what the rules predict. Where they fared otherwise in
-/// the way that was predicted, that; where in another, the worst of it; where as before, nothing.
-fn proved(predicted: Option<Consequence>, probes: &[ProbeVerdict]) -> Option<Consequence> {
-    let were_sent = probes.iter().any(|probe| !probe.after.is_empty());
-    let predicted = predicted?;
-    if !were_sent {
-        return Some(predicted);
-    }
-    let effects = probes.iter().flat_map(|probe| probe.after.values());
-    let mut shown: Vec<Consequence> = effects.filter_map(|of| of.consequence()).collect();
-    shown.sort_unstable();
-    match shown.contains(&predicted) {
-        true => Some(predicted),
-        false => shown.pop(),
     }
 }
 

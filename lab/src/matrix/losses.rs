@@ -9,7 +9,7 @@ use super::known::KnownLoss;
 use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{Cell, ChainVerdict, RuleVerdict};
+use crate::judge::{self, Cell, ChainVerdict, RuleVerdict};
 
 /// One way in which rules of a scenario come to harm, the same for all its rules and pairings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Example {
 pub enum Certainty {
     /// Packets showed it.
     Shown,
-    /// The rules say so, and no packets were sent.
+    /// The rules say so; no packets were sent, or another rule explains what they showed.
     Predicted,
     /// The rules say so, and the packets that were sent fared as before.
     Unmet,
@@ -250,12 +250,12 @@ pub fn harms(cell: &Cell) -> Vec<Harm> {
 
 /// The losses in one cell: who suffers, and what kind of loss it is.
 pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
-    let were_sent = cell.probes.iter().any(|probe| !probe.after.is_empty());
+    let shown = judge::shown(&cell.probes);
     let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
         let known = cell.known_of(&rule.table, &rule.chain, Some(rule.index));
         let kind = Kind {
             known,
-            ..of_rule(rule, were_sent)?
+            ..of_rule(rule, &shown)?
         };
         let subject = Subject {
             order,
@@ -285,7 +285,7 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
     rules.chain(chains).collect()
 }
 
-fn of_rule(rule: &RuleVerdict, were_sent: bool) -> Option<Kind> {
+fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Kind> {
     let worst = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
     let is_doubled = rule.reassert == Some(Verdict::Doubled);
     let verdict = match worst.severity() > Verdict::Invisible.severity() {
@@ -299,13 +299,13 @@ fn of_rule(rule: &RuleVerdict, were_sent: bool) -> Option<Kind> {
         verdict,
         what: what_of_rule(rule, verdict),
         consequence: rule.consequence.or(rule.potential),
-        certainty: certainty(rule, were_sent),
+        certainty: certainty(rule, shown),
         known: None,
     };
     Some(kind)
 }
 
-fn certainty(rule: &RuleVerdict, were_sent: bool) -> Certainty {
+fn certainty(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Certainty {
     let is_changed = [
         rule.rewrite_verdict,
         rule.sync,
@@ -315,7 +315,7 @@ fn certainty(rule: &RuleVerdict, were_sent: bool) -> Certainty {
     .iter()
     .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Drifts)));
     match rule.consequence {
-        Some(_) if were_sent => Certainty::Shown,
+        Some(of) if shown.contains(&of) => Certainty::Shown,
         Some(_) => Certainty::Predicted,
         None if is_changed => Certainty::Unmet,
         None => Certainty::IfWrittenBack,

@@ -239,9 +239,16 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
         Damaged::Rule(rule) => rule.consequence.or(rule.potential),
         Damaged::Chain(chain) => chain.consequence,
     });
-    let sentence = match (consequence, shown.is_empty()) {
-        (Some(of_rule), false) => format!("{of_rule}: {}, as packets showed.", of_rule.meaning()),
-        (Some(of_rule), true)
+    let is_proved = consequence.is_some_and(|of_rule| {
+        let mut effects = whole
+            .probes
+            .iter()
+            .filter_map(|probe| probe.after.get(&operation));
+        effects.any(|effect| effect.consequence() == Some(of_rule))
+    });
+    let sentence = match (consequence, is_proved) {
+        (Some(of_rule), true) => format!("{of_rule}: {}, as packets showed.", of_rule.meaning()),
+        (Some(of_rule), false)
             if operation == Operation::Rewrite && loss.kind.is_seen_by_writer() =>
         {
             format!(
@@ -249,7 +256,11 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
                 of_rule.meaning()
             )
         }
-        (Some(of_rule), true) => format!(
+        (Some(of_rule), false) if !shown.is_empty() => format!(
+            "{of_rule}: {}. That is concluded from the rules; what packets showed, another rule explains.",
+            of_rule.meaning()
+        ),
+        (Some(of_rule), false) => format!(
             "{of_rule}: {}. That is concluded from the rules; no packet was sent, or none met the rule.",
             of_rule.meaning()
         ),

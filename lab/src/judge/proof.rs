@@ -1,0 +1,92 @@
+//! What packets have to say of what rules predict: they have the last word.
+
+use std::collections::BTreeSet;
+
+use super::effect::ProbeVerdict;
+use super::verdict::Consequence;
+
+/// In which ways packets fared otherwise afterwards.
+pub fn shown(probes: &[ProbeVerdict]) -> BTreeSet<Consequence> {
+    let effects = probes.iter().flat_map(|probe| probe.after.values());
+    effects.filter_map(|effect| effect.consequence()).collect()
+}
+
+/// What the packets of a pairing showed, beside all that its rules and chains predict.
+#[derive(Debug)]
+pub struct Proof {
+    /// Some were sent into what a reader left, and all of them fared as before.
+    is_harmless: bool,
+    /// In which ways they fared otherwise.
+    shown: BTreeSet<Consequence>,
+    /// The worst of these that nothing predicts: any damaged rule may be to blame.
+    unexplained: Option<Consequence>,
+}
+
+impl Proof {
+    /// Asks for what is predicted only where packets fared otherwise.
+    pub fn new(probes: &[ProbeVerdict], predicted: impl FnOnce() -> BTreeSet<Consequence>) -> Self {
+        let shown = shown(probes);
+        let unexplained = match shown.is_empty() {
+            true => None,
+            false => shown.difference(&predicted()).max().copied(),
+        };
+        Proof {
+            is_harmless: shown.is_empty() && probes.iter().any(|probe| !probe.after.is_empty()),
+            shown,
+            unexplained,
+        }
+    }
+
+    /// What a damaged rule does that is predicted to do `this`. Where packets fared as before, nothing; where in that way, that;
+    /// where in a way that nothing predicts, the worst of it. What another rule or chain explains says nothing of this one.
+    pub fn of(&self, this: Consequence) -> Option<Consequence> {
+        match self.unexplained {
+            _ if self.is_harmless => None,
+            Some(unexplained) if !self.shown.contains(&this) => Some(unexplained),
+            _ => Some(this),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rstest::rstest;
+
+    use super::Consequence::{Blackhole, Exposure, Misdirected};
+    use super::*;
+    use crate::judge::verdict::Effect;
+    use crate::plan::Operation;
+
+    fn probe(effect: Option<Effect>) -> ProbeVerdict {
+        ProbeVerdict {
+            name: "ping".to_owned(),
+            expected: "delivered".to_owned(),
+            before: None,
+            written: None,
+            as_expected: None,
+            after: effect
+                .map(|of| (Operation::Rewrite, of))
+                .into_iter()
+                .collect(),
+            then: BTreeMap::new(),
+        }
+    }
+
+    #[rstest]
+    #[case::none_sent(None, &[Misdirected, Blackhole], Misdirected, Some(Misdirected))]
+    #[case::as_before(Some(Effect::AsBefore), &[Blackhole], Blackhole, None)]
+    #[case::as_predicted(Some(Effect::Dropped), &[Misdirected, Blackhole], Blackhole, Some(Blackhole))]
+    #[case::as_another_rule_predicts(Some(Effect::Dropped), &[Misdirected, Blackhole], Misdirected, Some(Misdirected))]
+    #[case::as_nothing_predicts(Some(Effect::Dropped), &[Misdirected, Exposure], Misdirected, Some(Blackhole))]
+    fn packets_have_the_last_word(
+        #[case] effect: Option<Effect>,
+        #[case] of_all: &[Consequence],
+        #[case] of_this: Consequence,
+        #[case] proved: Option<Consequence>,
+    ) {
+        let proof = Proof::new(&[probe(effect)], || of_all.iter().copied().collect());
+        assert_eq!(proof.of(of_this), proved);
+    }
+}
