@@ -181,8 +181,9 @@ pub struct RuleVerdict {
     pub altered: Vec<Change>,
     /// The parts that were not there.
     pub added: Vec<Change>,
-    /// What the loss in the kernel does to packets: none where some were sent and all fared as before; as the rules predict
-    /// where they showed that, where none were sent, and where another rule explains what they showed; else as they showed.
+    /// What the loss in the kernel does to packets: as the rules predict where none were sent and where some showed that; as
+    /// packets showed where nothing in the pairing predicts it; none where packets should have shown it and did not. What is
+    /// only `misdirected` stands where another rule explains what packets showed.
     pub consequence: Option<Consequence>,
     /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
     pub potential: Option<Consequence>,

@@ -14,8 +14,8 @@ pub fn shown(probes: &[ProbeVerdict]) -> BTreeSet<Consequence> {
 /// What the packets of a pairing showed, beside all that its rules and chains predict.
 #[derive(Debug)]
 pub struct Proof {
-    /// Some were sent into what a reader left, and all of them fared as before.
-    is_harmless: bool,
+    /// Some were sent into what a reader left.
+    were_sent: bool,
     /// In which ways they fared otherwise.
     shown: BTreeSet<Consequence>,
     /// The worst of these that nothing predicts: any damaged rule may be to blame.
@@ -31,19 +31,20 @@ impl Proof {
             false => shown.difference(&predicted()).max().copied(),
         };
         Proof {
-            is_harmless: shown.is_empty() && probes.iter().any(|probe| !probe.after.is_empty()),
+            were_sent: probes.iter().any(|probe| !probe.after.is_empty()),
             shown,
             unexplained,
         }
     }
 
-    /// What a damaged rule does that is predicted to do `this`. Where packets fared as before, nothing; where in that way, that;
-    /// where in a way that nothing predicts, the worst of it. What another rule or chain explains says nothing of this one.
+    /// What a damaged rule does that is predicted to do `this`. Where packets fared in that way, that; where in a way that nothing
+    /// predicts, the worst of it. Packets that it dropped or let through would have shown it: where none did, nothing. What it
+    /// does to packets otherwise they cannot deny where they fare otherwise by another rule or chain.
     pub fn of(&self, this: Consequence) -> Option<Consequence> {
-        match self.unexplained {
-            _ if self.is_harmless => None,
-            Some(unexplained) if !self.shown.contains(&this) => Some(unexplained),
-            _ => Some(this),
+        let is_undenied = this == Consequence::Misdirected && !self.shown.is_empty();
+        match !self.were_sent || self.shown.contains(&this) {
+            true => Some(this),
+            false => self.unexplained.or(is_undenied.then_some(this)),
         }
     }
 }
@@ -79,6 +80,7 @@ mod tests {
     #[case::as_before(Some(Effect::AsBefore), &[Blackhole], Blackhole, None)]
     #[case::as_predicted(Some(Effect::Dropped), &[Misdirected, Blackhole], Blackhole, Some(Blackhole))]
     #[case::as_another_rule_predicts(Some(Effect::Dropped), &[Misdirected, Blackhole], Misdirected, Some(Misdirected))]
+    #[case::graver_than_shown(Some(Effect::Rerouted), &[Misdirected, Blackhole], Blackhole, None)]
     #[case::as_nothing_predicts(Some(Effect::Dropped), &[Misdirected, Exposure], Misdirected, Some(Blackhole))]
     fn packets_have_the_last_word(
         #[case] effect: Option<Effect>,

@@ -77,7 +77,7 @@ pub enum Certainty {
     Shown,
     /// The rules say so; no packets were sent, or another rule explains what they showed.
     Predicted,
-    /// The rules say so, and the packets that were sent fared as before.
+    /// The rules say so, and none of the packets that were sent fared so.
     Unmet,
     /// It comes only if what was read is written back.
     IfWrittenBack,
