@@ -8,6 +8,7 @@ mod reduced;
 mod set;
 mod setup;
 pub mod sysctl;
+mod system;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub use pairings::{Detection, Look, Pairings, Pattern, Same};
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use set::{Entry, Part, SetKind};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
+pub use system::{OpenChains, System};
 
 use crate::catalog::{Family, Tool};
 use crate::ruleset::{self, Fault, InFile, Native, Rule, Ruleset};
@@ -45,6 +47,8 @@ pub struct Scenario {
     pub write: Write,
     /// The chains that the reader owns, for the sync operations.
     pub own_chains: Vec<String>,
+    /// Whose rules they are.
+    pub system: System,
     /// Which pairings it is about.
     pub pairings: Pairings,
     /// What must be there before the rules are written.
@@ -133,6 +137,7 @@ impl Scenario {
             source: None,
             write: Write::Restore,
             own_chains: Vec::new(),
+            system: System::default(),
             pairings: Pairings::default(),
             setup: Setup::default(),
             probes: Vec::new(),

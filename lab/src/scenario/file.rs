@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::{self, SetupInFile};
-use super::{FAMILIES, Pairings, Probe, Scenario, Source, Write, some_rules};
+use super::{FAMILIES, Pairings, Probe, Scenario, Source, System, Write, some_rules};
 use crate::catalog::Family;
 use crate::ruleset::{Fault, Native};
 
@@ -23,6 +23,10 @@ struct File {
     group: String,
     /// Where the rules were taken from.
     source: Source,
+    /// Whose rules they are.
+    #[serde(default)]
+    #[schemars(with = "Option<System>")]
+    system: Option<Spanned<System>>,
     /// The families that it is run in.
     #[schemars(with = "Vec<Family>")]
     families: Spanned<Vec<Spanned<Family>>>,
@@ -84,6 +88,8 @@ impl Scenario {
         let families = file.families.get_ref().iter();
         let families: Vec<Family> = families.map(|family| *family.get_ref()).collect();
         check::probes(&file.probes, &setup, &families, text)?;
+        let system = file.system.map(|section| System::check(section, text));
+        let system = system.transpose()?;
         let mut scenario = Scenario {
             name: name.to_owned(),
             title: file.title,
@@ -91,6 +97,7 @@ impl Scenario {
             source: Some(file.source),
             write: file.write,
             own_chains: file.own_chains,
+            system: system.unwrap_or_default(),
             pairings: file.pairings,
             setup,
             probes: file.probes.into_iter().map(Spanned::into_inner).collect(),
