@@ -2,34 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::identity::{Identities, has_strange_address};
+use super::print::Section;
 use super::published::{Damage, Published};
-use super::shape::Shape;
-use crate::catalog::{Backend, BuildId, Family, Tool};
+use super::repair::{Repair, repair};
+use super::shape::{self, Addresses, Shape};
+use crate::catalog::{Backend, BuildId, Family};
 use crate::judge::verdict::Verdict;
-use crate::matrix::{Certainty, range_in_words};
-use crate::ruleset::{Printed, Rule, Words, tokens};
-use crate::scenario::Scenario;
+use crate::matrix::Certainty;
+use crate::ruleset::{Printed, PrintedTable, Rule, Target, Words, target, tokens};
+use crate::scenario::{Scenario, System};
+
+/// Where something is: whose table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Whose rules; none where the print does not say it.
+    pub family: Option<Family>,
+    /// The backend that holds them; none where the print does not say it.
+    pub backend: Option<Backend>,
+    /// The table.
+    pub table: String,
+}
 
 /// Something in the print that is not as a system would have written it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// A line that a reader makes of a rule that a known system writes.
-    Damaged {
-        /// The table.
-        table: String,
-        /// The rule as it was printed.
-        rule: Rule,
-        /// Its place in its chain, from 1.
-        index: usize,
-        /// What it looks like, worst first: the same line may be left of several rules.
-        damage: Damage,
-        /// Whether it is that line word for word, or the same rule with other addresses, ports and names.
-        likeness: Likeness,
-    },
-    /// A rule that is there several times.
+    Damaged(Box<Damaged>),
+    /// A rule of a known system that is there several times.
     Repeated {
-        /// The table.
-        table: String,
+        /// Where.
+        place: Place,
         /// The rule.
         rule: Rule,
         /// Its places in its chain, from 1.
@@ -37,22 +40,47 @@ pub enum Finding {
     },
     /// A policy that its system sets to `DROP`.
     Policy {
-        /// The table.
-        table: String,
+        /// Where.
+        place: Place,
         /// The chain.
         chain: String,
         /// What the print says it is.
         policy: String,
-        /// The scenario whose chains are there.
-        scenario: String,
+        /// Who sets it, and what makes it do so again.
+        system: System,
     },
     /// A table that the build that printed it cannot read.
     Incompatible {
-        /// The table.
-        table: String,
+        /// Where.
+        place: Place,
     },
     /// Tables under both backends.
     TwoBackends,
+}
+
+/// A damaged rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Where.
+    pub place: Place,
+    /// The rule as it was printed.
+    pub rule: Rule,
+    /// Its place in its chain, from 1.
+    pub index: usize,
+    /// The worst damage that looks like it: the same line may be left of several rules.
+    pub damage: Damage,
+    /// Whether it is that line word for word, or the same rule with other addresses, ports and names.
+    pub likeness: Likeness,
+    /// The rules that it may be left of, as their systems write them; none where nft wrote them.
+    pub meant: Vec<String>,
+    /// Whether one of the rules that it may be left of is nft's.
+    pub is_perhaps_of_nft: bool,
+    /// Whether some rule that it may be left of stands in the same chain, whole.
+    pub stands_beside: bool,
+    /// Who wrote the rule.
+    pub system: System,
+    /// The releases that print the rule so while the kernel still holds it as it was.
+    pub printed_so_by: BTreeSet<String>,
 }
 
 /// How much a line is like one that is known.
@@ -64,13 +92,13 @@ pub enum Likeness {
     Alike,
 }
 
-/// Who may have done it: readers, and the writers whose rules they damage so, in words.
+/// Who may have done it: readers, and the writers whose rules they damage so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Likely {
-    /// `nft from 1.8.8 on`.
-    pub writers: String,
-    /// `nft up to 1.8.7`.
-    pub readers: String,
+    /// The writers.
+    pub writers: BTreeSet<BuildId>,
+    /// The readers.
+    pub readers: BTreeSet<BuildId>,
     /// How many of the damaged lines that explains.
     pub explained: usize,
 }
@@ -82,142 +110,343 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Who may have damaged rules; none where none are.
     pub likely: Option<Likely>,
-    /// Which iptables printed it, where it says so: `1.8.9 (nf_tables)`.
-    pub printed_by: Option<String>,
+    /// Which releases printed it, where it says so: `1.8.9`.
+    pub printed_by: BTreeSet<String>,
+    /// What mends it.
+    pub repair: Repair,
 }
 
-/// Looks through `print`, the output of an `iptables-save`.
-pub fn diagnose(print: &str, known: &KnownRules<'_>) -> Diagnosis {
-    let printed = Printed::read(print);
-    let mut findings = Vec::new();
-    for table in &printed.tables {
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut seen: BTreeMap<(&str, &Words), Vec<usize>> = BTreeMap::new();
-        for rule in &table.rules {
-            let index = places.entry(&rule.chain).or_insert(0);
-            *index += 1;
-            seen.entry((&rule.chain, rule.tokens()))
-                .or_default()
-                .push(*index);
-            if let Some((damage, likeness)) = known.damage_of(&table.name, rule) {
-                findings.push(Finding::Damaged {
-                    table: table.name.clone(),
-                    rule: Rule::clone(rule),
-                    index: *index,
-                    damage: damage.clone(),
-                    likeness,
-                });
-            }
-        }
-        for rule in &table.rules {
-            let places = seen.remove(&(rule.chain.as_str(), rule.tokens()));
-            if let Some(indices) = places.filter(|indices| indices.len() >= REPEATED) {
-                findings.push(Finding::Repeated {
-                    table: table.name.clone(),
-                    rule: Rule::clone(rule),
-                    indices,
-                });
-            }
-        }
-    }
-    findings.extend(policies(&printed, known.family, known.scenarios));
-    let incompatible = printed.incompatible_tables().into_iter();
-    findings.extend(incompatible.map(|table| Finding::Incompatible {
-        table: table.to_owned(),
-    }));
-    if is_of_two_backends(print, &printed) {
+/// Looks through what `iptables-save` printed.
+pub fn diagnose(sections: &[Section], known: &KnownRules<'_>) -> Diagnosis {
+    let mut findings: Vec<Finding> = sections
+        .iter()
+        .flat_map(|section| known.findings(section))
+        .collect();
+    if are_of_two_backends(sections) {
         findings.push(Finding::TwoBackends);
     }
+    let printed_by: BTreeSet<String> = sections
+        .iter()
+        .filter_map(|of| of.release.clone())
+        .collect();
     Diagnosis {
-        likely: likely(&findings, known.published),
+        likely: likely(&findings, &known.damages),
+        repair: repair(&findings, &printed_by),
         findings,
-        printed_by: printed_by(print),
+        printed_by,
     }
 }
 
 /// From how many on copies of a rule are no longer taken for what somebody wrote so: lists that people paste have some twice.
 const REPEATED: usize = 3;
 
+/// A known line by its table, its chain and its words.
+type Line<'a> = (&'a str, String, Words);
+
 /// What rules look like when they are damaged, and when they are sound.
 pub struct KnownRules<'a> {
     published: &'a Published,
     scenarios: &'a [Scenario],
-    family: Option<Family>,
-    /// The damaged ones by table and words, and by table and shape: the worst damage of each.
-    words: BTreeMap<(&'a str, String, Words), &'a Damage>,
-    shapes: BTreeMap<(&'a str, Shape), &'a Damage>,
+    identities: Identities,
+    /// Every damage with the writers and readers between which it is done.
+    damages: Vec<Done<'a>>,
+    /// The places of the damages that leave a line, by its words and by its shape.
+    words: BTreeMap<Line<'a>, Vec<usize>>,
+    shapes: BTreeMap<(&'a str, Shape), Vec<usize>>,
     sound: BTreeSet<(String, Shape)>,
 }
 
+/// A damage, and who does it.
+struct Done<'a> {
+    damage: &'a Damage,
+    pairs: Vec<(&'a BuildId, &'a BuildId)>,
+}
+
 impl<'a> KnownRules<'a> {
-    /// From a report, and from the systems whose rules are sound. `family` says which rules a print can hold; both where
-    /// it is not known.
-    pub fn new(
-        published: &'a Published,
-        scenarios: &'a [Scenario],
-        family: Option<Family>,
-    ) -> Self {
+    /// From a report, and from the systems whose rules are sound.
+    pub fn new(published: &'a Published, scenarios: &'a [Scenario]) -> Self {
         let mut known = KnownRules {
             published,
             scenarios,
-            family,
+            identities: Identities::of(scenarios),
+            damages: published
+                .damages()
+                .map(|(damage, pairs)| Done { damage, pairs })
+                .collect(),
             words: BTreeMap::new(),
             shapes: BTreeMap::new(),
             sound: BTreeSet::new(),
         };
-        let is_of_family = |of: Family| family.is_none_or(|family| family == of);
         for scenario in scenarios {
             for family in scenario.families() {
                 for (_, table, rule) in scenario.placed_rules(family) {
-                    let shape = Shape::of(&rule.chain, &rule.tokens().to_vec());
+                    let shape = Shape::of(&rule.chain, &rule.tokens().to_vec(), Addresses::Any);
                     known.sound.insert((table.to_owned(), shape));
                 }
             }
         }
-        let damages = published.damages().map(|(damage, _)| damage);
-        let damages: Vec<&Damage> = damages.filter(|of| is_of_family(of.family)).collect();
-        for damage in &damages {
+        for (place, damage) in known.damages.iter().map(|done| done.damage).enumerate() {
             if let Some((chain, words)) = damage.written.as_deref().and_then(split) {
-                let shape = Shape::of(&chain, &words.to_vec());
+                let shape = Shape::of(&chain, &words.to_vec(), Addresses::Any);
                 known.sound.insert((damage.table.clone(), shape));
             }
-        }
-        for damage in damages {
-            for (chain, words) in damage.left.iter().filter_map(|left| split(left)) {
-                let shape = Shape::of(&chain, &words.to_vec());
-                let worst = |known: &mut &'a Damage| {
-                    if severity(damage) > severity(known) {
-                        *known = damage;
-                    }
-                };
-                let by_shape = (damage.table.as_str(), shape);
+            let left = damage.left.iter().filter(|_| damage.takes_parts());
+            for (chain, words) in left.filter_map(|left| split(left)) {
+                let shape = Shape::of(&chain, &words.to_vec(), Addresses::HostOrNetwork);
                 known
                     .shapes
-                    .entry(by_shape)
-                    .and_modify(worst)
-                    .or_insert(damage);
-                let by_words = (damage.table.as_str(), chain, words);
-                known
-                    .words
-                    .entry(by_words)
-                    .and_modify(worst)
-                    .or_insert(damage);
+                    .entry((&damage.table, shape))
+                    .or_default()
+                    .push(place);
+                let line = (damage.table.as_str(), chain, words);
+                known.words.entry(line).or_default().push(place);
             }
         }
         known
     }
 
-    fn damage_of(&self, table: &str, rule: &Rule) -> Option<(&'a Damage, Likeness)> {
-        let words = (table, rule.chain.clone(), rule.tokens().clone());
-        if let Some(damage) = self.words.get(&words) {
-            return Some((damage, Likeness::Same));
+    fn findings(&self, section: &Section) -> Vec<Finding> {
+        let tables = section.printed.tables.iter();
+        let mut findings: Vec<Finding> = tables
+            .flat_map(|table| self.of_table(section, table))
+            .collect();
+        findings.extend(self.policies(section));
+        let incompatible = section.printed.incompatible_tables().into_iter();
+        findings.extend(incompatible.map(|table| Finding::Incompatible {
+            place: place(section, table),
+        }));
+        findings
+    }
+
+    fn of_table(&self, section: &Section, table: &PrintedTable) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, &Words), Vec<usize>> = BTreeMap::new();
+        for rule in &table.rules {
+            let index = counts.entry(&rule.chain).or_insert(0);
+            *index += 1;
+            match self.damaged(section, table, rule, *index) {
+                Some(damaged) => findings.push(Finding::Damaged(Box::new(damaged))),
+                None => seen
+                    .entry((&rule.chain, rule.tokens()))
+                    .or_default()
+                    .push(*index),
+            }
         }
-        let shape = Shape::of(&rule.chain, &rule.tokens().to_vec());
-        if self.sound.contains(&(table.to_owned(), shape.clone())) {
-            return None;
+        for rule in &table.rules {
+            let places = seen.remove(&(rule.chain.as_str(), rule.tokens()));
+            let has_target = !matches!(target(&rule.tokens().to_vec()), Target::None);
+            let Some(indices) = places.filter(|indices| indices.len() >= REPEATED && has_target)
+            else {
+                continue;
+            };
+            if self.identities.names(&table.name, rule) {
+                findings.push(Finding::Repeated {
+                    place: place(section, &table.name),
+                    rule: Rule::clone(rule),
+                    indices,
+                });
+            }
         }
-        let damage = self.shapes.get(&(table, shape))?;
-        Some((damage, Likeness::Alike))
+        findings
+    }
+
+    /// What a line is left of, where nobody but a known system's reader leaves such a line.
+    fn damaged(
+        &self,
+        section: &Section,
+        table: &PrintedTable,
+        rule: &Rule,
+        index: usize,
+    ) -> Option<Damaged> {
+        let names_system = self.identities.names(&table.name, rule);
+        let line = (
+            table.name.as_str(),
+            rule.chain.clone(),
+            rule.tokens().clone(),
+        );
+        let same = self.of_family(section, self.words.get(&line));
+        let (damages, likeness) = match same.is_empty() {
+            false if names_system || has_strange_address(rule) => (same, Likeness::Same),
+            true if names_system => (self.alike(section, &table.name, rule), Likeness::Alike),
+            _ => return None,
+        };
+        // The first of the worst, of a system with a name where there is one.
+        let graveness = |done: &&Done<'_>| {
+            (
+                severity(done.damage),
+                self.system(done.damage).name.is_some(),
+            )
+        };
+        let worst = damages.iter().copied().rev().max_by_key(graveness)?;
+        let whole = std::iter::once(&worst).chain(&damages);
+        let whole = whole.filter_map(|done| self.meant(done.damage));
+        let (of_nft, meant): (Vec<_>, Vec<_>) = whole.partition(|(is_nft, _)| *is_nft);
+        let meant = distinct(meant.into_iter().map(|(_, line)| line));
+        let written = damages
+            .iter()
+            .filter_map(|done| done.damage.written.as_deref());
+        let mut whole = meant.iter().map(String::as_str).chain(written);
+        Some(Damaged {
+            stands_beside: likeness == Likeness::Same && whole.any(|line| holds(table, line)),
+            place: place(section, &table.name),
+            rule: rule.clone(),
+            index,
+            damage: worst.damage.clone(),
+            likeness,
+            is_perhaps_of_nft: !of_nft.is_empty(),
+            meant,
+            system: self.system(worst.damage),
+            printed_so_by: self.printers(&damages),
+        })
+    }
+
+    fn alike(&self, section: &Section, table: &str, rule: &Rule) -> Vec<&Done<'a>> {
+        let shape = |addresses| Shape::of(&rule.chain, &rule.tokens().to_vec(), addresses);
+        let is_sound = self
+            .sound
+            .contains(&(table.to_owned(), shape(Addresses::Any)));
+        match is_sound {
+            true => Vec::new(),
+            false => {
+                let alike = self.shapes.get(&(table, shape(Addresses::HostOrNetwork)));
+                self.of_family(section, alike)
+            }
+        }
+    }
+
+    fn of_family(&self, section: &Section, places: Option<&Vec<usize>>) -> Vec<&Done<'a>> {
+        let done = places
+            .into_iter()
+            .flatten()
+            .filter_map(|place| self.damages.get(*place));
+        done.filter(|of| {
+            section
+                .family
+                .is_none_or(|family| family == of.damage.family)
+        })
+        .collect()
+    }
+
+    fn scenario(&self, name: &str) -> Option<&'a Scenario> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// The system whose rule is damaged.
+    fn system(&self, damage: &Damage) -> System {
+        let scenario = self.scenario(&damage.scenario);
+        scenario.map(|of| of.system.clone()).unwrap_or_default()
+    }
+
+    /// The rule as its system writes it, and whether that is nft's.
+    fn meant(&self, damage: &Damage) -> Option<(bool, String)> {
+        let scenario = self.scenario(&damage.scenario)?;
+        let ruleset = scenario.ruleset(damage.family);
+        let table = ruleset
+            .tables
+            .iter()
+            .find(|table| table.name == damage.table)?;
+        let mut rules = table.rules.iter().filter(|rule| rule.chain == damage.chain);
+        let rule = rules.nth(damage.index?.checked_sub(1)?)?;
+        Some((
+            scenario.nft.contains_key(&damage.family),
+            rule.text.to_string(),
+        ))
+    }
+
+    /// The releases that print a rule so while the kernel still holds it as it was written.
+    fn printers(&self, damages: &[&Done<'_>]) -> BTreeSet<String> {
+        let builds = damages.iter().flat_map(|done| {
+            let is_writers = matches!(done.damage.verdict(), Some(Verdict::Misread));
+            let pairs = done.pairs.iter();
+            pairs.map(move |(writer, reader)| if is_writers { *writer } else { *reader })
+        });
+        let builds: BTreeSet<&BuildId> = builds.collect();
+        let builds = builds
+            .into_iter()
+            .filter_map(|id| self.published.build(id.as_str()));
+        builds
+            .map(|build| build.version.release().to_owned())
+            .collect()
+    }
+
+    /// Policies that are `ACCEPT` where a system whose chains are all there sets `DROP` itself.
+    fn policies(&self, section: &Section) -> Vec<Finding> {
+        let mut findings: BTreeMap<(String, String), Finding> = BTreeMap::new();
+        for scenario in self
+            .scenarios
+            .iter()
+            .filter(|of| !of.system.policies.is_empty())
+        {
+            let families = scenario.families();
+            for of in families.filter(|of| section.family.is_none_or(|family| family == *of)) {
+                for table in &scenario.ruleset(of).tables {
+                    let Some(there) = has_all_chains(&section.printed, table) else {
+                        continue;
+                    };
+                    let reset = table.chains.iter().filter(|chain| {
+                        let is = there.chains.iter().find(|of| of.name == chain.name);
+                        chain.policy.as_deref() == Some("DROP")
+                            && scenario.system.sets_policy(&table.name, &chain.name)
+                            && is.and_then(|of| of.policy.as_deref()) == Some("ACCEPT")
+                    });
+                    findings.extend(reset.map(|chain| {
+                        let finding = Finding::Policy {
+                            place: place(section, &table.name),
+                            chain: chain.name.clone(),
+                            policy: "ACCEPT".to_owned(),
+                            system: scenario.system.clone(),
+                        };
+                        ((table.name.clone(), chain.name.clone()), finding)
+                    }));
+                }
+            }
+        }
+        findings.into_values().collect()
+    }
+}
+
+/// The table as it was printed, if all of the chains are there that a system makes in it.
+fn has_all_chains<'p>(
+    printed: &'p Printed,
+    table: &crate::ruleset::Table,
+) -> Option<&'p PrintedTable> {
+    let there = printed.table(&table.name)?;
+    let is_there = |name: &str| there.chains.iter().any(|chain| chain.name == name);
+    let mut own = table
+        .chains
+        .iter()
+        .filter(|chain| chain.policy.is_none())
+        .peekable();
+    (own.peek().is_some() && own.all(|chain| is_there(&chain.name))).then_some(there)
+}
+
+/// Rules that say something else than those before them: each system orders a rule's options as it likes.
+fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let said = |line: &str| {
+        let (chain, words) = split(line)?;
+        Some((chain, shape::values_in_any_order(&words.to_vec())))
+    };
+    lines.filter(|line| seen.insert(said(line))).collect()
+}
+
+/// Whether a table has a rule of these words in its chain.
+fn holds(table: &PrintedTable, line: &str) -> bool {
+    let Some((chain, words)) = split(line) else {
+        return false;
+    };
+    table
+        .rules
+        .iter()
+        .any(|rule| rule.chain == chain && *rule.tokens() == words)
+}
+
+fn place(section: &Section, table: &str) -> Place {
+    Place {
+        family: section.family,
+        backend: section.backend,
+        table: table.to_owned(),
     }
 }
 
@@ -235,83 +464,25 @@ fn split(line: &str) -> Option<(String, Words)> {
     Some((chain, words.collect()))
 }
 
-/// Policies that are `ACCEPT` where every system whose chains are all there sets `DROP`.
-fn policies(printed: &Printed, family: Option<Family>, scenarios: &[Scenario]) -> Vec<Finding> {
-    let mut wanted: BTreeMap<(String, String), Vec<(bool, &str)>> = BTreeMap::new();
-    for scenario in scenarios {
-        let families = scenario.families();
-        for of in families.filter(|of| family.is_none_or(|family| family == *of)) {
-            for table in &scenario.ruleset(of).tables {
-                let Some(there) = printed.table(&table.name) else {
-                    continue;
-                };
-                let is_there = |name: &str| there.chains.iter().any(|chain| chain.name == name);
-                let mut own = table
-                    .chains
-                    .iter()
-                    .filter(|chain| chain.policy.is_none())
-                    .peekable();
-                if own.peek().is_none() || !own.all(|chain| is_there(&chain.name)) {
-                    continue;
-                }
-                for chain in &table.chains {
-                    if let Some(policy) = &chain.policy {
-                        let key = (table.name.clone(), chain.name.clone());
-                        let closed = (policy == "DROP", scenario.name.as_str());
-                        wanted.entry(key).or_default().push(closed);
-                    }
-                }
-            }
-        }
-    }
-    let mut findings = Vec::new();
-    for ((table, chain), wanted) in wanted {
-        let is = printed
-            .table(&table)
-            .and_then(|of| of.chains.iter().find(|of| of.name == chain));
-        let Some(policy) = is.and_then(|of| of.policy.clone()) else {
-            continue;
-        };
-        if policy == "ACCEPT" && wanted.iter().all(|(closed, _)| *closed) {
-            let scenario = wanted.first().map_or("", |(_, name)| *name);
-            findings.push(Finding::Policy {
-                table,
-                chain,
-                policy,
-                scenario: scenario.to_owned(),
-            });
-        }
-    }
-    findings
-}
-
-/// Whether legacy builds and nft builds both have tables: a print says so in a warning, or it is two prints.
-fn is_of_two_backends(print: &str, printed: &Printed) -> bool {
-    let says_so = printed.comments.iter().any(|comment| {
+/// Whether legacy builds and nft builds both have tables: a print says so in a warning, or there are two prints.
+fn are_of_two_backends(sections: &[Section]) -> bool {
+    let mut comments = sections
+        .iter()
+        .flat_map(|section| &section.printed.comments);
+    let says_so = comments.any(|comment| {
         comment.contains("-legacy tables present") || comment.contains("legacy tables present, use")
     });
-    let by = |backend: &str| {
-        print
-            .lines()
-            .any(|line| line.starts_with("# Generated by ") && line.contains(backend))
-    };
-    says_so || (by("(legacy)") && by("(nf_tables)"))
-}
-
-/// `1.8.9 (nf_tables)` of `# Generated by iptables-save v1.8.9 (nf_tables) on …`.
-fn printed_by(print: &str) -> Option<String> {
-    let stamp = print
-        .lines()
-        .find_map(|line| line.strip_prefix("# Generated by "))?;
-    let version = stamp.split_once(" v")?.1;
-    let end = version.find(" on ").unwrap_or(version.len());
-    Some(version[..end].to_owned())
+    let with_tables = sections
+        .iter()
+        .filter(|section| !section.printed.tables.is_empty());
+    let backends: BTreeSet<Backend> = with_tables.filter_map(|section| section.backend).collect();
+    says_so || backends.len() > 1
 }
 
 /// The pairings that explain most of the damaged lines.
-fn likely(findings: &[Finding], published: &Published) -> Option<Likely> {
+fn likely(findings: &[Finding], known: &[Done<'_>]) -> Option<Likely> {
     let damaged = findings.iter().filter_map(|finding| match finding {
-        Finding::Damaged { damage, .. } => Some(damage),
+        Finding::Damaged(damaged) => Some(&damaged.damage),
         _ => None,
     });
     // Where the writer only reads the rule so, it is not in the kernel before the writer itself writes that.
@@ -319,240 +490,26 @@ fn likely(findings: &[Finding], published: &Published) -> Option<Likely> {
     let mut explained: BTreeMap<(&BuildId, &BuildId), usize> = BTreeMap::new();
     for found in damaged {
         // Whatever leaves the same line of the same rule may have done it.
-        let alike = published.damages().filter(|(damage, _)| {
+        let alike = known.iter().filter(|done| {
+            let damage = done.damage;
             let same_place = damage.table == found.table && damage.chain == found.chain;
             same_place
                 && is_done(damage)
                 && damage.left.iter().any(|left| found.left.contains(left))
         });
-        let pairs: BTreeSet<(&BuildId, &BuildId)> = alike.flat_map(|(_, pairs)| pairs).collect();
+        let pairs: BTreeSet<_> = alike.flat_map(|done| done.pairs.iter().copied()).collect();
         for pair in pairs {
             *explained.entry(pair).or_insert(0) += 1;
         }
     }
     let most = *explained.values().max()?;
     let best = explained.iter().filter(|(_, count)| **count == most);
-    let best: Vec<&(&BuildId, &BuildId)> = best.map(|(pair, _)| pair).collect();
-    let writers = best.iter().map(|(writer, _)| *writer).collect();
-    let readers = best.iter().map(|(_, reader)| *reader).collect();
+    let (writers, readers) = best
+        .map(|((writer, reader), _)| ((*writer).clone(), (*reader).clone()))
+        .unzip();
     Some(Likely {
-        writers: in_words(&writers, published),
-        readers: in_words(&readers, published),
+        writers,
+        readers,
         explained: most,
     })
-}
-
-fn in_words(chosen: &BTreeSet<&BuildId>, published: &Published) -> String {
-    let words = Backend::ALL.into_iter().filter_map(|backend| {
-        let mut builds: Vec<_> = published
-            .builds
-            .iter()
-            .filter(|build| build.backend == backend && build.tool == Tool::Iptables)
-            .collect();
-        builds.sort_by(|one, other| one.version.cmp(&other.version));
-        let in_it: Vec<bool> = builds
-            .iter()
-            .map(|build| chosen.contains(&build.id))
-            .collect();
-        let names: Vec<&str> = builds
-            .iter()
-            .map(|build| {
-                build
-                    .id
-                    .as_str()
-                    .trim_end_matches(backend.as_str())
-                    .trim_end_matches('-')
-            })
-            .collect();
-        let any = in_it.contains(&true);
-        any.then(|| format!("{backend} {}", range_in_words(&names, &in_it)))
-    });
-    words.collect::<Vec<_>>().join(" and ")
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use rstest::rstest;
-
-    use super::*;
-    use crate::scenario;
-
-    fn snapshots() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/save")
-    }
-
-    /// What a build really printed.
-    fn print(path: &Path) -> String {
-        let text = std::fs::read_to_string(path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        text.splitn(3, "---\n").nth(2).unwrap().to_owned()
-    }
-
-    fn diagnosis(print: &str, family: Option<Family>) -> Diagnosis {
-        let (published, scenarios) = (Published::embedded().unwrap(), scenario::shipped().unwrap());
-        diagnose(print, &KnownRules::new(&published, &scenarios, family))
-    }
-
-    /// The lines that are left of rules, and what they have lost.
-    fn damaged(diagnosis: &Diagnosis) -> Vec<(String, String)> {
-        let damaged = diagnosis
-            .findings
-            .iter()
-            .filter_map(|finding| match finding {
-                Finding::Damaged { rule, damage, .. } => {
-                    Some((rule.text.to_string(), damage.what.clone()))
-                }
-                _ => None,
-            });
-        damaged.collect()
-    }
-
-    #[rstest]
-    #[case(
-        "kube-firewall/ipv4/1.8.10-nft/1.8.7-nft.snap",
-        "match mark lost",
-        "nft from 1.8.8 on",
-        "nft up to debian-1.8.7-1"
-    )]
-    #[case(
-        "kube-firewall/ipv4/debian-1.8.9-2-nft/debian-1.8.7-1-nft.snap",
-        "match mark lost",
-        "nft from 1.8.8 on",
-        "nft up to debian-1.8.7-1"
-    )]
-    #[case(
-        "kube-firewall/ipv4/1.8.7-nft/1.8.5-nft.snap",
-        "source, destination altered",
-        "nft from 1.8.7 on",
-        "nft up to 1.8.6"
-    )]
-    fn what_readers_really_print_of_a_rule_is_known_with_who_does_so(
-        #[case] snapshot: &str,
-        #[case] what: &str,
-        #[case] writers: &str,
-        #[case] readers: &str,
-    ) {
-        let found = diagnosis(&print(&snapshots().join(snapshot)), Some(Family::Ipv4));
-        let damaged = damaged(&found);
-        assert_eq!(damaged.len(), 1, "{found:?}");
-        assert_eq!(damaged[0].1, what);
-        let likely = found.likely.unwrap();
-        assert!(likely.readers.starts_with(readers), "{likely:?}");
-        assert!(likely.writers.starts_with(writers), "{likely:?}");
-    }
-
-    /// The line of the issue of 2022, as it was pasted there.
-    #[test]
-    fn the_line_that_took_clusters_down_is_known() {
-        let print = "*filter\n:KUBE-FIREWALL - [0:0]\n-A KUBE-FIREWALL -m comment --comment \"kubernetes firewall for \
-            dropping marked packets\" -j DROP\nCOMMIT\n";
-        let found = diagnosis(print, None);
-        let [
-            Finding::Damaged {
-                index: 1,
-                damage,
-                likeness: Likeness::Same,
-                ..
-            },
-        ] = found.findings.as_slice()
-        else {
-            panic!("{found:?}");
-        };
-        assert_eq!(
-            damage.consequence(),
-            Some(crate::judge::verdict::Consequence::Blackhole)
-        );
-    }
-
-    /// Another node has other addresses and other services.
-    #[test]
-    fn a_rule_of_another_node_is_known_by_its_shape() {
-        let print = "*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-AAAABBBBCCCCDDDD - [0:0]\n-A KUBE-SERVICES -d 10.96.3.7/32 -p tcp \
-            -m comment --comment \"shop/basket:http cluster IP\" -j KUBE-SVC-AAAABBBBCCCCDDDD\nCOMMIT\n";
-        let found = diagnosis(print, None);
-        assert_eq!(damaged(&found)[0].1, "match tcp lost");
-        let whole = print.replace("IP\"", "IP\" -m tcp --dport 80");
-        assert_eq!(diagnosis(&whole, None).findings, []);
-    }
-
-    /// What every writer prints of its own rules, in every scenario: nothing is wrong with any of it.
-    #[test]
-    fn what_writers_print_of_their_own_is_never_called_damaged() {
-        let (published, scenarios) = (Published::embedded().unwrap(), scenario::shipped().unwrap());
-        let (mut looked_at, mut wrong) = (0, Vec::new());
-        for family in [Family::Ipv4, Family::Ipv6] {
-            let known = KnownRules::new(&published, &scenarios, Some(family));
-            for scenario in std::fs::read_dir(snapshots()).unwrap() {
-                let folder = scenario.unwrap().path().join(family.as_str());
-                for entry in std::fs::read_dir(folder).into_iter().flatten() {
-                    let path = entry.unwrap().path();
-                    let is_nft = path.to_string_lossy().contains("debian-nft-");
-                    if is_nft || path.extension().is_none_or(|end| end != "snap") {
-                        continue;
-                    }
-                    looked_at += 1;
-                    let found = diagnose(&print(&path), &known);
-                    if !found.findings.is_empty() {
-                        wrong.push((path, found.findings));
-                    }
-                }
-            }
-        }
-        assert!(looked_at > 1000, "{looked_at}");
-        assert!(
-            wrong.is_empty(),
-            "{} of {looked_at}: {:#?}",
-            wrong.len(),
-            wrong.first()
-        );
-    }
-
-    #[rstest]
-    #[case::incompatible("# Table `filter' is incompatible, use 'nft' tool.\n", Finding::Incompatible { table: "filter".to_owned() })]
-    #[case::warned(
-        "# Warning: iptables-legacy tables present, use iptables-legacy-save to see them\n",
-        Finding::TwoBackends
-    )]
-    #[case::both(
-        "# Generated by iptables-save v1.8.9 (nf_tables) on Mon\n*filter\nCOMMIT\n# Generated by iptables-save v1.8.9 (legacy) on Mon\n*filter\nCOMMIT\n",
-        Finding::TwoBackends
-    )]
-    fn what_builds_say_themselves_is_heard(#[case] print: &str, #[case] finding: Finding) {
-        assert_eq!(diagnosis(print, None).findings, [finding]);
-    }
-
-    #[test]
-    fn rules_that_multiply_and_policies_that_were_reset_are_found() {
-        let path = snapshots().join("ufw/ipv4/1.8.9-nft.snap");
-        let sound = print(&path);
-        assert_eq!(diagnosis(&sound, Some(Family::Ipv4)).findings, []);
-        let is_rule = |line: &&str| line.starts_with("-A INPUT -j ufw-");
-        let line = sound.lines().find(is_rule).unwrap();
-        let reset = sound
-            .replace(line, &format!("{line}\n{line}\n{line}"))
-            .replace(":INPUT DROP", ":INPUT ACCEPT");
-        assert_ne!(sound, reset);
-        let findings = diagnosis(&reset, Some(Family::Ipv4)).findings;
-        let repeated = |finding: &Finding| matches!(finding, Finding::Repeated { indices, .. } if indices == &[1, 2, 3]);
-        assert!(findings.iter().any(repeated), "{findings:?}");
-        let policy = findings.iter().any(|finding| {
-            matches!(finding, Finding::Policy { table, chain, .. } if table == "filter" && chain == "INPUT")
-        });
-        assert!(policy, "{findings:?}");
-    }
-
-    #[test]
-    fn the_print_says_who_printed_it() {
-        let print =
-            "# Generated by iptables-save v1.8.9 (nf_tables) on Mon Nov 23 2026\n*filter\nCOMMIT\n";
-        assert_eq!(
-            diagnosis(print, None).printed_by.as_deref(),
-            Some("1.8.9 (nf_tables)")
-        );
-        let old = "# Generated by iptables-save v1.8.7 on Mon Nov 23 2026\n";
-        assert_eq!(diagnosis(old, None).printed_by.as_deref(), Some("1.8.7"));
-    }
 }

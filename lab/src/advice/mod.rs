@@ -3,13 +3,18 @@
 
 mod advise;
 mod diagnose;
+mod identity;
 mod node;
+mod print;
 mod products;
 mod published;
+mod repair;
 mod shape;
 
 pub use advise::{Advice, Change, Member, Pair, advise};
-pub use diagnose::{Diagnosis, Finding, KnownRules, Likely, Likeness, diagnose};
+pub use diagnose::{Damaged, Diagnosis, Finding, KnownRules, Likely, Likeness, Place, diagnose};
 pub use node::{Node, node};
+pub use print::{OtherFamily, Section, sections};
 pub use products::{Chooses, Product, Products, ProductsError};
 pub use published::{Damage, Known, Published, PublishedBuild, PublishedBuilder, PublishedError};
+pub use repair::{Repair, Step};

@@ -113,6 +113,11 @@ impl Damage {
         self.certainty
     }
 
+    /// Whether parts of the rule are lost, altered or added, so that what is left of it is another rule.
+    pub fn takes_parts(&self) -> bool {
+        !self.what.starts_with("the whole rule")
+    }
+
     /// Whether somebody is harmed: what is only printed otherwise, or not seen at all, is no harm.
     pub fn is_harm(&self) -> bool {
         let worse = |verdict: Verdict| verdict.severity() > Verdict::Unsupported.severity();

@@ -10,14 +10,23 @@ pub(super) struct Shape {
     units: Vec<String>,
 }
 
+/// What of a rule's addresses is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Addresses {
+    /// That there are some.
+    Any,
+    /// Whether each is a host's or a network's.
+    HostOrNetwork,
+}
+
 impl Shape {
     /// Of what follows `-A CHAIN`.
-    pub fn of<S: AsRef<str>>(chain: &str, tokens: &[S]) -> Shape {
+    pub fn of<S: AsRef<str>>(chain: &str, tokens: &[S], addresses: Addresses) -> Shape {
         let mut units: Vec<String> = unit_ranges(tokens)
             .into_iter()
             .map(|words| {
                 let words: Vec<&str> = words.iter().map(|word| tokens[*word].as_ref()).collect();
-                unit(&words)
+                unit(&words, addresses)
             })
             .collect();
         units.sort();
@@ -28,7 +37,22 @@ impl Shape {
     }
 }
 
-fn unit(words: &[&str]) -> String {
+/// A rule's options with their values, in an order of their own: what two ways of writing the same rule have in common.
+pub(super) fn values_in_any_order<S: AsRef<str>>(tokens: &[S]) -> Vec<String> {
+    let units = unit_ranges(tokens).into_iter().map(|words| {
+        let words = words.iter().map(|word| match tokens[*word].as_ref() {
+            number if number.starts_with("0x") => hex(number),
+            option if option.starts_with('-') => alias(option).to_owned(),
+            word => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    let mut units: Vec<String> = units.collect();
+    units.sort();
+    units
+}
+
+fn unit(words: &[&str], addresses: Addresses) -> String {
     let mut shape: Vec<String> = Vec::new();
     let mut option = "";
     for word in words {
@@ -36,7 +60,7 @@ fn unit(words: &[&str]) -> String {
             option = alias(word);
             shape.push(option.to_owned());
         } else {
-            shape.push(value(option, word));
+            shape.push(value(option, word, addresses));
         }
     }
     shape.join(" ")
@@ -59,20 +83,30 @@ fn alias(option: &str) -> &str {
     }
 }
 
-fn value(option: &str, word: &str) -> String {
+fn value(option: &str, word: &str, addresses: Addresses) -> String {
     let has_digit = word.chars().any(|c| c.is_ascii_digit());
     match option {
         // What marks mean is agreed on, and the same everywhere.
         _ if word.starts_with("0x") => hex(word),
         "-j" | "-g" => name(word),
-        "--comment" => word
-            .split_whitespace()
-            .map(comment_word)
-            .collect::<Vec<_>>()
-            .join(" "),
+        "--comment" => comment(word),
+        "-s" | "-d" if addresses == Addresses::HostOrNetwork && is_network(word) => {
+            "*/*".to_owned()
+        }
         _ if has_digit => "*".to_owned(),
         _ => word.to_owned(),
     }
+}
+
+fn is_network(word: &str) -> bool {
+    let length = word.split_once('/').map(|(_, length)| length);
+    length.is_some_and(|length| length != "32" && length != "128")
+}
+
+/// A comment without what differs from node to node.
+pub(super) fn comment(comment: &str) -> String {
+    let words: Vec<&str> = comment.split_whitespace().map(comment_word).collect();
+    words.join(" ")
 }
 
 /// A word of a comment, unless it names a service, a pod or an address.
@@ -84,7 +118,7 @@ fn comment_word(word: &str) -> &str {
 }
 
 /// A chain's name without the hash that Kubernetes' components end it with: sixteen characters of base32.
-fn name(chain: &str) -> String {
+pub(super) fn name(chain: &str) -> String {
     let is_hash = |end: &str| {
         end.len() == 16
             && end
@@ -120,11 +154,12 @@ mod tests {
             .into_iter()
             .map(|token| token.text.into_owned())
             .collect();
-        Shape::of(chain, &tokens)
+        Shape::of(chain, &tokens, Addresses::HostOrNetwork)
     }
 
     #[rstest]
     #[case::address("-d 10.0.0.1/32 -j DROP", "-d 192.0.2.7/32 -j DROP")]
+    #[case::network("-d 10.0.0.0/16 -j DROP", "-d 192.0.2.0/24 -j DROP")]
     #[case::order(
         "-m mark --mark 0x1 -s 10.0.0.1 -j DROP",
         "-s 10.0.0.2 -m mark --mark 0x1 -j DROP"
@@ -150,6 +185,10 @@ mod tests {
     )]
     #[case("! -s 10.0.0.1 -j DROP", "-s 10.0.0.1 -j DROP")]
     #[case("-p tcp -j DROP", "-p udp -j DROP")]
+    #[case(
+        "-d 224.0.0.251/32 -p udp -j ACCEPT",
+        "-d 224.0.0.0/4 -p udp -j ACCEPT"
+    )]
     fn another_rule_has_another_shape(#[case] one: &str, #[case] other: &str) {
         assert_ne!(shape("INPUT", one), shape("INPUT", other));
     }

@@ -1,94 +1,55 @@
-//! A diagnosis of a node's rules, as terminal text, with the commands that repair them.
+//! A diagnosis of a node's rules, as terminal text, with what mends them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
-use crate::advice::{Diagnosis, Finding, Likeness};
-use crate::catalog::Family;
+use crate::advice::{
+    Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, PublishedBuild, Step,
+};
+use crate::catalog::{Backend, BuildId, Family, Tool};
 use crate::judge::verdict::Verdict;
-use crate::ruleset::tokens;
+use crate::matrix::range_in_words;
 
-/// The page. `basis` says what the rules were compared with, `family` whose commands repair what is of no known family.
-pub fn render(diagnosis: &Diagnosis, basis: &str, family: Option<Family>, width: usize) -> String {
+/// The page. `published` is what the rules were compared with.
+pub fn render(diagnosis: &Diagnosis, published: &Published, width: usize) -> String {
     let mut page = String::new();
-    for line in wrap(&inert(basis), width) {
-        let _ = writeln!(page, "{line}");
-    }
     if diagnosis.findings.is_empty() {
-        page.push_str(
-            "\nNothing matches: no line looks like what a reader is known to make of a known system's rule, no rule is there \
-             three times, no policy of a known system was reset, and nothing shows a second backend.\n",
-        );
-        return page;
+        page.push_str(&paragraph(
+            "Nothing found. No rule looks damaged, no rule of a known system is there three times or more, no policy that a known \
+             system sets was reset, and nothing shows a second backend.",
+            width,
+        ));
     }
     for finding in &diagnosis.findings {
         page.push_str(&of_finding(finding, width));
     }
-    page.push_str(&likely(diagnosis, width));
-    page.push_str(&repair(diagnosis, family.unwrap_or(Family::Ipv4)));
-    page
+    if let Some(likely) = &diagnosis.likely {
+        let _ = write!(
+            page,
+            "\n{}",
+            paragraph(&of_likely(likely, published), width)
+        );
+    }
+    page.push_str(&repair(diagnosis, width));
+    let basis = format!(
+        "Compared with the built-in report of {} ({} scenarios, {} builds, Linux {}). Nothing was run, and nothing was changed.",
+        published.started.strftime("%-d %b %Y"),
+        published.scenarios().len(),
+        published.builds.len(),
+        published.host.kernel
+    );
+    let _ = write!(page, "\n{}", paragraph(&basis, width));
+    page.trim_start_matches('\n').to_owned()
+}
+
+fn paragraph(text: &str, width: usize) -> String {
+    format!("{}\n", wrap(&inert(text), width).join("\n"))
 }
 
 fn of_finding(finding: &Finding, width: usize) -> String {
-    let (title, said) = match finding {
-        Finding::Damaged {
-            table,
-            rule,
-            index,
-            damage,
-            likeness,
-        } => {
-            let consequence = damage
-                .consequence()
-                .map_or_else(String::new, |of| format!(" {of}: {}.", of.meaning()));
-            let written = damage.written.as_deref().unwrap_or("a rule");
-            let said = match likeness {
-                Likeness::Same => format!("is what is left of `{written}` ({})", damage.scenario),
-                Likeness::Alike => {
-                    format!("looks like what is left of a rule such as `{written}` ({})", damage.scenario)
-                }
-            };
-            (
-                format!("{table} {} {index}: {}", rule.chain, damage.what),
-                format!("`{}` {said}.{consequence}", rule.text),
-            )
-        }
-        Finding::Repeated {
-            table,
-            rule,
-            indices,
-        } => (
-            format!("{table} {}: the same rule {} times", rule.chain, indices.len()),
-            format!(
-                "`{}`. Who does not find its rule any more, as another build rewrote it, adds it again each time.",
-                rule.text
-            ),
-        ),
-        Finding::Policy {
-            table,
-            chain,
-            policy,
-            scenario,
-        } => (
-            format!("{table} {chain}: policy {policy}"),
-            format!(
-                "The chains of `{scenario}` are there, and that system sets the policy to DROP. A restore of a print without the \
-                 table, or with another policy, resets it. Packets that no rule meets are let through."
-            ),
-        ),
-        Finding::Incompatible { table } => (
-            format!("{table}: incompatible"),
-            "The build that printed this cannot read the table: a newer build or nft wrote something into it. If it restores its \
-             own print, the whole table goes."
-                .to_owned(),
-        ),
-        Finding::TwoBackends => (
-            "rules under two backends".to_owned(),
-            "iptables-nft and iptables-legacy both hold tables. Packets pass both; each tool sees and changes only its own."
-                .to_owned(),
-        ),
-    };
+    let (title, said) = words_of(finding);
     let mut text = format!("\n{}\n", paint(style(Verdict::Lossy), inert(&title)));
     for line in wrap(&inert(&said), width.saturating_sub(2)) {
         let _ = writeln!(text, "  {line}");
@@ -96,107 +57,199 @@ fn of_finding(finding: &Finding, width: usize) -> String {
     text
 }
 
-fn likely(diagnosis: &Diagnosis, width: usize) -> String {
-    let Some(likely) = &diagnosis.likely else {
-        return String::new();
-    };
-    let mut said = format!(
-        "Likely: {} wrote the rules, and {} read them and wrote back what it had read ({} of the damaged lines are what such a pair \
-         leaves). Give both the same release, the newer one.",
-        likely.writers, likely.readers, likely.explained
-    );
-    if let Some(by) = &diagnosis.printed_by {
-        let _ = write!(
-            said,
-            " This was printed by {by}: if that is one of the readers named here, the kernel may still hold the rules as they were \
-             written, and only this print shows them so; print them with a newer build before you repair anything."
-        );
+/// A title, and what is to be said below it.
+pub(super) fn words_of(finding: &Finding) -> (String, String) {
+    match finding {
+        Finding::Damaged(damaged) => (
+            format!("{} {} {}: {}", table(&damaged.place), damaged.rule.chain, damaged.index, damaged.damage.what),
+            of_damage(damaged),
+        ),
+        Finding::Repeated { place, rule, indices } => (
+            format!("{} {}: the same rule {} times", table(place), rule.chain, indices.len()),
+            format!(
+                "`{}`. A program that does not find its rule, because another release rewrote it, adds it again.",
+                rule.text
+            ),
+        ),
+        Finding::Policy { place, chain, policy, system } => (
+            format!("{} {chain}: policy {policy}", table(place)),
+            format!(
+                "The chains of {0} are there, and {0} sets this policy to DROP unless it is configured otherwise. A restore of a \
+                 print with another policy resets it. Packets that no rule matches are accepted.",
+                name(system.name.as_deref())
+            ),
+        ),
+        Finding::Incompatible { place } => (
+            format!("{}: incompatible", table(place)),
+            "The iptables that printed this cannot read the table: nft or a newer iptables wrote a rule into it. If a program \
+             restores this print, it deletes the whole table."
+                .to_owned(),
+        ),
+        Finding::TwoBackends => (
+            "rules under two backends".to_owned(),
+            "iptables-nft and iptables-legacy both hold tables. Packets pass through both. Each program sees and changes only the \
+             tables of its own backend."
+                .to_owned(),
+        ),
     }
-    format!("\n{}\n", wrap(&inert(&said), width).join("\n"))
 }
 
-/// Commands, the last places first, so that earlier places stay what they are.
-fn repair(diagnosis: &Diagnosis, family: Family) -> String {
-    let mut commands = Vec::new();
-    let mut by_system = false;
-    for finding in diagnosis.findings.iter().rev() {
-        match finding {
-            Finding::Damaged {
-                table,
-                rule,
-                index,
-                damage,
-                likeness: Likeness::Same,
-            } => match damage.written.as_deref().map(tokens::split) {
-                Some(Ok(written)) => {
-                    let words = written.iter().skip(2).map(|token| shell_word(&token.text));
-                    let words: Vec<String> = words.collect();
-                    let command = damage.family.command();
-                    let chain = shell_word(&rule.chain);
-                    let table = shell_word(table);
-                    commands.push(format!(
-                        "{command} -t {table} -R {chain} {index} {}",
-                        words.join(" ")
-                    ));
-                }
-                _ => by_system = true,
-            },
-            Finding::Damaged { .. } => by_system = true,
-            Finding::Repeated {
-                table,
-                rule,
-                indices,
-            } => {
-                let (table, chain) = (shell_word(table), shell_word(&rule.chain));
-                for index in indices.iter().skip(1).rev() {
-                    let command = family.command();
-                    commands.push(format!("{command} -t {table} -D {chain} {index}"));
-                }
-            }
-            Finding::Policy { table, chain, .. } => {
-                let (table, chain) = (shell_word(table), shell_word(chain));
-                commands.push(format!("{} -t {table} -P {chain} DROP", family.command()));
-            }
-            Finding::Incompatible { .. } | Finding::TwoBackends => {}
-        }
-    }
+fn of_damage(damaged: &Damaged) -> String {
+    let damage = &damaged.damage;
+    let mut meant = damaged.meant.iter();
+    let first = meant
+        .next()
+        .map(String::as_str)
+        .or(damage.written.as_deref());
+    let others = meant.len();
+    let of = match (first, others) {
+        (Some(first), 0) => format!("`{first}`"),
+        (Some(first), others) => format!("`{first}` or of {others} other rules"),
+        (None, _) => "another rule".to_owned(),
+    };
+    let who = damaged.system.name.as_deref().unwrap_or(&damage.scenario);
+    let said = match damaged.likeness {
+        Likeness::Same => format!(
+            "`{}` is what a reader leaves of {who}'s rule {of}.",
+            damaged.rule.text
+        ),
+        Likeness::Alike => format!(
+            "`{}` looks like what a reader leaves of a rule of {who}, such as {of}.",
+            damaged.rule.text
+        ),
+    };
+    let consequence = damage.consequence().map_or_else(String::new, |of| {
+        format!(" Effect: {of} ({}).", of.meaning())
+    });
+    let beside = match damaged.stands_beside {
+        true => " The whole rule stands in the same chain: its program added it again.",
+        false => "",
+    };
+    format!("{said}{consequence}{beside}")
+}
+
+fn table(place: &Place) -> String {
+    let family = place
+        .family
+        .map_or_else(String::new, |family| format!(" ({family})"));
+    format!("{}{family}", place.table)
+}
+
+fn name(system: Option<&str>) -> &str {
+    system.unwrap_or("the system")
+}
+
+fn of_likely(likely: &Likely, published: &Published) -> String {
+    let lines = match likely.explained {
+        1 => "1 damaged line is".to_owned(),
+        lines => format!("{lines} damaged lines are"),
+    };
+    format!(
+        "Likely cause: {} wrote the rules, and {} read them and wrote them back ({lines} what such a pair leaves). Use one release \
+         for both, the newer one.",
+        in_words(&likely.writers, published),
+        in_words(&likely.readers, published),
+    )
+}
+
+/// Builds in words: by program, as ranges of those that ran.
+fn in_words(chosen: &BTreeSet<BuildId>, published: &Published) -> String {
+    let programs = [
+        (Tool::Iptables, Backend::Nft, "iptables-nft"),
+        (Tool::Iptables, Backend::Legacy, "iptables-legacy"),
+        (Tool::Nft, Backend::Nft, "nft"),
+    ];
+    let words = programs.into_iter().filter_map(|(tool, backend, program)| {
+        let is_it = |build: &&PublishedBuild| build.tool == tool && build.backend == backend;
+        let mut builds: Vec<_> = published.builds.iter().filter(is_it).collect();
+        builds.sort_by(|one, other| one.version.cmp(&other.version));
+        let in_it: Vec<bool> = builds
+            .iter()
+            .map(|build| chosen.contains(&build.id))
+            .collect();
+        let names: Vec<&str> = builds
+            .iter()
+            .map(|build| {
+                build
+                    .id
+                    .as_str()
+                    .trim_end_matches(backend.as_str())
+                    .trim_end_matches('-')
+            })
+            .collect();
+        let any = in_it.contains(&true);
+        any.then(|| format!("{program} {}", range_in_words(&names, &in_it)))
+    });
+    words.collect::<Vec<_>>().join(" and ")
+}
+
+fn repair(diagnosis: &Diagnosis, width: usize) -> String {
+    let repair = &diagnosis.repair;
     let mut text = String::new();
-    if !commands.is_empty() {
-        let heading = "# with the newest iptables on the node, of the backend that holds the rules, in this order:";
-        let _ = writeln!(text, "\n{}", paint(ASIDE, heading));
-        for command in commands {
-            let _ = writeln!(text, "{}", inert(&command));
+    if !repair.commands.is_empty() {
+        let heading = "# All of these, in this order, before anything else changes the rules:";
+        let _ = writeln!(text, "{}", paint(ASIDE, heading));
+        for command in &repair.commands {
+            let _ = writeln!(text, "{}", inert(&shell_line(command)));
         }
     }
-    if by_system {
-        text.push_str(
-            "\nThe other lines need values that are lost: have their system write them again, with a build that all readers \
-             understand (restart kubelet, kube-proxy or the CNI's pod on this node).\n",
-        );
-    }
-    let has = |finding: &Finding| diagnosis.findings.contains(finding);
-    if has(&Finding::TwoBackends) {
-        let heading =
-            "# see what each backend holds; flush the one that nobody on this node uses any more:";
-        let _ = writeln!(text, "\n{}", paint(ASIDE, heading));
-        text.push_str(
-            "iptables-legacy-save; ip6tables-legacy-save\niptables-nft-save; ip6tables-nft-save\n",
-        );
-    }
-    if diagnosis
-        .findings
-        .iter()
-        .any(|of| matches!(of, Finding::Incompatible { .. }))
-    {
-        let _ = writeln!(
-            text,
-            "\n{}",
-            paint(ASIDE, "# see what is really in the table:")
-        );
-        text.push_str("nft list ruleset\n");
+    for step in sentences(&repair.steps) {
+        let _ = write!(text, "{}", paragraph(&step, width));
     }
     match text.is_empty() {
         true => text,
-        false => format!("\n{}{text}", paint(HEADING, "to repair it")),
+        false => format!("\n{}\n{text}", paint(HEADING, "Repair")),
     }
+}
+
+/// A command as a shell takes it.
+pub(super) fn shell_line(command: &[String]) -> String {
+    let words: Vec<String> = command.iter().map(|word| shell_word(word)).collect();
+    words.join(" ")
+}
+
+/// What people do, a sentence a step; what is done the same way of several systems together.
+pub(super) fn sentences(steps: &BTreeSet<Step>) -> Vec<String> {
+    let mut by_how: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut said = Vec::new();
+    for step in steps {
+        match step {
+            Step::PrintAnew { by } => said.push(format!(
+                "iptables {by} printed this, and it prints sound rules so, too: the kernel may still hold the whole rules. Print \
+                 them with a newer release, and diagnose that.",
+            )),
+            Step::SayFamily => said.push(
+                "The print does not say whether these are IPv4 or IPv6 rules. Name them with --family to get commands.".to_owned(),
+            ),
+            Step::WriteAgain { system, how } => {
+                let systems = by_how.entry(how.as_deref().unwrap_or_default()).or_default();
+                systems.push(name(system.as_deref()));
+            }
+            Step::LookWithNft { family, table } => {
+                let family = family.map_or("ip", Family::nft);
+                said.push(format!("See what the table really holds: nft list table {family} {table}"));
+            }
+            Step::LookAtBothBackends => said.push(
+                "See what each backend holds: iptables-legacy-save, ip6tables-legacy-save, iptables-nft-save, ip6tables-nft-save. \
+                 Then find the program that writes into each, and let all use one."
+                    .to_owned(),
+            ),
+        }
+    }
+    for (how, systems) in by_how {
+        let systems: BTreeSet<&str> = systems.into_iter().collect();
+        let systems: Vec<&str> = systems.into_iter().collect();
+        let systems = systems.join(" and ");
+        said.push(match how {
+            "" => format!("Let {systems} write the rules again, with an iptables that all readers on this node understand."),
+            how => {
+                let mut how = how.to_owned();
+                if let Some(first) = how.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                format!("{how}, so that {systems} writes its rules again. First give it an iptables that all readers understand.")
+            }
+        });
+    }
+    said
 }

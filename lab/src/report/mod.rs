@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod builds;
 pub mod diagnosis;
+pub mod diagnosis_json;
 pub mod difference;
 pub mod dump;
 pub mod evidence;

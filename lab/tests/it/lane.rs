@@ -116,8 +116,13 @@ impl TestLane {
     /// Furnishes it with a `[setup]`.
     pub fn furnish(&mut self, setup: &str) {
         let setup: Setup = toml::from_str(setup).unwrap();
+        self.furnish_with(&setup);
+    }
+
+    /// The same with a setup that was read.
+    pub fn furnish_with(&mut self, setup: &Setup) {
         let (runtime, lane) = self.lane();
-        let furnished = runtime.block_on(surroundings::furnish(lane, &setup));
+        let furnished = runtime.block_on(surroundings::furnish(lane, setup));
         assert_eq!(furnished.unwrap(), Ok(()));
     }
 
@@ -158,8 +163,14 @@ impl TestLane {
 
     /// Runs a command of the build.
     pub fn run(&mut self, command: &str, stdin: Option<&str>) -> Ran {
+        let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        self.run_words(&words, stdin)
+    }
+
+    /// The same with its words, which may hold blanks.
+    pub fn run_words(&mut self, words: &[String], stdin: Option<&str>) -> Ran {
         let request = Request::Run {
-            argv: command.split(' ').map(str::to_owned).collect(),
+            argv: words.to_vec(),
             stdin: stdin.map(Into::into),
             timeout_ms: 60_000,
         };

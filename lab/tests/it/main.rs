@@ -4,6 +4,7 @@
 mod advice;
 mod browser;
 mod cli;
+mod diagnose;
 mod docker;
 mod doctor;
 mod engines;

@@ -16,6 +16,10 @@ fn file(name: &str) -> PathBuf {
 #[rstest]
 #[case("scenarios/schema.json", scenario::schema())]
 #[case("reports/schema.json", Matrix::schema())]
+#[case(
+    "reports/diagnosis.schema.json",
+    iptables_lab::report::diagnosis_json::schema()
+)]
 fn the_schema_that_lies_there_is_this_programs(
     #[case] name: &str,
     #[case] schema: schemars::Schema,
