@@ -1,6 +1,8 @@
 //! The only room that knows bollard: images, containers and their streams.
 
+mod agent;
 mod container;
+mod owned;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,8 +17,9 @@ use futures_util::{Stream, StreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use container::remove_container;
+pub use agent::{AgentContainer, Streams};
 pub use container::{Download, Ended, Network, Run};
+use owned::remove_container;
 
 /// The label that everything the lab makes in Docker carries.
 pub const LABEL: &str = "iptables-lab";
@@ -50,6 +53,12 @@ pub enum DockerError {
         version: String,
         /// The newest API it speaks.
         api: String,
+    },
+    /// An image is not there any more.
+    #[error("the image {image} was removed meanwhile; run again")]
+    NoImage {
+        /// Its name.
+        image: String,
     },
     /// A request failed.
     #[error("Docker could not {action}: {source}")]
@@ -146,7 +155,7 @@ impl Docker {
         Ok(Docker { client, version })
     }
 
-    /// bollard's own client, for the engine's room.
+    /// bollard's own client, for who asks Docker something that the lab does not.
     pub fn client(&self) -> &bollard::Docker {
         &self.client
     }

@@ -4,10 +4,6 @@
 //! recording keeps every observation, the judge concludes from the recording, the matrix holds the verdicts, and the
 //! reports print the matrix. Evidence is what a bug report needs besides: the least rules that show a loss, and since when.
 
-/// Verdicts about large rulesets are many small pieces of memory: with glibc's allocator they take up to twice as long.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 pub mod advice;
 pub mod agent;
 pub mod catalog;

@@ -8,8 +8,7 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as Fault;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder,
-    DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    AttachContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
     UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
+use super::owned::Owned;
 use super::{Docker, DockerError, chunks, failed, with_own};
 
 /// Which network a container gets.
@@ -81,7 +81,7 @@ impl Docker {
         on_output: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Ended, DockerError> {
         let container = self.create(run).await?;
-        let ended = self.run_in(&container.name, run, on_output).await;
+        let ended = self.run_in(container.name(), run, on_output).await;
         container.remove().await?;
         ended
     }
@@ -107,15 +107,14 @@ impl Docker {
             labels,
         };
         let container = self.create(&run).await?;
-        let bytes = self.client.export_container(&container.name);
+        let bytes = self.client.export_container(container.name());
         let action = format!("export the image {image}");
         let written = save(bytes, to, u64::MAX, &action).await;
         container.remove().await?;
         written
     }
 
-    async fn create(&self, run: &Run<'_>) -> Result<Container, DockerError> {
-        // Named by the lab, so that it can be removed even when the daemon's answer never arrives.
+    async fn create(&self, run: &Run<'_>) -> Result<Owned, DockerError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!(
             "iptables-lab-{}-{}-{:08x}",
@@ -139,19 +138,7 @@ impl Docker {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let container = Container {
-            client: Some(self.client.clone()),
-            name,
-        };
-        match self.client.create_container(Some(options), body).await {
-            Ok(_) => Ok(container),
-            Err(source) => {
-                let action = format!("create a container of {}", run.image);
-                container.remove().await?;
-                Err(failed(action, source))
-            }
-        }
+        Owned::create(self, name, body).await
     }
 
     async fn run_in(
@@ -206,61 +193,6 @@ impl Docker {
         let started = self.client.start_container(name, None).await;
         started.map_err(|e| failed(format!("start a container of {image}"), e))?;
         Ok(attached.output)
-    }
-}
-
-/// A container that is removed, with force, when this is dropped.
-struct Container {
-    client: Option<bollard::Docker>,
-    name: String,
-}
-
-impl Container {
-    async fn remove(mut self) -> Result<(), DockerError> {
-        let Some(client) = self.client.take() else {
-            return Ok(());
-        };
-        // Until the daemon has answered, the drop guard stays armed.
-        self.client = Some(client.clone());
-        let removed = remove_container(&client, &self.name).await;
-        self.client = None;
-        removed.map_err(|e| failed(format!("remove the container {}", self.name), e))
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        if self.client.is_none() {
-            return;
-        }
-        // Only reached when the run was cancelled: its runtime may be going down, so the removal gets its own.
-        let name = std::mem::take(&mut self.name);
-        let removing = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .ok()?;
-            let client = bollard::Docker::connect_with_defaults().ok()?;
-            runtime.block_on(remove_container(&client, &name)).ok()
-        });
-        // Nobody is left to tell; what is left over carries the run's label and is removed at the next start.
-        let _ = removing.join();
-    }
-}
-
-/// Removes a container, running or not. One that is gone already is no error.
-pub(super) async fn remove_container(client: &bollard::Docker, name: &str) -> Result<(), Fault> {
-    let options = RemoveContainerOptionsBuilder::new()
-        .force(true)
-        .v(true)
-        .build();
-    match client.remove_container(name, Some(options)).await {
-        // Being removed already, or never made.
-        Err(Fault::DockerResponseServerError {
-            status_code: 404 | 409,
-            ..
-        }) => Ok(()),
-        other => other,
     }
 }
 

@@ -8,16 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bollard::container::LogOutput;
-use bollard::models::{HostConfig, HostConfigLogConfig};
-use bollard::query_parameters::AttachContainerOptionsBuilder;
+use bollard::models::{HostConfig, HostConfigLogConfig, Mount, MountType};
 use futures_util::future::{self, BoxFuture};
 use futures_util::{FutureExt, StreamExt};
-use testcontainers::core::{AccessMode, Mount};
-use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::sync::RwLock;
 
 use super::client::{AgentClient, Piece};
@@ -25,12 +20,9 @@ use super::door::Door;
 use super::{Engine, EngineError, FORWARDING, Lane, LaneSpec, Place, SYSCTLS};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
-use crate::docker::Docker;
+use crate::docker::{AgentContainer, Docker, DockerError};
 use crate::leftovers::Claim;
 use crate::scenario::Namespace;
-
-/// How long a container may take to start on a machine that is busy.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where a container finds the directory that it shares with the lab.
 const DOORS: &str = "/run/iptables-lab";
@@ -77,7 +69,7 @@ impl DockerEngine {
         let holder_name = format!("iptables-lab-{}-{}", self.run, spec.number);
         let holder = self
             .start(&self.holder_image, holder_name.clone(), |host| {
-                alone(host, FORWARDING)
+                alone(host, FORWARDING);
             })
             .await?;
         let mut members: BTreeMap<&String, Vec<BuildId>> = BTreeMap::new();
@@ -120,37 +112,28 @@ impl DockerEngine {
         Ok(Box::new(lane))
     }
 
-    /// Starts a container and attaches to its agent. `network` sets the network mode: testcontainers' own
-    /// `with_network` would make a Docker network of that name.
+    /// Starts a container and attaches to its agent. `namespaces` says which namespaces it is in.
     async fn start(
         &self,
         image: &str,
         name: String,
-        network: impl Fn(&mut HostConfig) + Send + Sync + 'static,
+        namespaces: impl FnOnce(&mut HostConfig),
     ) -> Result<Member, EngineError> {
         let door = match self.is_near.load(Ordering::Relaxed) {
             // Where there is no door, the streams carry everything.
             true => Door::open(&self.doors.join(&name)).ok(),
             false => None,
         };
-        // testcontainers would look for an image that is gone in a registry.
-        let known = self.docker.image_id(image).await;
-        if known
-            .map_err(|error| EngineError::Lost(error.to_string()))?
-            .is_none()
-        {
-            let gone = format!("the image {image} was removed meanwhile; run again");
-            return Err(EngineError::Lost(gone));
-        }
-        let network = Arc::new(network);
+        let mut host = confined();
+        namespaces(&mut host);
         let started = self
-            .started(image, &name, network.clone(), door.as_ref())
+            .started(image, &name, with_door(&host, door.as_ref()))
             .await;
         let (container, door) = match started {
             // The daemon is on another machine.
             Err(error) if door.is_some() && error.to_string().contains("mount") => {
                 self.is_near.store(false, Ordering::Relaxed);
-                (self.started(image, &name, network, None).await?, None)
+                (self.started(image, &name, host).await?, None)
             }
             started => (started?, door),
         };
@@ -167,78 +150,79 @@ impl DockerEngine {
         &self,
         image: &str,
         name: &str,
-        network: Arc<impl Fn(&mut HostConfig) + Send + Sync + 'static>,
-        door: Option<&Door>,
-    ) -> Result<ContainerAsync<GenericImage>, EngineError> {
-        let (repository, tag) = image.split_once(':').unwrap_or((image, "latest"));
-        let request = GenericImage::new(repository, tag)
-            .with_container_name(name)
-            .with_labels(&self.labels)
-            .with_open_stdin(true)
-            .with_readonly_rootfs(true)
-            .with_mount(Mount::tmpfs_mount("/run"))
-            .with_cap_drop("ALL")
-            .with_cap_add("NET_ADMIN")
-            .with_cap_add("NET_RAW")
-            .with_security_opt("no-new-privileges")
-            .with_startup_timeout(START_TIMEOUT)
-            .with_host_config_modifier(move |host| {
-                host.publish_all_ports = None;
-                host.port_bindings = None;
-                // What the agent prints is a protocol, not a log.
-                host.log_config = Some(HostConfigLogConfig {
-                    typ: Some("none".to_owned()),
-                    config: None,
-                });
-                network(host);
-            });
-        let request = match door {
-            Some(door) => {
-                let mount = Mount::bind_mount(door.directory().to_string_lossy(), DOORS);
-                request.with_mount(mount.with_access_mode(AccessMode::ReadOnly))
-            }
-            None => request,
-        };
-        let lost = |error: &dyn std::fmt::Display| lost(image, error);
+        host: HostConfig,
+    ) -> Result<AgentContainer, EngineError> {
         let starting = self.starting.clone().read_owned().await;
+        let (docker, labels) = (self.docker.clone(), self.labels.clone());
+        let (of, name) = (image.to_owned(), name.to_owned());
         // In a task of its own, for who waits may be dropped: the daemon then makes the container all the same.
         let container = tokio::spawn(async move {
-            let started = request.start().await;
+            let started = docker.start(&of, name, &labels, host).await;
             drop(starting);
             started
         });
-        let container = container.await.map_err(|error| lost(&error))?;
-        container.map_err(|error| lost(&error))
+        let container = container.await.map_err(|error| lost(image, &error))?;
+        container.map_err(|error| match error {
+            DockerError::NoImage { .. } => EngineError::Lost(error.to_string()),
+            error => lost(image, &error),
+        })
     }
 
     async fn attached(
         &self,
         name: String,
         image: &str,
-        container: ContainerAsync<GenericImage>,
+        container: AgentContainer,
     ) -> Result<Member, EngineError> {
-        let options = AttachContainerOptionsBuilder::new()
-            .stdin(true)
-            .stdout(true)
-            .stderr(true)
-            .stream(true)
-            .build();
-        let attached = self
-            .docker
-            .client()
-            .attach_container(container.id(), Some(options))
-            .await;
-        let attached = attached.map_err(|error| lost(image, &error))?;
-        let output = attached
+        let streams = self.docker.attach(&container).await;
+        let streams = streams.map_err(|error| lost(image, &error))?;
+        let output = streams
             .output
             .filter_map(|piece| future::ready(piece_of(piece)));
         let agent = AgentClient::new(
             format!("the container {name}"),
-            attached.input,
+            streams.input,
             output.boxed(),
         );
         Ok(Member { container, agent })
     }
+}
+
+/// What every container may and may not.
+fn confined() -> HostConfig {
+    HostConfig {
+        readonly_rootfs: Some(true),
+        mounts: Some(vec![Mount {
+            target: Some("/run".to_owned()),
+            typ: Some(MountType::TMPFS),
+            ..Mount::default()
+        }]),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        // What the agent prints is a protocol, not a log.
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            config: None,
+        }),
+        ..HostConfig::default()
+    }
+}
+
+/// `host`, with the directory in which the agent finds its door.
+fn with_door(host: &HostConfig, door: Option<&Door>) -> HostConfig {
+    let mut host = host.clone();
+    if let Some(door) = door {
+        let mount = Mount {
+            target: Some(DOORS.to_owned()),
+            source: Some(door.directory().to_string_lossy().into_owned()),
+            typ: Some(MountType::BIND),
+            read_only: Some(true),
+            ..Mount::default()
+        };
+        host.mounts.get_or_insert_default().push(mount);
+    }
+    host
 }
 
 fn lost(image: &str, error: &dyn std::fmt::Display) -> EngineError {
@@ -280,7 +264,7 @@ impl Engine for DockerEngine {
 
 /// A container and its agent.
 struct Member {
-    container: ContainerAsync<GenericImage>,
+    container: AgentContainer,
     agent: AgentClient,
 }
 
@@ -368,7 +352,7 @@ impl DockerLane {
     async fn remove(self) {
         let members = self.containers.into_iter().chain(self.far.into_values());
         let members = members.chain([self.holder]);
-        future::join_all(members.map(|member| member.container.rm())).await;
+        future::join_all(members.map(|member| member.container.remove())).await;
     }
 }
 

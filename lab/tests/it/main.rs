@@ -23,6 +23,7 @@ mod lifecycle;
 mod losses;
 mod marks;
 mod native;
+mod node;
 mod packets;
 mod page;
 mod plan;
