@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::published::{Damage, Published};
-use super::shape::Shape;
 use crate::catalog::{Backend, BuildId, Family, Tool};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{Certainty, range_in_words};
-use crate::ruleset::{Printed, Rule, Words, tokens};
+use crate::ruleset::{Printed, Rule, Shape, Words, tokens};
 use crate::scenario::Scenario;
 
 /// Something in the print that is not as a system would have written it.

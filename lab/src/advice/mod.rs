@@ -6,7 +6,6 @@ mod diagnose;
 mod node;
 mod products;
 mod published;
-mod shape;
 
 pub use advise::{Advice, Change, Member, Pair, advise};
 pub use diagnose::{Diagnosis, Finding, KnownRules, Likely, Likeness, diagnose};

@@ -1,11 +1,11 @@
 //! What a rule looks like, whoever wrote it for whatever address: its options without the values that differ from node to
 //! node, in an order of their own.
 
-use crate::ruleset::unit_ranges;
+use super::unit_ranges;
 
 /// What a rule of a chain looks like.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Shape {
+pub struct Shape {
     chain: String,
     units: Vec<String>,
 }
