@@ -94,7 +94,8 @@ fn list(
     cells: &[&Cell],
     (writer, reader): (&BuildId, &BuildId),
 ) -> Result<Exit, Failure> {
-    let worst = cells.iter().max_by_key(|cell| cell.verdict.severity());
+    let mildness = |cell: &&&Cell| u8::MAX - cell.verdict.severity();
+    let worst = cells.iter().min_by_key(mildness);
     let Some(worst) = worst else {
         return Err(not_run(writer, reader));
     };

@@ -103,7 +103,10 @@ fn what_rules_name_is_made_and_every_rule_is_tested() {
     let ran = Ran::of(&rules, &["--operation", "rewrite"]);
     let Ran { cell, .. } = &ran;
     assert_eq!(cell.untested().count(), 0, "{:#?}", cell.rules);
-    assert_eq!(cell.verdict, Verdict::Same, "{:#?}", cell.rules);
+    // What 1.8.9 prints as `-p ipencap`, 1.8.11 prints as `-p 4`.
+    assert_eq!(cell.verdict, Verdict::Reworded, "{:#?}", cell.rules);
+    let mut rules = cell.rules.iter();
+    assert!(rules.all(|rule| rule.rewrite_verdict == Some(Verdict::Kept)));
     assert!(
         cell.rules[3]
             .written
