@@ -358,3 +358,29 @@ impl Scene<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Family;
+
+    const RULES: &str = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m nfacct --nfacct-name in\n\
+                         -A INPUT -m set --match-set web src -j DROP\nCOMMIT\n";
+
+    /// How many sets and objects each has.
+    fn sizes(scenario: &Scenario) -> Vec<(usize, usize)> {
+        let all = ever_less(scenario, scenario.setup.clone());
+        all.iter()
+            .map(|setup| (setup.sets.len(), setup.accounts.len()))
+            .collect()
+    }
+
+    #[test]
+    fn a_users_rules_are_tried_without_what_the_kernel_lacks_and_a_shipped_scenario_is_not() {
+        let own = Scenario::from_rules("own.save", Family::Ipv4, RULES).expect("rules");
+        assert_eq!(sizes(&own), [(1, 1), (1, 0), (0, 0)]);
+        let shipped = crate::scenario::shipped().expect("they are read");
+        let with_sets = shipped.iter().find(|of| !of.setup.sets.is_empty());
+        assert_eq!(sizes(with_sets.expect("some have sets")).len(), 1);
+    }
+}
