@@ -57,18 +57,27 @@ fn missing(said: &str, rule: &Rule) -> Option<String> {
             return Some(format!("{lacks} {name}"));
         }
     }
-    let is_unnamed = [
+    let is_lacking = [
         "(No such file or directory)",
         "(Operation not supported)",
         "No chain/target/match by that name",
     ];
-    if !is_unnamed.iter().any(|words| said.contains(words)) {
-        return None;
-    }
+    // Legacy restores say no more than which line of their input failed.
+    let is_refused = [
+        "RULE_APPEND failed (",
+        "RULE_INSERT failed (",
+        "restore: line ",
+    ];
+    let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    let how = match (says(&is_lacking), says(&is_refused)) {
+        (true, _) => "lacks",
+        (false, true) => "lacks or refuses",
+        (false, false) => return None,
+    };
     match extensions(rule).as_slice() {
         [] => None,
-        [only] => Some(format!("the kernel lacks {only}")),
-        several => Some(format!("the kernel lacks one of {}", several.join(", "))),
+        [only] => Some(format!("the kernel {how} {only}")),
+        several => Some(format!("the kernel {how} one of {}", several.join(", "))),
     }
 }
 
@@ -157,6 +166,16 @@ mod tests {
         "-p tcp -m tcp --dport 80 -m comment --comment \"-m osf\" -j TPROXY --on-port 1",
         "iptables-nft-restore v1.8.8 (nf_tables):  line 3: RULE_APPEND failed (No such file or directory): rule in chain INPUT",
         "the kernel lacks target TPROXY: RULE_APPEND failed (No such file or directory): rule in chain INPUT"
+    )]
+    #[case::refused(
+        "-m ipcomp --ipcompspi 1 -j DROP",
+        "iptables-nft-restore v1.8.9 (nf_tables):  line 3: RULE_APPEND failed (Invalid argument): rule in chain INPUT",
+        "the kernel lacks or refuses match ipcomp: RULE_APPEND failed (Invalid argument): rule in chain INPUT"
+    )]
+    #[case::without_a_word(
+        "-m ipcomp --ipcompspi 1 -j DROP",
+        "iptables-restore: line 4 failed",
+        "the kernel lacks or refuses match ipcomp: iptables-restore: line 4 failed"
     )]
     #[case::several(
         "-m time --timestart 10:00 -m u32 --u32 \"0=0\" -j DROP",

@@ -49,6 +49,11 @@ pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
             writers: in_words(&by, &writers),
         }));
     }
+    let first = |of: &Untested| {
+        let first = of.subjects.first_key_value();
+        first.map(|(family, subjects)| (*family, subjects.first().cloned()))
+    };
+    all.sort_by_key(first);
     all
 }
 
