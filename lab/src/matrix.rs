@@ -7,6 +7,7 @@ mod known;
 mod losses;
 mod packets;
 mod symptoms;
+mod untested;
 mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ pub use known::{Known, KnownError, KnownLoss};
 pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
+pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
 pub use who::{in_words, range_in_words};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};

@@ -107,6 +107,9 @@ pub struct LoadRecord {
     pub readers: Vec<ReaderRecord>,
     /// The kind of lane.
     pub kind: LaneKind,
+    /// The rules that readers were asked for one by one, with `-C` and `-D`; none where they were asked for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<RuleSet>,
     /// Every distinct text that was read or written.
     pub texts: Vec<Text>,
     /// Every distinct dump. A rule that is in several of them is one in memory.

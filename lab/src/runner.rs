@@ -344,6 +344,7 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
         other @ (Reply::Hello { .. }
         | Reply::Backends { .. }
         | Reply::DumpedBefore { .. }
+        | Reply::Going { .. }
         | Reply::Burst { .. }
         | Reply::Heard { .. }
         | Reply::Lacks { .. }

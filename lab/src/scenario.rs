@@ -2,6 +2,8 @@
 
 mod check;
 mod file;
+mod ipset_file;
+mod own;
 mod pairings;
 mod probe;
 mod reduced;
@@ -17,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use file::schema;
+pub use ipset_file::IpsetFile;
 pub use pairings::{Detection, Look, Pairings, Pattern, Same};
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use set::{Entry, Part, SetKind};
@@ -127,26 +130,6 @@ impl Scenario {
         Self::read(&name_of_file(path), text).map_err(|fault| fault.in_file(path, text))
     }
 
-    /// A scenario of a user's own `iptables-save` text; `name` is the file it stands in.
-    pub fn from_rules(name: &str, family: Family, save_text: &str) -> Result<Scenario, InFile> {
-        let ruleset = some_rules(save_text).map_err(|fault| fault.in_file(name, save_text))?;
-        Ok(Scenario {
-            name: name_of_file(name),
-            title: name.to_owned(),
-            group: "own".to_owned(),
-            source: None,
-            write: Write::Restore,
-            own_chains: Vec::new(),
-            system: System::default(),
-            pairings: Pairings::default(),
-            setup: Setup::default(),
-            probes: Vec::new(),
-            rulesets: BTreeMap::from([(family, ruleset)]),
-            nft: BTreeMap::new(),
-            text: save_text.to_owned(),
-        })
-    }
-
     /// The families that it is run in.
     pub fn families(&self) -> impl Iterator<Item = Family> {
         let nft = self.nft.keys();
@@ -195,6 +178,9 @@ enum Text {
         name: String,
         family: Family,
         rules: String,
+        /// The sets that were made around them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sets: Vec<Set>,
     },
 }
 
@@ -208,7 +194,8 @@ impl TryFrom<Text> for Scenario {
                 name,
                 family,
                 rules,
-            } => Scenario::from_rules(&name, family, &rules),
+                sets,
+            } => Scenario::from_rules_among(&name, family, &rules, &sets),
         }
     }
 }
@@ -225,6 +212,7 @@ impl From<Scenario> for Text {
                 name: scenario.title,
                 family,
                 rules: scenario.text,
+                sets: scenario.setup.sets,
             },
         }
     }

@@ -6,11 +6,12 @@ use super::identity::{Identities, has_strange_address};
 use super::print::Section;
 use super::published::{Damage, Published};
 use super::repair::{Repair, repair};
-use super::shape::{self, Addresses, Shape};
 use crate::catalog::{Backend, BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::matrix::Certainty;
-use crate::ruleset::{Printed, PrintedTable, Rule, Target, Words, target, tokens};
+use crate::ruleset::{
+    Addresses, Printed, PrintedTable, Rule, Shape, Target, Words, shape, target, tokens,
+};
 use crate::scenario::{Scenario, System};
 
 /// Where something is: whose table.

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::shape;
 use crate::catalog::Family;
-use crate::ruleset::Rule;
+use crate::ruleset::{Rule, shape};
 use crate::scenario::Scenario;
 
 /// What names the systems of some scenarios: their chains, comments and sets.

@@ -9,7 +9,6 @@ mod print;
 mod products;
 mod published;
 mod repair;
-mod shape;
 
 pub use advise::{Advice, Change, Member, Pair, advise};
 pub use diagnose::{Damaged, Diagnosis, Finding, KnownRules, Likely, Likeness, Place, diagnose};

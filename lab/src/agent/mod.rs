@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -46,7 +46,10 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
                 }
                 Err(error) => failed(&format!("coming to {socket}"), &error),
             },
-            Ok(request) => agent.answer(&mut here, request),
+            Ok(request) => {
+                let mut pulse = Pulse::new(&mut output);
+                agent.answer(&mut here, request, &mut |done| pulse.beat(done))
+            }
             Err(error) => failed("this line is no request", &error),
         };
         line.clear();
@@ -65,6 +68,34 @@ pub fn send(mut output: impl Write, reply: &Reply) -> io::Result<()> {
     line.push(b'\n');
     output.write_all(&line)?;
     output.flush()
+}
+
+/// How long an agent may be silent within a burst.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Tells who waits for a burst that it goes on, however many commands it has.
+pub struct Pulse<W> {
+    output: W,
+    last: Instant,
+}
+
+impl<W: Write> Pulse<W> {
+    /// Of a burst that begins now.
+    pub fn new(output: W) -> Self {
+        Pulse {
+            output,
+            last: Instant::now(),
+        }
+    }
+
+    /// One more request is done: it is said if nothing was for a while. That nobody listens any more is found by who sends the
+    /// reply.
+    pub fn beat(&mut self, done: usize) {
+        if self.last.elapsed() >= BEAT {
+            let _ = send(&mut self.output, &Reply::Going { done });
+            self.last = Instant::now();
+        }
+    }
 }
 
 /// What differs between agents: where commands run, and how a namespace is had without rules.
@@ -124,8 +155,13 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Does what is asked.
-    pub fn answer(&mut self, ground: &mut dyn Ground, request: Request) -> Reply {
+    /// Does what is asked. `beat` is told after each request of a burst how many are done.
+    pub fn answer(
+        &mut self,
+        ground: &mut dyn Ground,
+        request: Request,
+        beat: &mut dyn FnMut(usize),
+    ) -> Reply {
         match request {
             Request::Come { .. } => Reply::Failed {
                 message: "there is no other stream here".to_owned(),
@@ -172,7 +208,7 @@ impl Agent {
                 requests,
                 until_failure,
             } => Reply::Burst {
-                replies: self.burst(ground, requests, until_failure),
+                replies: self.burst(ground, requests, until_failure, beat),
             },
             Request::Listen { .. } | Request::Send { .. } | Request::Hear | Request::Hush => {
                 self.probe(request)
@@ -230,6 +266,7 @@ impl Agent {
         ground: &mut dyn Ground,
         requests: Vec<Request>,
         until_failure: bool,
+        beat: &mut dyn FnMut(usize),
     ) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
@@ -237,7 +274,7 @@ impl Agent {
                 Request::Burst { .. } => Reply::Failed {
                     message: "a burst within a burst".to_owned(),
                 },
-                request => self.answer(ground, request),
+                request => self.answer(ground, request, &mut |_| {}),
             };
             let ends = match &reply {
                 Reply::Failed { .. } | Reply::Lacks { .. } | Reply::Refused { .. } => true,
@@ -245,6 +282,7 @@ impl Agent {
                 _ => false,
             };
             replies.push(reply);
+            beat(replies.len());
             if ends {
                 break;
             }
@@ -334,6 +372,29 @@ mod tests {
             line.starts_with(r#"{"failed":{"message":"this line is no request: "#)
         }));
         assert_eq!(lines[3], r#"{"ran":{"end":{"exit":0},"stdout":"here\n"}}"#);
+    }
+
+    #[test]
+    fn after_each_command_of_a_burst_it_is_said_that_it_goes_on() {
+        let run = |argv: &[&str]| Request::Run {
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            stdin: None,
+            timeout_ms: 60_000,
+        };
+        let burst = Request::Burst {
+            requests: vec![
+                run(&["true"]),
+                run(&["true"]),
+                run(&["false"]),
+                run(&["true"]),
+            ],
+            until_failure: true,
+        };
+        let mut beats = Vec::new();
+        let (mut agent, mut here) = (Agent::default(), Here::default());
+        let reply = agent.answer(&mut here, burst, &mut |done| beats.push(done));
+        assert!(matches!(reply, Reply::Burst { replies } if replies.len() == 3));
+        assert_eq!(beats, [1, 2, 3]);
     }
 
     #[test]

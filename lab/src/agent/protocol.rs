@@ -311,6 +311,11 @@ pub enum Reply {
         /// The command that mends it, or what to do.
         mend: String,
     },
+    /// Before the reply to [`Request::Burst`], now and then: the agent is at it. It answers nothing.
+    Going {
+        /// How many of the requests are done.
+        done: usize,
+    },
     /// To [`Request::Burst`]: a reply to each request that was done. One that is [`Reply::Failed`] is the last.
     Burst {
         /// In the order of the requests.

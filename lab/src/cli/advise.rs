@@ -69,7 +69,10 @@ pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
     let scenarios = scenarios(args)?;
     let names: Vec<String> = scenarios.iter().map(|of| of.name.clone()).collect();
     let is_asked = |name: &str| names.iter().any(|of| of == name);
-    let what = match (args.run.rules.is_empty(), args.run.scenario.is_empty()) {
+    let what = match (
+        args.run.given.rules.is_empty(),
+        args.run.scenario.is_empty(),
+    ) {
         (true, true) => "Kubernetes' scenarios".to_owned(),
         _ => names.join(", "),
     };
@@ -78,7 +81,7 @@ pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
         false => match live(args, common, &members, scenarios).await {
             Ok(published) => Some(Ok(published)),
             // Rules of one's own are in no report.
-            Err(failure) if failure.exit == Exit::Lacks && args.run.rules.is_empty() => {
+            Err(failure) if failure.exit == Exit::Lacks && args.run.given.rules.is_empty() => {
                 Some(Err(failure))
             }
             Err(failure) => return Err(failure),
@@ -197,8 +200,8 @@ fn build_of(named: &str, products: &Products, host: Backend) -> Result<BuildId, 
 }
 
 fn scenarios(args: &AdviseArgs) -> Result<Vec<Scenario>, Failure> {
-    if !args.run.rules.is_empty() || !args.run.scenario.is_empty() {
-        return super::matrix::scenarios(&args.run);
+    if !args.run.given.rules.is_empty() || !args.run.scenario.is_empty() {
+        return super::given::scenarios(&args.run.scenario, &args.run.given);
     }
     let shipped = scenario::shipped().or_exit(Exit::Fault)?;
     let of_kubernetes = shipped.into_iter().filter(|of| of.group == "kubernetes");

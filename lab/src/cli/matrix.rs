@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use miette::miette;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::exit::{Exit, Failure, Or};
+use super::given::scenarios;
 use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
@@ -28,7 +29,7 @@ use crate::recording::{
     self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
 };
 use crate::runner::{self, Event, Pace, Run, RunError};
-use crate::scenario::{self, Scenario};
+use crate::scenario::Scenario;
 
 #[derive(Args)]
 pub struct MatrixArgs {
@@ -57,7 +58,7 @@ pub struct MatrixArgs {
 }
 
 pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
-    let scenarios = scenarios(&args.run)?;
+    let scenarios = scenarios(&args.run.scenario, &args.run.given)?;
     let outputs = Outputs::open(&args.output)?;
     if let Some(path) = args.record.as_ref().or(args.resume.as_ref())
         && args.output.output.contains(path)
@@ -110,71 +111,6 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     }
     ended?;
     Ok(exit)
-}
-
-/// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
-pub fn scenarios(args: &RunArgs) -> Result<Vec<Scenario>, Failure> {
-    let mut chosen = match args.rules.is_empty() || !args.scenario.is_empty() {
-        true => named_scenarios(&args.scenario)?,
-        false => Vec::new(),
-    };
-    for path in &args.rules {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| miette!("{} cannot be read: {error}", path.display()));
-        let rules = Scenario::from_rules(
-            &path.display().to_string(),
-            args.family,
-            &text.or_exit(Exit::Usage)?,
-        );
-        let rules = rules.or_exit(Exit::Usage)?;
-        if let Some(other) = chosen.iter().find(|other| other.name == rules.name) {
-            let error = same_name(&rules, other);
-            return Err(Failure::new(Exit::Usage, error));
-        }
-        chosen.push(rules);
-    }
-    Ok(chosen)
-}
-
-/// The shipped scenarios that are named by name or glob, and those in the files that are named; every shipped one where
-/// none is named. Which is a file is seen by its `.toml`.
-pub fn named_scenarios(patterns: &[String]) -> Result<Vec<Scenario>, Failure> {
-    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
-    let (files, names): (Vec<String>, Vec<String>) = patterns
-        .iter()
-        .cloned()
-        .partition(|pattern| Path::new(pattern).extension() == Some("toml".as_ref()));
-    let mut chosen = Vec::new();
-    if files.is_empty() || !names.is_empty() {
-        let found = select("scenario", &shipped, |of| &of.name, &names).or_exit(Exit::Usage)?;
-        chosen.extend(found.into_iter().cloned());
-    }
-    for file in &files {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| miette!("{file} cannot be read: {error}"));
-        let read = Scenario::from_toml_file(file, &text.or_exit(Exit::Usage)?);
-        let read = read.or_exit(Exit::Usage)?;
-        if let Some(other) = chosen.iter().find(|other| other.name == read.name) {
-            let error = same_name(&read, other);
-            return Err(Failure::new(Exit::Usage, error));
-        }
-        chosen.push(read);
-    }
-    Ok(chosen)
-}
-
-/// Loads and cells know their scenario by its name.
-fn same_name(rules: &Scenario, other: &Scenario) -> miette::Report {
-    let other = match other.source {
-        Some(_) => "a shipped scenario that runs too",
-        None => &other.title,
-    };
-    miette!(
-        help = "copy it to a file of another name, or run it by itself",
-        "{} would be the scenario `{}`, and so is {other}",
-        rules.title,
-        rules.name
-    )
 }
 
 /// A plan with everything it needs, ready to be run.
@@ -341,9 +277,13 @@ impl Prepared {
             let cells = listener.builder.add(load);
             (listener.keep)(load, cells);
         }
+        let (mut plan, scenarios) = (self.plan, by_name(&self.head.scenarios));
+        if !args.all_rules {
+            plan.sample(&scenarios);
+        }
         let run = Run {
-            plan: self.plan,
-            scenarios: by_name(&self.head.scenarios),
+            plan,
+            scenarios,
             builds: &self.head.builds,
             pace: Pace {
                 lanes: args.lanes.map_or_else(cores, usize::from),

@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod evidence;
 mod exit;
+mod given;
 mod interrupt;
 mod inventory;
 mod matrix;
@@ -32,6 +33,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::catalog::Family;
 use crate::plan::Operation;
 use exit::{Exit, Failure};
+use given::RulesArgs;
 
 /// Runs every pair of iptables releases against one network namespace and shows which parts of which rules are lost.
 #[derive(Parser)]
@@ -59,7 +61,8 @@ enum Command {
     #[command(after_help = "Examples:
   iptables-lab matrix
   iptables-lab matrix --scenario kube-firewall --writer '*-nft'
-  iptables-lab matrix --rules node.save --format json --output node.json
+  iptables-lab matrix --rules node.save --ipset node.ipset --format json --output node.json
+  iptables-save | iptables-lab matrix --rules -
   iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole
   iptables-lab matrix --format html --output page.html --format junit --output junit.xml
   iptables-lab matrix --baseline last.json --known known.toml --fail-on regression")]
@@ -67,7 +70,10 @@ enum Command {
     /// Show one cell in full: the commands as run, both texts, the verdicts and why.
     #[command(after_help = "Examples:
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall
-  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl")]
+  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl
+  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft
+
+Without --scenario or --rules it lists the cells of the pairing, one a line.")]
     Show(show::ShowArgs),
     /// Make a folder for a bug tracker: the least rules that show a loss, a script that reproduces it, since when it is
     /// there.
@@ -214,15 +220,15 @@ struct RunArgs {
     /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`); all shipped ones where none is named. Repeats.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
-    /// A ruleset of your own: any iptables-save text. Runs instead of the shipped scenarios, unless --scenario names some.
-    #[arg(long, value_name = "FILE")]
-    rules: Vec<PathBuf>,
-    /// The family of the rulesets given with --rules.
-    #[arg(long, value_parser = parse_family, default_value = "ipv4", value_name = "ipv4|ipv6")]
-    family: Family,
+    #[command(flatten)]
+    given: RulesArgs,
     /// What readers do; all operations where none is named. What an operation needs is run with it.
     #[arg(long, value_enum, value_name = "OPERATION")]
     operation: Vec<Operation>,
+    /// Ask readers for each rule with -C and -D, however many there are. Of more than 300 rules they are else asked for one of
+    /// each shape.
+    #[arg(long)]
+    all_rules: bool,
     /// At most so many lanes of each kind (nft, legacy, cross) side by side, of nft's twice as many; as many as the machine
     /// has cores where it is not said.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]

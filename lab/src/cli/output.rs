@@ -340,7 +340,9 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
     };
     let has = |condition: &Condition| match condition {
         Condition::Verdict(wanted) => {
-            let of_rules = rules().flat_map(|rule| rule.of_reader().chain(rule.write));
+            // What the writer could not write was not tested.
+            let tested = rules().filter(|rule| rule.not_tested().is_none());
+            let of_rules = tested.flat_map(|rule| rule.of_reader().chain(rule.write));
             let mut verdicts = of_rules.chain(chains().flat_map(ChainVerdict::of_reader));
             verdicts.any(|verdict| verdict == *wanted)
         }

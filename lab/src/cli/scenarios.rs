@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure, Or};
-use super::matrix::named_scenarios;
+use super::given::named_scenarios;
 use super::output;
 use crate::report;
 use crate::scenario;

@@ -45,7 +45,7 @@ pub fn select<'a, T>(
             return Err(NoMatch {
                 kind,
                 pattern: pattern.clone(),
-                nearest: nearest(pattern, names),
+                nearest: nearest(kind, pattern, names),
             });
         }
     }
@@ -56,7 +56,7 @@ pub fn select<'a, T>(
         .collect())
 }
 
-fn nearest(pattern: &str, mut names: Vec<&str>) -> String {
+fn nearest(kind: &str, pattern: &str, mut names: Vec<&str>) -> String {
     if names.is_empty() {
         return "there is none at all".to_owned();
     }
@@ -64,7 +64,29 @@ fn nearest(pattern: &str, mut names: Vec<&str>) -> String {
         let similarity = |name: &str| strsim::jaro_winkler(pattern, name);
         similarity(other).total_cmp(&similarity(one))
     });
-    format!("these exist, nearest first: {}", names.join(", "))
+    let all = names.len();
+    if all > NAMED_ALL {
+        names.truncate(NEAREST);
+    }
+    let rest = match all - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more; {} names all", lists(kind)),
+    };
+    format!("these exist, nearest first: {}{rest}", names.join(", "))
+}
+
+/// So few names are all named.
+const NAMED_ALL: usize = 8;
+
+/// Of more, so many are.
+const NEAREST: usize = 5;
+
+/// The command that names all.
+fn lists(kind: &str) -> &'static str {
+    match kind {
+        "scenario" => "`iptables-lab scenarios list`",
+        _ => "`iptables-lab builds list`",
+    }
 }
 
 #[cfg(test)]
@@ -107,5 +129,19 @@ mod tests {
             "{}",
             error.nearest
         );
+    }
+
+    #[test]
+    fn of_many_names_only_the_nearest_are_named() {
+        let many: Vec<String> = (0..80)
+            .map(|n| format!("scenario-{n}"))
+            .chain(["kube-firewall".to_owned(), "kube-router".to_owned()])
+            .collect();
+        let pattern = ["kube-firewal".to_owned()];
+        let error = select("scenario", &many, |name| name, &pattern).unwrap_err();
+        let (names, rest) = error.nearest.split_once(" and ").unwrap();
+        assert!(names.starts_with("these exist, nearest first: kube-firewall, kube-router, "));
+        assert_eq!(names.split(", ").count(), 1 + NEAREST);
+        assert_eq!(rest, "77 more; `iptables-lab scenarios list` names all");
     }
 }

@@ -6,8 +6,10 @@ use clap::Args;
 use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
-use super::matrix::{Prepared, scenarios};
+use super::given::scenarios;
+use super::matrix::Prepared;
 use super::output;
+use super::progress::say;
 use super::select::select;
 use super::session::Session;
 use super::{Common, RunArgs};
@@ -42,7 +44,7 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let writer = one("writer", &matrix.writers(), &args.writer)?;
     let reader = one("reader", &matrix.readers(), &args.reader)?;
-    let scenarios = match args.run.rules.is_empty() {
+    let scenarios = match args.run.given.rules.is_empty() {
         true => args.run.scenario.as_slice(),
         false => &[],
     };
@@ -58,6 +60,11 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
         .cells
         .iter()
         .filter(|cell| is_chosen(cell) && cell.writer == writer && cell.reader == reader);
+    let is_unsaid = args.run.scenario.is_empty() && args.run.given.rules.is_empty();
+    if is_unsaid && scenarios.len() > 1 {
+        let cells: Vec<&Cell> = cells.collect();
+        return list(args, &cells, (&writer, &reader));
+    }
     let mut shown = 0;
     for cell in cells {
         let load = loads.iter().find(|load| {
@@ -75,11 +82,36 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
             }
         }
     }
-    if shown == 0 {
-        let error = miette!("{writer} and {reader} were not run as writer and reader there");
-        return Err(Failure::new(Exit::Usage, error));
+    match shown {
+        0 => Err(not_run(&writer, &reader)),
+        _ => Ok(Exit::Ran),
     }
+}
+
+/// The cells of the pairing, one a line, and how to see one of them in full.
+fn list(
+    args: &ShowArgs,
+    cells: &[&Cell],
+    (writer, reader): (&BuildId, &BuildId),
+) -> Result<Exit, Failure> {
+    let mildness = |cell: &&&Cell| u8::MAX - cell.verdict.severity();
+    let worst = cells.iter().min_by_key(mildness);
+    let Some(worst) = worst else {
+        return Err(not_run(writer, reader));
+    };
+    output::print(&report::pairing::render(cells, output::width()))?;
+    let from = args.from.as_ref();
+    let from = from.map_or_else(String::new, |path| format!(" --from {}", path.display()));
+    say(format_args!(
+        "one in full: iptables-lab show {writer} {reader} --scenario {}{from}",
+        worst.scenario
+    ));
     Ok(Exit::Ran)
+}
+
+fn not_run(writer: &BuildId, reader: &BuildId) -> Failure {
+    let error = miette!("{writer} and {reader} were not run as writer and reader there");
+    Failure::new(Exit::Usage, error)
 }
 
 /// The build of this id; here no glob will do.
@@ -93,7 +125,7 @@ fn one(kind: &'static str, builds: &[&Build], id: &str) -> Result<BuildId, Failu
 type Seen = (Matrix, Vec<LoadRecord>, Vec<Scenario>);
 
 async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
-    let scenarios = scenarios(&args.run)?;
+    let scenarios = scenarios(&args.run.scenario, &args.run.given)?;
     let whole = scenarios.clone();
     let session = Session::open(common).await?;
     // Here no glob will do.

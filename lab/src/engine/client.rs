@@ -16,7 +16,7 @@ use crate::agent::protocol::{Reply, Request};
 use crate::agent::recent::Recent;
 use crate::fault;
 
-/// How long an agent may take to answer, besides the time that a command may take. An agent kills what is over its
+/// How long an agent may be silent, besides the time that one command may take. An agent kills what is over its
 /// time: one that is silent for longer is stopped, or waits for a command that not even SIGKILL ends.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -52,6 +52,16 @@ pub struct AgentClient {
     received: BytesMut,
     complaints: Vec<u8>,
     recent: Recent,
+    patience: Duration,
+}
+
+/// How long one command of a request may take.
+fn longest(request: &Request) -> Duration {
+    match request {
+        Request::Run { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
+        Request::Burst { requests, .. } => requests.iter().map(longest).max().unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
 }
 
 impl AgentClient {
@@ -68,6 +78,7 @@ impl AgentClient {
             received: BytesMut::new(),
             complaints: Vec::new(),
             recent: Recent::default(),
+            patience: PATIENCE,
         }
     }
 
@@ -101,12 +112,7 @@ impl AgentClient {
         request: &Request,
         form: impl Serialize,
     ) -> Result<Reply, EngineError> {
-        let limit = match request {
-            Request::Run { timeout_ms, .. } => {
-                PATIENCE.saturating_add(Duration::from_millis(*timeout_ms))
-            }
-            _ => PATIENCE,
-        };
+        let limit = self.patience.saturating_add(longest(request));
         self.answered(&form, limit).await
     }
 
@@ -115,7 +121,7 @@ impl AgentClient {
     /// # Errors
     /// As [`AgentClient::ask`]'s.
     pub async fn tell(&mut self, form: impl Serialize) -> Result<Reply, EngineError> {
-        self.answered(&form, PATIENCE).await
+        self.answered(&form, self.patience).await
     }
 
     async fn answered(
@@ -127,13 +133,22 @@ impl AgentClient {
         let mut line =
             serde_json::to_vec(form).map_err(|error| EngineError::Fault(error.to_string()))?;
         line.push(b'\n');
-        let Ok(line) = tokio::time::timeout(limit, self.exchange(&line)).await else {
-            return Err(self.lost(&format!("no answer for {} s", limit.as_secs())));
+        let mut answer = tokio::time::timeout(limit, self.exchange(&line)).await;
+        let (mut reply, line) = loop {
+            let Ok(line) = answer else {
+                return Err(self.lost(&format!("no answer for {} s", limit.as_secs())));
+            };
+            let line = line?;
+            match serde_json::from_slice(&line) {
+                // However many commands there are, each has its own time.
+                Ok(Reply::Going { .. }) => {
+                    answer = tokio::time::timeout(limit, self.line()).await;
+                }
+                Ok(reply) => break (reply, line),
+                Err(error) => return Err(self.no_reply(&error.to_string(), &line)),
+            }
         };
-        let line = line?;
         fault::step();
-        let mut reply = serde_json::from_slice(&line)
-            .map_err(|error| self.no_reply(&error.to_string(), &line))?;
         match self.recent.restore(&mut reply) {
             true => Ok(reply),
             false => Err(self.no_reply("it names a dump that never came", &line)),
@@ -199,5 +214,69 @@ impl AgentClient {
             "the agent of {} is gone: {why}{separator}{complaints}",
             self.name
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use rstest::rstest;
+    use tokio::process::{Child, Command};
+
+    use super::*;
+
+    /// A shell in an agent's place, which is waited for three seconds.
+    fn shell(script: &str) -> (AgentClient, Child) {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("there is a shell");
+        let input = child.stdin.take().expect("it was asked for");
+        let output = child.stdout.take().expect("it was asked for");
+        let output = pieces(output).map(|piece| piece.map(Piece::Out)).boxed();
+        let mut client = AgentClient::new("a shell".to_owned(), Box::pin(input), output);
+        client.patience = Duration::from_secs(3);
+        (client, child)
+    }
+
+    /// Five seconds are more than the three that are waited for, but it is never silent for as long.
+    #[tokio::test]
+    async fn who_says_that_it_goes_on_is_waited_for() {
+        let (mut client, _child) = shell(
+            "read request; for i in 1 2 3 4 5; do sleep 1; echo '{\"going\":{\"done\":1}}'; done; echo '\"done\"'",
+        );
+        assert_eq!(client.ask(&Request::Reset).await.ok(), Some(Reply::Done));
+    }
+
+    #[tokio::test]
+    async fn who_says_it_once_and_then_nothing_is_not() {
+        let (mut client, _child) =
+            shell("read request; echo '{\"going\":{\"done\":1}}'; exec sleep 600");
+        let lost = client.ask(&Request::Reset).await;
+        let said = lost.expect_err("it never answers").to_string();
+        assert!(said.contains("no answer for 3 s"), "{said}");
+    }
+
+    #[rstest]
+    #[case(Request::Dump, 0)]
+    #[case(run(10_000), 10)]
+    #[case(Request::Burst { requests: vec![Request::Reset, run(7_000), run(10_000)], until_failure: true }, 10)]
+    fn one_command_has_its_time_and_not_all_of_them(
+        #[case] request: Request,
+        #[case] seconds: u64,
+    ) {
+        assert_eq!(longest(&request), Duration::from_secs(seconds));
+    }
+
+    fn run(timeout_ms: u64) -> Request {
+        Request::Run {
+            argv: Vec::new(),
+            stdin: None,
+            timeout_ms,
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::agent::protocol::End;
 use crate::catalog::{Backend, BuildId};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
-use crate::ruleset::{KnownRules, Printed, between_stamps, listed_rules, read_listing};
+use crate::ruleset::{KnownRules, Printed, Rule, between_stamps, listed_rules, read_listing};
 use crate::scenario::Outcome;
 
 /// What one build printed, as it ended and as it reads.
@@ -202,7 +202,8 @@ pub struct Evidence<'a> {
     counts: RefCell<HashMap<TextRef, Rc<HashMap<String, usize>>>>,
     /// The writer's command that failed on the least set of rules with each rule in it.
     refusals: OnceCell<HashMap<usize, &'a CommandRecord>>,
-    lacks: Option<&'a str>,
+    /// What the kernel lacked for the surroundings, each time that they were made; the last time counts.
+    furnished: Vec<Option<&'a str>>,
     /// Who printed what of which kernel state: equal dumps are the same state.
     printed_of: HashMap<(&'a BuildId, DumpRef), &'a CommandRecord>,
     /// What became of packets in which kernel state.
@@ -224,10 +225,7 @@ impl<'a> Evidence<'a> {
             alignments: Alignments::default(),
             counts: RefCell::default(),
             refusals: OnceCell::new(),
-            lacks: load.observations.iter().find_map(|seen| match &seen.seen {
-                Seen::Furnished { lacks } => lacks.as_deref(),
-                _ => None,
-            }),
+            furnished: furnished(load),
             printed_of: HashMap::default(),
             outcomes: HashMap::default(),
             counted: HashMap::default(),
@@ -279,7 +277,23 @@ impl<'a> Evidence<'a> {
 
     /// What the kernel lacks for the scenario, in its own words.
     pub fn lacks(&self) -> Option<&'a str> {
-        self.lacks
+        self.furnished.last().copied().flatten()
+    }
+
+    /// What the kernel lacked for the sets or objects that a rule names, where the rest was made without them.
+    pub fn lacked_around(&self, rule: &Rule) -> Option<&'a str> {
+        let names_some = rule.tokens().iter().any(|word| {
+            [
+                "--match-set",
+                "--add-set",
+                "--del-set",
+                "--map-set",
+                "--nfacct-name",
+            ]
+            .contains(&word)
+        });
+        let mut lacked = self.furnished.iter().rev().skip(1);
+        lacked.find_map(|lacks| *lacks).filter(|_| names_some)
     }
 
     /// A chain of a dump in the tables that `backend` writes for the load's family.
@@ -555,6 +569,16 @@ fn is_print(role: Role) -> bool {
         role,
         Role::WriterPrint | Role::WitnessPrint | Role::ReaderPrint
     )
+}
+
+/// What the kernel lacked for a load's surroundings, each time that they were made.
+fn furnished(load: &LoadRecord) -> Vec<Option<&str>> {
+    let seen = load.observations.iter().map(|of| &of.seen);
+    let furnished = seen.filter_map(|seen| match seen {
+        Seen::Furnished { lacks } => Some(lacks.as_deref()),
+        _ => None,
+    });
+    furnished.collect()
 }
 
 fn outcome_of<'a>(outcomes: &'a [(String, Outcome)], name: &str) -> Option<&'a Outcome> {

@@ -11,6 +11,7 @@ use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::agent::protocol::End;
 use crate::plan::step::Role;
+use crate::plan::{Operation, sample};
 use crate::recording::CommandRecord;
 use crate::ruleset::compare;
 
@@ -90,6 +91,7 @@ impl<'a> Pairing<'a> {
     pub(super) fn check(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
         let number = laid.place.global + 1;
         let Some(checks) = laid.chain.reading.checks.get(&number) else {
+            self.note_unasked(laid, Operation::Check, verdict);
             return;
         };
         let of_rule = |wanted: Role| {
@@ -106,6 +108,17 @@ impl<'a> Pairing<'a> {
             return;
         }
         verdict.check = Some(self.looked_up(check, Verdict::Found, Verdict::NotFound));
+    }
+
+    /// Says why the reader was not asked for a rule, where only some of a large ruleset's were to be asked for.
+    fn note_unasked(&self, laid: Laid<'_, 'a>, operation: Operation, verdict: &mut RuleVerdict) {
+        let asked = self.evidence.load.asked.as_ref();
+        let is_left_out = asked.is_some_and(|asked| !asked.contains(laid.place.global));
+        if is_left_out && self.case.wants(operation) && !self.crossed {
+            verdict
+                .not_asked
+                .insert(operation, sample::NOT_SAMPLED.to_owned());
+        }
     }
 
     /// The verdict of a `-C` or `-D`, which exit with nonzero status where there is no such rule.
@@ -135,6 +148,7 @@ impl<'a> Pairing<'a> {
     pub(super) fn delete(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
         let number = laid.place.global + 1;
         let Some(deletion) = laid.chain.reading.deletions.get(&number) else {
+            self.note_unasked(laid, Operation::Delete, verdict);
             return;
         };
         let said = self.looked_up(deletion.command, Verdict::Deleted, Verdict::NotDeleted);

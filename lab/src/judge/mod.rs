@@ -5,6 +5,7 @@
 //! kernel still holds the same rule is said by dumps, and by the witness where an encoding changed.
 
 mod chain;
+mod complaint;
 mod consequence;
 mod crash;
 mod cycle;
@@ -27,6 +28,7 @@ mod sheet;
 mod tests;
 pub mod verdict;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ use crate::plan::Operation;
 use crate::recording::LoadRecord;
 use crate::ruleset::Change;
 use crate::scenario::{Look, Scenario, Write};
+pub use complaint::core_message;
 pub use crash::Crash;
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
@@ -104,6 +107,17 @@ pub struct KnownSubject {
 }
 
 impl Cell {
+    /// The rules that nobody read, because they could not be written, each with its place in the scenario from 0.
+    pub fn untested(&self) -> impl Iterator<Item = (usize, &RuleVerdict)> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter(|(_, rule)| rule.not_tested().is_some())
+    }
+
+    /// Whether not one of its rules could be written: then nothing is known of the pairing.
+    pub fn is_untested(&self) -> bool {
+        !self.rules.is_empty() && self.rules.iter().all(|rule| rule.not_tested().is_some())
+    }
+
     /// The place among the matrix's known losses of the first that names what befell a rule, or a chain itself.
     pub fn known_of(&self, table: &str, chain: &str, index: Option<usize>) -> Option<usize> {
         let is_it =
@@ -137,8 +151,12 @@ pub struct RuleVerdict {
     pub witness_after: Option<Arc<str>>,
     /// The rule as the writer prints it after the rewrite.
     pub reread: Option<Arc<str>>,
-    /// Why, where a verdict needs saying so: what a build said, or what could not be told.
+    /// Why, where a verdict needs saying so: what a build said, or what could not be told. Of a rule that could not be
+    /// written: what is missing, and what its writer said.
     pub reason: Option<String>,
+    /// The operations that were not done with this rule, each with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_asked: BTreeMap<Operation, String>,
     /// What came of writing it.
     pub write: Option<Verdict>,
     /// What the reader's save shows of it.
@@ -214,12 +232,15 @@ impl RuleVerdict {
         prints.into_iter().flatten()
     }
 
-    /// The verdicts about what the reader did, in the order of the operations; before them what kept the rule from
-    /// being written, if something did.
+    /// What kept the rule from being written, so that no reader was tested with it: `reason` says why. None where it was
+    /// written. It is no verdict about a reader, and no loss.
+    pub fn not_tested(&self) -> Option<Verdict> {
+        self.write.filter(|verdict| verdict.severity() > 0)
+    }
+
+    /// The verdicts about what the reader did, in the order of the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        let unwritten = self.write.filter(|verdict| verdict.severity() > 0);
         [
-            unwritten,
             self.read_verdict,
             self.list,
             self.rewrite_verdict,
@@ -506,17 +527,19 @@ impl<'a> Pairing<'a> {
             }
         };
         let rules = known.all_shared(rules);
+        let is_untested = !rules.is_empty() && rules.iter().all(|rule| rule.not_tested().is_some());
         let of_rules = rules.iter().flat_map(RuleVerdict::of_reader);
         let of_chains = chains.iter().flat_map(ChainVerdict::of_reader);
         let worst = of_rules
             .chain(of_chains)
             .max_by_key(|verdict| verdict.severity());
-        let verdict = worst
-            .filter(|verdict| verdict.severity() > 0)
-            .unwrap_or(match is_averted {
-                true => Verdict::Averted,
-                false => Verdict::Same,
-            });
+        let verdict = worst.filter(|verdict| verdict.severity() > 0).unwrap_or(
+            match (is_averted, is_untested) {
+                (true, _) => Verdict::Averted,
+                (false, true) => Verdict::Unsupported,
+                (false, false) => Verdict::Same,
+            },
+        );
         let warnings = reasserted.map(|seen| self.warnings(&seen));
         Cell {
             scenario: self.evidence.load.scenario.clone(),

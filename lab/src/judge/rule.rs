@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::complaint::{core_message, why_unwritten};
 use super::consequence;
 use super::evidence::Sync;
 use super::laid::Laid;
@@ -23,11 +24,17 @@ impl<'a> Pairing<'a> {
             Some(End::Signal(_)) => Verdict::Crashed,
             Some(End::TimedOut) => Verdict::TimedOut,
             _ if said.as_deref().is_some_and(says_unsupported) => Verdict::Unsupported,
+            _ if self.evidence.lacked_around(place.rule).is_some() => Verdict::Unsupported,
             _ => Verdict::Refused,
+        };
+        let lacked = self.evidence.lacked_around(place.rule);
+        let why = |said: String| match lacked {
+            Some(lacked) => format!("{lacked}: {}", core_message(&said)),
+            None => why_unwritten(&said, place.rule),
         };
         RuleVerdict {
             write: Some(verdict),
-            reason: said,
+            reason: said.map(why),
             ..self.blank(place)
         }
     }

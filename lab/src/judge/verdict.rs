@@ -199,7 +199,9 @@ impl Verdict {
             Verdict::Faithful => "writer and witness print it alike",
             Verdict::Misprinted => "writer and witness print it differently",
             Verdict::Refused => "refused, loudly",
-            Verdict::Unsupported => "the kernel or the build lacks what it takes",
+            Verdict::Unsupported => {
+                "not tested: the build, the kernel or the surroundings lack what it takes"
+            }
             Verdict::Same => "printed and kept as it was",
             Verdict::Reworded => "printed differently, kept",
             Verdict::Lossy => "printed differently, and not kept",

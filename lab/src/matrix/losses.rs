@@ -9,7 +9,7 @@ use super::known::KnownLoss;
 use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{self, Cell, ChainVerdict, RuleVerdict};
+use crate::judge::{self, Cell, ChainVerdict, RuleVerdict, core_message};
 
 /// One way in which rules of a scenario come to harm, the same for all its rules and pairings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,18 @@ pub struct Subject {
     pub chain: String,
     /// The rule's place in the chain, from 1; none where the chain itself suffers.
     pub index: Option<usize>,
+}
+
+impl Subject {
+    /// A rule, by its place in the scenario from 0.
+    pub(super) fn of_rule(order: usize, rule: &RuleVerdict) -> Self {
+        Subject {
+            order,
+            table: rule.table.to_string(),
+            chain: rule.chain.to_string(),
+            index: Some(rule.index),
+        }
+    }
 }
 
 /// What a loss is, apart from where it happens; the worst first.
@@ -257,13 +269,7 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
             known,
             ..of_rule(rule, &shown)?
         };
-        let subject = Subject {
-            order,
-            table: rule.table.to_string(),
-            chain: rule.chain.to_string(),
-            index: Some(rule.index),
-        };
-        Some((subject, kind))
+        Some((Subject::of_rule(order, rule), kind))
     });
     let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
         let known = cell.known_of(&chain.table, &chain.chain, None);
@@ -372,27 +378,6 @@ fn by_whom(verdict: Verdict, [rewrite, sync, noflush]: [Option<Verdict>; 3]) -> 
     }
 }
 
-/// What was said, without what each release says in its own words: its banner, where in its input it stopped, and how
-/// to ask it for help. So releases that say the same share a line.
-fn core_message(reason: &str) -> &str {
-    let banner = |said: &str| said.starts_with("iptables") || said.starts_with("ip6tables");
-    let said = match reason.split_once(": ") {
-        Some((head, said)) if banner(head) && head.contains(" v") => said,
-        _ => reason,
-    };
-    let ends = [
-        " Error occurred at line: ",
-        " Try `",
-        "Error occurred at line: ",
-        "Try `",
-    ];
-    let end = ends.iter().filter_map(|end| said.find(end)).min();
-    match said[..end.unwrap_or(said.len())].trim_end() {
-        "" => reason,
-        core => core,
-    }
-}
-
 fn of_chain(chain: &ChainVerdict) -> Option<Kind> {
     let verdict = chain.of_reader().max_by_key(|verdict| verdict.severity())?;
     if verdict.severity() <= Verdict::Invisible.severity() {
@@ -417,8 +402,6 @@ fn of_chain(chain: &ChainVerdict) -> Option<Kind> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
 
     #[test]
@@ -430,37 +413,5 @@ mod tests {
         recording.loads.reverse();
         assert!(recording.loads.len() > 1);
         assert!(Matrix::of(&recording) == matrix);
-    }
-
-    #[rstest]
-    #[case(
-        "ip6tables v1.8.4 (nf_tables): Chain 'MASQUERADE' does not exist Try `ip6tables -h' or 'ip6tables --help' for more information.",
-        "Chain 'MASQUERADE' does not exist"
-    )]
-    #[case(
-        "ip6tables v1.8.5 (nf_tables): Chain 'MASQUERADE' does not exist Try `ip6tables-nft -h' or 'ip6tables-nft --help' for more information.",
-        "Chain 'MASQUERADE' does not exist"
-    )]
-    #[case(
-        "iptables-restore v1.8.9 (nf_tables): unknown option \"--x\" Error occurred at line: 5 Try `iptables-restore -h' or 'iptables-restore --help' for more information.",
-        "unknown option \"--x\""
-    )]
-    #[case(
-        "iptables-nft-restore v1.8.4 (legacy): iptables-nft-restore: bad: worse",
-        "iptables-nft-restore: bad: worse"
-    )]
-    #[case(
-        "Bad argument `ACCEPT' Error occurred at line: 3 Try `iptables-nft-restore -h' or 'iptables-nft-restore --help' for more information.",
-        "Bad argument `ACCEPT'"
-    )]
-    #[case(
-        "# Table `filter' is incompatible, use 'nft' tool.",
-        "# Table `filter' is incompatible, use 'nft' tool."
-    )]
-    #[case("iptables-restore: line 3 failed", "iptables-restore: line 3 failed")]
-    #[case("Error occurred at line: 3", "Error occurred at line: 3")]
-    #[case("signal 11", "signal 11")]
-    fn a_release_is_left_out_of_what_it_says(#[case] reason: &str, #[case] core: &str) {
-        assert_eq!(core_message(reason), core);
     }
 }

@@ -166,7 +166,8 @@ fn any(cell: &Cell, verdict: Verdict) -> bool {
 
 /// Whether a reason or a warning has one of these words.
 fn says(cell: &Cell, words: &[&str]) -> bool {
-    let of_rules = cell.rules.iter().filter_map(|rule| rule.reason.as_deref());
+    let tested = cell.rules.iter().filter(|rule| rule.not_tested().is_none());
+    let of_rules = tested.filter_map(|rule| rule.reason.as_deref());
     let of_chains = cell
         .chains
         .iter()

@@ -4,6 +4,7 @@ pub mod command;
 pub mod control;
 pub mod isolate;
 pub mod procedure;
+pub mod sample;
 pub mod script;
 mod shard;
 pub mod step;
@@ -11,6 +12,7 @@ pub mod step;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
 use crate::scenario::{Pairings, Scenario, Setup, Write};
 pub use shard::Shard;
+use step::RuleSet;
 
 /// What a reader does, and what is asked about it.
 #[derive(
@@ -69,6 +72,7 @@ pub fn surroundings<'s>(scenario: &'s Scenario, operations: &[Operation]) -> Cow
         true => Cow::Borrowed(&scenario.setup),
         false => Cow::Owned(Setup {
             sets: scenario.setup.sets.clone(),
+            accounts: scenario.setup.accounts.clone(),
             ..Setup::default()
         }),
     }
@@ -236,6 +240,8 @@ pub struct Load {
     pub readers: Vec<Reader>,
     /// The kind of lane it runs in.
     pub kind: LaneKind,
+    /// The rules that readers are asked for one by one, with `-C` and `-D`; none where they are asked for all.
+    pub asked: Option<RuleSet>,
 }
 
 impl Load {
@@ -352,7 +358,21 @@ impl Plan {
                 writer,
                 readers,
                 kind,
+                asked: None,
             });
+        }
+    }
+
+    /// Has readers be asked for a sample of the rules of large rulesets, not for each.
+    pub fn sample(&mut self, scenarios: &BTreeMap<String, Arc<Scenario>>) {
+        let mut known: BTreeMap<(String, Family), Option<RuleSet>> = BTreeMap::new();
+        for load in &mut self.loads {
+            let key = (load.scenario.clone(), load.family);
+            let asked = known.entry(key).or_insert_with(|| {
+                let scenario = scenarios.get(&load.scenario)?;
+                sample::sample(scenario, load.family)
+            });
+            load.asked = asked.clone();
         }
     }
 

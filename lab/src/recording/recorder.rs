@@ -37,6 +37,7 @@ impl LoadRecorder {
                 })
                 .collect(),
             kind: load.kind,
+            asked: load.asked.clone(),
             texts: Vec::new(),
             dumps: Vec::new(),
             observations: Vec::new(),

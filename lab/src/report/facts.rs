@@ -69,8 +69,20 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     }
     facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
     facts.extend(rule.potential.map(|of| consequence("predicted", of)));
-    facts.extend(rule.reason.clone().map(|reason| text("because", reason)));
+    for (operation, why) in &rule.not_asked {
+        facts.push(text(operation.as_str(), why.clone()));
+    }
+    let because = match rule.not_tested() {
+        Some(_) => "not tested",
+        None => "because",
+    };
+    facts.extend(rule.reason.clone().map(|reason| text(because, reason)));
     facts
+}
+
+/// Whether nothing is to be said of a rule: it was written, and fared well.
+pub fn is_unharmed(rule: &RuleVerdict) -> bool {
+    rule.not_tested().is_none() && rule.of_reader().all(|verdict| verdict.severity() == 0)
 }
 
 /// What is known of a chain.

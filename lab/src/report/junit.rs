@@ -48,7 +48,7 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
     let known = cell.known.and_then(|place| matrix.known.get(place));
     let verdict = not_known(cell);
     let mut status = match Tone::of(verdict) {
-        _ if known.is_some() => TestCaseStatus::skipped(),
+        _ if known.is_some() || cell.is_untested() => TestCaseStatus::skipped(),
         Tone::Fine | Tone::Note | Tone::Aside | Tone::Loud => TestCaseStatus::success(),
         Tone::Later | Tone::Silent => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
@@ -60,6 +60,10 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
     }
     if let Some(known) = known {
         status.set_message(inert(&format!("known: {}; {said}", known.in_words())));
+    }
+    if let (true, Some(rule)) = (cell.is_untested(), cell.rules.get(0)) {
+        let why = rule.reason.as_deref().unwrap_or("nobody says why");
+        status.set_message(inert(&format!("not tested: {why}")));
     }
     let name = format!("{} writes, {} reads", cell.writer, cell.reader);
     let mut case = TestCase::new(inert(&name), status);
@@ -102,7 +106,7 @@ fn description(matrix: &Matrix, cell: &Cell) -> String {
         text.push('\n');
     };
     for rule in &cell.rules {
-        if rule.of_reader().any(|verdict| verdict.severity() > 0) {
+        if !facts::is_unharmed(rule) {
             let known = known(&rule.table, &rule.chain, Some(rule.index));
             let place = format!("{} {} {}{known}", rule.table, rule.chain, rule.index);
             tell(place, facts::of_rule(rule));

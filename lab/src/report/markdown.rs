@@ -9,6 +9,7 @@ use super::facts;
 use super::terminal::{inert, sign};
 use super::{by_reason, wording};
 use crate::judge::RuleVerdict;
+use crate::judge::verdict::Verdict;
 use crate::matrix::{Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes};
 
 /// What a comment on GitHub may hold, in characters.
@@ -118,7 +119,7 @@ fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
     let losses = losses(matrix, &head.name);
     let count = match (matrix.families(&head.name).is_empty(), losses.is_empty()) {
         (true, _) => wording::no_cell(matrix, head).to_owned(),
-        (false, true) => wording::NO_HARM.to_owned(),
+        (false, true) => wording::no_harm(matrix, &head.name).to_owned(),
         (false, false) => format!("silent damage in {silent} cells"),
     };
     let mut text = format!(
@@ -131,6 +132,10 @@ fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
         let said = escape(&wording::loss(loss));
         let _ = writeln!(text, "- {} {said}", code(&sign(loss.verdict).to_string()));
         text.push_str(&example(matrix, &head.name, loss));
+    }
+    for said in wording::not_tested(matrix, &head.name) {
+        let sign = code(&sign(Verdict::Unsupported).to_string());
+        let _ = writeln!(text, "- {sign} {}", escape(&said));
     }
     for of in broken(matrix, &head.name) {
         let _ = writeln!(text, "- `?` {}", escape(&wording::broken(&of)));

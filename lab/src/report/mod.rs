@@ -17,6 +17,7 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod marks;
+pub mod pairing;
 pub mod scenarios;
 pub mod show;
 pub mod shown;

@@ -2,6 +2,7 @@
 
 pub mod commands;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use similar::{ChangeTag, TextDiff};
@@ -10,6 +11,7 @@ use super::facts::{self, Fact, Said};
 use super::terminal::{HEADING, inert, paint, sign, style};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
+use crate::plan::Operation;
 use crate::plan::step::Role;
 use crate::recording::{CommandRecord, LoadRecord, Seen};
 use crate::scenario::Scenario;
@@ -26,7 +28,9 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
         style(cell.verdict),
         format!("{} {}", sign(cell.verdict), cell.verdict),
     );
-    let _ = writeln!(page, "{mark}: {}\n", cell.verdict.meaning());
+    let _ = writeln!(page, "{mark}: {}", cell.verdict.meaning());
+    page.push_str(&not_tested(cell));
+    page.push('\n');
     page.push_str(&verdicts(cell));
     page.push_str(&packets(cell));
     page.push_str(&warnings(cell));
@@ -36,11 +40,32 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     page
 }
 
+/// How many rules say nothing of the reader, or were not asked for.
+fn not_tested(cell: &Cell) -> String {
+    let (all, mut text) = (cell.rules.len(), String::new());
+    let unwritten = cell.untested().count();
+    if unwritten > 0 {
+        let _ = writeln!(
+            text,
+            "not tested: {unwritten} of {all} rules, which {} cannot write",
+            cell.writer
+        );
+    }
+    let mut unasked: BTreeMap<(Operation, &str), usize> = BTreeMap::new();
+    for (operation, why) in cell.rules.iter().flat_map(|rule| &rule.not_asked) {
+        *unasked.entry((*operation, why)).or_default() += 1;
+    }
+    for ((operation, why), count) in unasked {
+        let _ = writeln!(text, "{operation}: {count} of {all} rules {why}");
+    }
+    text
+}
+
 fn verdicts(cell: &Cell) -> String {
     let mut text = format!("{}\n", paint(HEADING, "verdicts"));
     let mut unharmed = 0;
     for rule in &cell.rules {
-        if rule.of_reader().all(|verdict| verdict.severity() == 0) {
+        if facts::is_unharmed(rule) {
             unharmed += 1;
         } else {
             text.push_str(&of_rule(rule));

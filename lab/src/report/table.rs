@@ -32,6 +32,10 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
             let _ = writeln!(page, "{table}");
         }
         page.push_str(&losses_of(matrix, scenario, width));
+        for said in wording::not_tested(matrix, &scenario.name) {
+            let mark = paint(style(Verdict::Unsupported), sign(Verdict::Unsupported));
+            page.push_str(&marked(mark, &said, width));
+        }
         page.push_str(&packets_of(matrix, &scenario.name, width));
         page.push('\n');
     }
@@ -163,7 +167,8 @@ fn losses_of(matrix: &Matrix, scenario: &ScenarioHead, width: usize) -> String {
     }
     let losses = losses(matrix, &scenario.name);
     if losses.is_empty() {
-        return format!("  {}\n", paint(style(Verdict::Same), wording::NO_HARM));
+        let said = wording::no_harm(matrix, &scenario.name);
+        return format!("  {}\n", paint(style(Verdict::Same), said));
     }
     let line = |loss: &Loss| {
         let mark = paint(style(loss.verdict), sign(loss.verdict));

@@ -6,11 +6,44 @@ use crate::catalog::Family;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
     Absence, Broken, Certainty, Change, Form, Headline, Loss, Matrix, PacketChange, ScenarioHead,
-    Subject,
+    Subject, Tested, sampled, tested, untested,
 };
 
 /// What is said of a scenario in which nothing is lost.
-pub const NO_HARM: &str = "no rule comes to harm";
+const NO_HARM: &str = "no rule comes to harm";
+
+/// What is said of a scenario in which nothing is lost of what was tested.
+pub fn no_harm(matrix: &Matrix, scenario: &str) -> &'static str {
+    match tested(matrix, scenario) {
+        Tested::All => NO_HARM,
+        Tested::Some => "nothing is lost of the rules that were tested",
+        Tested::Nothing => "not tested: none of its rules could be written",
+    }
+}
+
+/// What was not tested of a scenario: rules that could not be written, and what readers were not asked for. A line each.
+pub fn not_tested(matrix: &Matrix, scenario: &str) -> Vec<String> {
+    let unwritten = untested(matrix, scenario);
+    let unwritten = unwritten.iter().map(|of| {
+        format!(
+            "not tested: {}, which {} cannot write: {}",
+            subjects(&of.subjects),
+            of.writers,
+            of.why
+        )
+    });
+    let sampled = sampled(matrix, scenario);
+    let sampled = sampled.iter().map(|(family, of)| {
+        let operations: Vec<&str> = of.operations.iter().map(|of| of.as_str()).collect();
+        format!(
+            "{}: {} of {} rules were asked for ({family}), one of each shape; --all-rules asks for all",
+            operations.join(" and "),
+            of.asked,
+            of.of
+        )
+    });
+    unwritten.chain(sampled).collect()
+}
 
 /// What is said of a scenario that has no cell.
 pub fn no_cell(matrix: &Matrix, scenario: &ScenarioHead) -> &'static str {
@@ -183,8 +216,17 @@ pub fn not_run(matrix: &Matrix) -> String {
 pub fn count(matrix: &Matrix) -> String {
     let cells = matrix.cells.iter();
     let silent = cells.filter(|cell| cell.verdict.is_silent_damage()).count();
+    let untested = matrix
+        .cells
+        .iter()
+        .filter(|cell| cell.is_untested())
+        .count();
+    let untested = match untested {
+        0 => String::new(),
+        some => format!("; not tested, because nothing could be written: {some}"),
+    };
     format!(
-        "{} of {} pairings run ({} writers, {} readers, {} scenarios); silent damage in {silent}",
+        "{} of {} pairings run ({} writers, {} readers, {} scenarios); silent damage in {silent}{untested}",
         matrix.cells.len(),
         matrix.pairings,
         matrix.writers().len(),

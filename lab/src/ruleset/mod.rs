@@ -7,6 +7,7 @@ mod align;
 mod atoms;
 mod compare;
 mod extensions;
+mod family;
 mod fault;
 mod native;
 mod near_miss;
@@ -14,6 +15,8 @@ mod parse;
 mod parts;
 mod print;
 mod printed;
+mod protocols;
+pub mod shape;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -24,6 +27,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use align::{Alignment, Partner, align};
 pub use compare::{Change, Difference, compare};
+pub use family::{FamilyOf, family_of};
 pub use fault::{Fault, InFile};
 pub use native::{Native, read_listing, statement_ranges, word_ranges, words_of};
 pub use near_miss::{NearMiss, near_misses};
@@ -32,6 +36,8 @@ pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};
 pub use print::{between_stamps, normalise_save};
 pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
+pub use protocols::{Renamed, with_numbers};
+pub use shape::{Addresses, Shape};
 pub use tokens::Words;
 
 /// A ruleset in `iptables-save` syntax.

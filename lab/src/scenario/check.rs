@@ -142,7 +142,7 @@ fn place_of(text: &str, word: &str) -> std::ops::Range<usize> {
 const LONGEST_INTERFACE: usize = 15;
 
 /// `IPSET_MAXNAMELEN` less the NUL.
-const LONGEST_SET: usize = 31;
+pub(super) const LONGEST_SET: usize = 31;
 
 fn wrong_with_interface(interface: &Interface, earlier: &[Interface]) -> Option<String> {
     let Interface {

@@ -12,7 +12,7 @@ impl Scenario {
     /// The rules are none that a scenario may have.
     pub fn with_rules(&self, name: &str, family: Family, rules: &str) -> Result<Scenario, InFile> {
         if self.source.is_none() {
-            return Scenario::from_rules(name, family, rules);
+            return Scenario::from_rules_among(name, family, rules, &self.setup.sets);
         }
         let refused = |error: String| Fault::at(&self.text, 0..0, error).in_file(name, &self.text);
         let file: toml::Table =

@@ -74,6 +74,22 @@ impl SetKind {
         }
     }
 
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<SetKind> {
+        let all = [
+            SetKind::HashIp,
+            SetKind::HashNet,
+            SetKind::HashIpPort,
+            SetKind::HashIpPortIp,
+            SetKind::HashIpPortNet,
+            SetKind::HashNetPort,
+            SetKind::HashNetIface,
+            SetKind::BitmapPort,
+            SetKind::ListSet,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// Whether its entries hold addresses, all of the set's family.
     pub fn has_addresses(self) -> bool {
         self.dimensions().contains(&Dimension::Address)

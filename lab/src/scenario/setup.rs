@@ -73,6 +73,9 @@ pub struct Setup {
     pub sysctls: BTreeMap<String, String>,
     /// IP sets to make.
     pub sets: Vec<Set>,
+    /// Accounting objects (nfacct) to make, by their names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<String>,
 }
 
 impl Setup {

@@ -12,6 +12,7 @@ mod everywhere;
 mod evidence;
 mod faults;
 mod gate;
+mod given;
 mod hang;
 mod host;
 mod hostile;

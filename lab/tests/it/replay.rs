@@ -134,6 +134,7 @@ fn script_of(record: &LoadRecord) -> Script {
             })
             .collect(),
         kind: record.kind,
+        asked: record.asked.clone(),
     };
     let scenario = head
         .scenarios

@@ -9,6 +9,7 @@ mod known;
 mod legacy;
 mod link;
 mod netlink;
+mod nfacct;
 mod nft;
 mod route;
 mod sockopt;

@@ -12,7 +12,7 @@ use super::error::KernelError;
 use super::link::{self, Kind, LOOPBACK, Link, NetworkOf, Settings};
 use super::netlink::Connection;
 use super::route::{self, Held};
-use super::{conntrack, ipset};
+use super::{conntrack, ipset, nfacct};
 use crate::scenario::sysctl::{RP_FILTER, Sysctl};
 use crate::scenario::{Interface, InterfaceKind, Namespace, Prefix, Setup};
 
@@ -56,6 +56,7 @@ impl Surroundings {
             link::set(connection, LOOPBACK, "lo", &before)?;
         }
         ipset::reset()?;
+        nfacct::reset()?;
         forget()
     }
 
@@ -86,6 +87,8 @@ impl Surroundings {
                 route::drop_unroutable(connection, &interface.name)?;
             }
             setup.sets.iter().try_for_each(ipset::make)?;
+            let mut accounts = setup.accounts.iter();
+            accounts.try_for_each(|name| nfacct::make(name))?;
         }
         Ok(())
     }

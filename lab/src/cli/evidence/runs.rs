@@ -7,7 +7,7 @@ use super::super::matrix::Prepared;
 use super::super::session;
 use super::folder::{Folder, KEPT};
 use super::{Lab, Least};
-use crate::catalog::Build;
+use crate::catalog::{Build, Family};
 use crate::evidence::{Found, Loss, LossKind, Rules, Shrink};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
@@ -35,7 +35,7 @@ impl Lab<'_> {
         scenario: &Scenario,
         found: &Found,
     ) -> Result<Least, Failure> {
-        let family = self.args.run.family;
+        let family = self.args.run.given.family_of(scenario);
         let mut shrink = Shrink::new(Rules::of(scenario, family), found.subject.clone());
         let from = shrink.left();
         let (mut tried, mut cut_short) = (0, false);
@@ -94,7 +94,7 @@ impl Lab<'_> {
         loss: &Loss,
     ) -> Result<Option<usize>, Failure> {
         let name = |place: usize| format!("candidate-{}", place + 1);
-        let family = self.args.run.family;
+        let family = self.args.run.given.family_of(scenario);
         // What is no scenario, such as a table without a rule, shows nothing.
         let named = candidates.iter().enumerate();
         let scenarios = named.filter_map(|(place, rules)| {
@@ -185,7 +185,9 @@ impl Lab<'_> {
 
     pub(super) fn cell(&self, matrix: &Matrix, scenario: &str) -> Result<Cell, Failure> {
         let mut cells = matrix.cells.iter();
-        let cell = cells.find(|of| of.scenario == scenario && of.family == self.args.run.family);
+        // Where no family is named, it is the first that the scenario has.
+        let is_named = |of: &Family| self.args.run.given.family.is_none_or(|named| named == *of);
+        let cell = cells.find(|of| of.scenario == scenario && is_named(&of.family));
         cell.cloned().ok_or_else(|| {
             let (writer, reader) = (&self.args.writer, &self.args.reader);
             let error = miette!("{scenario} does not put {writer} and {reader} side by side");

@@ -17,7 +17,7 @@ use crate::agent::kernel::surroundings::Surroundings;
 use crate::agent::kernel::{self, KernelError, LegacyTables, NetworkOf};
 use crate::agent::protocol::{Ran, Reply, Request};
 use crate::agent::recent::Recent;
-use crate::agent::{self, Agent, Ground, exec};
+use crate::agent::{self, Agent, Ground, Pulse, exec};
 use crate::catalog::BuildId;
 use crate::engine::{FORWARDING, Place, SYSCTLS};
 use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Here, Network, Refused, Retired, Shell};
@@ -118,7 +118,10 @@ impl Lane {
         let mut recent = Recent::default();
         while input.read_until(b'\n', &mut line)? > 0 {
             let mut reply = match serde_json::from_slice::<AskedOf>(&line) {
-                Ok(asked) => self.answer(asked),
+                Ok(asked) => {
+                    let mut pulse = Pulse::new(&mut output);
+                    self.answer(asked, &mut |done| pulse.beat(done))
+                }
                 Err(error) => agent::failed("this line is no request", &error),
             };
             line.clear();
@@ -128,7 +131,7 @@ impl Lane {
         Ok(())
     }
 
-    fn answer(&mut self, asked: AskedOf) -> Reply {
+    fn answer(&mut self, asked: AskedOf, beat: &mut dyn FnMut(usize)) -> Reply {
         let (namespace, cell) = match &asked.place {
             Place::Holder => (Namespace::Lane, None),
             Place::Far(namespace) => (*namespace, None),
@@ -159,7 +162,7 @@ impl Lane {
         {
             return agent::failed("making a network namespace ready for packets", &refused);
         }
-        agent.answer(&mut self.ground, asked.request)
+        agent.answer(&mut self.ground, asked.request, beat)
     }
 }
 

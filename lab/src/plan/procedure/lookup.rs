@@ -14,6 +14,15 @@ use crate::ruleset::{Rule, near_misses};
 /// A rule of the scenario: its place in the ruleset from 0, its table, itself.
 type Placed<'a> = (usize, &'a str, &'a Rule);
 
+/// A rule among those that were laid into its chain.
+#[derive(Debug, Clone, Copy)]
+struct InChain {
+    /// Its place in the scenario's ruleset, from 0.
+    index: usize,
+    /// Its place in the chain, from 0.
+    place: usize,
+}
+
 impl Bench {
     /// Has `reader` list `rules`, check for each and delete each. A reader of the other backend looks into other
     /// tables: it only lists.
@@ -72,7 +81,7 @@ impl Bench {
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let mut steps = Vec::new();
         for &(index, table, rule) in &placed {
-            if !scene.rules.contains(index) {
+            if !scene.rules.contains(index) || !self.is_asked(index) {
                 continue;
             }
             let asked = |role, tokens: &[String]| {
@@ -118,22 +127,35 @@ impl Bench {
         }
     }
 
-    /// The rules of each chain, by their places in the scenario's ruleset, in order.
-    fn by_chain(&self, rules: &RuleSet) -> Vec<Vec<usize>> {
+    /// Whether readers are asked for the rule at `index` (from 0) by itself.
+    fn is_asked(&self, index: usize) -> bool {
+        let asked = self.load.asked.as_ref();
+        asked.is_none_or(|asked| asked.contains(index))
+    }
+
+    /// The rules of each chain that are to be deleted, in order.
+    fn by_chain(&self, rules: &RuleSet) -> Vec<Vec<InChain>> {
         let placed = self.scenario.placed_rules(self.load.family);
         let laid = placed.filter(|(index, ..)| rules.contains(*index));
-        let mut chains: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+        let mut chains: BTreeMap<(&str, &str), Vec<InChain>> = BTreeMap::new();
         for (index, table, rule) in laid {
-            chains.entry((table, &rule.chain)).or_default().push(index);
+            let chain = chains.entry((table, &rule.chain)).or_default();
+            let place = chain.len();
+            chain.push(InChain { index, place });
         }
-        chains.into_values().collect()
+        let mut chains: Vec<Vec<InChain>> = chains.into_values().collect();
+        for chain in &mut chains {
+            chain.retain(|rule| self.is_asked(rule.index));
+        }
+        chains.retain(|chain| !chain.is_empty());
+        chains
     }
 
     /// The deletion of each rule of `chain`, the last one first, with a dump of the chain before and after each.
-    fn deletions(&self, scene: Scene<'_>, reader: &Reader, chain: &[usize]) -> Vec<Step> {
+    fn deletions(&self, scene: Scene<'_>, reader: &Reader, chain: &[InChain]) -> Vec<Step> {
         let placed: Vec<Placed<'_>> = self.scenario.placed_rules(self.load.family).collect();
         let mut steps = Vec::new();
-        for &index in chain.iter().rev() {
+        for &InChain { index, .. } in chain.iter().rev() {
             let (_, table, rule) = placed[index];
             let name = ChainName {
                 backend: self.load.writer.backend,
@@ -168,7 +190,7 @@ impl Bench {
 
 /// How many of the deletions of a chain's rules, the last one first, took just their rule or nothing; the first that took
 /// something else is counted too.
-fn taken_well(chain: &[usize], answers: &[Answer]) -> usize {
+fn taken_well(chain: &[InChain], answers: &[Answer]) -> usize {
     // The dump after one deletion is that before the next.
     for (done, answers) in answers.windows(3).step_by(2).enumerate() {
         let [
@@ -179,7 +201,7 @@ fn taken_well(chain: &[usize], answers: &[Answer]) -> usize {
         else {
             break;
         };
-        let place = chain.len() - 1 - done;
+        let place = chain[chain.len() - 1 - done].place;
         let expected = match succeeded(ran) {
             true => without_rule(before, place).map(Arc::new),
             false => Some(before.clone()),
@@ -271,6 +293,33 @@ mod tests {
         for (rules, status) in after {
             answers.extend([deletion(*status), dump(rules)]);
         }
-        assert_eq!(taken_well(&[0, 1, 2, 3], &answers), done);
+        let chain = [0, 1, 2, 3].map(|place| InChain {
+            index: place + 7,
+            place,
+        });
+        assert_eq!(taken_well(&chain, &answers), done);
+    }
+
+    #[test]
+    fn a_deletion_of_one_rule_in_the_middle_took_just_that() {
+        let chain = [InChain { index: 2, place: 2 }];
+        let well = vec![dump("abcd"), deletion(0), dump("abd")];
+        assert_eq!(taken_well(&chain, &well), 1);
+        let chain = [1, 2].map(|place| InChain {
+            index: place,
+            place,
+        });
+        let another = vec![
+            dump("abcd"),
+            deletion(0),
+            dump("bcd"),
+            deletion(0),
+            dump("bd"),
+        ];
+        assert_eq!(
+            taken_well(&chain, &another),
+            1,
+            "the first is to be done no more"
+        );
     }
 }

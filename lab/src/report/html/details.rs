@@ -167,7 +167,7 @@ fn detail(
     let mut rules = Vec::new();
     let mut unharmed = 0;
     for rule in &cell.rules {
-        if rule.of_reader().all(|verdict| verdict.severity() == 0) {
+        if facts::is_unharmed(rule) {
             unharmed += 1;
             continue;
         }

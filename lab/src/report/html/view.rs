@@ -221,17 +221,24 @@ impl ScenarioView {
         let maps = maps.of_scenario(matrix, head);
         let quiet = match (maps.is_empty(), losses.is_empty()) {
             (true, _) => Some(wording::no_cell(matrix, head)),
-            (false, true) => Some(wording::NO_HARM),
+            (false, true) => Some(wording::no_harm(matrix, &head.name)),
             (false, false) => None,
         };
-        let line = |sign, said, example| Line {
+        let line = |mark, said, example| Line {
             tone: Tone::Silent.as_str(),
-            sign,
+            sign: mark,
             said,
             example,
         };
         let broken = broken(matrix, &head.name);
         let broken = broken.iter().map(|of| line('?', wording::broken(of), None));
+        let untested = wording::not_tested(matrix, &head.name).into_iter();
+        let untested = untested.map(|said| Line {
+            tone: Tone::of(Verdict::Unsupported).as_str(),
+            sign: sign(Verdict::Unsupported),
+            said,
+            example: None,
+        });
         let changes = packet_changes(matrix, &head.name);
         let changes = changes.iter().map(|of| {
             let example = of_example(&head.name, &of.example);
@@ -247,7 +254,7 @@ impl ScenarioView {
                 .iter()
                 .map(|loss| loss_view(matrix, &head.name, loss))
                 .collect(),
-            packets: broken.chain(changes).collect(),
+            packets: untested.chain(broken).chain(changes).collect(),
             quiet,
             block: details::block(matrix, &head.name, shown)?,
             maps,

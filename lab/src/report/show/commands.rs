@@ -311,8 +311,13 @@ fn furnish(setup: &Setup, holder: &str) -> Vec<String> {
             kind.as_str()
         ));
         for entry in &set.entries {
-            lines.push(format!("{lane} ipset add {name} {entry}"));
+            // Its options are words of their own.
+            let entry: Vec<String> = entry.split(' ').map(shell_word).collect();
+            lines.push(format!("{lane} ipset add {name} {}", entry.join(" ")));
         }
+    }
+    for name in &setup.accounts {
+        lines.push(format!("{lane} nfacct add {}", shell_word(name)));
     }
     lines
 }

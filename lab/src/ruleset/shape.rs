@@ -1,18 +1,18 @@
 //! What a rule looks like, whoever wrote it for whatever address: its options without the values that differ from node to
 //! node, in an order of their own.
 
-use crate::ruleset::unit_ranges;
+use super::unit_ranges;
 
 /// What a rule of a chain looks like.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Shape {
+pub struct Shape {
     chain: String,
     units: Vec<String>,
 }
 
 /// What of a rule's addresses is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Addresses {
+pub enum Addresses {
     /// That there are some.
     Any,
     /// Whether each is a host's or a network's.
@@ -38,7 +38,7 @@ impl Shape {
 }
 
 /// A rule's options with their values, in an order of their own: what two ways of writing the same rule have in common.
-pub(super) fn values_in_any_order<S: AsRef<str>>(tokens: &[S]) -> Vec<String> {
+pub fn values_in_any_order<S: AsRef<str>>(tokens: &[S]) -> Vec<String> {
     let units = unit_ranges(tokens).into_iter().map(|words| {
         let words = words.iter().map(|word| match tokens[*word].as_ref() {
             number if number.starts_with("0x") => hex(number),
@@ -104,7 +104,7 @@ fn is_network(word: &str) -> bool {
 }
 
 /// A comment without what differs from node to node.
-pub(super) fn comment(comment: &str) -> String {
+pub fn comment(comment: &str) -> String {
     let words: Vec<&str> = comment.split_whitespace().map(comment_word).collect();
     words.join(" ")
 }
@@ -118,7 +118,7 @@ fn comment_word(word: &str) -> &str {
 }
 
 /// A chain's name without the hash that Kubernetes' components end it with: sixteen characters of base32.
-pub(super) fn name(chain: &str) -> String {
+pub fn name(chain: &str) -> String {
     let is_hash = |end: &str| {
         end.len() == 16
             && end

@@ -1,0 +1,169 @@
+//! The scenarios of a command line: shipped ones, files, and rulesets of the user's own with what is around them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use miette::miette;
+
+use super::exit::{Exit, Failure, Or};
+use super::parse_family;
+use super::progress::say;
+use super::select::select;
+use crate::catalog::Family;
+use crate::ruleset::{FamilyOf, family_of, with_numbers};
+use crate::scenario::{self, IpsetFile, Scenario, Set};
+
+/// Rulesets of the user's own.
+#[derive(Args)]
+pub struct RulesArgs {
+    /// A ruleset of your own: any iptables-save text; `-` is standard input. Runs instead of the shipped scenarios, unless
+    /// --scenario names some. The sets and nfacct objects that its rules name are made, the sets empty. Repeats.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// The family of the rulesets given with --rules; where it is not said, they say it themselves: by their addresses, by the
+    /// program that printed them.
+    #[arg(long, value_parser = parse_family, value_name = "ipv4|ipv6")]
+    pub family: Option<Family>,
+    /// What `ipset save` prints: the sets that the rules name are made as they are there, with their entries.
+    #[arg(long, value_name = "FILE")]
+    pub ipset: Option<PathBuf>,
+}
+
+impl RulesArgs {
+    /// The family of a scenario that is meant: the one that is named, or the first that the scenario has.
+    pub fn family_of(&self, scenario: &Scenario) -> Family {
+        let first = || scenario.families().next();
+        self.family.or_else(first).unwrap_or(Family::Ipv4)
+    }
+}
+
+/// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
+pub fn scenarios(named: &[String], given: &RulesArgs) -> Result<Vec<Scenario>, Failure> {
+    let mut chosen = match given.rules.is_empty() || !named.is_empty() {
+        true => named_scenarios(named)?,
+        false => Vec::new(),
+    };
+    let sets = sets(given)?;
+    for path in &given.rules {
+        let rules = own(path, given, &sets)?;
+        if let Some(other) = chosen.iter().find(|other| other.name == rules.name) {
+            let error = same_name(&rules, other);
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        chosen.push(rules);
+    }
+    Ok(chosen)
+}
+
+/// A ruleset of the user's own.
+fn own(path: &Path, given: &RulesArgs, sets: &[Set]) -> Result<Scenario, Failure> {
+    let (name, text) = read(path)?;
+    let family = family(&name, &text, given.family)?;
+    for (protocol, number) in with_numbers(&text).1 {
+        say(format_args!(
+            "{name}: the protocol `{protocol}` is written as {number}, because the builds do not know the name"
+        ));
+    }
+    Scenario::from_rules_among(&name, family, &text, sets).or_exit(Exit::Usage)
+}
+
+/// A file's name and text; `-` is standard input.
+fn read(path: &Path) -> Result<(String, String), Failure> {
+    let (name, read) = match path.as_os_str() == "-" {
+        true => {
+            let mut text = String::new();
+            let read = std::io::stdin().lock().read_to_string(&mut text);
+            ("standard input".to_owned(), read.map(|_| text))
+        }
+        false => (path.display().to_string(), std::fs::read_to_string(path)),
+    };
+    let text = read.map_err(|error| miette!("{name} cannot be read: {error}"));
+    Ok((name, text.or_exit(Exit::Usage)?))
+}
+
+/// The family of a ruleset: as it is named, where the ruleset says nothing else.
+fn family(name: &str, text: &str, named: Option<Family>) -> Result<Family, Failure> {
+    let refused = |error| Err(Failure::new(Exit::Usage, error));
+    match (family_of(text), named) {
+        (FamilyOf::Certain(certain, sign), Some(named)) if certain != named => refused(miette!(
+            help = format!("say --family {certain}, or leave --family out"),
+            "{name} is to be {named}, and its `{sign}` is {certain}'s"
+        )),
+        (FamilyOf::Certain(certain, sign), None) => {
+            if certain != Family::Ipv4 {
+                say(format_args!(
+                    "{name} is taken as {certain}: it has `{sign}`"
+                ));
+            }
+            Ok(certain)
+        }
+        (FamilyOf::Both { ipv4, ipv6 }, None) => refused(miette!(
+            help = "give the rules of each family in a file of its own; --family ipv4 or --family ipv6 takes all of this \
+                    file as that family's",
+            "{name} has rules of both families: `{ipv4}` is ipv4's, `{ipv6}` is ipv6's"
+        )),
+        (_, named) => Ok(named.unwrap_or(Family::Ipv4)),
+    }
+}
+
+/// The sets of the file that is named.
+fn sets(given: &RulesArgs) -> Result<Vec<Set>, Failure> {
+    let Some(path) = &given.ipset else {
+        return Ok(Vec::new());
+    };
+    if given.rules.is_empty() {
+        let error = miette!(
+            help = "name your ruleset with --rules FILE; scenarios say themselves which sets they need",
+            "--ipset fills the sets of a ruleset of your own, and none is given"
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let (name, text) = read(path)?;
+    let file = IpsetFile::read(&name, &text).or_exit(Exit::Usage)?;
+    for left_out in &file.left_out {
+        say(format_args!("{name}: {left_out}"));
+    }
+    Ok(file.sets)
+}
+
+/// The shipped scenarios that are named by name or glob, and those in the files that are named; every shipped one where
+/// none is named. Which is a file is seen by its `.toml`.
+pub fn named_scenarios(patterns: &[String]) -> Result<Vec<Scenario>, Failure> {
+    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
+    let (files, names): (Vec<String>, Vec<String>) = patterns
+        .iter()
+        .cloned()
+        .partition(|pattern| Path::new(pattern).extension() == Some("toml".as_ref()));
+    let mut chosen = Vec::new();
+    if files.is_empty() || !names.is_empty() {
+        let found = select("scenario", &shipped, |of| &of.name, &names).or_exit(Exit::Usage)?;
+        chosen.extend(found.into_iter().cloned());
+    }
+    for file in &files {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| miette!("{file} cannot be read: {error}"));
+        let read = Scenario::from_toml_file(file, &text.or_exit(Exit::Usage)?);
+        let read = read.or_exit(Exit::Usage)?;
+        if let Some(other) = chosen.iter().find(|other| other.name == read.name) {
+            let error = same_name(&read, other);
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        chosen.push(read);
+    }
+    Ok(chosen)
+}
+
+/// Loads and cells know their scenario by its name.
+fn same_name(rules: &Scenario, other: &Scenario) -> miette::Report {
+    let other = match other.source {
+        Some(_) => "a shipped scenario that runs too",
+        None => &other.title,
+    };
+    miette!(
+        help = "copy it to a file of another name, or run it by itself",
+        "{} would be the scenario `{}`, and so is {other}",
+        rules.title,
+        rules.name
+    )
+}

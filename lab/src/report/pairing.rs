@@ -1,0 +1,61 @@
+//! The cells of one pairing, one a line: sign, verdict, scenario, family, and the worst loss in few words.
+
+use std::fmt::Write;
+
+use super::terminal::{inert, paint, sign, style};
+use super::wording;
+use crate::judge::{Cell, core_message};
+use crate::matrix::{Harm, harms};
+
+/// The cells, in `width` columns each.
+pub fn render(cells: &[&Cell], width: usize) -> String {
+    let names = cells.iter().map(|cell| cell.scenario.len());
+    let name = names.max().unwrap_or(0);
+    let mut page = String::new();
+    for cell in cells {
+        let head = format!(
+            "{} {:<14} {:<name$} {} ",
+            sign(cell.verdict),
+            cell.verdict,
+            cell.scenario,
+            cell.family
+        );
+        let room = width.saturating_sub(head.chars().count());
+        let said = shortened(&inert(&worst(cell)), room);
+        let line = format!("{head} {said}");
+        let _ = writeln!(page, "{}", paint(style(cell.verdict), line.trim_end()));
+    }
+    page
+}
+
+/// The worst that happened, in few words; nothing where all went well.
+fn worst(cell: &Cell) -> String {
+    let all = harms(cell);
+    let grade = |of: &&Harm| (of.verdict.severity(), of.consequence);
+    let Some(worst) = all.iter().max_by_key(grade) else {
+        let mut untested = cell.untested();
+        let why = untested.next().and_then(|(_, rule)| rule.reason.as_deref());
+        let why = why.map(|why| format!("not tested: {}", core_message(why)));
+        return why.unwrap_or_default();
+    };
+    let consequence = worst.consequence.map_or_else(String::new, |of| {
+        format!("; {of}{}", wording::certainty(worst.certainty))
+    });
+    let (place, more) = (&worst.subject, all.len() - 1);
+    let index = place.index.map_or_else(String::new, |at| format!(" {at}"));
+    let more = match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    format!("{}{index}: {}{consequence}{more}", place.chain, worst.what)
+}
+
+/// As much as there is room for.
+fn shortened(text: &str, room: usize) -> String {
+    let text = text.replace('\n', " ");
+    if text.chars().count() <= room {
+        return text;
+    }
+    let kept: String = text.chars().take(room.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
