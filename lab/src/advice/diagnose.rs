@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::published::{Damage, Published};
 use super::shape::Shape;
-use crate::catalog::{Backend, BuildId, Family, Tool};
+use crate::catalog::{BuildId, Family, Origin};
 use crate::judge::verdict::Verdict;
-use crate::matrix::{Certainty, range_in_words};
+use crate::matrix::{BuildSet, Certainty, Member};
 use crate::ruleset::{Printed, Rule, Words, tokens};
 use crate::scenario::Scenario;
 
@@ -64,13 +64,13 @@ pub enum Likeness {
     Alike,
 }
 
-/// Who may have done it: readers, and the writers whose rules they damage so, in words.
+/// Who may have done it: readers, and the writers whose rules they damage so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Likely {
-    /// `nft from 1.8.8 on`.
-    pub writers: String,
-    /// `nft up to 1.8.7`.
-    pub readers: String,
+    /// The writers.
+    pub writers: BuildSet,
+    /// The readers.
+    pub readers: BuildSet,
     /// How many of the damaged lines that explains.
     pub explained: usize,
 }
@@ -336,38 +336,23 @@ fn likely(findings: &[Finding], published: &Published) -> Option<Likely> {
     let writers = best.iter().map(|(writer, _)| *writer).collect();
     let readers = best.iter().map(|(_, reader)| *reader).collect();
     Some(Likely {
-        writers: in_words(&writers, published),
-        readers: in_words(&readers, published),
+        writers: set(&writers, published),
+        readers: set(&readers, published),
         explained: most,
     })
 }
 
-fn in_words(chosen: &BTreeSet<&BuildId>, published: &Published) -> String {
-    let words = Backend::ALL.into_iter().filter_map(|backend| {
-        let mut builds: Vec<_> = published
-            .builds
-            .iter()
-            .filter(|build| build.backend == backend && build.tool == Tool::Iptables)
-            .collect();
-        builds.sort_by(|one, other| one.version.cmp(&other.version));
-        let in_it: Vec<bool> = builds
-            .iter()
-            .map(|build| chosen.contains(&build.id))
-            .collect();
-        let names: Vec<&str> = builds
-            .iter()
-            .map(|build| {
-                build
-                    .id
-                    .as_str()
-                    .trim_end_matches(backend.as_str())
-                    .trim_end_matches('-')
-            })
-            .collect();
-        let any = in_it.contains(&true);
-        any.then(|| format!("{backend} {}", range_in_words(&names, &in_it)))
+/// Those of the report's builds.
+fn set(chosen: &BTreeSet<&BuildId>, published: &Published) -> BuildSet {
+    let members = published.builds.iter().map(|build| Member {
+        id: &build.id,
+        version: &build.version,
+        tool: build.tool,
+        backend: build.backend,
+        // A report that is published is of releases and packages.
+        origin: Origin::Upstream,
     });
-    words.collect::<Vec<_>>().join(" and ")
+    BuildSet::of(members, |id| chosen.contains(id))
 }
 
 #[cfg(test)]
@@ -414,34 +399,36 @@ mod tests {
     #[case(
         "kube-firewall/ipv4/1.8.10-nft/1.8.7-nft.snap",
         "match mark lost",
-        "nft from 1.8.8 on",
-        "nft up to debian-1.8.7-1"
+        "1.8.8",
+        "debian-1.8.7-1"
     )]
     #[case(
         "kube-firewall/ipv4/debian-1.8.9-2-nft/debian-1.8.7-1-nft.snap",
         "match mark lost",
-        "nft from 1.8.8 on",
-        "nft up to debian-1.8.7-1"
+        "1.8.8",
+        "debian-1.8.7-1"
     )]
     #[case(
         "kube-firewall/ipv4/1.8.7-nft/1.8.5-nft.snap",
         "source, destination altered",
-        "nft from 1.8.7 on",
-        "nft up to 1.8.6"
+        "1.8.7",
+        "1.8.6"
     )]
     fn what_readers_really_print_of_a_rule_is_known_with_who_does_so(
         #[case] snapshot: &str,
         #[case] what: &str,
-        #[case] writers: &str,
-        #[case] readers: &str,
+        #[case] oldest_writer: &str,
+        #[case] newest_reader: &str,
     ) {
         let found = diagnosis(&print(&snapshots().join(snapshot)), Some(Family::Ipv4));
         let damaged = damaged(&found);
         assert_eq!(damaged.len(), 1, "{found:?}");
         assert_eq!(damaged[0].1, what);
         let likely = found.likely.unwrap();
-        assert!(likely.readers.starts_with(readers), "{likely:?}");
-        assert!(likely.writers.starts_with(writers), "{likely:?}");
+        let writer = likely.writers.spans()[0].names.first();
+        let reader = likely.readers.spans()[0].names.last();
+        assert_eq!(writer.unwrap().stem, oldest_writer, "{likely:?}");
+        assert_eq!(reader.unwrap().stem, newest_reader, "{likely:?}");
     }
 
     /// The line of the issue of 2022, as it was pasted there.

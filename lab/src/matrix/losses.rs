@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
+use super::build_set::{BuildSet, Pairs, place, rectangles};
 use super::known::KnownLoss;
-use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{self, Cell, ChainVerdict, RuleVerdict};
@@ -24,10 +24,10 @@ pub struct Loss {
     pub certainty: Certainty,
     /// The rules and chains, as the scenario counts them: `KUBE-FIREWALL 1`.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
-    /// The writers, in words: `nft from 1.8.8 on`.
-    pub writers: String,
-    /// The readers, in words: `nft up to 1.8.7`.
-    pub readers: String,
+    /// The writers.
+    pub writers: BuildSet,
+    /// The readers.
+    pub readers: BuildSet,
     /// How many pairings of a writer and a reader.
     pub pairings: usize,
     /// One cell that shows it.
@@ -124,8 +124,8 @@ pub(super) struct Found<'a, K> {
 pub(super) struct Group<K> {
     pub(super) kind: K,
     pub(super) subjects: BTreeMap<Family, Vec<Subject>>,
-    pub(super) writers: String,
-    pub(super) readers: String,
+    pub(super) writers: BuildSet,
+    pub(super) readers: BuildSet,
     pub(super) pairings: usize,
     pub(super) example: Example,
 }
@@ -164,8 +164,8 @@ impl<'a, K: Ord + Clone> Found<'a, K> {
                         (&of_readers, readers),
                     ),
                     subjects: subjects.clone(),
-                    writers: in_words(&of_writers, writers),
-                    readers: in_words(&of_readers, readers),
+                    writers: BuildSet::at(&of_writers, writers),
+                    readers: BuildSet::at(&of_readers, readers),
                 }));
             }
         }

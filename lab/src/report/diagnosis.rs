@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
+use super::wording::builds;
 use crate::advice::{Diagnosis, Finding, Likeness};
 use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
@@ -103,7 +104,9 @@ fn likely(diagnosis: &Diagnosis, width: usize) -> String {
     let mut said = format!(
         "Likely: {} wrote the rules, and {} read them and wrote back what it had read ({} of the damaged lines are what such a pair \
          leaves). Give both the same release, the newer one.",
-        likely.writers, likely.readers, likely.explained
+        builds(&likely.writers),
+        builds(&likely.readers),
+        likely.explained
     );
     if let Some(by) = &diagnosis.printed_by {
         let _ = write!(

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use super::super::wording::builds;
 use super::{Evidence, binary, fenced, release};
 use crate::catalog::{BuildId, Tool};
 use crate::evidence::{Since, Standing};
 use crate::judge::verdict::Verdict;
+use crate::matrix::BuildSet;
 
 /// Is the newest release affected, was it mended, or is it an old one that nobody can mend any more?
 pub(super) fn standing(evidence: &Evidence<'_>) -> String {
@@ -87,10 +89,10 @@ fn instead(evidence: &Evidence<'_>, newest: &BuildId) -> String {
     }
 }
 
-fn or_none(words: &str) -> &str {
-    match words {
-        "" => "none",
-        words => words,
+fn or_none(set: &BuildSet) -> String {
+    match set.is_empty() {
+        true => "none".to_owned(),
+        false => builds(set),
     }
 }
 
