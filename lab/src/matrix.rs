@@ -3,6 +3,7 @@
 mod build_set;
 mod chance;
 mod difference;
+mod example;
 mod headlines;
 mod known;
 mod losses;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build_set::{BuildName, BuildSet, Member, NameKind, Span};
 pub use difference::{Change, Difference, Direction, Form, Inventory, difference};
+pub use example::{Shown, ShownBy, shown};
 pub use headlines::{Headline, headlines};
 pub use known::{Known, KnownError, KnownLoss};
 pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};

@@ -6,8 +6,9 @@ mod history;
 mod loss;
 mod rules;
 mod shrink;
+mod sign;
 
 pub use history::{History, Since, Standing};
-pub use loss::{Damaged, Found, Loss, LossKind, Subject};
+pub use loss::{Damaged, Found, Loss, LossKind, Parts, Subject};
 pub use rules::Rules;
 pub use shrink::{Shrink, Smaller};

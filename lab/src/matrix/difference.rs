@@ -139,7 +139,11 @@ pub fn difference(old: &Matrix, new: &Matrix) -> Difference {
                 found.add(change, cell, subject);
             }
         }
-        changes.extend(found.groups().into_iter().map(|group| {
+        let verdict = |(_, before, after): &Turn| {
+            let form = after.as_ref().or(before.as_ref());
+            form.map_or(Verdict::Same, |form| form.verdict)
+        };
+        changes.extend(found.groups(verdict).into_iter().map(|group| {
             let (direction, before, after) = group.kind;
             Change {
                 direction,

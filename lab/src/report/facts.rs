@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
+use crate::matrix::{Loss, Matrix, Shown, ShownBy, shown};
 use crate::ruleset::Change;
 
 /// One thing that is known.
@@ -195,6 +196,45 @@ pub fn pair(rule: &RuleVerdict) -> Option<Pair<'_>> {
         })
     });
     pairs.into_iter().next()
+}
+
+/// The texts of one rule that show a loss, and where the rule is; none where no text shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleRule<'a> {
+    /// The rule.
+    pub rule: &'a RuleVerdict,
+    /// Its texts.
+    pub shown: Shown<'a>,
+}
+
+impl ExampleRule<'_> {
+    /// When and by whom the second text is printed; and which other parts differ in it.
+    pub fn label(&self) -> String {
+        let by = match self.shown.by {
+            ShownBy::Reader => "as the reader prints it",
+            ShownBy::Restore => "as the kernel holds it after the reader's restore",
+            ShownBy::Writer => "as the writer prints it after the reader's restore",
+            ShownBy::Witness => "as the newest release prints it before and after the reader's restore",
+            ShownBy::Turns => "after reader and writer restored in turn",
+            ShownBy::Deletion => "what -D deleted instead",
+        };
+        match self.shown.beside.is_empty() {
+            true => by.to_owned(),
+            false => format!(
+                "{by}; {} differ here because the writer misprints its own rule",
+                self.shown.beside.join(", ")
+            ),
+        }
+    }
+}
+
+/// The rule that is the example of a loss.
+pub fn example<'a>(matrix: &'a Matrix, scenario: &str, loss: &Loss) -> Option<ExampleRule<'a>> {
+    let of = &loss.example;
+    let cell = matrix.cell(scenario, of.family, &of.writer, &of.reader)?;
+    let rule = cell.rules.get(of.rule?)?;
+    let shown = shown(rule, loss.verdict)?;
+    Some(ExampleRule { rule, shown })
 }
 
 fn change_in_words(change: &Change) -> String {
