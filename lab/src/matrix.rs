@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build_set::{BuildName, BuildSet, Member, NameKind, Span};
 pub use difference::{Change, Difference, Direction, Form, Inventory, difference};
-pub use example::{Shown, ShownBy, shown};
+pub use example::{ExampleTexts, PrintedBy, example_texts};
 pub use headlines::{Headline, headlines};
 pub use known::{Known, KnownError, KnownLoss};
 pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};

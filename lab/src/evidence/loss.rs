@@ -505,7 +505,10 @@ mod tests {
             ..rule(Verdict::Unrestorable)
         };
         let another = cell(vec![by_rewrite], Vec::new());
-        assert!(loss.shown_by(&another).is_none(), "a rewrite shows that, too");
+        assert!(
+            loss.shown_by(&another).is_none(),
+            "a rewrite shows that, too"
+        );
     }
 
     /// What the matrix shows of real builds, a report can be made of: by default, and by the name of its kind.
@@ -523,7 +526,11 @@ mod tests {
                 for harm in harms(whole) {
                     let is_untested = harm.verdict == Verdict::Unsupported;
                     let rules = harm.rule.map(|place| whole.rules[place].clone());
-                    if is_untested || rules.as_ref().is_some_and(|of| of.write == Some(Verdict::Refused)) {
+                    if is_untested
+                        || rules
+                            .as_ref()
+                            .is_some_and(|of| of.write == Some(Verdict::Refused))
+                    {
                         continue;
                     }
                     let is_it = |chain: &&ChainVerdict| {

@@ -145,7 +145,11 @@ mod tests {
             for operation in all {
                 let of_rewrite = verdict == Verdict::Lossy && operation == Operation::List;
                 let sign = kind(operation, verdict);
-                assert_eq!(sign.is_some(), is_grave && !of_rewrite, "{operation} {verdict}");
+                assert_eq!(
+                    sign.is_some(),
+                    is_grave && !of_rewrite,
+                    "{operation} {verdict}"
+                );
             }
         }
         for kind in LossKind::ALL {

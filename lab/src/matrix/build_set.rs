@@ -238,13 +238,15 @@ mod tests {
             .map(|name| (name.ends_with('*'), build(name.trim_end_matches('*'))))
             .collect();
         let chosen: Vec<&BuildId> = builds.iter().filter(|of| of.0).map(|of| &of.1.0).collect();
-        let members = builds.iter().map(|(_, (id, version, tool, backend, origin))| Member {
-            id,
-            version,
-            tool: *tool,
-            backend: *backend,
-            origin: *origin,
-        });
+        let members = builds
+            .iter()
+            .map(|(_, (id, version, tool, backend, origin))| Member {
+                id,
+                version,
+                tool: *tool,
+                backend: *backend,
+                origin: *origin,
+            });
         let set = BuildSet::of(members, |id| chosen.contains(&id));
         assert_eq!(set.ids().count(), chosen.len());
         let spans = set.spans().iter().map(|span| {
@@ -259,7 +261,13 @@ mod tests {
             };
             match first == last {
                 true => format!("{}-{} {}", span.tool, span.backend, name(first)),
-                false => format!("{}-{} {}..{}", span.tool, span.backend, name(first), name(last)),
+                false => format!(
+                    "{}-{} {}..{}",
+                    span.tool,
+                    span.backend,
+                    name(first),
+                    name(last)
+                ),
             }
         });
         spans.collect::<Vec<_>>().join(", ")
@@ -267,18 +275,48 @@ mod tests {
 
     #[rstest]
     #[case::only_that_one_ran("1.8.8*", "iptables-nft 1.8.8")]
-    #[case::the_ends_are_builds_that_ran("1.8.4* 1.8.5* 1.8.7* 1.8.13", "iptables-nft 1.8.4..1.8.7")]
-    #[case::what_is_left_out_ends_a_range("1.8.4* 1.8.5 1.8.6* 1.8.7*", "iptables-nft 1.8.4, iptables-nft 1.8.6..1.8.7")]
+    #[case::the_ends_are_builds_that_ran(
+        "1.8.4* 1.8.5* 1.8.7* 1.8.13",
+        "iptables-nft 1.8.4..1.8.7"
+    )]
+    #[case::what_is_left_out_ends_a_range(
+        "1.8.4* 1.8.5 1.8.6* 1.8.7*",
+        "iptables-nft 1.8.4, iptables-nft 1.8.6..1.8.7"
+    )]
     #[case::by_version("1.8.10* 1.8.9* debian-1.8.9-2*", "iptables-nft 1.8.9..1.8.10")]
-    #[case::a_package_at_the_end("1.8.7* debian-1.8.7-1* 1.8.8", "iptables-nft 1.8.7..debian-1.8.7-1")]
-    #[case::a_package_ends_a_range("1.8.9* debian-1.8.9-2 1.8.10*", "iptables-nft 1.8.9, iptables-nft 1.8.10")]
-    #[case::backends_apart("legacy:1.8.4* legacy:1.8.5* 1.8.4*", "iptables-nft 1.8.4, iptables-legacy 1.8.4..1.8.5")]
-    #[case::nft_is_no_release_of_the_backend_nft("1.8.4* nft:0.9.8* nft:1.0.6*", "iptables-nft 1.8.4, nft-nft debian-0.9.8..debian-1.0.6")]
-    #[case::an_own_build_stands_by_name("1.8.7* own:patched=1.8.8* 1.8.9*", "iptables-nft 1.8.7..1.8.9, iptables-nft [patched]")]
-    #[case::an_own_build_ends_no_range("1.8.7* own:patched=1.8.8 1.8.9*", "iptables-nft 1.8.7..1.8.9")]
-    #[case::an_own_build_in_the_place_of_a_release("1.8.7* own:1.8.8* 1.8.9*", "iptables-nft 1.8.7, iptables-nft 1.8.9, iptables-nft (1.8.8)")]
+    #[case::a_package_at_the_end(
+        "1.8.7* debian-1.8.7-1* 1.8.8",
+        "iptables-nft 1.8.7..debian-1.8.7-1"
+    )]
+    #[case::a_package_ends_a_range(
+        "1.8.9* debian-1.8.9-2 1.8.10*",
+        "iptables-nft 1.8.9, iptables-nft 1.8.10"
+    )]
+    #[case::backends_apart(
+        "legacy:1.8.4* legacy:1.8.5* 1.8.4*",
+        "iptables-nft 1.8.4, iptables-legacy 1.8.4..1.8.5"
+    )]
+    #[case::nft_is_no_release_of_the_backend_nft(
+        "1.8.4* nft:0.9.8* nft:1.0.6*",
+        "iptables-nft 1.8.4, nft-nft debian-0.9.8..debian-1.0.6"
+    )]
+    #[case::an_own_build_stands_by_name(
+        "1.8.7* own:patched=1.8.8* 1.8.9*",
+        "iptables-nft 1.8.7..1.8.9, iptables-nft [patched]"
+    )]
+    #[case::an_own_build_ends_no_range(
+        "1.8.7* own:patched=1.8.8 1.8.9*",
+        "iptables-nft 1.8.7..1.8.9"
+    )]
+    #[case::an_own_build_in_the_place_of_a_release(
+        "1.8.7* own:1.8.8* 1.8.9*",
+        "iptables-nft 1.8.7, iptables-nft 1.8.9, iptables-nft (1.8.8)"
+    )]
     #[case::which_ends_a_range("1.8.7* own:1.8.8 1.8.9*", "iptables-nft 1.8.7, iptables-nft 1.8.9")]
-    #[case::only_such("own:1.8.7* own:1.8.8* debian-1.8.9-2* own:1.8.9* own:mine=1.8.8*", "iptables-nft 1.8.7..debian-1.8.9-2, iptables-nft [mine]")]
+    #[case::only_such(
+        "own:1.8.7* own:1.8.8* debian-1.8.9-2* own:1.8.9* own:mine=1.8.8*",
+        "iptables-nft 1.8.7..debian-1.8.9-2, iptables-nft [mine]"
+    )]
     #[case::none("1.8.4 1.8.5", "")]
     fn a_range_is_of_builds_that_ran(#[case] ran: &str, #[case] spans: &str) {
         assert_eq!(spans_of(ran), spans);

@@ -172,10 +172,11 @@ impl<'a, K: Ord + Clone> Found<'a, K> {
             for (pairs, subjects) in alike(suffering) {
                 for (of_writers, of_readers) in rectangles(&pairs) {
                     let first = subjects.keys().next().copied().unwrap_or(Family::Ipv4);
-                    let ids = |places: &BTreeSet<usize>, builds: &[&'a Build]| -> Vec<&'a BuildId> {
-                        let builds = places.iter().filter_map(|place| builds.get(*place));
-                        builds.map(|build| &build.id).collect()
-                    };
+                    let ids =
+                        |places: &BTreeSet<usize>, builds: &[&'a Build]| -> Vec<&'a BuildId> {
+                            let builds = places.iter().filter_map(|place| builds.get(*place));
+                            builds.map(|build| &build.id).collect()
+                        };
                     let pairs = (&*ids(&of_writers, writers), &*ids(&of_readers, readers));
                     let best = example::best(&self.cells, verdict(&kind), &subjects, pairs);
                     all.push(Group {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Matrix;
-use super::losses::Example;
 use super::build_set::{BuildSet, Pairs, place, rectangles};
+use super::losses::Example;
 use crate::catalog::Family;
 use crate::judge::ProbeVerdict;
 use crate::judge::verdict::Effect;

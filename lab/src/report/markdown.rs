@@ -147,9 +147,9 @@ fn example(matrix: &Matrix, scenario: &str, loss: &Loss) -> String {
         return String::new();
     };
     let line = |text: &str| inert(text).replace('\n', " ");
-    let (before, after) = (line(example.shown.before), line(example.shown.after));
+    let (before, after) = (line(example.texts.before), line(example.texts.after));
     let fence = fence(&[&before, &after], 3);
-    let beside = match example.shown.beside.is_empty() {
+    let beside = match example.texts.beside.is_empty() {
         true => String::new(),
         false => format!("  {}\n", escape(&example.label())),
     };

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Family, Tool};
+use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
-    Absence, Broken, BuildName, BuildSet, Certainty, Change, Form, Headline, Loss, Matrix, NameKind,
-    PacketChange, ScenarioHead, Span, Subject,
+    Absence, Broken, BuildName, BuildSet, Certainty, Change, Form, Headline, Loss, Matrix,
+    NameKind, PacketChange, ScenarioHead, Span, Subject,
 };
 
 /// What is said of a scenario in which nothing is lost.
@@ -271,8 +271,22 @@ pub fn machine(matrix: &Matrix) -> String {
         witness(&matrix.witness.nft),
         witness(&matrix.witness.legacy),
     );
-    let notes = matrix.host.notes.iter();
+    let notes = matrix.host.notes.iter().cloned();
+    let notes = notes.chain(in_place(matrix));
     notes.fold(machine, |said, note| format!("{said}; {note}"))
+}
+
+/// Which releases the user's own builds stand for.
+fn in_place(matrix: &Matrix) -> Option<String> {
+    let own = matrix.builds.iter().filter(|of| of.origin == Origin::Own);
+    let stems = own.filter_map(|build| {
+        let stem = build.id.stem(build.tool, build.backend);
+        (stem == build.version.as_str()).then_some((&build.version, stem))
+    });
+    let names: BTreeMap<&Version, String> = stems.collect();
+    let names: Vec<String> = names.into_values().collect();
+    let said = format!("own builds stand for the releases {}", names.join(", "));
+    (!names.is_empty()).then_some(said)
 }
 
 /// Why the run ended early, if it did.
@@ -341,7 +355,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::{Backend, BuildId, Origin, Version};
+    use crate::catalog::{Backend, BuildId};
     use crate::matrix::Member;
 
     #[rstest]
@@ -387,7 +401,11 @@ mod tests {
 
     #[test]
     fn the_tool_nft_is_not_the_backend() {
-        let names = ["debian-nft-0.9.8-3*", "debian-nft-1.0.6-2*", "debian-nft-1.1.3-1*"];
+        let names = [
+            "debian-nft-0.9.8-3*",
+            "debian-nft-1.0.6-2*",
+            "debian-nft-1.1.3-1*",
+        ];
         let set = set(&names, Tool::Nft, Backend::Nft, Origin::Debian);
         assert_eq!(builds(&set), "nft debian-0.9.8-3 to debian-1.1.3-1");
     }

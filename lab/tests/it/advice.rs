@@ -229,7 +229,7 @@ fn a_node_that_is_down_is_told_what_happened_and_how_to_repair_it() {
     for part in [
         "filter KUBE-FIREWALL 1: match mark lost",
         "blackhole: packets that the rules let through are dropped",
-        "Likely: nft from 1.8.8 on wrote the rules, and nft up to debian-1.8.7-1 read them",
+        "Likely: iptables-nft 1.8.8 to debian-1.8.13-1 wrote the rules, and iptables-nft 1.8.4 to debian-1.8.7-1 read them",
         "This was printed by 1.8.9 (nf_tables)",
         "-t filter -R KUBE-FIREWALL 1 -m comment --comment 'kubernetes firewall for dropping marked packets' -m mark --mark \
          0x8000/0x8000 -j DROP",

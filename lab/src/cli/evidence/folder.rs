@@ -205,10 +205,7 @@ fn after(loss: &Loss) -> After {
             "what the kernel holds after the reader's -C",
         ),
         Stage::List => (
-            (
-                Role::ListRules,
-                "what the reader's -S prints",
-            ),
+            (Role::ListRules, "what the reader's -S prints"),
             "what the kernel holds after the reader listed the rules",
         ),
         Stage::Reassert => (

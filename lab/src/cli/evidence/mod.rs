@@ -133,7 +133,10 @@ impl Lab<'_> {
         // What packets meet is asked of what shows it, and of nothing else.
         let seen_by = [found.loss.operations(), vec![Operation::Effect]].concat();
         let whole = self.whole(scenario, seen_by).await?;
-        let found = found.loss.again(&whole).ok_or_else(|| comes_and_goes(&found))?;
+        let found = found
+            .loss
+            .again(&whole)
+            .ok_or_else(|| comes_and_goes(&found))?;
         let (loss, kind) = (&found.loss, found.loss.kind);
         let least = self.shrink(scenario, &found).await?;
         let mut file =

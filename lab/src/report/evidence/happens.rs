@@ -12,14 +12,22 @@ use crate::plan::Operation;
 
 pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
     let mut text = "## What happens\n\n".to_owned();
-    let _ = writeln!(text, "The writer gets these rules:\n\n{}", fenced(evidence.least));
+    let _ = writeln!(
+        text,
+        "The writer gets these rules:\n\n{}",
+        fenced(evidence.least)
+    );
     match evidence.damaged {
         Damaged::Rule(rule) => {
             of_rule(&mut text, rule, evidence.loss);
             let mut crashes = evidence.whole.crashes.iter();
             let crash = crashes.find(|crash| crash.by == evidence.reader.id);
             if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind, crash) {
-                let _ = writeln!(text, "The command that dies: {}.", code(&crash.argv.join(" ")));
+                let _ = writeln!(
+                    text,
+                    "The command that dies: {}.",
+                    code(&crash.argv.join(" "))
+                );
             }
             let is_unproved = rule.lost.is_empty() && rule.witness_after.is_some();
             let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind);
@@ -55,7 +63,10 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
             "Before the reader's restore, a third build (the newest) prints",
             rule.witness_before.as_deref(),
         );
-        step("After it, the third build prints", rule.witness_after.as_deref());
+        step(
+            "After it, the third build prints",
+            rule.witness_after.as_deref(),
+        );
         step("After it, the writer prints", rule.reread.as_deref());
     }
     if kind == LossKind::FoundWrong {
@@ -77,18 +88,19 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
         );
         step(&turn, Some(drift.to.as_deref().unwrap_or("no such rule")));
     }
+    if matches!(operation, Operation::Sync | Operation::SyncNoflush) {
+        text.push_str("The reader then restores this print with a chain and a jump of its own.");
+        if matches!(kind, LossKind::Sync | LossKind::SyncNoflush) {
+            text.push_str(" `after.save` is what a third build (the newest) prints after that.");
+        }
+        text.push_str("\n\n");
+    }
     if let Some(reason) = &rule.reason {
         let by = match rule.read_verdict {
             Some(Verdict::Refused) => "The reader says",
             _ => said_by(loss),
         };
         let _ = writeln!(text, "{by}:\n\n{}", fenced(reason));
-    }
-    if matches!(operation, Operation::Sync | Operation::SyncNoflush) {
-        text.push_str(
-            "The reader then restores this print with a chain and a jump of its own. `after.save` is what a third build (the \
-             newest) prints after that.\n",
-        );
     }
     let mut differ = |how: &str, changes: &[crate::ruleset::Change]| {
         for change in changes {
@@ -319,7 +331,9 @@ fn none_known(loss: &Loss) -> &'static str {
         }
         LossKind::NotFound => "a component that looks first adds the rule once more each time.",
         LossKind::FoundWrong => "a component that looks first never adds the rule that it wants.",
-        LossKind::Doubled => "the kernel holds the rules under both backends, and packets meet both.",
+        LossKind::Doubled => {
+            "the kernel holds the rules under both backends, and packets meet both."
+        }
         LossKind::Lossy
         | LossKind::Changed
         | LossKind::Chain

@@ -111,7 +111,10 @@ pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> Stri
         return format!("no loss of the kind `{}` in {pairing}", kind.as_str());
     }
     let is_untested = |verdict: Verdict| verdict.severity() > Verdict::Invisible.severity();
-    let untested = cell.rules.iter().filter(|rule| rule.of_reader().any(is_untested));
+    let untested = cell
+        .rules
+        .iter()
+        .filter(|rule| rule.of_reader().any(is_untested));
     let untested: Vec<&RuleVerdict> = untested.collect();
     let Some(first) = untested.first() else {
         return format!("nothing is lost in {pairing}: {}", cell.verdict.meaning());
@@ -248,5 +251,52 @@ mod tests {
     #[case("a`b", "`` a`b ``")]
     fn code_within_a_line_is_as_it_is(#[case] text: &str, #[case] written: &str) {
         assert_eq!(code(text), written);
+    }
+
+    fn cell(rules: Vec<RuleVerdict>, verdict: Verdict) -> Cell {
+        Cell {
+            scenario: "own".to_owned(),
+            family: crate::catalog::Family::Ipv4,
+            writer: BuildId::named("1.8.8-nft"),
+            reader: BuildId::named("1.8.7-nft"),
+            verdict,
+            rules: rules.into(),
+            chains: Vec::new(),
+            probes: Vec::new(),
+            picked: None,
+            warnings: Vec::new(),
+            known: None,
+            known_losses: Vec::new(),
+            crashes: Vec::new(),
+        }
+    }
+
+    /// "Nothing is lost" is said only where all was tested and the matrix shows nothing worse than rules that are not seen.
+    #[test]
+    fn nothing_is_lost_only_where_all_was_tested() {
+        let rule = |write: Option<Verdict>, read: Option<Verdict>| RuleVerdict {
+            write,
+            read_verdict: read,
+            ..RuleVerdict::default()
+        };
+        let fine = || rule(Some(Verdict::Faithful), Some(Verdict::Same));
+        let said = |rules, verdict, kind| nothing_found(&cell(rules, verdict), kind, "own");
+        let invisible = rule(None, Some(Verdict::Invisible));
+        assert_eq!(
+            said(vec![fine(), invisible], Verdict::Invisible, None),
+            "nothing is lost in own: not in the reader's tables: not seen, not touched"
+        );
+        let refused = RuleVerdict {
+            reason: Some("the set foo does not exist".to_owned()),
+            ..rule(Some(Verdict::Refused), None)
+        };
+        assert_eq!(
+            said(vec![fine(), refused], Verdict::Refused, None),
+            "no loss was found in own, but 1 of 2 rules were not tested: the set foo does not exist"
+        );
+        assert_eq!(
+            said(vec![fine()], Verdict::Crashed, Some(LossKind::Lossy)),
+            "no loss of the kind `lossy` in own"
+        );
     }
 }

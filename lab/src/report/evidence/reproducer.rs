@@ -205,7 +205,10 @@ fn after(made_of: Reproducer<'_>, damaged: Damaged<'_>) -> String {
         (Operation::Delete, Damaged::Rule(rule)) => command_that_fails(asks(rule, Role::Delete)),
         (Operation::List, Damaged::Rule(rule)) => {
             let list = |words: &str| {
-                format!("reader \"$IPTABLES\" -t {} {words}", shell_word(&rule.table))
+                format!(
+                    "reader \"$IPTABLES\" -t {} {words}",
+                    shell_word(&rule.table)
+                )
             };
             command_that_fails([list("-S"), list("-L -n -v")])
         }
@@ -225,7 +228,9 @@ fn after(made_of: Reproducer<'_>, damaged: Damaged<'_>) -> String {
 
 /// Commands of the reader's, one of which does not end as it should.
 fn command_that_fails(commands: impl IntoIterator<Item = String>) -> String {
-    let runs = commands.into_iter().map(|command| format!("try {command}\n"));
+    let runs = commands
+        .into_iter()
+        .map(|command| format!("try {command}\n"));
     format!("{COMMAND}{}gone\n", runs.collect::<String>())
 }
 

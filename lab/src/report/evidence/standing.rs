@@ -65,18 +65,41 @@ fn fixed(evidence: &Evidence<'_>, role: &str, [first, last, newest]: [&BuildId; 
     let by = format!("{first} is the first {role} without it, {last} the last with it");
     let upstream = of(first).filter(|build| build.origin != Origin::Own);
     let is_package = of(first).is_some_and(|build| build.origin == Origin::Debian);
-    let (release, before) = (release(evidence.matrix, first), release(evidence.matrix, last));
+    let (release, before) = (
+        release(evidence.matrix, first),
+        release(evidence.matrix, last),
+    );
     match upstream {
         // A package that has it not, of a release that has it, has the fix on its own.
         Some(_) if release == before && is_package => format!(
             "**Fixed in the package {first}; {by}.**{instead} Other packages of {release} and older releases need the fix \
              backported."
         ),
-        Some(_) => format!(
-            "**Fixed upstream in {release} or before: {by}.**{instead} Packages of older releases need the fix backported."
-        ),
-        None => format!("**Fixed in {first}: {by}.**{instead} Older builds need the fix backported."),
+        Some(_) => {
+            // A release between the two may have been the first, where none was run.
+            let or_before = if follows(release, before) {
+                ""
+            } else {
+                " or before"
+            };
+            format!(
+                "**Fixed upstream in {release}{or_before}: {by}.**{instead} Packages of older releases need the fix backported."
+            )
+        }
+        None => {
+            format!("**Fixed in {first}: {by}.**{instead} Older builds need the fix backported.")
+        }
     }
+}
+
+/// Whether no release lies between two: `1.8.12` comes right after `1.8.11`.
+fn follows(release: &str, before: &str) -> bool {
+    let split = |version: &str| {
+        let (series, number) = version.rsplit_once('.')?;
+        Some((series.to_owned(), number.parse::<u32>().ok()?))
+    };
+    let one_more = |(series, number)| Some((series, number + 1));
+    split(before).and_then(one_more) == split(release)
 }
 
 /// What becomes of the rules with the newest build in the place of the one at fault, where that is not what they were.
@@ -172,5 +195,26 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
             "In a clean git tree of iptables, on a machine with autoconf, libtool, bison, flex, libmnl and libnftnl:\n\n{}",
             found.concat()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1.8.12", "1.8.11", true)]
+    #[case("1.8.10", "1.8.9", true)]
+    #[case("1.8.9", "1.8.7", false)]
+    #[case("1.0.0", "0.9.9", false)]
+    #[case("own", "1.8.7", false)]
+    fn a_release_that_follows_another_is_the_one_that_fixed_it(
+        #[case] release: &str,
+        #[case] before: &str,
+        #[case] is_next: bool,
+    ) {
+        assert_eq!(follows(release, before), is_next);
     }
 }

@@ -15,7 +15,10 @@ pub fn title(loss: &Loss) -> String {
         }
         LossKind::Changed => format!("{} by the reader's restore", what()),
         LossKind::Chain => format!("the reader's restore changes a chain: {}", what()),
-        LossKind::Sync => format!("{} when the reader restores with a chain of its own", what()),
+        LossKind::Sync => format!(
+            "{} when the reader restores with a chain of its own",
+            what()
+        ),
         LossKind::SyncNoflush => format!(
             "{} when the reader restores its own chains with --noflush",
             what()

@@ -257,7 +257,7 @@ impl ScenarioView {
 
 fn loss_view(matrix: &Matrix, scenario: &str, loss: &Loss) -> LossView {
     let rule = facts::example(matrix, scenario, loss).map(|example| {
-        let (written, other) = pieces(example.shown.before, example.shown.after);
+        let (written, other) = pieces(example.texts.before, example.texts.after);
         let Example {
             family,
             writer,
