@@ -1,6 +1,6 @@
 //! What each verdict of a rule or chain is a sign of: which kind of loss, shown by which operation.
 
-use super::loss::LossKind;
+use super::kind::LossKind;
 use crate::judge::verdict::Verdict;
 use crate::judge::{ChainVerdict, RuleVerdict};
 use crate::plan::Operation;

@@ -204,10 +204,12 @@ pub(super) fn best(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::losses::{Found, of_cell};
+    use super::super::Matrix;
+    use super::super::losses::{Found, losses, of_cell};
     use super::*;
     use crate::catalog::{Backend, Build, Digest, Origin, Tool, Version};
     use crate::judge::RuleVerdicts;
+    use crate::recording;
 
     const MARK: &str = "-m mark ! --mark 0x0/0xff ";
 
@@ -347,5 +349,36 @@ mod tests {
         let example = &groups[0].example;
         assert_eq!(example.writer.as_str(), "1.8.10-nft");
         assert_eq!(example.rule, Some(1));
+    }
+
+    /// What real builds lose is shown alone, and all of it.
+    #[test]
+    fn the_examples_of_recordings_show_their_own_losses_alone() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let mut looked_at = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|end| end != "jsonl") {
+                continue;
+            }
+            let matrix = Matrix::of(&recording::read(&file).unwrap().recording);
+            for scenario in &matrix.scenarios {
+                for loss in losses(&matrix, &scenario.name) {
+                    let of = &loss.example;
+                    let cell = matrix.cell(&scenario.name, of.family, &of.writer, &of.reader);
+                    let rule = of.rule.and_then(|place| cell.unwrap().rules.get(place));
+                    let parts = rule.map(|rule| rule.lost.len() + rule.altered.len());
+                    let in_text = [Verdict::Lossy, Verdict::Changed, Verdict::Misread];
+                    if !in_text.contains(&loss.verdict) || parts.is_none_or(|parts| parts == 0) {
+                        continue;
+                    }
+                    let texts = example_texts(rule.unwrap(), loss.verdict);
+                    let texts = texts.unwrap_or_else(|| panic!("{}: {loss:?}", file.display()));
+                    assert_eq!(texts.beside, [""; 0], "{}: {loss:?}", file.display());
+                    looked_at += 1;
+                }
+            }
+        }
+        assert!(looked_at > 4, "{looked_at}");
     }
 }

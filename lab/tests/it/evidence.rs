@@ -203,15 +203,23 @@ fn a_root_filesystem_may_be_a_folder_and_its_proc_is_left_alone() {
     assert_eq!(proc.count(), 0);
 }
 
+/// Without builds the script names the lab's images of them; those are there, and show the loss.
 #[test]
-fn container_images_are_named_where_nothing_is_said() {
-    let mut script = Command::new("sh");
-    script.arg(made().join("reproduce.sh"));
-    let output = script
-        .env_remove("WRITER")
-        .env_remove("READER")
-        .output()
-        .unwrap();
+fn the_container_images_that_the_script_names_show_the_loss() {
+    let script = made().join("reproduce.sh");
+    let run = |images: &[&str]| {
+        let mut command = Command::new("sh");
+        command.arg(&script).args(images);
+        let command = command.env_remove("WRITER").env_remove("READER");
+        command.output().unwrap()
+    };
+    let usage = String::from_utf8(run(&[]).stderr).unwrap();
+    let images: Vec<&str> = usage
+        .split_whitespace()
+        .filter(|word| word.starts_with("image:iptables-lab/"))
+        .collect();
+    assert_eq!(images.len(), 2, "{usage}");
+    let output = run(&images);
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }
 

@@ -131,7 +131,10 @@ case $SEEN_AT:$LOSS_KIND in
       case $LOSS_KIND in
         changed) [ "$WRITER_PROGRAM" = nft ] || [ "$read" != "$written" ] || reader_prints_another && lost ;;
         lossy) [ "$WRITER_PROGRAM" = nft ] || [ "$read" != "$written" ] && lost ;;
-        *) [ "$WRITER_PROGRAM" = nft ] || reader_prints_another && lost ;;
+        *)
+          # What a plain rewrite loses, too, the reader loses when it prints.
+          [ -z "$SPARES_REWRITE" ] && [ "$read" != "$written" ] && lost
+          [ "$WRITER_PROGRAM" = nft ] || reader_prints_another && lost ;;
       esac
     fi ;;
   *:misread) [ "$after" != "$written" ] && lost ;;

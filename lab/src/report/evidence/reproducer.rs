@@ -78,11 +78,12 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     };
     let _ = write!(
         script,
-        "LOSS={}\nLOSS_KIND={}\nOPERATION={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
+        "LOSS={}\nLOSS_KIND={}\nOPERATION={}\nSPARES_REWRITE={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
          READER_PROGRAM={}\nWRITER=${{1:-${{WRITER:-}}}}\nREADER=${{2:-${{READER:-}}}}\n",
         shell_word(&words),
         loss.kind.as_str(),
         loss.operation,
+        if loss.spares_rewrite { "1" } else { "" },
         shell_word(chain),
         shell_word(&lost),
         // Names that only a sync has.

@@ -7,7 +7,7 @@ use super::{Evidence, binary, capital, fenced, release};
 use crate::catalog::{BuildId, Origin, Tool};
 use crate::evidence::{Since, Standing};
 use crate::judge::verdict::Verdict;
-use crate::matrix::BuildSet;
+use crate::matrix::{BuildSet, Member, NameKind};
 
 /// Does the newest release have it, since when, or which release fixed it: then packages of older ones need a backport.
 pub(super) fn standing(evidence: &Evidence<'_>) -> String {
@@ -63,19 +63,23 @@ fn fixed(evidence: &Evidence<'_>, role: &str, [first, last, newest]: [&BuildId; 
         builds.find(|build| &build.id == id)
     };
     let by = format!("{first} is the first {role} without it, {last} the last with it");
-    let upstream = of(first).filter(|build| build.origin != Origin::Own);
+    // An own build counts as the release that it is named after where ranges take it for that, too.
+    let members = evidence.matrix.builds.iter().map(Member::from);
+    let set = BuildSet::of(members, |id| id == first);
+    let mut names = set.spans().iter().flat_map(|span| &span.names);
+    let is_release = names.any(|name| name.kind == NameKind::Released);
     let is_package = of(first).is_some_and(|build| build.origin == Origin::Debian);
     let (release, before) = (
         release(evidence.matrix, first),
         release(evidence.matrix, last),
     );
-    match upstream {
+    match is_release {
         // A package that has it not, of a release that has it, has the fix on its own.
-        Some(_) if release == before && is_package => format!(
+        true if release == before && is_package => format!(
             "**Fixed in the package {first}; {by}.**{instead} Other packages of {release} and older releases need the fix \
              backported."
         ),
-        Some(_) => {
+        true => {
             // A release between the two may have been the first, where none was run.
             let or_before = if follows(release, before) {
                 ""
