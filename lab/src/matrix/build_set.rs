@@ -205,9 +205,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::catalog::Digest;
 
     /// Builds by name: `1.8.4`, `debian-1.8.9-2`, `own:1.8.8`, `own:patched=1.8.8`, `legacy:1.8.4`, `nft:1.0.6`.
-    fn build(name: &str) -> (BuildId, Version, Tool, Backend, Origin) {
+    fn build(name: &str) -> Build {
         let (kind, name) = name.split_once(':').unwrap_or(("", name));
         let (name, version) = match name.split_once('=') {
             Some((name, version)) => (name, version),
@@ -227,26 +228,29 @@ mod tests {
             (_, name) if name.starts_with("debian-") => Origin::Debian,
             _ => Origin::Upstream,
         };
-        let id = BuildId::of_tool(tool, &image, backend);
-        (id, Version::new(version), tool, backend, origin)
+        let digest: Digest = "0".repeat(64).parse().expect("a digest");
+        Build {
+            id: BuildId::of_tool(tool, &image, backend),
+            version: Version::new(version),
+            tool,
+            backend,
+            origin,
+            key: digest.clone(),
+            digest,
+            libnftnl: None,
+            banner: String::new(),
+        }
     }
 
     /// The spans of those of `ran` that have a star: `1.8.4..1.8.6` where it is more than one.
     fn spans_of(ran: &str) -> String {
-        let builds: Vec<(bool, (BuildId, Version, Tool, Backend, Origin))> = ran
+        let builds: Vec<(bool, Build)> = ran
             .split_whitespace()
             .map(|name| (name.ends_with('*'), build(name.trim_end_matches('*'))))
             .collect();
-        let chosen: Vec<&BuildId> = builds.iter().filter(|of| of.0).map(|of| &of.1.0).collect();
-        let members = builds
-            .iter()
-            .map(|(_, (id, version, tool, backend, origin))| Member {
-                id,
-                version,
-                tool: *tool,
-                backend: *backend,
-                origin: *origin,
-            });
+        let chosen = builds.iter().filter(|(is_in, _)| *is_in);
+        let chosen: Vec<&BuildId> = chosen.map(|(_, build)| &build.id).collect();
+        let members = builds.iter().map(|(_, build)| Member::from(build));
         let set = BuildSet::of(members, |id| chosen.contains(&id));
         assert_eq!(set.ids().count(), chosen.len());
         let spans = set.spans().iter().map(|span| {
@@ -324,15 +328,8 @@ mod tests {
 
     #[test]
     fn in_json_it_is_ids() {
-        let (id, version, tool, backend, origin) = build("1.8.8");
-        let member = Member {
-            id: &id,
-            version: &version,
-            tool,
-            backend,
-            origin,
-        };
-        let set = BuildSet::of([member], |_| true);
+        let build = build("1.8.8");
+        let set = BuildSet::of([Member::from(&build)], |_| true);
         let json = serde_json::to_string(&set).expect("ids have a JSON form");
         assert_eq!(json, r#"["1.8.8-nft"]"#);
     }

@@ -90,7 +90,7 @@ fn fixed(evidence: &Evidence<'_>, role: &str, [first, last, newest]: [&BuildId; 
                 "**Fixed upstream in {release}{or_before}: {by}.**{instead} Packages of older releases need the fix backported."
             )
         }
-        None => {
+        false => {
             format!("**Fixed in {first}: {by}.**{instead} Older builds need the fix backported.")
         }
     }
