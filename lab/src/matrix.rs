@@ -1,28 +1,30 @@
 //! All verdicts of a run: what every report is made from. Its JSON is schema 1.
 
+mod build_set;
 mod chance;
 mod difference;
+mod example;
 mod headlines;
 mod known;
 mod losses;
 mod packets;
 mod symptoms;
 mod untested;
-mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use build_set::{BuildName, BuildSet, Member, NameKind, Span};
 pub use difference::{Change, Difference, Direction, Form, Inventory, difference};
+pub use example::{ExampleTexts, PrintedBy, example_texts};
 pub use headlines::{Headline, headlines};
 pub use known::{Known, KnownError, KnownLoss};
 pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
 pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
-pub use who::{in_words, range_in_words};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
 use crate::judge::{Case, Cell, KnownVerdicts, judge_among};

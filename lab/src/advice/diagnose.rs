@@ -6,9 +6,9 @@ use super::identity::{Identities, has_strange_address};
 use super::print::Section;
 use super::published::{Damage, Published};
 use super::repair::{Repair, repair};
-use crate::catalog::{Backend, BuildId, Family};
+use crate::catalog::{Backend, BuildId, Family, Origin};
 use crate::judge::verdict::Verdict;
-use crate::matrix::Certainty;
+use crate::matrix::{BuildSet, Certainty, Member};
 use crate::ruleset::{
     Addresses, Printed, PrintedTable, Rule, Shape, Target, Words, shape, target, tokens,
 };
@@ -97,9 +97,9 @@ pub enum Likeness {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Likely {
     /// The writers.
-    pub writers: BTreeSet<BuildId>,
+    pub writers: BuildSet,
     /// The readers.
-    pub readers: BTreeSet<BuildId>,
+    pub readers: BuildSet,
     /// How many of the damaged lines that explains.
     pub explained: usize,
 }
@@ -131,7 +131,7 @@ pub fn diagnose(sections: &[Section], known: &KnownRules<'_>) -> Diagnosis {
         .filter_map(|of| of.release.clone())
         .collect();
     Diagnosis {
-        likely: likely(&findings, &known.damages),
+        likely: likely(&findings, &known.damages, known.published),
         repair: repair(&findings, &printed_by),
         findings,
         printed_by,
@@ -481,7 +481,7 @@ fn are_of_two_backends(sections: &[Section]) -> bool {
 }
 
 /// The pairings that explain most of the damaged lines.
-fn likely(findings: &[Finding], known: &[Done<'_>]) -> Option<Likely> {
+fn likely(findings: &[Finding], known: &[Done<'_>], published: &Published) -> Option<Likely> {
     let damaged = findings.iter().filter_map(|finding| match finding {
         Finding::Damaged(damaged) => Some(&damaged.damage),
         _ => None,
@@ -505,12 +505,24 @@ fn likely(findings: &[Finding], known: &[Done<'_>]) -> Option<Likely> {
     }
     let most = *explained.values().max()?;
     let best = explained.iter().filter(|(_, count)| **count == most);
-    let (writers, readers) = best
-        .map(|((writer, reader), _)| ((*writer).clone(), (*reader).clone()))
-        .unzip();
+    let (writers, readers): (BTreeSet<&BuildId>, BTreeSet<&BuildId>) =
+        best.map(|(pair, _)| *pair).unzip();
     Some(Likely {
-        writers,
-        readers,
+        writers: set(&writers, published),
+        readers: set(&readers, published),
         explained: most,
     })
+}
+
+/// Those of the report's builds.
+fn set(chosen: &BTreeSet<&BuildId>, published: &Published) -> BuildSet {
+    let members = published.builds.iter().map(|build| Member {
+        id: &build.id,
+        version: &build.version,
+        tool: build.tool,
+        backend: build.backend,
+        // A report that is published is of releases and packages.
+        origin: Origin::Upstream,
+    });
+    BuildSet::of(members, |id| chosen.contains(id))
 }

@@ -221,6 +221,18 @@ impl BuildId {
         &self.0
     }
 
+    /// The id without what says of which tool and backend it is: `1.8.8`, `debian-1.8.7-1`, `debian-1.0.6-2` of nft.
+    pub fn stem(&self, tool: Tool, backend: Backend) -> String {
+        match tool {
+            Tool::Iptables => {
+                let stem = self.0.strip_suffix(backend.as_str());
+                let stem = stem.and_then(|stem| stem.strip_suffix('-'));
+                stem.unwrap_or(&self.0).to_owned()
+            }
+            Tool::Nft => self.0.replacen("nft-", "", 1),
+        }
+    }
+
     /// The build of the same image that is of `backend`, given that this one is of `own`.
     pub fn sibling(&self, own: Backend, backend: Backend) -> BuildId {
         let image = self.0.strip_suffix(own.as_str());

@@ -9,6 +9,8 @@ pub enum Exit {
     Ran,
     /// It ran, and what `--fail-on` names was found.
     Found,
+    /// `evidence` ran, and found no loss to report.
+    NoLoss,
     /// Usage or bad input.
     Usage,
     /// The machine lacks what it takes, or lost it on the way.
@@ -24,7 +26,7 @@ impl Exit {
     pub fn status(self) -> u8 {
         match self {
             Exit::Ran => 0,
-            Exit::Found => 1,
+            Exit::Found | Exit::NoLoss => 1,
             Exit::Usage => 2,
             Exit::Lacks => 3,
             Exit::Fault => 70,

@@ -84,8 +84,10 @@ Without --scenario or --rules it lists the cells of the pairing, one a line.")]
   iptables-lab evidence --scenario kube-router --loss sync --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
 
 The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, a crash's
-backtrace where gdb is at hand, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, with
-125 when it cannot be tried; FIND=fix exchanges 0 and 1, for git bisect run to find what mended it.")]
+backtrace where there is gdb, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, with
+125 when it cannot be tried; FIND=fix exchanges 0 and 1, for git bisect run to find what fixed it.
+
+Exit status: 0 when the report is made, 1 when there is no loss to report.")]
     Evidence(evidence::EvidenceArgs),
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:

@@ -1,18 +1,16 @@
 //! Since when a loss is there and whether it is mended: what a maintainer asks first.
 
-use std::collections::BTreeSet;
-
 use super::loss::Loss;
 use crate::catalog::{Build, BuildId};
-use crate::matrix::{Matrix, in_words};
+use crate::matrix::{BuildSet, Matrix, Member};
 
 /// What all pairings say of a loss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// The readers that lose what this writer wrote, in words: `nft up to 1.8.7`.
-    pub readers: String,
-    /// The writers whose rules this reader loses, in words: `nft from 1.8.8 on`.
-    pub writers: String,
+    /// The readers that lose what this writer wrote.
+    pub readers: BuildSet,
+    /// The writers whose rules this reader loses.
+    pub writers: BuildSet,
     /// Where it begins among those who are not at fault: writers whose rules are lost, or, where it is the writer that
     /// misreads, readers whose restored rules are misread.
     pub since: Option<Since>,
@@ -70,8 +68,8 @@ impl History {
         History {
             since: others.since(),
             standing: at_fault.standing(),
-            readers: readers.in_words(),
-            writers: writers.in_words(),
+            readers: readers.set(),
+            writers: writers.set(),
         }
     }
 }
@@ -96,11 +94,11 @@ impl<'a> Line<'a> {
         Line { builds }
     }
 
-    fn in_words(&self) -> String {
-        let builds: Vec<&Build> = self.builds.iter().map(|(build, _)| *build).collect();
-        let has_it = self.builds.iter().enumerate().filter(|(_, (_, has))| *has);
-        let has_it: BTreeSet<usize> = has_it.map(|(place, _)| place).collect();
-        in_words(&has_it, &builds)
+    /// Those that have it.
+    fn set(&self) -> BuildSet {
+        let has_it = |id: &BuildId| self.builds.iter().any(|(of, has)| *has && &of.id == id);
+        let ran = self.builds.iter().map(|(build, _)| Member::from(*build));
+        BuildSet::of(ran, has_it)
     }
 
     fn id(&self, place: usize) -> BuildId {

@@ -1,205 +1,85 @@
 //! Which loss a report is about, and whether a cell still shows it.
 
-use clap::ValueEnum;
-
-use crate::judge::verdict::{Consequence, Verdict};
+use super::kind::LossKind;
+use super::sign::{self, Sign};
+use crate::judge::verdict::Consequence;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
 use crate::plan::step::Stage;
-
-/// What is done with every candidate, whatever the loss.
-const ALWAYS: [Operation; 3] = [Operation::Rewrite, Operation::Recognition, Operation::Check];
-
-/// What kind of loss it is: how it is seen with two binaries and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-pub enum LossKind {
-    /// The reader's `-D` deletes another rule.
-    WrongRule,
-    /// The reader's `-C` finds a rule that is not there.
-    FoundWrong,
-    /// The reader prints another rule, and restores that.
-    Lossy,
-    /// The reader restores another rule than it printed.
-    Changed,
-    /// After the reader's rewrite a chain is gone or new, or has another policy, another hook or more rules.
-    Chain,
-    /// What a plain rewrite keeps is another once the reader adds a chain of its own to what it restores.
-    Sync,
-    /// What a plain rewrite keeps is another once the reader restores its own chains with `--noflush`.
-    SyncNoflush,
-    /// After the reader's rewrite the writer prints another rule.
-    Misread,
-    /// After the reader's rewrite the writer cannot print its table.
-    Unreadable,
-    /// The reader's first rewrite keeps it; as both go on rewriting in turn it becomes another.
-    Drifts,
-    /// The reader's `-C` does not find the rule.
-    NotFound,
-    /// The reader's `-D` does not delete the rule.
-    NotDeleted,
-    /// A signal ends the reader.
-    Crashed,
-    /// The reader does not end.
-    TimedOut,
-    /// The reader refuses what it printed itself.
-    Unrestorable,
-    /// The reader refuses to print the table.
-    Refused,
-}
-
-impl LossKind {
-    /// Every kind, the worst first; behind a misreading what comes of it.
-    pub const ALL: [LossKind; 16] = [
-        LossKind::WrongRule,
-        LossKind::FoundWrong,
-        LossKind::Lossy,
-        LossKind::Changed,
-        LossKind::Chain,
-        LossKind::Sync,
-        LossKind::SyncNoflush,
-        LossKind::Misread,
-        LossKind::Unreadable,
-        LossKind::Drifts,
-        LossKind::NotFound,
-        LossKind::NotDeleted,
-        LossKind::Crashed,
-        LossKind::TimedOut,
-        LossKind::Unrestorable,
-        LossKind::Refused,
-    ];
-
-    /// The word that scripts use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LossKind::WrongRule => "wrong-rule",
-            LossKind::FoundWrong => "found-wrong",
-            LossKind::Lossy => "lossy",
-            LossKind::Changed => "changed",
-            LossKind::Chain => "chain",
-            LossKind::Sync => "sync",
-            LossKind::SyncNoflush => "sync-noflush",
-            LossKind::Misread => "misread",
-            LossKind::Unreadable => "unreadable",
-            LossKind::Drifts => "drifts",
-            LossKind::NotFound => "not-found",
-            LossKind::NotDeleted => "not-deleted",
-            LossKind::Crashed => "crashed",
-            LossKind::TimedOut => "timed-out",
-            LossKind::Unrestorable => "unrestorable",
-            LossKind::Refused => "refused",
-        }
-    }
-
-    /// What the reader does that shows it.
-    pub fn operation(self) -> Operation {
-        match self {
-            LossKind::WrongRule | LossKind::NotDeleted => Operation::Delete,
-            LossKind::FoundWrong | LossKind::NotFound => Operation::Check,
-            LossKind::Sync => Operation::Sync,
-            LossKind::SyncNoflush => Operation::SyncNoflush,
-            LossKind::Drifts => Operation::Cycle,
-            LossKind::Lossy
-            | LossKind::Changed
-            | LossKind::Chain
-            | LossKind::Misread
-            | LossKind::Unreadable
-            | LossKind::Crashed
-            | LossKind::TimedOut
-            | LossKind::Unrestorable
-            | LossKind::Refused => Operation::Rewrite,
-        }
-    }
-
-    /// What must be done for it to be seen, with all that is done with every candidate.
-    pub fn operations(self) -> Vec<Operation> {
-        let [rewrite, recognition, check] = ALWAYS;
-        Operation::with_needs(&[rewrite, recognition, check, self.operation()])
-    }
-
-    /// The part of the procedure whose end shows it.
-    pub fn stage(self) -> Stage {
-        match self.operation() {
-            Operation::Delete => Stage::Delete,
-            Operation::Check => Stage::Check,
-            Operation::Sync => Stage::Sync,
-            Operation::SyncNoflush => Stage::SyncNoflush,
-            Operation::Cycle => Stage::Cycle,
-            _ => Stage::Rewrite,
-        }
-    }
-
-    /// Whether it is the writer that misreads: what the reader restored. A drift is what comes of that: the reader's own
-    /// rewrite kept the rule.
-    pub fn is_seen_by_writer(self) -> bool {
-        matches!(
-            self,
-            LossKind::Misread | LossKind::Unreadable | LossKind::Drifts
-        )
-    }
-
-    /// Whether a rule has it.
-    fn is_of(self, rule: &RuleVerdict) -> bool {
-        let reading = [rule.read_verdict, rule.rewrite_verdict];
-        let any = |verdict| reading.contains(&Some(verdict));
-        let is_kept = rule.rewrite_verdict != Some(Verdict::Changed);
-        match self {
-            LossKind::WrongRule => rule.delete == Some(Verdict::WrongRule),
-            LossKind::FoundWrong => rule.check == Some(Verdict::FoundWrong),
-            LossKind::Lossy => rule.read_verdict == Some(Verdict::Lossy),
-            LossKind::Changed => rule.rewrite_verdict == Some(Verdict::Changed),
-            LossKind::Chain => false,
-            LossKind::Sync => is_kept && rule.sync == Some(Verdict::Changed),
-            LossKind::SyncNoflush => is_kept && rule.sync_noflush == Some(Verdict::Changed),
-            LossKind::Misread => rule.recognition == Some(Verdict::Misread),
-            LossKind::Unreadable => rule.recognition == Some(Verdict::Unreadable),
-            LossKind::Drifts => is_kept && rule.cycle == Some(Verdict::Drifts),
-            LossKind::NotFound => rule.check == Some(Verdict::NotFound),
-            LossKind::NotDeleted => rule.delete == Some(Verdict::NotDeleted),
-            LossKind::Crashed => any(Verdict::Crashed),
-            LossKind::TimedOut => any(Verdict::TimedOut),
-            LossKind::Unrestorable => any(Verdict::Unrestorable),
-            LossKind::Refused => {
-                any(Verdict::Refused) || rule.rewrite_verdict == Some(Verdict::NothingToRestore)
-            }
-        }
-    }
-
-    /// Whether a chain as such has it.
-    fn is_of_chain(self, chain: &ChainVerdict) -> bool {
-        let is_harmed = [chain.read_verdict, chain.rewrite_verdict]
-            .iter()
-            .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Lossy)));
-        match self {
-            LossKind::Chain => is_harmed,
-            LossKind::Sync => !is_harmed && chain.sync == Some(Verdict::Changed),
-            LossKind::SyncNoflush => !is_harmed && chain.sync_noflush == Some(Verdict::Changed),
-            LossKind::Drifts => !is_harmed && chain.cycle == Some(Verdict::Drifts),
-            LossKind::WrongRule
-            | LossKind::FoundWrong
-            | LossKind::Lossy
-            | LossKind::Changed
-            | LossKind::Misread
-            | LossKind::Unreadable
-            | LossKind::NotFound
-            | LossKind::NotDeleted
-            | LossKind::Crashed
-            | LossKind::TimedOut
-            | LossKind::Unrestorable
-            | LossKind::Refused => false,
-        }
-    }
-}
+use crate::ruleset::Change;
 
 /// A loss, apart from the rules that happen to show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// How it is seen.
     pub kind: LossKind,
-    /// The parts that it takes: `match mark`; none where it takes the rule, or the whole table. Of a chain, what is
-    /// another about it.
-    pub parts: Vec<String>,
+    /// What is done that shows it.
+    pub operation: Operation,
+    /// What it takes; nothing where it takes the rule, or the whole table.
+    pub parts: Parts,
     /// What the rules predict that it does to packets: rules that lose the same to no effect show another loss.
     pub potential: Option<Consequence>,
+    /// Whether a plain rewrite does not show it: then what shows it must survive one, too.
+    pub spares_rewrite: bool,
+}
+
+/// The parts of a rule that a loss takes, by name: `match mark`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Those that are gone.
+    pub lost: Vec<String>,
+    /// Those that have another value.
+    pub altered: Vec<String>,
+    /// Those that were not there.
+    pub added: Vec<String>,
+    /// Of a chain, what is another about it.
+    pub chain: Option<String>,
+}
+
+impl Parts {
+    /// Each once. A comment counts only where nothing else suffers.
+    fn of_rule(rule: &RuleVerdict) -> Parts {
+        let is_comment = |part: &str| ["match comment", "comment --comment"].contains(&part);
+        let changes = rule.lost.iter().chain(&rule.altered).chain(&rule.added);
+        let only_comments = changes.into_iter().all(|change| is_comment(&change.part));
+        let names = |changes: &[Change]| {
+            let mut names: Vec<String> = Vec::new();
+            for Change { part, .. } in changes {
+                if !names.contains(part) && (only_comments || !is_comment(part)) {
+                    names.push(part.clone());
+                }
+            }
+            names
+        };
+        Parts {
+            lost: names(&rule.lost),
+            altered: names(&rule.altered),
+            added: names(&rule.added),
+            chain: None,
+        }
+    }
+
+    /// How many more rules there are is not what it is about.
+    fn of_chain(chain: &ChainVerdict) -> Parts {
+        let is_count = |c: char| c.is_ascii_digit() || c == ' ';
+        let said = chain.reason.as_deref();
+        let said = said.map(|said| said.trim_start_matches(is_count).to_owned());
+        Parts {
+            chain: said,
+            ..Parts::default()
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &String> {
+        let of_rule = self.lost.iter().chain(&self.altered).chain(&self.added);
+        of_rule.chain(&self.chain)
+    }
+
+    /// Whether one of its parts is among the other's; what takes none takes the same as anything.
+    fn share(&self, other: &Parts) -> bool {
+        let is_shared = |part: &String| other.all().any(|of| of == part);
+        self.all().next().is_none() || self.all().any(is_shared)
+    }
 }
 
 /// A loss where it was found.
@@ -238,36 +118,24 @@ pub enum Damaged<'a> {
 }
 
 impl<'a> Damaged<'a> {
-    /// The first of `cell` that has this kind of loss.
-    fn first(kind: LossKind, cell: &'a Cell) -> Option<Damaged<'a>> {
-        Damaged::all(cell).find(|damaged| damaged.has(kind))
-    }
-
     /// All rules and chains of `cell`, whatever is said of them.
     fn all(cell: &'a Cell) -> impl Iterator<Item = Damaged<'a>> {
         let chains = cell.chains.iter().map(Damaged::Chain);
         cell.rules.iter().map(Damaged::Rule).chain(chains)
     }
 
-    fn has(self, kind: LossKind) -> bool {
+    /// All that is wrong with it.
+    fn signs(self) -> Vec<Sign> {
         match self {
-            Damaged::Rule(rule) => kind.is_of(rule),
-            Damaged::Chain(chain) => kind.is_of_chain(chain),
+            Damaged::Rule(rule) => sign::of_rule(rule),
+            Damaged::Chain(chain) => sign::of_chain(chain),
         }
     }
 
-    fn parts(self) -> Vec<String> {
+    fn parts(self) -> Parts {
         match self {
-            Damaged::Rule(rule) => parts_of(rule),
-            // How many more rules there are is not what it is about.
-            Damaged::Chain(chain) => {
-                let is_count = |c: char| c.is_ascii_digit() || c == ' ';
-                let said = chain
-                    .reason
-                    .as_deref()
-                    .map(|said| said.trim_start_matches(is_count));
-                said.map(str::to_owned).into_iter().collect()
-            }
+            Damaged::Rule(rule) => Parts::of_rule(rule),
+            Damaged::Chain(chain) => Parts::of_chain(chain),
         }
     }
 
@@ -289,23 +157,87 @@ impl<'a> Damaged<'a> {
             },
         }
     }
+
+    /// Whether a plain rewrite shows what `sign` says, too.
+    fn shows_in_rewrite(self, sign: Sign) -> bool {
+        let mut signs = self.signs().into_iter();
+        signs.any(|of| of.operation == Operation::Rewrite && of.is_like(sign))
+    }
 }
 
 impl Loss {
-    /// The worst loss of a cell that is of one of these kinds, the worst first; at the first rule or chain that shows it.
+    /// The worst loss of a cell that is of one of these kinds, the worst first; at the first rule or chain that shows it, one
+    /// that survives a plain rewrite before others.
     pub fn worst_of(cell: &Cell, kinds: &[LossKind]) -> Option<Found> {
-        kinds.iter().find_map(|&kind| {
-            let damaged = Damaged::first(kind, cell)?;
-            let loss = Loss {
-                kind,
-                parts: damaged.parts(),
-                potential: damaged.potential(),
-            };
-            Some(Found {
-                subject: damaged.subject(),
-                loss,
-            })
+        let all = Damaged::all(cell).flat_map(|damaged| {
+            let signs = damaged.signs().into_iter();
+            signs.map(move |sign| (sign, damaged))
+        });
+        let meant = all.filter(|(sign, _)| kinds.iter().any(|kind| kind.means(*sign)));
+        let (sign, damaged) =
+            meant.min_by_key(|(sign, damaged)| (sign.rank(), damaged.shows_in_rewrite(*sign)))?;
+        let loss = Loss {
+            kind: sign.kind,
+            operation: sign.operation,
+            parts: damaged.parts(),
+            potential: damaged.potential(),
+            spares_rewrite: !damaged.shows_in_rewrite(sign),
+        };
+        Some(Found {
+            subject: damaged.subject(),
+            loss,
         })
+    }
+
+    /// The same loss as `cell` shows it, where fewer operations were run: parts are named by what these show.
+    pub fn again(&self, cell: &Cell) -> Option<Found> {
+        let is_it = |sign: &Sign| *sign == self.sign();
+        let mut all = Damaged::all(cell);
+        let damaged = all.find(|damaged| damaged.signs().iter().any(is_it))?;
+        let loss = Loss {
+            parts: damaged.parts(),
+            potential: damaged.potential(),
+            ..self.clone()
+        };
+        Some(Found {
+            subject: damaged.subject(),
+            loss,
+        })
+    }
+
+    /// What must be done for it to be seen, and no more: the operation that shows it, and a plain rewrite beside it, which says
+    /// what is lost, and whether it shows it, too.
+    pub fn operations(&self) -> Vec<Operation> {
+        Operation::with_needs(match self.operation {
+            Operation::Rewrite => &[Operation::Rewrite, Operation::Recognition],
+            Operation::List => &[Operation::List],
+            Operation::Reassert => &[Operation::Reassert],
+            Operation::Recognition => &[Operation::Recognition],
+            Operation::Sync => &[Operation::Rewrite, Operation::Sync],
+            Operation::SyncNoflush => &[Operation::Rewrite, Operation::SyncNoflush],
+            Operation::Cycle => &[Operation::Recognition, Operation::Cycle],
+            Operation::Check => &[Operation::Rewrite, Operation::Check],
+            Operation::Delete => &[Operation::Rewrite, Operation::Delete],
+            Operation::Write | Operation::Save | Operation::Effect => &[Operation::Rewrite],
+        })
+    }
+
+    /// The part of the procedure whose end shows it.
+    pub fn stage(&self) -> Stage {
+        match self.operation {
+            Operation::Delete => Stage::Delete,
+            Operation::Check => Stage::Check,
+            Operation::Sync => Stage::Sync,
+            Operation::SyncNoflush => Stage::SyncNoflush,
+            Operation::Cycle => Stage::Cycle,
+            Operation::List => Stage::List,
+            Operation::Reassert => Stage::Reassert,
+            Operation::Write
+            | Operation::Save
+            | Operation::Rewrite
+            | Operation::Recognition
+            | Operation::Effect => Stage::Rewrite,
+        }
     }
 
     /// The first of `cell` that shows it, if one does.
@@ -314,71 +246,31 @@ impl Loss {
     }
 
     fn is_of(&self, damaged: Damaged<'_>) -> bool {
-        let parts = damaged.parts();
-        let shared = self.parts.iter().any(|part| parts.contains(part));
-        let is_same = damaged.has(self.kind) && (shared || self.parts.is_empty());
-        is_same && damaged.potential() >= self.potential
+        damaged.signs().contains(&self.sign())
+            && self.parts.share(&damaged.parts())
+            && damaged.potential() >= self.potential
+            && !(self.spares_rewrite && damaged.shows_in_rewrite(self.sign()))
     }
 
-    /// What it is, in half a sentence.
-    pub fn in_words(&self) -> String {
-        let parts = match self.parts.is_empty() {
-            true => "the rule".to_owned(),
-            false => self.parts.join(", "),
-        };
-        match self.kind {
-            LossKind::WrongRule => "-D deletes another rule".to_owned(),
-            LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
-            LossKind::Lossy => format!("{parts} lost on the way through the reader"),
-            LossKind::Changed => format!("{parts} changed by the reader's restore"),
-            LossKind::Chain => format!("a chain changed by the reader's restore: {parts}"),
-            LossKind::Sync => {
-                format!("not kept as the reader restores with a chain of its own: {parts}")
-            }
-            LossKind::SyncNoflush => {
-                format!("not kept as the reader restores its own chains with --noflush: {parts}")
-            }
-            LossKind::Drifts => {
-                format!("not kept as reader and writer go on rewriting in turn: {parts}")
-            }
-            LossKind::Misread => {
-                format!("{parts} misread by the writer after the reader's restore")
-            }
-            LossKind::Unreadable => {
-                "the writer cannot read its table after the reader's restore".to_owned()
-            }
-            LossKind::NotFound => "-C does not find the rule".to_owned(),
-            LossKind::NotDeleted => "-D does not delete the rule".to_owned(),
-            LossKind::Crashed => "the reader crashes".to_owned(),
-            LossKind::TimedOut => "the reader hangs".to_owned(),
-            LossKind::Unrestorable => "the reader refuses what it printed itself".to_owned(),
-            LossKind::Refused => "the reader cannot print the table".to_owned(),
+    fn sign(&self) -> Sign {
+        Sign {
+            kind: self.kind,
+            operation: self.operation,
         }
     }
-}
-
-/// The names of the parts that are lost, altered or added, each once. A comment counts only where nothing else suffers.
-fn parts_of(rule: &RuleVerdict) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let changes = rule.lost.iter().chain(&rule.altered).chain(&rule.added);
-    for change in changes {
-        if !parts.contains(&change.part) {
-            parts.push(change.part.clone());
-        }
-    }
-    let decides = |part: &String| part != "match comment" && part != "comment --comment";
-    if parts.iter().any(decides) {
-        parts.retain(decides);
-    }
-    parts
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
     use crate::catalog::{BuildId, Family};
     use crate::judge::RuleVerdicts;
+    use crate::judge::verdict::Verdict;
+    use crate::matrix::{Matrix, harms};
+    use crate::recording;
 
     fn chain(name: &str, reason: &str) -> ChainVerdict {
         ChainVerdict {
@@ -444,5 +336,91 @@ mod tests {
         let of = |kinds: &[LossKind]| Loss::worst_of(&both, kinds).unwrap().loss.kind;
         assert_eq!(of(&LossKind::ALL), LossKind::Lossy);
         assert_eq!(of(&[LossKind::Chain]), LossKind::Chain);
+    }
+
+    fn rule(sync_noflush: Verdict) -> RuleVerdict {
+        RuleVerdict {
+            given: "-A OWN -j DROP".into(),
+            read_verdict: Some(Verdict::Same),
+            rewrite_verdict: Some(Verdict::Kept),
+            sync_noflush: Some(sync_noflush),
+            ..RuleVerdict::default()
+        }
+    }
+
+    /// 1.8.4's `iptables-restore --noflush` refuses what 1.8.5 wrote, and nothing else of it does.
+    #[rstest]
+    #[case::whatever(&LossKind::ALL, true)]
+    #[case::by_its_kind(&[LossKind::Unrestorable], true)]
+    #[case::by_what_was_done(&[LossKind::SyncNoflush], true)]
+    #[case::by_something_else(&[LossKind::Sync, LossKind::Refused], false)]
+    fn a_restore_that_fails_is_a_loss_by_either_name(
+        #[case] kinds: &[LossKind],
+        #[case] is_found: bool,
+    ) {
+        let refused = cell(vec![rule(Verdict::Unrestorable)], Vec::new());
+        let found = Loss::worst_of(&refused, kinds);
+        assert_eq!(found.is_some(), is_found);
+        let Some(Found { loss, .. }) = found else {
+            return;
+        };
+        assert_eq!(loss.kind, LossKind::Unrestorable);
+        assert_eq!(loss.operation, Operation::SyncNoflush);
+        assert!(loss.operations().contains(&Operation::SyncNoflush));
+        assert!(loss.shown_by(&refused).is_some());
+        let kept = cell(vec![rule(Verdict::Kept)], Vec::new());
+        assert!(loss.shown_by(&kept).is_none());
+        let by_rewrite = RuleVerdict {
+            rewrite_verdict: Some(Verdict::Unrestorable),
+            ..rule(Verdict::Unrestorable)
+        };
+        let another = cell(vec![by_rewrite], Vec::new());
+        assert!(
+            loss.shown_by(&another).is_none(),
+            "a rewrite shows that, too"
+        );
+    }
+
+    /// What the matrix shows of real builds, a report can be made of: by default, and by the name of its kind.
+    #[test]
+    fn every_harm_of_a_recording_is_found() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let mut kinds = std::collections::BTreeSet::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|end| end != "jsonl") {
+                continue;
+            }
+            let matrix = Matrix::of(&recording::read(&file).unwrap().recording);
+            for whole in &matrix.cells {
+                for harm in harms(whole) {
+                    let is_untested = harm.verdict == Verdict::Unsupported;
+                    let rules = harm.rule.map(|place| whole.rules[place].clone());
+                    if is_untested
+                        || rules
+                            .as_ref()
+                            .is_some_and(|of| of.write == Some(Verdict::Refused))
+                    {
+                        continue;
+                    }
+                    let is_it = |chain: &&ChainVerdict| {
+                        harm.rule.is_none()
+                            && (&chain.table, &chain.chain)
+                                == (&harm.subject.table, &harm.subject.chain)
+                    };
+                    let chains = whole.chains.iter().filter(is_it).cloned().collect();
+                    let only = cell(rules.into_iter().collect(), chains);
+                    let found = Loss::worst_of(&only, &LossKind::ALL);
+                    let found = found.unwrap_or_else(|| panic!("{}: {harm:?}", file.display()));
+                    assert!(found.loss.shown_by(&only).is_some(), "{harm:?}");
+                    let named = Loss::worst_of(&only, &[found.loss.kind]);
+                    assert_eq!(named.unwrap().loss, found.loss, "{harm:?}");
+                    kinds.insert(found.loss.kind.as_str());
+                }
+            }
+        }
+        for kind in ["lossy", "misread", "unreadable", "doubled"] {
+            assert!(kinds.contains(kind), "{kinds:?}");
+        }
     }
 }

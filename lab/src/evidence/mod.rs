@@ -3,11 +3,14 @@
 
 mod ddmin;
 mod history;
+mod kind;
 mod loss;
 mod rules;
 mod shrink;
+mod sign;
 
 pub use history::{History, Since, Standing};
-pub use loss::{Damaged, Found, Loss, LossKind, Subject};
+pub use kind::LossKind;
+pub use loss::{Damaged, Found, Loss, Parts, Subject};
 pub use rules::Rules;
 pub use shrink::{Shrink, Smaller};

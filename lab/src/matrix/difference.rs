@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Matrix;
+use super::build_set::BuildSet;
 use super::losses::{Certainty, Example, Found, Kind, Subject, of_cell};
 use crate::catalog::{BuildId, Family};
 use crate::judge::Cell;
@@ -49,10 +50,10 @@ pub struct Change {
     pub after: Option<Form>,
     /// The rules and chains.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
-    /// The writers, in words.
-    pub writers: String,
-    /// The readers, in words.
-    pub readers: String,
+    /// The writers.
+    pub writers: BuildSet,
+    /// The readers.
+    pub readers: BuildSet,
     /// How many pairings.
     pub pairings: usize,
     /// One cell that shows it.
@@ -138,7 +139,11 @@ pub fn difference(old: &Matrix, new: &Matrix) -> Difference {
                 found.add(change, cell, subject);
             }
         }
-        changes.extend(found.groups().into_iter().map(|group| {
+        let verdict = |(_, before, after): &Turn| {
+            let form = after.as_ref().or(before.as_ref());
+            form.map_or(Verdict::Same, |form| form.verdict)
+        };
+        changes.extend(found.groups(verdict).into_iter().map(|group| {
             let (direction, before, after) = group.kind;
             Change {
                 direction,

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Matrix;
+use super::build_set::BuildSet;
 use super::losses::{Certainty, Example, losses};
-use super::{Matrix, who};
 use crate::judge::verdict::Consequence;
 
 /// What some builds silently lose of what others write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headline {
-    /// The writers, in words: `nft from 1.8.8 on`.
-    pub writers: String,
-    /// The readers, in words: `nft up to 1.8.7`.
-    pub readers: String,
+    /// The writers.
+    pub writers: BuildSet,
+    /// The readers.
+    pub readers: BuildSet,
     /// What comes to harm, each once: `match mark lost`.
     pub what: BTreeSet<String>,
     /// What that does to packets at worst, and how sure that is.
@@ -27,7 +28,7 @@ pub struct Headline {
 
 /// What is silently lost, the worst and most frequent first.
 pub fn headlines(matrix: &Matrix) -> Vec<Headline> {
-    let mut found: BTreeMap<(String, String), Headline> = BTreeMap::new();
+    let mut found: BTreeMap<(BuildSet, BuildSet), Headline> = BTreeMap::new();
     for scenario in &matrix.scenarios {
         let silent = losses(matrix, &scenario.name);
         let silent = silent
@@ -71,11 +72,4 @@ fn weight(consequence: Option<(Consequence, Certainty)>) -> (u8, Option<Conseque
         Certainty::Unmet => 1,
     });
     (sure, consequence.map(|(of, _)| of))
-}
-
-impl Headline {
-    /// The parts that are lost, altered or added, by what became of them: `match mark, tcp --dport lost`.
-    pub fn parts(&self) -> String {
-        who::together(&self.what)
-    }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
+use super::build_set::{BuildSet, Pairs, place, rectangles};
+use super::example::{self, Cells};
 use super::known::KnownLoss;
-use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{self, Cell, ChainVerdict, RuleVerdict, core_message};
@@ -24,10 +25,10 @@ pub struct Loss {
     pub certainty: Certainty,
     /// The rules and chains, as the scenario counts them: `KUBE-FIREWALL 1`.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
-    /// The writers, in words: `nft from 1.8.8 on`.
-    pub writers: String,
-    /// The readers, in words: `nft up to 1.8.7`.
-    pub readers: String,
+    /// The writers.
+    pub writers: BuildSet,
+    /// The readers.
+    pub readers: BuildSet,
     /// How many pairings of a writer and a reader.
     pub pairings: usize,
     /// One cell that shows it.
@@ -45,6 +46,9 @@ pub struct Example {
     pub writer: BuildId,
     /// Who read.
     pub reader: BuildId,
+    /// The place among the cell's rules of the one that shows it; none where it is no rule.
+    #[serde(skip)]
+    pub rule: Option<usize>,
 }
 
 impl Example {
@@ -65,6 +69,7 @@ impl Example {
             family,
             writer: first(of_writers, writers),
             reader: first(of_readers, readers),
+            rule: None,
         }
     }
 }
@@ -107,6 +112,11 @@ impl Subject {
             index: Some(rule.index),
         }
     }
+
+    /// The rule's place among the cell's rules; none where the chain itself suffers.
+    pub(super) fn rule(&self) -> Option<usize> {
+        self.index.map(|_| self.order)
+    }
 }
 
 /// What a loss is, apart from where it happens; the worst first.
@@ -130,14 +140,15 @@ pub(super) struct Found<'a, K> {
     writers: &'a [&'a Build],
     readers: &'a [&'a Build],
     kinds: BTreeMap<K, Suffering>,
+    cells: Cells<'a>,
 }
 
 /// One kind of harm, between builds that all of it befalls.
 pub(super) struct Group<K> {
     pub(super) kind: K,
     pub(super) subjects: BTreeMap<Family, Vec<Subject>>,
-    pub(super) writers: String,
-    pub(super) readers: String,
+    pub(super) writers: BuildSet,
+    pub(super) readers: BuildSet,
     pub(super) pairings: usize,
     pub(super) example: Example,
 }
@@ -149,36 +160,46 @@ impl<'a, K: Ord + Clone> Found<'a, K> {
             writers,
             readers,
             kinds: BTreeMap::new(),
+            cells: Cells::new(),
         }
     }
 
     /// A subject suffers in a cell.
-    pub(super) fn add(&mut self, kind: K, cell: &Cell, subject: Subject) {
+    pub(super) fn add(&mut self, kind: K, cell: &'a Cell, subject: Subject) {
+        let pairing = (cell.family, &cell.writer, &cell.reader);
+        self.cells.insert(pairing, cell);
         let suffering = self.kinds.entry(kind).or_default();
         let pairs = suffering.entry((cell.family, subject)).or_default();
         let readers_of = pairs.entry(place(self.writers, &cell.writer)).or_default();
         readers_of.insert(place(self.readers, &cell.reader));
     }
 
-    /// All of it, by kind, and within a kind by who suffers where.
-    pub(super) fn groups(self) -> Vec<Group<K>> {
+    /// All of it, by kind, and within a kind by who suffers where. An example shows the verdict of its kind.
+    pub(super) fn groups(self, verdict: impl Fn(&K) -> Verdict) -> Vec<Group<K>> {
         let (writers, readers) = (self.writers, self.readers);
         let mut all = Vec::new();
         for (kind, suffering) in self.kinds {
             for (pairs, subjects) in alike(suffering) {
-                let groups = rectangles(&pairs).into_iter();
-                all.extend(groups.map(|(of_writers, of_readers)| Group {
-                    kind: kind.clone(),
-                    pairings: of_writers.len() * of_readers.len(),
-                    example: Example::first(
-                        subjects.keys().next().copied().unwrap_or(Family::Ipv4),
-                        (&of_writers, writers),
-                        (&of_readers, readers),
-                    ),
-                    subjects: subjects.clone(),
-                    writers: in_words(&of_writers, writers),
-                    readers: in_words(&of_readers, readers),
-                }));
+                for (of_writers, of_readers) in rectangles(&pairs) {
+                    let first = subjects.keys().next().copied().unwrap_or(Family::Ipv4);
+                    let ids =
+                        |places: &BTreeSet<usize>, builds: &[&'a Build]| -> Vec<&'a BuildId> {
+                            let builds = places.iter().filter_map(|place| builds.get(*place));
+                            builds.map(|build| &build.id).collect()
+                        };
+                    let pairs = (&*ids(&of_writers, writers), &*ids(&of_readers, readers));
+                    let best = example::best(&self.cells, verdict(&kind), &subjects, pairs);
+                    all.push(Group {
+                        kind: kind.clone(),
+                        pairings: of_writers.len() * of_readers.len(),
+                        example: best.unwrap_or_else(|| {
+                            Example::first(first, (&of_writers, writers), (&of_readers, readers))
+                        }),
+                        subjects: subjects.clone(),
+                        writers: BuildSet::at(&of_writers, writers),
+                        readers: BuildSet::at(&of_readers, readers),
+                    });
+                }
             }
         }
         all
@@ -194,7 +215,7 @@ pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
             found.add(kind, cell, subject);
         }
     }
-    let groups = found.groups().into_iter();
+    let groups = found.groups(|kind| kind.verdict).into_iter();
     let known = |place: usize| matrix.known.get(place).map(KnownLoss::in_words);
     groups
         .map(|group| Loss {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Matrix;
+use super::build_set::{BuildSet, Pairs, place, rectangles};
 use super::losses::Example;
-use super::who::{Pairs, in_words, place, rectangles};
 use crate::catalog::Family;
 use crate::judge::ProbeVerdict;
 use crate::judge::verdict::Effect;
@@ -25,10 +25,10 @@ pub struct PacketChange {
     pub then: String,
     /// After which operations.
     pub operations: Vec<Operation>,
-    /// The writers, in words: `nft from 1.8.8 on`.
-    pub writers: String,
-    /// The readers, in words.
-    pub readers: String,
+    /// The writers.
+    pub writers: BuildSet,
+    /// The readers.
+    pub readers: BuildSet,
     /// How many pairings of a writer and a reader.
     pub pairings: usize,
     /// One cell that shows it.
@@ -46,8 +46,8 @@ pub struct Broken {
     pub expected: String,
     /// What became of it.
     pub written: String,
-    /// Whose rules these were, in words.
-    pub writers: String,
+    /// Whose rules these were.
+    pub writers: BuildSet,
 }
 
 /// A packet, its fate, and after which operations: the worst first.
@@ -80,8 +80,8 @@ pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
             operations: operations.clone(),
             pairings: of_writers.len() * of_readers.len(),
             example: Example::first(family, (&of_writers, &writers), (&of_readers, &readers)),
-            writers: in_words(&of_writers, &writers),
-            readers: in_words(&of_readers, &readers),
+            writers: BuildSet::at(&of_writers, &writers),
+            readers: BuildSet::at(&of_readers, &readers),
         }));
     }
     changed
@@ -124,7 +124,7 @@ pub fn broken(matrix: &Matrix, scenario: &str) -> Vec<Broken> {
             family,
             expected: expected.to_owned(),
             written: written.to_owned(),
-            writers: in_words(&of_writers, &writers),
+            writers: BuildSet::at(&of_writers, &writers),
         })
         .collect()
 }

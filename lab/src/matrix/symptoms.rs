@@ -133,6 +133,7 @@ pub fn symptoms(matrix: &Matrix) -> Vec<Symptom> {
                     family: cell.family,
                     writer: cell.writer.clone(),
                     reader: cell.reader.clone(),
+                    rule: None,
                 },
             });
             sighting.cells += 1;

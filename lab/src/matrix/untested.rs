@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Matrix;
+use super::build_set::{BuildSet, place};
 use super::losses::Subject;
-use super::who::{in_words, place};
 use crate::catalog::Family;
 use crate::judge::core_message;
 use crate::plan::Operation;
@@ -16,8 +16,8 @@ pub struct Untested {
     pub why: String,
     /// The rules.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
-    /// The writers, in words.
-    pub writers: String,
+    /// The writers.
+    pub writers: BuildSet,
 }
 
 /// The rules of `scenario` that could not be written, by reason.
@@ -46,7 +46,7 @@ pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
         all.extend(groups.into_iter().map(|(by, subjects)| Untested {
             why: why.to_owned(),
             subjects,
-            writers: in_words(&by, &writers),
+            writers: BuildSet::at(&by, &writers),
         }));
     }
     let first = |of: &Untested| {

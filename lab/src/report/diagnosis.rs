@@ -5,12 +5,10 @@ use std::fmt::Write;
 
 use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
-use crate::advice::{
-    Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, PublishedBuild, Step,
-};
-use crate::catalog::{Backend, BuildId, Family, Tool};
+use super::wording::builds;
+use crate::advice::{Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step};
+use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
-use crate::matrix::range_in_words;
 
 /// The page. `published` is what the rules were compared with.
 pub fn render(diagnosis: &Diagnosis, published: &Published, width: usize) -> String {
@@ -26,11 +24,7 @@ pub fn render(diagnosis: &Diagnosis, published: &Published, width: usize) -> Str
         page.push_str(&of_finding(finding, width));
     }
     if let Some(likely) = &diagnosis.likely {
-        let _ = write!(
-            page,
-            "\n{}",
-            paragraph(&of_likely(likely, published), width)
-        );
+        let _ = write!(page, "\n{}", paragraph(&of_likely(likely), width));
     }
     page.push_str(&repair(diagnosis, width));
     let basis = format!(
@@ -139,7 +133,7 @@ fn name(system: Option<&str>) -> &str {
     system.unwrap_or("the system")
 }
 
-fn of_likely(likely: &Likely, published: &Published) -> String {
+fn of_likely(likely: &Likely) -> String {
     let lines = match likely.explained {
         1 => "1 damaged line is".to_owned(),
         lines => format!("{lines} damaged lines are"),
@@ -147,40 +141,9 @@ fn of_likely(likely: &Likely, published: &Published) -> String {
     format!(
         "Likely cause: {} wrote the rules, and {} read them and wrote them back ({lines} what such a pair leaves). Use one release \
          for both, the newer one.",
-        in_words(&likely.writers, published),
-        in_words(&likely.readers, published),
+        builds(&likely.writers),
+        builds(&likely.readers),
     )
-}
-
-/// Builds in words: by program, as ranges of those that ran.
-fn in_words(chosen: &BTreeSet<BuildId>, published: &Published) -> String {
-    let programs = [
-        (Tool::Iptables, Backend::Nft, "iptables-nft"),
-        (Tool::Iptables, Backend::Legacy, "iptables-legacy"),
-        (Tool::Nft, Backend::Nft, "nft"),
-    ];
-    let words = programs.into_iter().filter_map(|(tool, backend, program)| {
-        let is_it = |build: &&PublishedBuild| build.tool == tool && build.backend == backend;
-        let mut builds: Vec<_> = published.builds.iter().filter(is_it).collect();
-        builds.sort_by(|one, other| one.version.cmp(&other.version));
-        let in_it: Vec<bool> = builds
-            .iter()
-            .map(|build| chosen.contains(&build.id))
-            .collect();
-        let names: Vec<&str> = builds
-            .iter()
-            .map(|build| {
-                build
-                    .id
-                    .as_str()
-                    .trim_end_matches(backend.as_str())
-                    .trim_end_matches('-')
-            })
-            .collect();
-        let any = in_it.contains(&true);
-        any.then(|| format!("{program} {}", range_in_words(&names, &in_it)))
-    });
-    words.collect::<Vec<_>>().join(" and ")
 }
 
 fn repair(diagnosis: &Diagnosis, width: usize) -> String {

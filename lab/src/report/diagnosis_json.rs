@@ -144,8 +144,8 @@ pub fn schema() -> schemars::Schema {
 /// Never in practice: all of it has a JSON form.
 pub fn render(diagnosis: &Diagnosis, published: &Published) -> serde_json::Result<String> {
     let likely = diagnosis.likely.as_ref().map(|likely| Likely {
-        writers: likely.writers.iter().collect(),
-        readers: likely.readers.iter().collect(),
+        writers: likely.writers.ids().collect(),
+        readers: likely.readers.ids().collect(),
         explained: likely.explained,
     });
     let commands = diagnosis.repair.commands.iter();

@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
+use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
 use crate::ruleset::Change;
 
 /// One thing that is known.
@@ -207,6 +208,47 @@ pub fn pair(rule: &RuleVerdict) -> Option<Pair<'_>> {
         })
     });
     pairs.into_iter().next()
+}
+
+/// The texts of one rule that show a loss, and where the rule is; none where no text shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleRule<'a> {
+    /// The rule.
+    pub rule: &'a RuleVerdict,
+    /// Its texts.
+    pub texts: ExampleTexts<'a>,
+}
+
+impl ExampleRule<'_> {
+    /// When and by whom the second text is printed; and which other parts differ in it.
+    pub fn label(&self) -> String {
+        let by = match self.texts.by {
+            PrintedBy::Reader => "as the reader prints it",
+            PrintedBy::Restore => "as the kernel holds it after the reader's restore",
+            PrintedBy::Writer => "as the writer prints it after the reader's restore",
+            PrintedBy::Witness => {
+                "as the newest release prints it before and after the reader's restore"
+            }
+            PrintedBy::Turns => "after reader and writer restored in turn",
+            PrintedBy::Deletion => "what -D deleted instead",
+        };
+        match self.texts.beside.is_empty() {
+            true => by.to_owned(),
+            false => format!(
+                "{by}; {} differ here because the writer misprints its own rule",
+                self.texts.beside.join(", ")
+            ),
+        }
+    }
+}
+
+/// The rule that is the example of a loss.
+pub fn example<'a>(matrix: &'a Matrix, scenario: &str, loss: &Loss) -> Option<ExampleRule<'a>> {
+    let of = &loss.example;
+    let cell = matrix.cell(scenario, of.family, &of.writer, &of.reader)?;
+    let rule = cell.rules.get(of.rule?)?;
+    let texts = example_texts(rule, loss.verdict)?;
+    Some(ExampleRule { rule, texts })
 }
 
 fn change_in_words(change: &Change) -> String {

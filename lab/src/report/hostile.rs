@@ -182,6 +182,7 @@ impl Run {
         let scripts = parts.map(|(kind, scenario)| {
             let loss = Loss {
                 kind,
+                operation: kind.seen_by()[0],
                 ..found.loss.clone()
             };
             let script = reproducer::render(Reproducer {

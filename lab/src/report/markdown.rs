@@ -8,7 +8,6 @@ use std::fmt::Write;
 use super::facts;
 use super::terminal::{inert, sign};
 use super::{by_reason, wording};
-use crate::judge::RuleVerdict;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes};
 
@@ -147,26 +146,19 @@ fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
     text
 }
 
-/// The rule of one cell that shows a loss, before and after, as a diff.
+/// The rule of one cell that shows a loss, before and after, as a diff; what differs beside it is said.
 fn example(matrix: &Matrix, scenario: &str, loss: &Loss) -> String {
-    let example = &loss.example;
-    let cell = matrix.cell(scenario, example.family, &example.writer, &example.reader);
-    let first = loss.subjects.values().next().and_then(|of| of.first());
-    let pair = cell.zip(first).and_then(|(cell, first)| {
-        let is_first = |rule: &&RuleVerdict| {
-            *rule.table == first.table
-                && *rule.chain == first.chain
-                && Some(rule.index) == first.index
-        };
-        facts::pair(cell.rules.iter().find(is_first)?)
-    });
-    let Some(pair) = pair else {
+    let Some(example) = facts::example(matrix, scenario, loss) else {
         return String::new();
     };
     let line = |text: &str| inert(text).replace('\n', " ");
-    let (written, other) = (line(pair.written), line(pair.other));
-    let fence = fence(&[&written, &other], 3);
-    format!("  {fence}diff\n  - {written}\n  + {other}\n  {fence}\n")
+    let (before, after) = (line(example.texts.before), line(example.texts.after));
+    let fence = fence(&[&before, &after], 3);
+    let beside = match example.texts.beside.is_empty() {
+        true => String::new(),
+        false => format!("  {}\n", escape(&example.label())),
+    };
+    format!("  {fence}diff\n  - {before}\n  + {after}\n  {fence}\n{beside}")
 }
 
 /// Text of others as a code span: nothing in it is Markdown.

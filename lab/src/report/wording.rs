@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::Family;
+use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
-    Absence, Broken, Certainty, Change, Form, Headline, Loss, Matrix, PacketChange, ScenarioHead,
-    Subject, Tested, sampled, tested, untested,
+    Absence, Broken, BuildName, BuildSet, Certainty, Change, Form, Headline, Loss, Matrix,
+    NameKind, PacketChange, ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
 };
 
 /// What is said of a scenario in which nothing is lost.
-const NO_HARM: &str = "no rule comes to harm";
+const NO_HARM: &str = "no rule was lost or changed";
 
 /// What is said of a scenario in which nothing is lost of what was tested.
 pub fn no_harm(matrix: &Matrix, scenario: &str) -> &'static str {
@@ -28,7 +28,7 @@ pub fn not_tested(matrix: &Matrix, scenario: &str) -> Vec<String> {
         format!(
             "not tested: {}, which {} cannot write: {}",
             subjects(&of.subjects),
-            of.writers,
+            builds(&of.writers),
             of.why
         )
     });
@@ -57,6 +57,34 @@ pub fn no_cell(matrix: &Matrix, scenario: &ScenarioHead) -> &'static str {
     }
 }
 
+/// A set of builds: `iptables-nft 1.8.8 to 1.8.13 and iptables-legacy 1.8.4`. Both ends of a range are builds that ran.
+pub fn builds(set: &BuildSet) -> String {
+    let spans = set.spans();
+    let alike = |one: &Span, next: &Span| (one.tool, one.backend) == (next.tool, next.backend);
+    let kinds = spans.chunk_by(alike).filter_map(|kind| {
+        let first = kind.first()?;
+        let tool = match first.tool {
+            Tool::Iptables => format!("iptables-{}", first.backend),
+            Tool::Nft => "nft".to_owned(),
+        };
+        let ranges: Vec<String> = kind.iter().map(range).collect();
+        Some(format!("{tool} {}", ranges.join(", ")))
+    });
+    kinds.collect::<Vec<_>>().join(" and ")
+}
+
+/// Builds in a row by their names: both where there are two, the first and the last where there are more.
+fn range(span: &Span) -> String {
+    let name = |name: &BuildName| match name.kind {
+        NameKind::Released | NameKind::Own => name.stem.clone(),
+        NameKind::InPlace => format!("{} (own build)", name.stem),
+    };
+    match span.names.as_slice() {
+        [first, _, .., last] => format!("{} to {}", name(first), name(last)),
+        few => few.iter().map(name).collect::<Vec<_>>().join(", "),
+    }
+}
+
 /// One loss, in one line.
 pub fn loss(loss: &Loss) -> String {
     let consequence = consequence(loss);
@@ -67,8 +95,8 @@ pub fn loss(loss: &Loss) -> String {
         "{}: {}; {} → {}{consequence}; {}{known}",
         loss.verdict,
         loss.what,
-        loss.writers,
-        loss.readers,
+        builds(&loss.writers),
+        builds(&loss.readers),
         subjects(&loss.subjects),
     )
 }
@@ -89,8 +117,8 @@ pub fn change(change: &Change) -> String {
     format!(
         "{}: {what}; {} → {}; {}",
         change.scenario,
-        change.writers,
-        change.readers,
+        builds(&change.writers),
+        builds(&change.readers),
         subjects(&change.subjects),
     )
 }
@@ -127,31 +155,62 @@ pub fn consequence(loss: &Loss) -> Option<String> {
 /// How sure a consequence is, behind its word.
 pub fn certainty(certainty: Certainty) -> &'static str {
     match certainty {
-        Certainty::Shown => ", as packets show",
-        Certainty::Predicted => "",
-        Certainty::Unmet => " by the rules, and no packet that was sent met it",
-        Certainty::IfWrittenBack => " if written back",
+        Certainty::Shown => " (confirmed with packets)",
+        Certainty::Predicted => " (predicted)",
+        Certainty::Unmet => " (predicted; no test packet hit this rule)",
+        Certainty::IfWrittenBack => " (only if what was read is written back)",
     }
 }
 
 /// How many things, or scenarios, a sentence names before it only counts.
 const NAMED: usize = 6;
 
-/// What some builds silently lose of what others write, in a sentence.
+/// What some builds silently lose of what others write.
 pub fn headline(of: &Headline) -> String {
-    let what: Vec<String> = of.parts().split("; ").map(str::to_owned).collect();
+    let what: Vec<String> = together(&of.what).split("; ").map(str::to_owned).collect();
     let scenarios: Vec<String> = of.scenarios.iter().cloned().collect();
     let consequence = of.consequence;
     let consequence = consequence.map_or_else(String::new, |(consequence, sure)| {
-        format!("; at worst {consequence}{}", certainty(sure))
+        format!("; worst effect: {consequence}{}", certainty(sure))
     });
     format!(
-        "What {} writes comes to harm with {}: {}{consequence}; in {}",
-        of.writers,
-        of.readers,
+        "{} → {}: {}{consequence}; in {}",
+        builds(&of.writers),
+        builds(&of.readers),
         some(&what, "; "),
         some(&scenarios, ", "),
     )
+}
+
+/// Several losses, in as few words as it takes: of `match mark lost` and `tcp --dport lost` `match mark, tcp --dport lost`.
+fn together(what: &BTreeSet<String>) -> String {
+    let mut by_how: Vec<(&str, Vec<&str>)> = Vec::new();
+    for said in what.iter().flat_map(|said| said.split("; ")) {
+        let ends = [" lost", " altered", " added"].into_iter();
+        let (part, how) = ends
+            .filter_map(|end| Some((said.strip_suffix(end)?, end)))
+            .next()
+            .unwrap_or((said, ""));
+        let parts: Vec<&str> = match how {
+            "" => vec![part],
+            _ => part.split(", ").collect(),
+        };
+        let at = by_how.iter().position(|(known, _)| *known == how);
+        let at = at.unwrap_or_else(|| {
+            by_how.push((how, Vec::new()));
+            by_how.len() - 1
+        });
+        for part in parts {
+            if !by_how[at].1.contains(&part) {
+                by_how[at].1.push(part);
+            }
+        }
+    }
+    let words = by_how.iter().map(|(how, parts)| match *how {
+        "" => parts.join("; "),
+        how => format!("{}{how}", parts.join(", ")),
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 /// The first few, and how many more there are.
@@ -174,8 +233,8 @@ pub fn packet(change: &PacketChange) -> String {
         change.written,
         change.then,
         operations.join(", "),
-        change.writers,
-        change.readers,
+        builds(&change.writers),
+        builds(&change.readers),
     )
 }
 
@@ -183,7 +242,11 @@ pub fn packet(change: &PacketChange) -> String {
 pub fn broken(of: &Broken) -> String {
     format!(
         "broken: {} ({}) is expected to be {} and is {}, with what {} writes",
-        of.probe, of.family, of.expected, of.written, of.writers
+        of.probe,
+        of.family,
+        of.expected,
+        of.written,
+        builds(&of.writers)
     )
 }
 
@@ -250,8 +313,22 @@ pub fn machine(matrix: &Matrix) -> String {
         witness(&matrix.witness.nft),
         witness(&matrix.witness.legacy),
     );
-    let notes = matrix.host.notes.iter();
+    let notes = matrix.host.notes.iter().cloned();
+    let notes = notes.chain(in_place(matrix));
     notes.fold(machine, |said, note| format!("{said}; {note}"))
+}
+
+/// Which releases the user's own builds stand for.
+fn in_place(matrix: &Matrix) -> Option<String> {
+    let own = matrix.builds.iter().filter(|of| of.origin == Origin::Own);
+    let stems = own.filter_map(|build| {
+        let stem = build.id.stem(build.tool, build.backend);
+        (stem == build.version.as_str()).then_some((&build.version, stem))
+    });
+    let names: BTreeMap<&Version, String> = stems.collect();
+    let names: Vec<String> = names.into_values().collect();
+    let said = format!("own builds stand for the releases {}", names.join(", "));
+    (!names.is_empty()).then_some(said)
 }
 
 /// Why the run ended early, if it did.
@@ -320,6 +397,60 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::catalog::{Backend, BuildId};
+    use crate::matrix::Member;
+
+    #[rstest]
+    #[case(&["match mark lost", "tcp --dport lost"], "match mark, tcp --dport lost")]
+    #[case(&["match mark lost; source altered", "match mark, state lost"], "match mark, state lost; source altered")]
+    #[case(&["-D deletes another rule", "the whole rule"], "-D deletes another rule; the whole rule")]
+    fn what_is_lost_the_same_way_is_said_together(#[case] what: &[&str], #[case] words: &str) {
+        let what = what.iter().map(|said| (*said).to_owned()).collect();
+        assert_eq!(together(&what), words);
+    }
+
+    /// Builds of one kind, oldest first; those with a star are in the set.
+    fn set(ran: &[&str], tool: Tool, backend: Backend, origin: Origin) -> BuildSet {
+        let builds: Vec<(BuildId, Version)> = ran
+            .iter()
+            .map(|name| name.trim_end_matches('*'))
+            .map(|name| (BuildId::of_tool(tool, name, backend), Version::new(name)))
+            .collect();
+        let members = builds.iter().map(|(id, version)| Member {
+            id,
+            version,
+            tool,
+            backend,
+            origin,
+        });
+        let is_in = |id: &BuildId| {
+            let place = builds.iter().position(|(of, _)| of == id);
+            place.is_some_and(|place| ran[place].ends_with('*'))
+        };
+        BuildSet::of(members, is_in)
+    }
+
+    #[rstest]
+    #[case::all_that_ran(&["1.8.8*"], "iptables-nft 1.8.8")]
+    #[case::two(&["1.8.8*", "1.8.10*"], "iptables-nft 1.8.8, 1.8.10")]
+    #[case::all_of_some(&["1.8.4*", "1.8.8*", "1.8.13*"], "iptables-nft 1.8.4 to 1.8.13")]
+    #[case::the_oldest_alone(&["1.8.4*", "1.8.13"], "iptables-nft 1.8.4")]
+    #[case::apart(&["1.8.4*", "1.8.5", "1.8.6*", "1.8.7*", "1.8.8*"], "iptables-nft 1.8.4, 1.8.6 to 1.8.8")]
+    fn a_range_names_builds_that_ran_at_both_ends(#[case] ran: &[&str], #[case] words: &str) {
+        let set = set(ran, Tool::Iptables, Backend::Nft, Origin::Upstream);
+        assert_eq!(builds(&set), words);
+    }
+
+    #[test]
+    fn the_tool_nft_is_not_the_backend() {
+        let names = [
+            "debian-nft-0.9.8-3*",
+            "debian-nft-1.0.6-2*",
+            "debian-nft-1.1.3-1*",
+        ];
+        let set = set(&names, Tool::Nft, Backend::Nft, Origin::Debian);
+        assert_eq!(builds(&set), "nft debian-0.9.8-3 to debian-1.1.3-1");
+    }
 
     #[rstest]
     #[case(&[1], "1")]

@@ -66,7 +66,9 @@ pub fn rootfs_of(folder: &Path, id: &str) -> PathBuf {
     let recorded = recording::read(&folder.join("recording.jsonl")).unwrap();
     let mut builds = recorded.recording.head.builds.iter();
     let build = builds.find(|build| build.id.as_str() == id);
-    let store = Store::open(&Store::default_path().unwrap()).unwrap();
+    let named = std::env::var_os("IPTABLES_LAB_STORE").map(PathBuf::from);
+    let store = named.unwrap_or_else(|| Store::default_path().unwrap());
+    let store = Store::open(&store).unwrap();
     store.build(&build.unwrap().key).unwrap().1
 }
 
@@ -105,20 +107,17 @@ fn the_least_rule_is_left_with_what_it_does_to_packets() {
 fn the_report_says_first_what_a_maintainer_asks_first() {
     let report = text("REPORT.md");
     let first = report.lines().nth(2).unwrap();
+    assert!(first.starts_with("**Fixed upstream in 1.8."), "{first}");
     assert!(
-        first.starts_with("**Mended as far as the reader goes: "),
-        "{first}"
-    );
-    assert!(
-        first.contains("debian-1.8.7-1-nft is an old reader, and nobody can mend it"),
+        first.contains("Packages of older releases need the fix backported."),
         "{first}"
     );
     for said in [
         "- `match mark` is lost: `-m mark --mark 0x8000/0x8000` is now nothing",
-        "Blackhole: packets that the rules let through are dropped, as packets showed.",
-        "- packet `ping-localhost`: delivered to 127.0.0.1",
+        "Blackhole (confirmed with packets): packets that the rules let through are dropped.",
+        "- `ping-localhost`: delivered to 127.0.0.1",
         "it ended with exit status 1: the loss is there",
-        "git bisect start --term-old=broken --term-new=mended v1.8.",
+        "git bisect start --term-old=broken --term-new=fixed v1.8.",
         "WRITER=/path/to/1.8.9/xtables-nft-multi FIND=fix git bisect run sh -c './autogen.sh ",
         "| writer | debian-1.8.9-2-nft | iptables v1.8.9",
         "4 rules of 30 words, shrunk to 1 rule of 6 words",
@@ -152,9 +151,10 @@ fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
     assert!(output.status.success(), "{}", both(&output));
     let report = read(&folder, "REPORT.md");
     for said in [
-        "**Mended as far as the writer goes: ",
-        "debian-1.8.7-1-nft is an old writer, and nobody can mend it",
-        "Blackhole, once the writer writes back what it reads: ",
+        "# match mark lost in what the writer prints after the reader's restore (",
+        "**Fixed upstream in 1.8.",
+        " is the first writer without it, debian-1.8.7-1-nft the last with it.**",
+        "Blackhole as soon as the writer restores what it prints: ",
         "exit status 1: the loss is there",
         "FIND=fix git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static --disable-connlabel \
          && make -j2 || exit 125; WRITER=$PWD ",
@@ -203,15 +203,23 @@ fn a_root_filesystem_may_be_a_folder_and_its_proc_is_left_alone() {
     assert_eq!(proc.count(), 0);
 }
 
+/// Without builds the script names the lab's images of them; those are there, and show the loss.
 #[test]
-fn container_images_are_named_where_nothing_is_said() {
-    let mut script = Command::new("sh");
-    script.arg(made().join("reproduce.sh"));
-    let output = script
-        .env_remove("WRITER")
-        .env_remove("READER")
-        .output()
-        .unwrap();
+fn the_container_images_that_the_script_names_show_the_loss() {
+    let script = made().join("reproduce.sh");
+    let run = |images: &[&str]| {
+        let mut command = Command::new("sh");
+        command.arg(&script).args(images);
+        let command = command.env_remove("WRITER").env_remove("READER");
+        command.output().unwrap()
+    };
+    let usage = String::from_utf8(run(&[]).stderr).unwrap();
+    let images: Vec<&str> = usage
+        .split_whitespace()
+        .filter(|word| word.starts_with("image:iptables-lab/"))
+        .collect();
+    assert_eq!(images.len(), 2, "{usage}");
+    let output = run(&images);
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
 }
 
@@ -286,11 +294,37 @@ fn a_loss_of_another_kind_than_the_pairing_has_is_none() {
     let mut words = vec!["--scenario", "kube-firewall", "--loss", "crashed"];
     words.extend(["--writer", WRITER, "--reader", READER]);
     let output = evidence(&folder, &words);
-    assert!(output.status.success(), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
     let said = String::from_utf8(output.stdout).unwrap();
-    let nothing = "nothing of kube-firewall is lost as `crashed` between";
+    let nothing = "no loss of the kind `crashed` in kube-firewall between";
     assert!(said.starts_with(nothing), "{said}");
     assert!(!folder.exists());
+}
+
+/// The script is often all that somebody has of a report.
+#[test]
+fn without_builds_the_script_says_how_it_is_run() {
+    let script = made().join("reproduce.sh");
+    let mut command = Command::new("sh");
+    command
+        .arg(script)
+        .env_remove("WRITER")
+        .env_remove("READER");
+    for arguments in [&[][..], &["/one/build"]] {
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{}", both(&output));
+        let said = String::from_utf8(output.stderr).unwrap();
+        for line in [
+            "match mark lost when the reader prints and restores the rules: debian-1.8.9-2-nft writes",
+            "\nExit status: 1 while the loss is there",
+            "./reproduce.sh WRITER READER\n",
+            "\n  /path/to/rootfs  ",
+            "./reproduce.sh image:iptables-lab/debian-1.8.9-2 image:iptables-lab/debian-1.8.7-1\n",
+        ] {
+            assert!(said.contains(line), "{line}\n{said}");
+        }
+        assert!(!said.contains("set -u"), "{said}");
+    }
 }
 
 #[rstest]
@@ -316,10 +350,10 @@ fn where_nothing_is_lost_no_folder_is_made() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("report");
     let output = of("debian-1.8.13-1-nft", WRITER, &folder);
-    assert!(output.status.success(), "{}", both(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
-        said.starts_with("nothing of kube-firewall is lost between"),
+        said.starts_with("nothing is lost in kube-firewall between"),
         "{said}"
     );
     assert!(!folder.exists());

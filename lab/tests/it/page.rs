@@ -204,7 +204,7 @@ fn without_javascript_maps_and_losses_are_in_the_markup() {
     assert!(page.contains(&cell), "{cell}");
     for words in [
         "<del>-m mark --mark 0x8000&#x2f;0x8000 </del>",
-        "lossy: match mark lost; nft from",
+        "lossy: match mark lost; iptables-nft ",
         "cannot ping localhost",
         "witnesses: ",
     ] {

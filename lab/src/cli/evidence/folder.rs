@@ -6,7 +6,7 @@ use miette::miette;
 
 use super::super::exit::{Exit, Failure, Or};
 use super::{EvidenceArgs, Least};
-use crate::evidence::{LossKind, Rules};
+use crate::evidence::{Loss, Rules};
 use crate::plan::step::{Role, Stage};
 use crate::recording::{LoadRecord, Seen};
 use crate::report;
@@ -101,7 +101,7 @@ pub(super) fn texts(
     folder: &Folder,
     least: &Least,
     load: &LoadRecord,
-    kind: LossKind,
+    loss: &Loss,
 ) -> Result<Vec<(&'static str, &'static str)>, Failure> {
     let (rules, written) = match &least.rules {
         Rules::Iptables(_) => ("rules.save", "written.save"),
@@ -133,7 +133,7 @@ pub(super) fn texts(
         });
         dumps.next_back()
     };
-    let after = after(kind);
+    let after = after(loss);
     let all = [
         (
             written,
@@ -148,14 +148,14 @@ pub(super) fn texts(
         (
             "after.save",
             after.print.1,
-            print(kind.stage(), after.print.0),
+            print(loss.stage(), after.print.0),
         ),
         (
             "kernel-before.txt",
             "what the kernel holds when the writer has written",
             dump(Stage::Baseline),
         ),
-        ("kernel-after.txt", after.kernel, dump(kind.stage())),
+        ("kernel-after.txt", after.kernel, dump(loss.stage())),
     ];
     for (name, what, text) in all {
         if let Some(text) = text {
@@ -174,8 +174,8 @@ struct After {
     kernel: &'static str,
 }
 
-fn after(kind: LossKind) -> After {
-    let (print, kernel) = match kind.stage() {
+fn after(loss: &Loss) -> After {
+    let (print, kernel) = match loss.stage() {
         Stage::Sync | Stage::SyncNoflush => (
             (
                 Role::WitnessPrint,
@@ -204,12 +204,18 @@ fn after(kind: LossKind) -> After {
             ),
             "what the kernel holds after the reader's -C",
         ),
-        Stage::Baseline
-        | Stage::Detect
-        | Stage::Save
-        | Stage::List
-        | Stage::Rewrite
-        | Stage::Reassert => (
+        Stage::List => (
+            (Role::ListRules, "what the reader's -S prints"),
+            "what the kernel holds after the reader listed the rules",
+        ),
+        Stage::Reassert => (
+            (
+                Role::WriterPrint,
+                "what the writer prints after the reader wrote the rules, too",
+            ),
+            "what the kernel holds after the reader wrote the rules, too",
+        ),
+        Stage::Baseline | Stage::Detect | Stage::Save | Stage::Rewrite => (
             (
                 Role::WriterPrint,
                 "what the writer prints after the reader restored that",

@@ -18,7 +18,9 @@ use crate::evidence::{Found, History, Loss, LossKind, Rules};
 use crate::images::{Effort, Provision};
 use crate::plan::Operation;
 use crate::recording::RecordingWriter;
+use crate::report::evidence::nothing_found;
 use crate::report::evidence::reproducer::{self, Reproducer};
+use crate::report::evidence::title::title;
 use crate::report::evidence::{Evidence, Shrunk, render};
 use crate::scenario::Scenario;
 use folder::{Folder, backtrace, kept, texts};
@@ -34,7 +36,8 @@ pub struct EvidenceArgs {
     /// The folder; it must not be there yet, or be empty [default: evidence-SCENARIO-WRITER-READER].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Which kind of loss the report is about, where a pairing has several [default: the worst].
+    /// Which kind of loss the report is about, where a pairing has several [default: the worst]. `sync` and `sync-noflush` stand
+    /// for whatever goes wrong there.
     #[arg(long, value_name = "KIND")]
     loss: Option<LossKind>,
     /// At most so many rulesets are tried while the rules are shrunk.
@@ -59,10 +62,13 @@ pub async fn run(args: &EvidenceArgs, common: &Common) -> Result<Exit, Failure> 
     if !matches!(made, Ok(true)) {
         folder.remove_if_empty();
     }
-    if made? {
-        output::print(&format!("{}\n", folder.path.display()))?;
+    match made? {
+        true => {
+            output::print(&format!("{}\n", folder.path.display()))?;
+            Ok(Exit::Ran)
+        }
+        false => Ok(Exit::NoLoss),
     }
-    Ok(Exit::Ran)
 }
 
 /// The one scenario that is named, in the family that is asked for.
@@ -115,35 +121,30 @@ impl Lab<'_> {
             Some(kind) => std::slice::from_ref(kind),
             None => LossKind::ALL.as_slice(),
         };
-        let seen_by = kinds.iter().flat_map(|kind| kind.operations());
-        let whole = self.whole(scenario, seen_by.collect()).await?;
+        let seen_by = kinds.iter().flat_map(|kind| kind.seen_by());
+        let seen_by: Vec<Operation> = seen_by.copied().chain([Operation::Rewrite]).collect();
+        let whole = self.whole(scenario, seen_by).await?;
         let Some(found) = Loss::worst_of(&whole, kinds) else {
-            let kind = self
-                .args
-                .loss
-                .map(|kind| format!(" as `{}`", kind.as_str()));
-            let words = format!(
-                "nothing of {} is lost{} between {} and {}: {}",
-                scenario.name,
-                kind.unwrap_or_default(),
-                writer.id,
-                reader.id,
-                whole.verdict.meaning()
-            );
+            let pairing = format!("{} between {} and {}", scenario.name, writer.id, reader.id);
+            let words = nothing_found(&whole, self.args.loss, &pairing);
             output::print(&format!("{words}\n"))?;
             return Ok(false);
         };
-        let kind = found.loss.kind;
         // What packets meet is asked of what shows it, and of nothing else.
-        let seen_by = [kind.operations(), vec![Operation::Effect]].concat();
+        let seen_by = [found.loss.operations(), vec![Operation::Effect]].concat();
         let whole = self.whole(scenario, seen_by).await?;
+        let found = found
+            .loss
+            .again(&whole)
+            .ok_or_else(|| comes_and_goes(&found))?;
+        let (loss, kind) = (&found.loss, found.loss.kind);
         let least = self.shrink(scenario, &found).await?;
         let mut file =
             RecordingWriter::create(&folder.path.join("recording.jsonl")).or_exit(Exit::Lacks)?;
         let (matrix, loads) = self
             .pairing(
                 vec![least.scenario.clone()],
-                &kind.operations(),
+                &loss.operations(),
                 Some(&mut file),
             )
             .await?;
@@ -163,7 +164,7 @@ impl Lab<'_> {
         };
         folder.write("reproduce.sh", &reproducer::render(reproducer))?;
         let mut files = vec![("reproduce.sh", "the loss as a script that stands alone")];
-        files.extend(texts(folder, &least, load, kind)?);
+        files.extend(texts(folder, &least, load, loss)?);
         files.push((
             "recording.jsonl",
             "all that was seen of this pairing, for `iptables-lab replay` and `show --from`",
@@ -171,7 +172,7 @@ impl Lab<'_> {
         let tried = self.try_out(folder, &writer, &reader).await?;
         files.extend(kept(folder));
         let everywhere = self
-            .everywhere(&least.scenario, kind, &writer, &reader)
+            .everywhere(&least.scenario, loss, &writer, &reader)
             .await?;
         let history = History::of(&found.loss, &everywhere, &writer, &reader);
         let page = render(&Evidence {
@@ -212,7 +213,7 @@ fn one(builds: &[Build], role: &str, id: &str) -> Result<Build, Failure> {
 fn comes_and_goes(found: &Found) -> Failure {
     let error = miette!(
         "the loss was there and is gone, with the same rules: {}",
-        found.loss.in_words()
+        title(&found.loss)
     );
     Failure::new(Exit::Fault, error)
 }

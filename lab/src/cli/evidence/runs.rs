@@ -8,7 +8,7 @@ use super::super::session;
 use super::folder::{Folder, KEPT};
 use super::{Lab, Least};
 use crate::catalog::{Build, Family};
-use crate::evidence::{Found, Loss, LossKind, Rules, Shrink};
+use crate::evidence::{Found, Loss, Rules, Shrink};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
 use crate::plan::Operation;
@@ -105,7 +105,7 @@ impl Lab<'_> {
         if scenarios.is_empty() {
             return Ok(None);
         }
-        let operations = loss.kind.operations();
+        let operations = loss.operations();
         let (matrix, _) = self.pairing(scenarios, &operations, None).await?;
         let shows = |place: &usize| {
             let mut cells = matrix.cells.iter();
@@ -119,7 +119,7 @@ impl Lab<'_> {
     pub(super) async fn everywhere(
         &self,
         scenario: &Scenario,
-        kind: LossKind,
+        loss: &Loss,
         writer: &Build,
         reader: &Build,
     ) -> Result<Matrix, Failure> {
@@ -133,7 +133,7 @@ impl Lab<'_> {
                 .collect()
         };
         let scenarios = vec![scenario.clone()];
-        let operations = kind.operations();
+        let operations = loss.operations();
         let (matrix, _) = self
             .run(
                 scenarios,

@@ -5,86 +5,102 @@ use std::fmt::Write;
 use super::super::markdown::escape;
 use super::{Backtrace, Evidence, capital, code, fenced};
 use crate::catalog::Tool;
-use crate::evidence::{Damaged, LossKind};
+use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::verdict::{Effect, Verdict};
 use crate::judge::{ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
 
 pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
     let mut text = "## What happens\n\n".to_owned();
-    let _ = writeln!(text, "The writer is given:\n\n{}", fenced(evidence.least));
+    let _ = writeln!(
+        text,
+        "The writer gets these rules:\n\n{}",
+        fenced(evidence.least)
+    );
     match evidence.damaged {
         Damaged::Rule(rule) => {
-            of_rule(&mut text, rule, evidence.loss.kind);
+            of_rule(&mut text, rule, evidence.loss);
             let mut crashes = evidence.whole.crashes.iter();
             let crash = crashes.find(|crash| crash.by == evidence.reader.id);
             if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind, crash) {
-                let _ = writeln!(text, "What dies is {}.", code(&crash.argv.join(" ")));
+                let _ = writeln!(
+                    text,
+                    "The command that dies: {}.",
+                    code(&crash.argv.join(" "))
+                );
             }
             let is_unproved = rule.lost.is_empty() && rule.witness_after.is_some();
             let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind);
             if evidence.writer.tool == Tool::Nft && is_unproved && in_kernel {
                 text.push_str(
-                    "\nOf what nft itself wrote no print proves anything. The kernel's expressions are others than before, and \
+                    "\nnft wrote this rule, and no iptables prints it as nft does. The kernel's expressions differ from those before; \
                      whether they mean the same is not known here.\n",
                 );
             }
         }
-        Damaged::Chain(chain) => of_chain(&mut text, chain, evidence.loss.kind),
+        Damaged::Chain(chain) => of_chain(&mut text, chain, evidence.loss),
     }
     text.push_str(backtrace(evidence.backtrace));
-    let _ = writeln!(text, "\n## Expected\n\n{}\n", expected(evidence.loss.kind));
+    let _ = writeln!(text, "\n## Expected\n\n{}\n", expected(evidence.loss));
     text
 }
 
-fn of_rule(text: &mut String, rule: &RuleVerdict, kind: LossKind) {
+fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
+    let (kind, operation) = (loss.kind, loss.operation);
     let mut step = |what: &str, said: Option<&str>| {
         if let Some(said) = said {
             let _ = writeln!(text, "{what}:\n\n{}", fenced(said));
         }
     };
-    step("It prints of the rule", rule.written.as_deref());
-    step("The reader prints", rule.read.as_deref());
+    step("The writer prints the rule as", rule.written.as_deref());
+    step("The reader prints it as", rule.read.as_deref());
     // What a plain rewrite comes to is beside the point where it is another thing that shows the loss.
-    if matches!(kind.operation(), Operation::Rewrite | Operation::Cycle) {
+    if matches!(
+        operation,
+        Operation::Rewrite | Operation::Recognition | Operation::Cycle
+    ) {
         step(
-            "A third build (the newest) prints before the reader restored what it had printed",
+            "Before the reader's restore, a third build (the newest) prints",
             rule.witness_before.as_deref(),
         );
-        step("and after", rule.witness_after.as_deref());
-        step("The writer then prints", rule.reread.as_deref());
+        step(
+            "After it, the third build prints",
+            rule.witness_after.as_deref(),
+        );
+        step("After it, the writer prints", rule.reread.as_deref());
     }
     if kind == LossKind::FoundWrong {
         step(
-            "The reader's -C finds the rule with",
+            "The reader's -C also finds the rule with another value",
             rule.near_miss.as_deref(),
         );
     }
     if kind == LossKind::WrongRule {
         step(
-            "The reader's -D of it deletes instead",
+            "The reader's -D of this rule deletes another one",
             rule.deleted_instead.as_deref(),
         );
     }
     if let (LossKind::Drifts, Some(drift)) = (kind, &rule.drift) {
         let turn = format!(
-            "In round {} {} restores what it printed, and a third build (the newest) then prints",
+            "In round {}, {} restores what it printed; after that, a third build (the newest) prints",
             drift.round, drift.by
         );
         step(&turn, Some(drift.to.as_deref().unwrap_or("no such rule")));
     }
+    if matches!(operation, Operation::Sync | Operation::SyncNoflush) {
+        text.push_str("The reader then restores this print with a chain and a jump of its own.");
+        if matches!(kind, LossKind::Sync | LossKind::SyncNoflush) {
+            text.push_str(" `after.save` is what a third build (the newest) prints after that.");
+        }
+        text.push_str("\n\n");
+    }
     if let Some(reason) = &rule.reason {
         let by = match rule.read_verdict {
             Some(Verdict::Refused) => "The reader says",
-            _ => said_by(kind),
+            _ => said_by(loss),
         };
         let _ = writeln!(text, "{by}:\n\n{}", fenced(reason));
-    }
-    if matches!(kind, LossKind::Sync | LossKind::SyncNoflush) {
-        text.push_str(
-            "What the reader then restores is that with a chain and a jump of its own; what is there afterwards, a third build \
-             (the newest) says in `after.save`.\n",
-        );
     }
     let mut differ = |how: &str, changes: &[crate::ruleset::Change]| {
         for change in changes {
@@ -107,37 +123,30 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, kind: LossKind) {
 }
 
 /// Whose words a reason is in.
-fn said_by(kind: LossKind) -> &'static str {
-    match kind {
-        LossKind::Crashed | LossKind::TimedOut => "How the reader ends",
-        LossKind::Unrestorable | LossKind::Refused => "The reader says",
-        LossKind::WrongRule
-        | LossKind::FoundWrong
-        | LossKind::Lossy
-        | LossKind::Changed
-        | LossKind::Chain
-        | LossKind::Sync
-        | LossKind::SyncNoflush
-        | LossKind::Misread
-        | LossKind::Unreadable
-        | LossKind::Drifts
-        | LossKind::NotFound
-        | LossKind::NotDeleted => "What is said of it",
+fn said_by(loss: &Loss) -> &'static str {
+    match (loss.kind, loss.operation) {
+        (LossKind::Crashed | LossKind::TimedOut, _) => "How the reader ends",
+        (LossKind::Unrestorable, Operation::SyncNoflush) => {
+            "The reader's restore with --noflush says"
+        }
+        (LossKind::Unrestorable, _) => "The reader's restore says",
+        (LossKind::Refused, _) => "The reader says",
+        _ => "The lab notes",
     }
 }
 
-fn of_chain(text: &mut String, chain: &ChainVerdict, kind: LossKind) {
+fn of_chain(text: &mut String, chain: &ChainVerdict, loss: &Loss) {
     let named = |policy: &Option<String>| policy.as_deref().map_or("none".to_owned(), code);
-    let (done, policy_after) = match kind {
-        LossKind::Sync => (
+    let (done, policy_after) = match loss.operation {
+        Operation::Sync => (
             "The reader prints the table, adds a chain and a jump of its own, and restores that.",
             Some(&chain.policy_after_sync),
         ),
-        LossKind::SyncNoflush => (
-            "The reader prints the table, and restores with --noflush its own chains of that, a new one and a jump to it.",
+        Operation::SyncNoflush => (
+            "The reader prints the table. It restores its own chains of it, a new chain and a jump to that with --noflush.",
             None,
         ),
-        LossKind::Drifts => (
+        Operation::Cycle => (
             "The reader prints the table and restores what it printed, then the writer does, and so on.",
             None,
         ),
@@ -148,7 +157,7 @@ fn of_chain(text: &mut String, chain: &ChainVerdict, kind: LossKind) {
     };
     let _ = writeln!(
         text,
-        "{done} Then, of the chain {} in the table {}:\n\n{}\n- policy before: {}",
+        "{done} After that, the chain {} in the table {} is another one:\n\n{}\n- policy before: {}",
         code(&chain.chain),
         code(&chain.table),
         fenced(chain.reason.as_deref().unwrap_or("it is another chain")),
@@ -163,32 +172,34 @@ fn backtrace(backtrace: Option<Backtrace>) -> &'static str {
     match backtrace {
         None => "",
         Some(Backtrace::Kept) => {
-            "\nWhere it dies, gdb says in `backtrace.txt`. Distributions strip their binaries: with a built source tree \
-             (`READER=/path/to/iptables KEEP=FOLDER ./reproduce.sh`) it has the functions' names.\n"
+            "\n`backtrace.txt` is gdb's backtrace. Distributions strip their binaries: a built source tree \
+             (`READER=/path/to/iptables KEEP=FOLDER ./reproduce.sh`) gives the functions' names.\n"
         }
         Some(Backtrace::NotAgain) => {
-            "\nThere is no backtrace: under gdb the crash did not come again, or gdb could not run the reader.\n"
+            "\nThere is no backtrace: the reader did not crash under gdb, or gdb could not run it.\n"
         }
         Some(Backtrace::NoDebugger) => {
-            "\nThere is no backtrace: gdb is not at hand where this report was made. Where it is, \
-             `KEEP=FOLDER ./reproduce.sh` writes one.\n"
+            "\nThere is no backtrace: this machine has no gdb. On a machine with gdb, `KEEP=FOLDER ./reproduce.sh` writes one.\n"
         }
     }
 }
 
-fn expected(kind: LossKind) -> &'static str {
-    match kind {
+fn expected(loss: &Loss) -> &'static str {
+    match loss.kind {
+        LossKind::Changed if loss.operation == Operation::Reassert => {
+            "The writer's rules stay as they are while a reader of the other backend writes its own."
+        }
         LossKind::Lossy | LossKind::Changed => {
-            "The reader prints the rule that the kernel holds, and after it restored what it printed the kernel holds the \
-             same rule; or it refuses, with a message and a nonzero exit status."
+            "The reader prints the rule that the kernel holds. After the reader restored what it printed, the kernel holds the \
+             same rule. Otherwise the reader refuses, with a message and a nonzero exit status."
         }
         LossKind::Chain => {
             "After the reader restored what it printed, the chain is there as before, with its hook, its policy and no more \
-             rules; or the reader refuses, with a message and a nonzero exit status."
+             rules. Otherwise the reader refuses, with a message and a nonzero exit status."
         }
         LossKind::Misread => {
-            "After the reader restored what it printed, the writer prints its rule as before; or it refuses, with a \
-             message and a nonzero exit status."
+            "After the reader restored what it printed, the writer prints its rule as before. Otherwise the writer refuses, \
+             with a message and a nonzero exit status."
         }
         LossKind::Unreadable => {
             "After the reader restored what it printed, the writer can print its table."
@@ -196,36 +207,48 @@ fn expected(kind: LossKind) -> &'static str {
         LossKind::FoundWrong => "`-C` of a rule that is not there ends with exit status 1.",
         LossKind::NotFound => "`-C` of a rule that is there ends with exit status 0.",
         LossKind::WrongRule => {
-            "`-D` deletes the rule that it names; or it deletes none, with a message and a nonzero exit status."
+            "`-D` deletes the rule that it names. Otherwise it deletes nothing, with a message and a nonzero exit status."
         }
         LossKind::NotDeleted => {
             "`-D` of a rule that is there deletes it, and ends with exit status 0."
         }
         LossKind::Sync | LossKind::SyncNoflush => {
-            "What a plain restore of the reader's own print keeps is kept too where a chain and a jump are added to it; or the \
+            "A restore with a chain and a jump of the reader's own keeps the rules that a plain restore keeps. Otherwise the \
              reader refuses, with a message and a nonzero exit status."
         }
         LossKind::Drifts => {
-            "However often both restore what they printed, the kernel holds what the writer wrote; or one of them refuses, \
-             with a message and a nonzero exit status."
+            "However often both restore what they printed, the kernel holds what the writer wrote. Otherwise one of them \
+             refuses, with a message and a nonzero exit status."
         }
         LossKind::Crashed => "The reader ends by itself.",
         LossKind::TimedOut => "The reader ends.",
-        LossKind::Unrestorable => "A build restores what it printed itself.",
-        LossKind::Refused => "The reader prints the table.",
+        LossKind::Unrestorable => "A build can restore what it printed itself.",
+        LossKind::Refused => match loss.operation {
+            Operation::List => "The reader lists the table.",
+            Operation::Check => "`-C` of a rule that is there ends with exit status 0.",
+            Operation::Delete => "`-D` of a rule that is there ends with exit status 0.",
+            Operation::Reassert => "The reader can write the rules, too.",
+            _ => "The reader prints the table.",
+        },
+        LossKind::Doubled => {
+            "A reader that looks for rules before it writes them finds those that are there."
+        }
     }
 }
 
 pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
     let Evidence { whole, loss, .. } = evidence;
     let mut text = "## Consequence\n\n".to_owned();
-    let operation = loss.kind.operation();
+    let operation = match loss.operation {
+        Operation::Recognition => Operation::Rewrite,
+        operation => operation,
+    };
     let shown = whole.probes.iter().filter_map(|probe| {
         let effect = probe.after.get(&operation)?;
         let then = probe.then.get(&operation);
         (*effect != Effect::AsBefore).then(|| {
             format!(
-                "- packet {}: {} with the rules as written, {} after {}",
+                "- {}: {} before, {} after {}",
                 code(&probe.name),
                 escape(probe.written.as_deref().unwrap_or("not sent")),
                 escape(then.map_or("otherwise", String::as_str)),
@@ -247,30 +270,32 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
         effects.any(|effect| effect.consequence() == Some(of_rule))
     });
     let sentence = match (consequence, is_proved) {
-        (Some(of_rule), true) => format!("{of_rule}: {}, as packets showed.", of_rule.meaning()),
+        (Some(of_rule), true) => {
+            format!("{of_rule} (confirmed with packets): {}.", of_rule.meaning())
+        }
         (Some(of_rule), false)
             if operation == Operation::Rewrite && loss.kind.is_seen_by_writer() =>
         {
             format!(
-                "{of_rule}, once the writer writes back what it reads: {}. Until then the kernel holds the right rule.",
+                "{of_rule} as soon as the writer restores what it prints: {}. Until then the kernel holds the right rule.",
                 of_rule.meaning()
             )
         }
         (Some(of_rule), false) if !shown.is_empty() => format!(
-            "{of_rule}: {}. That is concluded from the rules; what packets showed, another rule explains.",
+            "{of_rule} (predicted): {}. Another rule explains what the test packets showed.",
             of_rule.meaning()
         ),
         (Some(of_rule), false) => format!(
-            "{of_rule}: {}. That is concluded from the rules; no packet was sent, or none met the rule.",
+            "{of_rule} (predicted; no test packet hit this rule): {}.",
             of_rule.meaning()
         ),
-        (None, _) => none_known(loss.kind).to_owned(),
+        (None, _) => none_known(loss).to_owned(),
     };
     let _ = writeln!(text, "{}\n", capital(&sentence));
     if !shown.is_empty() {
         let _ = writeln!(
             text,
-            "In the whole of `{}`:\n\n{}\n",
+            "Test packets in the whole scenario `{}`:\n\n{}\n",
             evidence.found_in.name,
             shown.join("\n")
         );
@@ -289,28 +314,33 @@ fn done(operation: Operation) -> &'static str {
 }
 
 /// What stands for a consequence where the kernel's rules stay as they are.
-fn none_known(kind: LossKind) -> &'static str {
-    match kind {
+fn none_known(loss: &Loss) -> &'static str {
+    match loss.kind {
         LossKind::Crashed | LossKind::TimedOut => {
-            "the reader cannot print the table at all, and neither keep nor repair what is in it. No rule in the kernel is \
-             another one."
+            "the reader can neither keep nor repair these rules. The kernel still holds every rule."
+        }
+        LossKind::Unrestorable if loss.operation == Operation::SyncNoflush => {
+            "the reader cannot write its own chains, and says so. The kernel still holds every rule."
         }
         LossKind::Refused | LossKind::Unrestorable => {
-            "the reader can neither keep nor repair what is in the table, and says so. No rule in the kernel is another one."
+            "the reader can neither keep nor repair these rules, and says so. The kernel still holds every rule."
         }
-        LossKind::WrongRule => "a rule that was to stay is gone, and the one that was to go stays.",
+        LossKind::WrongRule => "the wrong rule is deleted, and the rule to delete stays.",
         LossKind::NotDeleted => {
-            "the rule stays where its owner wants it gone, and is there twice once the owner writes it again."
+            "the rule stays after its owner deleted it, and is there twice when the owner writes it again."
         }
-        LossKind::FoundWrong
-        | LossKind::Lossy
+        LossKind::NotFound => "a component that looks first adds the rule once more each time.",
+        LossKind::FoundWrong => "a component that looks first never adds the rule that it wants.",
+        LossKind::Doubled => {
+            "the kernel holds the rules under both backends, and packets meet both."
+        }
+        LossKind::Lossy
         | LossKind::Changed
         | LossKind::Chain
         | LossKind::Sync
         | LossKind::SyncNoflush
         | LossKind::Misread
         | LossKind::Unreadable
-        | LossKind::Drifts
-        | LossKind::NotFound => "None that is known for packets.",
+        | LossKind::Drifts => "no effect on packets is known.",
     }
 }

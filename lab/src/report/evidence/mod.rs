@@ -4,14 +4,16 @@ mod happens;
 mod pairings;
 pub mod reproducer;
 mod standing;
+pub mod title;
 
 use std::fmt::Write;
 
 use super::markdown::escape;
 use super::terminal::inert;
 use crate::catalog::{Build, BuildId, Tool};
-use crate::evidence::{Damaged, History, Loss, Smaller};
-use crate::judge::Cell;
+use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
+use crate::judge::verdict::Verdict;
+use crate::judge::{Cell, RuleVerdict};
 use crate::matrix::Matrix;
 use crate::scenario::Scenario;
 
@@ -84,7 +86,7 @@ pub fn render(evidence: &Evidence<'_>) -> String {
     let Evidence { writer, reader, .. } = evidence;
     let mut page = format!(
         "# {} ({} writes, {} reads)\n\n",
-        escape(&evidence.loss.in_words()),
+        escape(&title::title(evidence.loss)),
         writer.id,
         reader.id
     );
@@ -102,6 +104,31 @@ pub fn render(evidence: &Evidence<'_>) -> String {
     page
 }
 
+/// What is said where no loss was found in the cell of a pairing: nothing is lost, none of the kind that was asked for, or
+/// something was not tested.
+pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> String {
+    if let Some(kind) = kind {
+        return format!("no loss of the kind `{}` in {pairing}", kind.as_str());
+    }
+    let is_untested = |verdict: Verdict| verdict.severity() > Verdict::Invisible.severity();
+    let untested = cell
+        .rules
+        .iter()
+        .filter(|rule| rule.of_reader().any(is_untested));
+    let untested: Vec<&RuleVerdict> = untested.collect();
+    let Some(first) = untested.first() else {
+        return format!("nothing is lost in {pairing}: {}", cell.verdict.meaning());
+    };
+    let verdict = first.of_reader().find(|verdict| is_untested(*verdict));
+    let reason = first.reason.as_deref().or(verdict.map(Verdict::meaning));
+    format!(
+        "no loss was found in {pairing}, but {} of {} rules were not tested: {}",
+        untested.len(),
+        cell.rules.len(),
+        inert(reason.unwrap_or("no reason is known"))
+    )
+}
+
 /// The release that a build is of.
 fn release<'a>(matrix: &'a Matrix, id: &'a BuildId) -> &'a str {
     let mut builds = matrix.builds.iter();
@@ -113,19 +140,19 @@ fn reproduce(evidence: &Evidence<'_>) -> String {
     let Evidence { writer, reader, .. } = evidence;
     let tried = match evidence.tried {
         Tried::Ended(1) => {
-            "Run where this report was made, it ended with exit status 1: the loss is there."
+            "On the machine that made this report it ended with exit status 1: the loss is there."
                 .to_owned()
         }
         Tried::Ended(status) => format!(
-            "**Run where this report was made, it ended with exit status {status}, so it does not show the loss there**; the \
+            "**On the machine that made this report it ended with exit status {status}: it does not show the loss**; the \
              recording does."
         ),
-        Tried::Not => "It was not run where this report was made.".to_owned(),
+        Tried::Not => "It was not run on the machine that made this report.".to_owned(),
     };
     let mut text = format!(
-        "## To reproduce\n\n{}\n{tried} It needs two binaries (or source trees, root filesystems, container images: its head \
-         says how they are named), and makes a network namespace of its own. Exit status 1 while the loss is there, 0 when \
-         it is gone, 125 when it cannot be tried.\n\n",
+        "## To reproduce\n\n{}\n{tried} It needs two binaries, source trees, root filesystems or container images (without arguments it says how \
+         they are named), and makes a network namespace of its own. Exit status 1 while the loss is there, 0 when it is gone, \
+         125 when it cannot be tried.\n\n",
         fenced(&format!(
             "WRITER={} READER={} sh ./reproduce.sh",
             binary(writer),
@@ -156,12 +183,12 @@ fn shrunk(evidence: &Evidence<'_>) -> String {
         cut_short,
     } = evidence.shrunk;
     let end = match cut_short {
-        true => "the steps ran out, so a smaller one may show it too",
+        true => "the steps ran out: a smaller ruleset may show it, too",
         false => "nothing more can be left out",
     };
     format!(
-        "## How it was found\n\nIn the scenario `{}` ({}): {} of {} words, shrunk to {} of {} words over {tried} rulesets that \
-         were tried; {end}.\n\n",
+        "## How it was found\n\nIn the scenario `{}` ({}): {} of {} words, shrunk to {} of {} words; {tried} rulesets were \
+         tried; {end}.\n\n",
         evidence.found_in.name,
         escape(&evidence.found_in.title),
         rules(from.rules),
@@ -224,5 +251,52 @@ mod tests {
     #[case("a`b", "`` a`b ``")]
     fn code_within_a_line_is_as_it_is(#[case] text: &str, #[case] written: &str) {
         assert_eq!(code(text), written);
+    }
+
+    fn cell(rules: Vec<RuleVerdict>, verdict: Verdict) -> Cell {
+        Cell {
+            scenario: "own".to_owned(),
+            family: crate::catalog::Family::Ipv4,
+            writer: BuildId::named("1.8.8-nft"),
+            reader: BuildId::named("1.8.7-nft"),
+            verdict,
+            rules: rules.into(),
+            chains: Vec::new(),
+            probes: Vec::new(),
+            picked: None,
+            warnings: Vec::new(),
+            known: None,
+            known_losses: Vec::new(),
+            crashes: Vec::new(),
+        }
+    }
+
+    /// "Nothing is lost" is said only where all was tested and the matrix shows nothing worse than rules that are not seen.
+    #[test]
+    fn nothing_is_lost_only_where_all_was_tested() {
+        let rule = |write: Option<Verdict>, read: Option<Verdict>| RuleVerdict {
+            write,
+            read_verdict: read,
+            ..RuleVerdict::default()
+        };
+        let fine = || rule(Some(Verdict::Faithful), Some(Verdict::Same));
+        let said = |rules, verdict, kind| nothing_found(&cell(rules, verdict), kind, "own");
+        let invisible = rule(None, Some(Verdict::Invisible));
+        assert_eq!(
+            said(vec![fine(), invisible], Verdict::Invisible, None),
+            "nothing is lost in own: not in the reader's tables: not seen, not touched"
+        );
+        let refused = RuleVerdict {
+            reason: Some("the set foo does not exist".to_owned()),
+            ..rule(Some(Verdict::Refused), None)
+        };
+        assert_eq!(
+            said(vec![fine(), refused], Verdict::Refused, None),
+            "no loss was found in own, but 1 of 2 rules were not tested: the set foo does not exist"
+        );
+        assert_eq!(
+            said(vec![fine()], Verdict::Crashed, Some(LossKind::Lossy)),
+            "no loss of the kind `lossy` in own"
+        );
     }
 }

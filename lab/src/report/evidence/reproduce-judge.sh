@@ -43,7 +43,7 @@ reader "$IPTABLES-save" >"$keep/read.save" 2>"$work/said"
 saved=$?
 cat "$work/said" >&2
 noflush=
-case $LOSS_KIND in
+case $OPERATION in
   sync) with_own_chain "$keep/read.save" >"$keep/restored.save" ;;
   sync-noflush) only_own_chains "$keep/read.save" >"$keep/restored.save"; noflush=--noflush ;;
   *) cp "$keep/read.save" "$keep/restored.save" ;;
@@ -69,6 +69,7 @@ dies() { [ "$1" -gt 128 ] && [ "$1" -ne 137 ]; }
 hangs() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
 if dies "$saved" || dies "$restored"; then
   [ "$LOSS_KIND" = crashed ] && lost
+  dies "$restored" && [ "$LOSS_KIND" = unrestorable ] && lost
   cannot "the reader dies"
 fi
 if hangs "$saved" || hangs "$restored"; then
@@ -84,7 +85,7 @@ refuses() {
   gone
 }
 # Up to 1.8.8 a save that leaves a table out says so in a comment alone, so a component adds its chain to what is left.
-left_out() { [ -z "$OWN_CHAIN" ] && incompatible "$keep/read.save"; }
+left_out() { { [ -z "$OWN_CHAIN" ] || [ "$LOSS_KIND" = refused ]; } && incompatible "$keep/read.save"; }
 if [ "$saved" -ne 0 ] || left_out; then
   [ "$LOSS_KIND" = refused ] && lost
   refuses "the reader cannot print the table"
@@ -130,7 +131,10 @@ case $SEEN_AT:$LOSS_KIND in
       case $LOSS_KIND in
         changed) [ "$WRITER_PROGRAM" = nft ] || [ "$read" != "$written" ] || reader_prints_another && lost ;;
         lossy) [ "$WRITER_PROGRAM" = nft ] || [ "$read" != "$written" ] && lost ;;
-        *) [ "$WRITER_PROGRAM" = nft ] || reader_prints_another && lost ;;
+        *)
+          # What a plain rewrite loses, too, the reader loses when it prints.
+          [ -z "$SPARES_REWRITE" ] && [ "$read" != "$written" ] && lost
+          [ "$WRITER_PROGRAM" = nft ] || reader_prints_another && lost ;;
       esac
     fi ;;
   *:misread) [ "$after" != "$written" ] && lost ;;

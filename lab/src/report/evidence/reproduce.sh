@@ -11,12 +11,18 @@
 #   git bisect start BAD GOOD
 #   READER=/path/to/xtables-nft-multi git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static \
 #     --disable-connlabel && make -j2 || exit 125; WRITER=$PWD sh /path/to/reproduce.sh'
-# To find the commit that mended it: FIND=fix exchanges the exit statuses 0 and 1.
-#   git bisect start --term-old=broken --term-new=mended MENDED BROKEN
+# To find the commit that fixed it: FIND=fix exchanges the exit statuses 0 and 1.
+#   git bisect start --term-old=broken --term-new=fixed FIXED BROKEN
 #   WRITER=/path/to/xtables-nft-multi FIND=fix git bisect run sh -c '… || exit 125; READER=$PWD sh /path/to/reproduce.sh'
-# KEEP=FOLDER keeps what was printed there. All happens in a network namespace of its own: no rule of this machine is
-# read or written. Who is not root needs user namespaces.
+# KEEP=FOLDER keeps what was printed there. The script makes a network namespace of its own: it reads and writes no rule of
+# this machine. Without root it needs user namespaces.
 set -u
+
+# Without two builds there is nothing to run: this script's head says how they are named.
+if [ -z "$WRITER" ] || [ -z "$READER" ]; then
+  sed -n -e 1d -e '/^[^#]/q' -e 's/^#//' -e 's/^ //' -e p "$0" >&2
+  exit 125
+fi
 
 cannot() {
   echo "cannot be tried: $*" >&2

@@ -5,9 +5,11 @@ use std::fmt::Write;
 
 use super::super::show::commands::{end_of, image, shell_word};
 use super::super::terminal::inert;
+use super::title::title;
 use crate::catalog::{Build, Family, Tool};
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::RuleVerdict;
+use crate::plan::Operation;
 use crate::plan::command;
 use crate::plan::procedure::OWN_CHAIN;
 use crate::plan::step::{Role, RuleSet};
@@ -20,6 +22,10 @@ const BUILDS: &str = include_str!("reproduce.sh");
 const REWRITE: &str = include_str!("reproduce-judge.sh");
 /// What stands there instead where the reader deletes: what is left.
 const DELETE: &str = include_str!("reproduce-delete.sh");
+/// What stands there instead where a command of the reader's does not end well.
+const COMMAND: &str = include_str!("reproduce-command.sh");
+/// What stands there instead where a reader of the other backend writes the rules, too.
+const REASSERT: &str = include_str!("reproduce-reassert.sh");
 
 /// What a script is made of.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +55,7 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         reader,
         ..
     } = made_of;
-    let words = one_line(&loss.in_words());
+    let words = one_line(&title(loss));
     let mut script = format!(
         "#!/bin/sh\n# {words}: {} writes, {} reads. Made by iptables-lab {}.\n#\n",
         writer.id,
@@ -59,25 +65,30 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     // The header's own comment comes first, what it refers to after it.
     let (about, rest) = BUILDS.split_at(BUILDS.find("set -u\n").unwrap_or(0));
     script.push_str(about);
-    let named = |name: &str, place: usize, build: &Build| {
-        let image = shell_word(&format!("image:iptables-lab/{}", image(&build.id)));
-        format!("{name}=${{{place}:-${{{name}:-{image}}}}}\n")
-    };
+    let of_lab = |build: &Build| format!("image:iptables-lab/{}", image(&build.id));
+    let _ = writeln!(
+        script,
+        "# Where the lab made its container images: ./reproduce.sh {} {}",
+        of_lab(writer),
+        of_lab(reader)
+    );
     let (seen_at, chain, lost) = match made_of.damaged {
         Damaged::Chain(of) => ("chain", of.chain.as_str(), String::new()),
         Damaged::Rule(rule) => ("rule", &*rule.chain, lost_expressions(rule)),
     };
     let _ = write!(
         script,
-        "LOSS={}\nLOSS_KIND={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
-         READER_PROGRAM={}\n{}{}",
+        "LOSS={}\nLOSS_KIND={}\nOPERATION={}\nSPARES_REWRITE={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
+         READER_PROGRAM={}\nWRITER=${{1:-${{WRITER:-}}}}\nREADER=${{2:-${{READER:-}}}}\n",
         shell_word(&words),
         loss.kind.as_str(),
+        loss.operation,
+        if loss.spares_rewrite { "1" } else { "" },
         shell_word(chain),
         shell_word(&lost),
         // Names that only a sync has.
-        match loss.kind {
-            LossKind::Sync | LossKind::SyncNoflush => own_chains(made_of),
+        match loss.operation {
+            Operation::Sync | Operation::SyncNoflush => own_chains(made_of),
             _ => "''".to_owned(),
         },
         family.command(),
@@ -87,12 +98,12 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         },
         program(writer),
         program(reader),
-        named("WRITER", 1, writer),
-        named("READER", 2, reader)
     );
     script.push_str(rest);
     script.push_str(&sets(made_of));
-    script.push_str(&writes(made_of));
+    script.push_str("# The writer writes.\n");
+    let refused = "cannot \"the writer does not take the rules\"";
+    script.push_str(&writes(made_of, (writer, "writer"), refused));
     match (loss.kind, made_of.damaged) {
         (LossKind::NotFound | LossKind::FoundWrong, Damaged::Rule(rule)) => {
             script.push_str(&lookup(made_of, rule));
@@ -100,7 +111,7 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         (LossKind::WrongRule | LossKind::NotDeleted, Damaged::Rule(rule)) => {
             script.push_str(&delete(made_of, rule));
         }
-        _ => script.push_str(REWRITE),
+        (_, damaged) => script.push_str(&after(made_of, damaged)),
     }
     // Who looks at it before running it looks in a terminal.
     inert(&script)
@@ -153,35 +164,75 @@ fn sets(made_of: Reproducer<'_>) -> String {
     script
 }
 
-fn writes(made_of: Reproducer<'_>) -> String {
+/// The commands with which a build writes the rules, in its role; `refused` is done where it does not take one.
+fn writes(made_of: Reproducer<'_>, (build, role): (&Build, &str), refused: &str) -> String {
     let Reproducer {
-        scenario,
-        family,
-        writer,
-        ..
+        scenario, family, ..
     } = made_of;
     let all = RuleSet::first(scenario.rule_count(family));
-    let commands = command::write(writer, family, scenario, scenario.write, &all);
-    let mut script = "# The writer writes.\n".to_owned();
+    let commands = command::write(build, family, scenario, scenario.write, &all);
+    let mut script = String::new();
     for (argv, stdin) in commands {
         let words: Vec<String> = argv.iter().skip(1).map(|word| shell_word(word)).collect();
         let program = argv.first().map_or("", String::as_str);
-        let program = program.replacen(&format!("-{}", writer.backend), "", 1);
-        let command = [format!("writer {program}")].into_iter().chain(words);
+        let program = program.replacen(&format!("-{}", build.backend), "", 1);
+        let command = [format!("{role} {program}")].into_iter().chain(words);
         let command = command.collect::<Vec<_>>().join(" ");
-        let refused = "|| cannot \"the writer does not take the rules\"";
         match stdin {
             Some(text) => {
                 let text = text.to_lossy().into_owned();
                 let end = end_of(&text);
-                let _ = writeln!(script, "{command} <<'{end}' {refused}\n{text}{end}");
+                let _ = writeln!(script, "{command} <<'{end}' || {refused}\n{text}{end}");
             }
             None => {
-                let _ = writeln!(script, "{command} {refused}");
+                let _ = writeln!(script, "{command} || {refused}");
             }
         }
     }
     script
+}
+
+/// What the reader does then, and whether the loss is there.
+fn after(made_of: Reproducer<'_>, damaged: Damaged<'_>) -> String {
+    let asks = |rule: &RuleVerdict, role| {
+        let words = asked(made_of, rule, role);
+        (!words.is_empty()).then(|| format!("reader \"$IPTABLES\" {words}"))
+    };
+    match (made_of.loss.operation, damaged) {
+        (Operation::Check, Damaged::Rule(rule)) => {
+            let asked = [Role::Check, Role::CheckNearMiss].map(|role| asks(rule, role));
+            command_that_fails(asked.into_iter().flatten())
+        }
+        (Operation::Delete, Damaged::Rule(rule)) => command_that_fails(asks(rule, Role::Delete)),
+        (Operation::List, Damaged::Rule(rule)) => {
+            let list = |words: &str| {
+                format!(
+                    "reader \"$IPTABLES\" -t {} {words}",
+                    shell_word(&rule.table)
+                )
+            };
+            command_that_fails([list("-S"), list("-L -n -v")])
+        }
+        (Operation::Reassert, Damaged::Rule(rule)) => format!(
+            "writer_prints >\"$keep/written.save\" || cannot \"the writer cannot print what it wrote\"\n\
+             # The reader does not see these rules, and writes its own.\nrefused=\n{}RULES={}\n{REASSERT}",
+            writes(made_of, (made_of.reader, "reader"), "refused=1"),
+            made_of
+                .scenario
+                .placed_rules(made_of.family)
+                .filter(|(_, table, of)| *table == &*rule.table && of.chain == *rule.chain)
+                .count(),
+        ),
+        _ => REWRITE.to_owned(),
+    }
+}
+
+/// Commands of the reader's, one of which does not end as it should.
+fn command_that_fails(commands: impl IntoIterator<Item = String>) -> String {
+    let runs = commands
+        .into_iter()
+        .map(|command| format!("try {command}\n"));
+    format!("{COMMAND}{}gone\n", runs.collect::<String>())
 }
 
 /// The reader's `-C`, of the rule or of the near miss that it found.

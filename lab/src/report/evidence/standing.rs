@@ -1,72 +1,109 @@
-//! Since when a loss is there and whether it is mended, in words; and how to find the commits.
+//! Since when a loss is there and whether it is fixed, in words; and how to find the commits.
 
 use std::fmt::Write;
 
-use super::{Evidence, binary, fenced, release};
-use crate::catalog::{BuildId, Tool};
+use super::super::wording::builds;
+use super::{Evidence, binary, capital, fenced, release};
+use crate::catalog::{BuildId, Origin, Tool};
 use crate::evidence::{Since, Standing};
 use crate::judge::verdict::Verdict;
+use crate::matrix::{BuildSet, Member, NameKind};
 
-/// Is the newest release affected, was it mended, or is it an old one that nobody can mend any more?
+/// Does the newest release have it, since when, or which release fixed it: then packages of older ones need a backport.
 pub(super) fn standing(evidence: &Evidence<'_>) -> String {
     let Evidence { history, loss, .. } = evidence;
-    let (role, at_fault, other) = match loss.kind.is_seen_by_writer() {
-        true => ("writer", evidence.writer, "reader"),
-        false => ("reader", evidence.reader, "writer"),
+    let (role, other) = match loss.kind.is_seen_by_writer() {
+        true => ("writer", "reader"),
+        false => ("reader", "writer"),
     };
     let mut text = match &history.standing {
         Standing::Open { newest, since } => {
             let since = match since {
-                Some(Since { first, before }) => format!(
-                    "{first} is the first that was run with it, {before} the last before that without."
-                ),
-                None => format!("No {role} that was run is without it."),
+                Some(Since { first, before }) => {
+                    format!("{first} is the first {role} with it; {before} does not have it.")
+                }
+                None => format!("Every {role} that was run has it."),
             };
-            format!("**Not mended: {newest}, the newest {role} that was run, has it.** {since}")
+            format!("**Not fixed: {newest}, the newest {role} that was run, has it.** {since}")
         }
         Standing::Mended {
             first,
             last,
             newest,
-        } => {
-            let instead = instead(evidence, newest);
-            format!(
-                "**Mended as far as the {role} goes: {newest}, the newest that was run, does not have it; {first} is the first \
-                 without it, {last} the last with it.**{instead} {} is an old {role}, and nobody can mend it any more: who ships it \
-                 must ship {} or newer.",
-                at_fault.id,
-                since_when(evidence, first, last)
-            )
-        }
+        } => fixed(evidence, role, [first, last, newest]),
         Standing::Unknown => {
-            format!("**No other {role} was run, so it is not known whether it is mended.**")
+            format!("**Not known whether it is fixed: no other {role} was run.**")
         }
     };
     if let Some(Since { first, before }) = &history.since {
         let _ = write!(
             text,
-            " As the {other} it begins with {first}: with {before} in its place it is not seen."
+            " {}s: since {first}. With {before} as the {other} it does not happen.",
+            capital(other)
         );
     }
     if loss.kind.is_seen_by_writer() {
-        text.push_str(" It is the writer that misreads: what the reader restored, it reads otherwise than what it wrote itself.");
+        text.push_str(" The writer is at fault: it prints what the reader restored differently from what it wrote itself.");
     }
     let _ = write!(
         text,
-        "\n\nReaders that have it with this writer: {}. Writers that have it with this reader: {}. A release here is one that was \
-         run: see the versions and the table below.\n\n",
+        "\n\n- Readers that have it with this writer: {}\n- Writers that have it with this reader: {}\n\nOnly builds that were run \
+         are named: see the versions and the table below.\n\n",
         or_none(&history.readers),
         or_none(&history.writers)
     );
     text
 }
 
-/// The release from which on it is mended; the build itself where an older one of the same release is not.
-fn since_when<'a>(evidence: &'a Evidence<'_>, first: &'a BuildId, last: &BuildId) -> &'a str {
-    match release(evidence.matrix, first) {
-        release if release != self::release(evidence.matrix, last) => release,
-        _ => first.as_str(),
+/// Which release fixed it, and who still needs that.
+fn fixed(evidence: &Evidence<'_>, role: &str, [first, last, newest]: [&BuildId; 3]) -> String {
+    let instead = instead(evidence, newest);
+    let of = |id: &BuildId| {
+        let mut builds = evidence.matrix.builds.iter();
+        builds.find(|build| &build.id == id)
+    };
+    let by = format!("{first} is the first {role} without it, {last} the last with it");
+    // An own build counts as the release that it is named after where ranges take it for that, too.
+    let members = evidence.matrix.builds.iter().map(Member::from);
+    let set = BuildSet::of(members, |id| id == first);
+    let mut names = set.spans().iter().flat_map(|span| &span.names);
+    let is_release = names.any(|name| name.kind == NameKind::Released);
+    let is_package = of(first).is_some_and(|build| build.origin == Origin::Debian);
+    let (release, before) = (
+        release(evidence.matrix, first),
+        release(evidence.matrix, last),
+    );
+    match is_release {
+        // A package that has it not, of a release that has it, has the fix on its own.
+        true if release == before && is_package => format!(
+            "**Fixed in the package {first}; {by}.**{instead} Other packages of {release} and older releases need the fix \
+             backported."
+        ),
+        true => {
+            // A release between the two may have been the first, where none was run.
+            let or_before = if follows(release, before) {
+                ""
+            } else {
+                " or before"
+            };
+            format!(
+                "**Fixed upstream in {release}{or_before}: {by}.**{instead} Packages of older releases need the fix backported."
+            )
+        }
+        false => {
+            format!("**Fixed in {first}: {by}.**{instead} Older builds need the fix backported.")
+        }
     }
+}
+
+/// Whether no release lies between two: `1.8.12` comes right after `1.8.11`.
+fn follows(release: &str, before: &str) -> bool {
+    let split = |version: &str| {
+        let (series, number) = version.rsplit_once('.')?;
+        Some((series.to_owned(), number.parse::<u32>().ok()?))
+    };
+    let one_more = |(series, number)| Some((series, number + 1));
+    split(before).and_then(one_more) == split(release)
 }
 
 /// What becomes of the rules with the newest build in the place of the one at fault, where that is not what they were.
@@ -79,7 +116,7 @@ fn instead(evidence: &Evidence<'_>, newest: &BuildId) -> String {
     let cell = cells.find(|cell| &cell.writer == writer && &cell.reader == reader);
     match cell.filter(|cell| cell.verdict != Verdict::Same) {
         Some(cell) => format!(
-            " With {newest} it is `{}` instead: {}.",
+            " With {newest} the verdict is `{}`: {}.",
             cell.verdict,
             cell.verdict.meaning()
         ),
@@ -87,10 +124,10 @@ fn instead(evidence: &Evidence<'_>, newest: &BuildId) -> String {
     }
 }
 
-fn or_none(words: &str) -> &str {
-    match words {
-        "" => "none",
-        words => words,
+fn or_none(set: &BuildSet) -> String {
+    match set.is_empty() {
+        true => "none".to_owned(),
+        false => builds(set),
     }
 }
 
@@ -127,7 +164,7 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
         let (first, before) =
             between(&since.first, &since.before).filter(|_| is_iptables(side.0))?;
         Some(format!(
-            "The commit since which it is seen, with the tree as the {}:\n\n{}\n",
+            "The commit that brought it, with the tree as the {}:\n\n{}\n",
             side.0.to_lowercase(),
             fenced(&format!(
                 "git bisect start {first} {before}\n{}",
@@ -138,10 +175,10 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
     let of_fault = match &history.standing {
         Standing::Mended { first, last, .. } => between(first, last).map(|(first, last)| {
             format!(
-                "The commit that mended it, with the tree as the {} (`FIND=fix` exchanges the exit statuses 0 and 1):\n\n{}\n",
+                "The commit that fixed it, with the tree as the {} (`FIND=fix` exchanges the exit statuses 0 and 1):\n\n{}\n",
                 at_fault.0.to_lowercase(),
                 fenced(&format!(
-                    "git bisect start --term-old=broken --term-new=mended {first} {last}\n{}",
+                    "git bisect start --term-old=broken --term-new=fixed {first} {last}\n{}",
                     run(&at_fault, "FIND=fix ")
                 ))
             )
@@ -159,8 +196,29 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
     match found.is_empty() {
         true => String::new(),
         false => format!(
-            "In a git tree of iptables (clean, with autoconf, libtool, bison, flex, libmnl and libnftnl at hand):\n\n{}",
+            "In a clean git tree of iptables, on a machine with autoconf, libtool, bison, flex, libmnl and libnftnl:\n\n{}",
             found.concat()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("1.8.12", "1.8.11", true)]
+    #[case("1.8.10", "1.8.9", true)]
+    #[case("1.8.9", "1.8.7", false)]
+    #[case("1.0.0", "0.9.9", false)]
+    #[case("own", "1.8.7", false)]
+    fn a_release_that_follows_another_is_the_one_that_fixed_it(
+        #[case] release: &str,
+        #[case] before: &str,
+        #[case] is_next: bool,
+    ) {
+        assert_eq!(follows(release, before), is_next);
     }
 }

@@ -14,7 +14,6 @@ use super::PageError;
 use super::address::address;
 use super::details;
 use super::maps::{self, MapView, Maps, Places, Profile};
-use crate::judge::RuleVerdict;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
     Example, Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes, symptoms,
@@ -95,7 +94,7 @@ struct ExampleView {
     place: String,
     written: Vec<Piece>,
     other: Vec<Piece>,
-    label: &'static str,
+    label: String,
 }
 
 /// What the script needs at once.
@@ -179,6 +178,7 @@ fn of_example(scenario: &str, example: &Example) -> String {
         family,
         writer,
         reader,
+        ..
     } = example;
     address(writer, reader, scenario, Some(*family))
 }
@@ -263,31 +263,24 @@ impl ScenarioView {
 }
 
 fn loss_view(matrix: &Matrix, scenario: &str, loss: &Loss) -> LossView {
-    let Example {
-        family,
-        writer,
-        reader,
-    } = &loss.example;
-    let cell = matrix.cell(scenario, *family, writer, reader);
-    let first = loss.subjects.values().next().and_then(|of| of.first());
-    let rule = cell.zip(first).and_then(|(cell, first)| {
-        let is_first = |rule: &&RuleVerdict| {
-            *rule.table == first.table
-                && *rule.chain == first.chain
-                && Some(rule.index) == first.index
-        };
-        let rule = cell.rules.iter().find(is_first)?;
-        let pair = facts::pair(rule)?;
-        let (written, other) = pieces(pair.written, pair.other);
-        Some(ExampleView {
+    let rule = facts::example(matrix, scenario, loss).map(|example| {
+        let (written, other) = pieces(example.texts.before, example.texts.after);
+        let Example {
+            family,
+            writer,
+            reader,
+            ..
+        } = &loss.example;
+        let rule = example.rule;
+        ExampleView {
             place: format!(
                 "{} {} {}, {writer} → {reader}, {family}",
                 rule.table, rule.chain, rule.index
             ),
             written,
             other,
-            label: pair.label,
-        })
+            label: example.label(),
+        }
     });
     LossView {
         line: Line {
