@@ -191,9 +191,11 @@ impl Loss {
 
     /// The same loss as `cell` shows it, where fewer operations were run: parts are named by what these show.
     pub fn again(&self, cell: &Cell) -> Option<Found> {
-        let is_it = |sign: &Sign| *sign == self.sign();
         let mut all = Damaged::all(cell);
-        let damaged = all.find(|damaged| damaged.signs().iter().any(is_it))?;
+        let damaged = all.find(|damaged| {
+            damaged.signs().contains(&self.sign())
+                && !(self.spares_rewrite && damaged.shows_in_rewrite(self.sign()))
+        })?;
         let loss = Loss {
             parts: damaged.parts(),
             potential: damaged.potential(),
