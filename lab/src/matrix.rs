@@ -2,6 +2,7 @@
 
 mod chance;
 mod difference;
+mod harm;
 mod headlines;
 mod known;
 mod losses;
@@ -15,9 +16,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use difference::{Change, Difference, Direction, Form, Inventory, difference};
+pub use harm::{Gap, Harm, Harmed, Side, gaps, harms};
 pub use headlines::{Headline, headlines};
 pub use known::{Known, KnownError, KnownLoss};
-pub use losses::{Certainty, Example, Harm, Loss, Subject, harms, losses};
+pub use losses::{Certainty, Example, Loss, Subject, Worst, losses, worst};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use symptoms::{Sighting, Symptom, symptoms};
 pub use who::{in_words, range_in_words};

@@ -403,7 +403,7 @@ mod tests {
             .iter()
             .filter_map(|finding| match finding {
                 Finding::Damaged { rule, damage, .. } => {
-                    Some((rule.text.to_string(), damage.what.clone()))
+                    Some((rule.text.to_string(), damage.what()))
                 }
                 _ => None,
             });

@@ -2,14 +2,25 @@
 //! answered from a published report, so that neither an engine nor a network is needed.
 
 mod advise;
+mod change;
+mod changes;
 mod diagnose;
+mod member;
 mod node;
 mod products;
 mod published;
+mod publisher;
 mod shape;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
-pub use advise::{Advice, Change, Member, Pair, advise};
+pub use advise::{Advice, Found, Pair, State, advise, between};
+pub use change::{Change, Newer, NewerProduct};
+pub use changes::Changes;
 pub use diagnose::{Diagnosis, Finding, KnownRules, Likely, Likeness, diagnose};
+pub use member::Member;
 pub use node::{Node, node};
 pub use products::{Chooses, Product, Products, ProductsError};
-pub use published::{Damage, Known, Published, PublishedBuild, PublishedBuilder, PublishedError};
+pub use published::{Damage, Published, PublishedBuild, PublishedError, Tested, Untested};
+pub use publisher::PublishedBuilder;

@@ -16,7 +16,7 @@ use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
 use super::timings::{Phase, Timings};
-use super::{Common, RunArgs};
+use super::{Common, PaceArgs, RulesArgs, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
 use crate::fault;
@@ -57,7 +57,7 @@ pub struct MatrixArgs {
 }
 
 pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
-    let scenarios = scenarios(&args.run)?;
+    let scenarios = scenarios(&args.run.input)?;
     let outputs = Outputs::open(&args.output)?;
     if let Some(path) = args.record.as_ref().or(args.resume.as_ref())
         && args.output.output.contains(path)
@@ -102,7 +102,7 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         ended,
         mut timings,
     } = prepared
-        .run(&session, &args.run, file.as_mut(), gather)
+        .run(&session, &args.run.pace, file.as_mut(), gather)
         .await?;
     let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
     if let Some(path) = &args.timings {
@@ -113,7 +113,7 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
 }
 
 /// The scenarios that are to be run: the user's own rulesets, and the shipped ones that are named.
-pub fn scenarios(args: &RunArgs) -> Result<Vec<Scenario>, Failure> {
+pub fn scenarios(args: &RulesArgs) -> Result<Vec<Scenario>, Failure> {
     let mut chosen = match args.rules.is_empty() || !args.scenario.is_empty() {
         true => named_scenarios(&args.scenario)?,
         false => Vec::new(),
@@ -320,7 +320,7 @@ impl Prepared {
     pub async fn run(
         self,
         session: &Session,
-        args: &RunArgs,
+        pace: &PaceArgs,
         mut file: Option<&mut RecordingWriter>,
         keep: impl FnMut(&LoadRecord, &[Cell]),
     ) -> Result<Ran, Failure> {
@@ -346,9 +346,9 @@ impl Prepared {
             scenarios: by_name(&self.head.scenarios),
             builds: &self.head.builds,
             pace: Pace {
-                lanes: args.lanes.map_or_else(cores, usize::from),
+                lanes: pace.lanes.map_or_else(cores, usize::from),
                 loads_a_lane: LOADS_A_LANE,
-                timeout: args.timeout,
+                timeout: pace.timeout,
             },
         };
         let begun = Instant::now();

@@ -87,14 +87,17 @@ backtrace where gdb is at hand, and the recording. The script ends with 1 while 
   iptables-lab replay run.jsonl --format json
   iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
-    /// Say which builds may live side by side on a node, which lose what, and the least change that makes all safe.
+    /// Say which programs may change rules side by side on a node, what is lost, and the least change that helps.
     #[command(after_help = "Examples:
   iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
   iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
+  iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published --format json --fail-on unsafe
   iptables-lab inventory --format json | iptables-lab advise --inventory -
 
 Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
-from the report that is part of this program, and says so. images/products.toml says which products it knows.")]
+from the built-in report, and says so. Only what a product does with rules counts: it rewrites whole tables, restores its own
+chains with --noflush, or changes single rules. images/products.toml says so of the products that are known; of builds named by
+their ids everything counts. What was not tested is never called safe.")]
     Advise(advise::AdviseArgs),
     /// Find every iptables under the roots of a node's running processes (as root; reads files, changes nothing).
     #[command(after_help = "Examples:
@@ -211,6 +214,18 @@ enum EngineChoice {
 /// What is run and how.
 #[derive(Args)]
 struct RunArgs {
+    #[command(flatten)]
+    input: RulesArgs,
+    /// What readers do; all operations where none is named. What an operation needs is run with it.
+    #[arg(long, value_enum, value_name = "OPERATION")]
+    operation: Vec<Operation>,
+    #[command(flatten)]
+    pace: PaceArgs,
+}
+
+/// Whose rules are written.
+#[derive(Args)]
+struct RulesArgs {
     /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`); all shipped ones where none is named. Repeats.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
@@ -220,9 +235,11 @@ struct RunArgs {
     /// The family of the rulesets given with --rules.
     #[arg(long, value_parser = parse_family, default_value = "ipv4", value_name = "ipv4|ipv6")]
     family: Family,
-    /// What readers do; all operations where none is named. What an operation needs is run with it.
-    #[arg(long, value_enum, value_name = "OPERATION")]
-    operation: Vec<Operation>,
+}
+
+/// How much is run at a time, and how long.
+#[derive(Args)]
+struct PaceArgs {
     /// At most so many lanes of each kind (nft, legacy, cross) side by side, of nft's twice as many; as many as the machine
     /// has cores where it is not said.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]

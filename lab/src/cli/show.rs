@@ -42,8 +42,8 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let writer = one("writer", &matrix.writers(), &args.writer)?;
     let reader = one("reader", &matrix.readers(), &args.reader)?;
-    let scenarios = match args.run.rules.is_empty() {
-        true => args.run.scenario.as_slice(),
+    let scenarios = match args.run.input.rules.is_empty() {
+        true => args.run.input.scenario.as_slice(),
         false => &[],
     };
     let scenarios = select(
@@ -93,7 +93,7 @@ fn one(kind: &'static str, builds: &[&Build], id: &str) -> Result<BuildId, Failu
 type Seen = (Matrix, Vec<LoadRecord>, Vec<Scenario>);
 
 async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
-    let scenarios = scenarios(&args.run)?;
+    let scenarios = scenarios(&args.run.input)?;
     let whole = scenarios.clone();
     let session = Session::open(common).await?;
     // Here no glob will do.
@@ -101,7 +101,7 @@ async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
     let prepared = Prepared::new(&session, &args.run, scenarios, &[writer], &[reader]).await?;
     let mut loads = Vec::new();
     let ran = prepared
-        .run(&session, &args.run, None, |load, _| {
+        .run(&session, &args.run.pace, None, |load, _| {
             loads.push(load.clone())
         })
         .await?;

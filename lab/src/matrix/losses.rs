@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
@@ -70,7 +71,9 @@ impl Example {
 }
 
 /// How sure it is that a loss does to packets what its rules say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certainty {
     /// Packets showed it.
@@ -95,6 +98,28 @@ pub struct Subject {
     pub chain: String,
     /// The rule's place in the chain, from 1; none where the chain itself suffers.
     pub index: Option<usize>,
+}
+
+impl Subject {
+    /// A rule, by its place among the cell's rules.
+    pub(super) fn rule(order: usize, rule: &RuleVerdict) -> Self {
+        Subject {
+            order,
+            table: rule.table.to_string(),
+            chain: rule.chain.to_string(),
+            index: Some(rule.index),
+        }
+    }
+
+    /// A chain, by its place behind the cell's rules.
+    pub(super) fn chain(order: usize, chain: &ChainVerdict) -> Self {
+        Subject {
+            order,
+            table: chain.table.clone(),
+            chain: chain.chain.clone(),
+            index: None,
+        }
+    }
 }
 
 /// What a loss is, apart from where it happens; the worst first.
@@ -214,9 +239,9 @@ fn alike(suffering: Suffering) -> Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> {
     groups
 }
 
-/// What comes to harm in one cell, and how.
+/// What comes to harm in one cell, and the worst of all operations about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Harm {
+pub struct Worst {
     /// The rule or the chain.
     pub subject: Subject,
     /// The rule's place among the cell's rules; none where the chain itself suffers.
@@ -233,10 +258,10 @@ pub struct Harm {
     pub known: Option<usize>,
 }
 
-/// All that comes to harm in a cell.
-pub fn harms(cell: &Cell) -> Vec<Harm> {
+/// All that comes to harm in a cell, with the worst of all operations.
+pub fn worst(cell: &Cell) -> Vec<Worst> {
     let of_cell = of_cell(cell).into_iter();
-    let harm = |(subject, kind): (Subject, Kind)| Harm {
+    let harm = |(subject, kind): (Subject, Kind)| Worst {
         rule: subject.index.map(|_| subject.order),
         subject,
         verdict: kind.verdict,
@@ -257,13 +282,7 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
             known,
             ..of_rule(rule, &shown)?
         };
-        let subject = Subject {
-            order,
-            table: rule.table.to_string(),
-            chain: rule.chain.to_string(),
-            index: Some(rule.index),
-        };
-        Some((subject, kind))
+        Some((Subject::rule(order, rule), kind))
     });
     let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
         let known = cell.known_of(&chain.table, &chain.chain, None);
@@ -272,15 +291,7 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
             ..of_chain(chain)?
         };
         let order = cell.rules.len() + at;
-        Some((
-            Subject {
-                order,
-                table: chain.table.clone(),
-                chain: chain.chain.clone(),
-                index: None,
-            },
-            kind,
-        ))
+        Some((Subject::chain(order, chain), kind))
     });
     rules.chain(chains).collect()
 }
@@ -374,7 +385,7 @@ fn by_whom(verdict: Verdict, [rewrite, sync, noflush]: [Option<Verdict>; 3]) -> 
 
 /// What was said, without what each release says in its own words: its banner, where in its input it stopped, and how
 /// to ask it for help. So releases that say the same share a line.
-fn core_message(reason: &str) -> &str {
+pub(super) fn core_message(reason: &str) -> &str {
     let banner = |said: &str| said.starts_with("iptables") || said.starts_with("ip6tables");
     let said = match reason.split_once(": ") {
         Some((head, said)) if banner(head) && head.contains(" v") => said,

@@ -50,7 +50,7 @@ fn of_finding(finding: &Finding, width: usize) -> String {
                 }
             };
             (
-                format!("{table} {} {index}: {}", rule.chain, damage.what),
+                format!("{table} {} {index}: {}", rule.chain, damage.what()),
                 format!("`{}` {said}.{consequence}", rule.text),
             )
         }

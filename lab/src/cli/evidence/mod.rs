@@ -71,17 +71,17 @@ fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
     if !args.run.operation.is_empty() {
         return refuse(miette!("evidence itself says which operations it needs"));
     }
-    if args.run.scenario.is_empty() && args.run.rules.is_empty() {
+    if args.run.input.scenario.is_empty() && args.run.input.rules.is_empty() {
         return refuse(miette!("name a --scenario, or a file of --rules"));
     }
-    let mut named = scenarios(&args.run)?;
+    let mut named = scenarios(&args.run.input)?;
     let scenario = named.pop();
     let Some(scenario) = scenario.filter(|_| named.is_empty()) else {
         return refuse(miette!(
             "a report is about one scenario, and several are named"
         ));
     };
-    let family = args.run.family;
+    let family = args.run.input.family;
     if !scenario.families().any(|of| of == family) {
         return refuse(miette!(
             "{} has no {family} rules; see --family",
@@ -155,7 +155,7 @@ impl Lab<'_> {
         let reproducer = Reproducer {
             loss: &found.loss,
             scenario: &least.scenario,
-            family: self.args.run.family,
+            family: self.args.run.input.family,
             writer: &writer,
             reader: &reader,
             damaged,

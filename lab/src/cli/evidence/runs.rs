@@ -35,7 +35,7 @@ impl Lab<'_> {
         scenario: &Scenario,
         found: &Found,
     ) -> Result<Least, Failure> {
-        let family = self.args.run.family;
+        let family = self.args.run.input.family;
         let mut shrink = Shrink::new(Rules::of(scenario, family), found.subject.clone());
         let from = shrink.left();
         let (mut tried, mut cut_short) = (0, false);
@@ -94,7 +94,7 @@ impl Lab<'_> {
         loss: &Loss,
     ) -> Result<Option<usize>, Failure> {
         let name = |place: usize| format!("candidate-{}", place + 1);
-        let family = self.args.run.family;
+        let family = self.args.run.input.family;
         // What is no scenario, such as a table without a rule, shows nothing.
         let named = candidates.iter().enumerate();
         let scenarios = named.filter_map(|(place, rules)| {
@@ -177,7 +177,7 @@ impl Lab<'_> {
         let mut loads = Vec::new();
         let keep = |load: &LoadRecord, _: &[Cell]| loads.push(load.clone());
         let ran = prepared
-            .run(self.session, &self.args.run, file, keep)
+            .run(self.session, &self.args.run.pace, file, keep)
             .await?;
         ran.ended?;
         Ok((ran.matrix, loads))
@@ -185,7 +185,8 @@ impl Lab<'_> {
 
     pub(super) fn cell(&self, matrix: &Matrix, scenario: &str) -> Result<Cell, Failure> {
         let mut cells = matrix.cells.iter();
-        let cell = cells.find(|of| of.scenario == scenario && of.family == self.args.run.family);
+        let cell =
+            cells.find(|of| of.scenario == scenario && of.family == self.args.run.input.family);
         cell.cloned().ok_or_else(|| {
             let (writer, reader) = (&self.args.writer, &self.args.reader);
             let error = miette!("{scenario} does not put {writer} and {reader} side by side");
