@@ -41,6 +41,8 @@ pub struct NewerProduct {
     pub version: Version,
     /// What it ships.
     pub package: String,
+    /// The build that was tested for it, where that only stands in for it.
+    pub tested_as: Option<BuildId>,
     /// Whether the later versions that are known ship good ones too.
     pub or_newer: bool,
 }
@@ -203,11 +205,14 @@ impl<F: Fn(&str) -> bool + Copy> Judge<'_, F> {
         };
         let good: Vec<bool> = later.iter().map(is_good).collect();
         let (at, is_several) = first_of_the_last_good(&good)?;
+        let first = later[at];
+        let build = Member::of_product(&member.name, first, backend).build;
         Some(NewerProduct {
-            name: later[at].name.clone(),
-            version: later[at].from.clone(),
-            package: later[at].package.clone(),
-            or_newer: is_several || later[at].from != later[at].to,
+            name: first.name.clone(),
+            version: first.from.clone(),
+            package: first.package.clone(),
+            tested_as: first.stands_in.then_some(build),
+            or_newer: is_several || first.from != first.to,
         })
     }
 

@@ -159,3 +159,38 @@ impl<'de> Visitor<'de> for Cells<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::matrix::Matrix;
+
+    /// A report that is read cell by cell comes to the same as the recording that it was judged from.
+    #[test]
+    fn a_report_and_its_recording_are_published_alike() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let recording = Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        let matrix = Matrix::of(&recording::read(&recording).unwrap().recording);
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("report.json");
+        std::fs::write(&report, serde_json::to_vec(&matrix).unwrap()).unwrap();
+        let mut published = of_report(&report).unwrap();
+        let expected = of_recording(&recording).unwrap();
+        // The program that judged says who it is.
+        published.lab.clone_from(&expected.lab);
+        published.host.notes.clone_from(&expected.host.notes);
+        assert!(published.damages().count() > 0);
+        assert!(published == expected);
+    }
+
+    #[test]
+    fn what_is_no_report_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.json");
+        std::fs::write(&file, "{\"cells\": []}").unwrap();
+        let failure = of_report(&file).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.report.to_string().contains("missing field `lab`"));
+    }
+}

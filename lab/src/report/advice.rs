@@ -96,7 +96,7 @@ fn answer(advice: &Advice<'_>, members: &[Member]) -> [String; 3] {
     match advice.state() {
         State::Unsafe => [
             format!(
-                "Not safe: rules are lost or changed, or a program fails, in {harmed} of {all} pairs of writer and reader."
+                "Not safe: in {harmed} of {all} pairs rules are lost or changed, or a program fails."
             ),
             format!("Worst: {}.", worst(advice, members)),
             match &advice.change {
@@ -105,9 +105,10 @@ fn answer(advice: &Advice<'_>, members: &[Member]) -> [String; 3] {
             },
         ],
         State::TwoBackends => [
-            "Two backends are in use on this node, nft and legacy: no pair across them can be called safe.".to_owned(),
-            "Worst: neither side sees the other's rules, and packets must pass the rules of both.".to_owned(),
-            "Fix: none by another release. A newer iptables of the same backend sees no more of the other one.".to_owned(),
+            "Never safe: two backends are in use on this node, nft and legacy.".to_owned(),
+            "Worst: neither sees the other's rules, and packets must pass both.".to_owned(),
+            "Fix: no newer release helps. Each backend's tools see only their own rules."
+                .to_owned(),
         ],
         State::NotTested if of_state(State::NotTested) == all => [
             "Not tested: nothing is known of these programs with these rules.".to_owned(),
@@ -125,7 +126,9 @@ fn answer(advice: &Advice<'_>, members: &[Member]) -> [String; 3] {
             nothing,
         ],
         State::Safe => [
-            format!("Safe: no rule was lost or changed in any of {all} pairs of writer and reader."),
+            format!(
+                "Safe: no rule was lost or changed in any of {all} pairs of writer and reader."
+            ),
             "Worst: nothing.".to_owned(),
             nothing,
         ],

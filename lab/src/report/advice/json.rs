@@ -89,6 +89,8 @@ struct NewerProduct<'a> {
     version: &'a str,
     /// What it ships.
     package: &'a str,
+    /// The build that was tested for it, where that only stands in for it.
+    tested_as: Option<&'a BuildId>,
     /// Whether the later versions that are known are as good.
     or_newer: bool,
 }
@@ -217,6 +219,7 @@ pub fn render(
                         name: &product.name,
                         version: product.version.as_str(),
                         package: &product.package,
+                        tested_as: product.tested_as.as_ref(),
                         or_newer: product.or_newer,
                     }),
                 })

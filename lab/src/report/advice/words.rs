@@ -200,13 +200,17 @@ pub(super) fn change(change: &Change, members: &[Member]) -> String {
 fn newer(of: &Newer, members: &[Member]) -> String {
     let or_newer = |is_so: bool| if is_so { " or newer" } else { "" };
     match &of.product {
-        Some(product) => format!(
-            "{} {}{}, which ships {}",
-            product.name,
-            product.version,
-            or_newer(product.or_newer),
-            product.package
-        ),
+        Some(product) => {
+            let tested = product.tested_as.as_ref();
+            let tested = tested.map_or_else(String::new, |build| format!(" (tested as {build})"));
+            format!(
+                "{} {}{}, which ships {}{tested}",
+                product.name,
+                product.version,
+                or_newer(product.or_newer),
+                product.package
+            )
+        }
         None => format!(
             "{} with iptables {}{}",
             inert(&members[of.member].name),
