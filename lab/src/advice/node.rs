@@ -49,11 +49,15 @@ fn member(command: &str, root: &Root, build: BuildId) -> Member {
             .any(|of| build == BuildId::new(&image, *of))
     });
     let said = || {
-        let found = root.iptables.iter().find(|found| found.is_default);
-        found.or(root.iptables.first())?.banner.clone()
+        let mut found = root.iptables.iter();
+        let is_it = |of: &&Found| {
+            of.backend
+                .is_some_and(|of| build.as_str().ends_with(of.as_str()))
+        };
+        found.find(is_it)?.banner.clone()
     };
     let package = match package {
-        Some(version) => Some(format!("Debian's package iptables {version}")),
+        Some(version) => Some(format!("package iptables {version}")),
         None => said(),
     };
     Member {

@@ -296,7 +296,7 @@ fn an_inventory_says_who_lives_together() {
     let said = words(&output);
     for part in [
         "Fix: run kube-router, helper with iptables 1.8.",
-        "host: Debian's package iptables 1.8.9-2 (debian-1.8.9-2-nft); how it changes rules is not known",
+        "host: package iptables 1.8.9-2 (debian-1.8.9-2-nft); how it changes rules is not known",
         "kube-router, helper: iptables v1.8.7 (nf_tables); 1.8.7-nft stands in for it",
         "unsafe: host → kube-router, helper (tested as 1.8.7-nft)",
         "Nothing is known of the iptables of \u{fffd}[31mred (1.6.0-legacy)",
