@@ -127,11 +127,14 @@ fn release(version: &Version) -> Version {
     Version::new(version.release())
 }
 
+/// A writer's and a reader's build, and how each changes rules.
+type Pairing = (BuildId, BuildId, Changes, Changes);
+
 struct Judge<'a, F> {
     published: &'a Published,
     today: Today,
     is_asked: F,
-    known: RefCell<BTreeMap<(BuildId, BuildId, (Changes, Changes)), bool>>,
+    known: RefCell<BTreeMap<Pairing, bool>>,
 }
 
 impl<F: Fn(&str) -> bool + Copy> Judge<'_, F> {
@@ -250,8 +253,8 @@ impl<F: Fn(&str) -> bool + Copy> Judge<'_, F> {
     }
 
     fn is_pair_safe(&self, writer: &Member, reader: &Member) -> bool {
-        let ways = (writer.changes, reader.changes);
-        let key = (writer.build.clone(), reader.build.clone(), ways);
+        let builds = (writer.build.clone(), reader.build.clone());
+        let key = (builds.0, builds.1, writer.changes, reader.changes);
         if let Some(known) = self.known.borrow().get(&key) {
             return *known;
         }
