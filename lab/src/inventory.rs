@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Backend;
@@ -34,11 +35,11 @@ const PROGRAMS: [(&str, Option<Backend>); 3] = [
     ("iptables", None),
 ];
 
-/// The version of the inventory's JSON form.
-pub const SCHEMA: u32 = 1;
+/// The version of the inventory's JSON form. The first one had `banner` as `{"Ok": …}` or `{"Err": …}`.
+pub const SCHEMA: u32 = 2;
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -51,7 +52,7 @@ pub struct Inventory {
 }
 
 /// One root of one or several processes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Root {
     /// The first of its processes.
     pub pid: u32,
@@ -70,7 +71,7 @@ pub struct Root {
 }
 
 /// `/run/xtables.lock` of a root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lock {
     /// The device that it lies on.
     pub device: u64,
@@ -81,18 +82,25 @@ pub struct Lock {
 }
 
 /// An iptables.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
     /// Its paths in its root: links lead to the same file.
     pub paths: Vec<String>,
-    /// What `--version` printed, or why nothing is known.
-    pub banner: Result<String, String>,
+    /// What `--version` printed; none where nothing is known.
+    pub banner: Option<String>,
+    /// Why nothing is known.
+    pub error: Option<String>,
     /// `1.8.9`, where the banner says so.
     pub version: Option<String>,
     /// The backend, where name or banner say so.
     pub backend: Option<Backend>,
     /// Whether it is what `iptables` means there.
     pub is_default: bool,
+}
+
+/// The JSON Schema of the inventory's JSON form.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Inventory)
 }
 
 /// Looks through the processes of `proc` (`/proc`), or through just those in `only`.
@@ -267,6 +275,10 @@ fn programs(root: &OwnedFd) -> Vec<Found> {
 }
 
 fn found(path: String, banner: Result<String, String>, backend: Option<Backend>) -> Found {
+    let (banner, error) = match banner {
+        Ok(banner) => (Some(banner), None),
+        Err(error) => (None, Some(error)),
+    };
     let said = banner.as_deref().unwrap_or_default();
     let says = |word: &str| said.contains(word);
     let version = said.split_once(" v").map(|(_, rest)| {
@@ -285,6 +297,7 @@ fn found(path: String, banner: Result<String, String>, backend: Option<Backend>)
         backend: backend.or(by_banner),
         paths: vec![path],
         banner,
+        error,
         is_default: false,
     }
 }

@@ -2,18 +2,29 @@
 //! answered from a published report, so that neither an engine nor a network is needed.
 
 mod advise;
+mod change;
+mod changes;
 mod diagnose;
 mod identity;
+mod member;
 mod node;
 mod print;
 mod products;
 mod published;
+mod publisher;
 mod repair;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
-pub use advise::{Advice, Change, Member, Pair, advise};
+pub use advise::{Advice, Found, Pair, State, advise, between};
+pub use change::{Change, Newer, NewerProduct};
+pub use changes::Changes;
 pub use diagnose::{Damaged, Diagnosis, Finding, KnownRules, Likely, Likeness, Place, diagnose};
+pub use member::Member;
 pub use node::{Node, node};
 pub use print::{OtherFamily, Section, sections};
 pub use products::{Chooses, Product, Products, ProductsError};
-pub use published::{Damage, Known, Published, PublishedBuild, PublishedBuilder, PublishedError};
+pub use published::{Damage, Published, PublishedBuild, PublishedError, Tested, Untested};
+pub use publisher::PublishedBuilder;
 pub use repair::{Repair, Step};

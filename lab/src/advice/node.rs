@@ -24,16 +24,13 @@ pub fn node(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> Optio
         false => Backend::Nft,
     };
     let mut node = Node {
-        members: vec![Member {
-            name: named("host", host, &build),
-            build,
-        }],
+        members: vec![member("host", host, build)],
         left_out: Vec::new(),
     };
     for root in inventory.roots.iter().filter(|root| !root.is_host) {
         let builds = of_default(root, Some(backend));
         match (known(&builds), builds.first()) {
-            (Some(build), _) => node.add(named(&root.command, root, &build), build),
+            (Some(build), _) => node.add(member(&root.command, root, build)),
             (None, Some(build)) => node.left_out.push(format!("{} ({build})", root.command)),
             (None, None) => node.left_out.push(root.command.clone()),
         }
@@ -41,23 +38,43 @@ pub fn node(inventory: &Inventory, is_known: impl Fn(&BuildId) -> bool) -> Optio
     Some(node)
 }
 
-/// A process, with its package where another build stands for that.
-fn named(command: &str, root: &Root, build: &BuildId) -> String {
-    match &root.debian_package {
-        Some(version) if !build.as_str().contains(version) => {
-            format!("{command} (package {version})")
-        }
-        _ => command.to_owned(),
+/// A process with the build that is tested for its iptables. Nothing but Debian's own package is known to be that build; how
+/// processes change rules no inventory says.
+fn member(command: &str, root: &Root, build: BuildId) -> Member {
+    let package = root.debian_package.as_deref();
+    let is_package = package.is_some_and(|version| {
+        let image = format!("debian-{version}");
+        Backend::ALL
+            .iter()
+            .any(|of| build == BuildId::new(&image, *of))
+    });
+    let said = || {
+        let mut found = root.iptables.iter();
+        let is_it = |of: &&Found| {
+            of.backend
+                .is_some_and(|of| build.as_str().ends_with(of.as_str()))
+        };
+        found.find(is_it)?.banner.clone()
+    };
+    let package = match package {
+        Some(version) => Some(format!("package iptables {version}")),
+        None => said(),
+    };
+    Member {
+        package,
+        stands_in: !is_package,
+        ..Member::of_build(command, build)
     }
 }
 
 impl Node {
     /// A process brings a build along; others may bring the same.
-    fn add(&mut self, name: String, build: BuildId) {
-        match self.members[1..].iter_mut().find(|of| of.build == build) {
-            Some(member) if member.name.split(", ").any(|known| known == name) => {}
-            Some(member) => member.name = format!("{}, {name}", member.name),
-            None => self.members.push(Member { name, build }),
+    fn add(&mut self, member: Member) {
+        let same = |of: &&mut Member| of.build == member.build && of.package == member.package;
+        match self.members[1..].iter_mut().find(same) {
+            Some(known) if known.name.split(", ").any(|name| name == member.name) => {}
+            Some(known) => known.name = format!("{}, {}", known.name, member.name),
+            None => self.members.push(member),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
+use super::changes::Changes;
 use crate::catalog::{Backend, Version};
 
 /// An entry: a product in a range of versions, and what stands for it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Product {
     /// `kube-router`.
     pub name: String,
@@ -14,16 +15,24 @@ pub struct Product {
     pub from: Version,
     /// The last.
     pub to: Version,
-    /// The image of the catalog that stands for it: `1.8.7`.
+    /// The image of the catalog that is tested for it: `1.8.7`.
     pub build: String,
     /// What was really shipped.
     pub package: String,
+    /// Whether the build is not that, only of the same upstream release.
+    #[serde(default)]
+    pub stands_in: bool,
     /// Which backend it uses.
     pub backend: Chooses,
     /// Where that is said.
     pub source: String,
     /// When that was: `2022-10-10`.
     pub date: String,
+    /// How it changes rules.
+    pub changes: Changes,
+    /// Which of its code does that; none where it is not known how.
+    #[serde(default)]
+    pub changes_source: Option<String>,
 }
 
 /// Which backend a product uses.
@@ -154,6 +163,16 @@ impl Products {
     }
 }
 
+impl Products {
+    /// The later versions of `product`, the earliest first.
+    pub fn later(&self, product: &Product) -> Vec<&Product> {
+        let is_later = |of: &&Product| of.name == product.name && of.from > product.to;
+        let mut later: Vec<&Product> = self.all.iter().filter(is_later).collect();
+        later.sort_by(|one, other| one.from.cmp(&other.from));
+        later
+    }
+}
+
 impl Product {
     /// Whether `version`, in full or only its first numbers, is in the range.
     fn holds(&self, version: &str) -> bool {
@@ -210,6 +229,27 @@ mod tests {
     }
 
     #[rstest]
+    #[case("kube-router", "1.5.1", Changes::WholeTable)]
+    #[case("kube-router", "2.5.0", Changes::WholeTable)]
+    #[case("kube-proxy", "1.30", Changes::OwnChains)]
+    #[case("calico-node", "3.26", Changes::OwnChains)]
+    #[case("antrea", "2.5.1", Changes::OwnChains)]
+    #[case("flannel", "0.18.1", Changes::SingleRules)]
+    #[case("flannel", "0.20.1", Changes::OwnChains)]
+    #[case("tailscale", "1.82.0", Changes::SingleRules)]
+    #[case("cilium", "1.18", Changes::SingleRules)]
+    #[case("debian", "12", Changes::Unknown)]
+    #[case("k0s", "1.27", Changes::Unknown)]
+    fn a_product_changes_rules_in_its_way(
+        #[case] name: &str,
+        #[case] version: &str,
+        #[case] changes: Changes,
+    ) {
+        let products = Products::embedded().unwrap();
+        assert_eq!(products.find(name, version).unwrap().changes, changes);
+    }
+
+    #[rstest]
     #[case(
         "kube-router",
         "1.5",
@@ -256,6 +296,15 @@ mod tests {
                 "{product:?}"
             );
             assert!(product.from <= product.to, "{product:?}");
+            // Who says how a product changes rules says where that was seen.
+            let source = product.changes_source.as_deref();
+            assert_eq!(
+                source.is_some_and(|source| source.starts_with("https://")),
+                product.changes != Changes::Unknown,
+                "{product:?}"
+            );
+            // Only Debian's packages are tested as they are.
+            assert_eq!(product.stands_in, stem.is_none(), "{product:?}");
         }
     }
 }

@@ -1,28 +1,29 @@
-//! A report in its least form: which pairings were run, and what comes to harm in them. Part of the binary.
+//! A report in its least form: which pairings were run with which operations, what comes to harm in them, and what could not
+//! be tested. Part of the binary.
 //!
-//! It is JSON, compressed. Damage that is the same in several pairings is there once, with its writers and readers.
+//! It is JSON, compressed. What is the same in several pairings is there once, with its writers and readers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Tool, Version};
-use crate::judge::Cell;
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Certainty, Matrix, harms};
+use crate::matrix::{Certainty, Harm};
+use crate::plan::Operation;
 use crate::recording::Host;
 
 /// The version of this form.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// Writers and readers, by their places among the builds: each group of writers with the readers they share.
-type Pairs = Vec<(Vec<usize>, Vec<usize>)>;
+pub(super) type Pairs = Vec<(Vec<usize>, Vec<usize>)>;
 
 /// A report in its least form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Published {
-    format: u32,
+    pub(super) format: u32,
     /// The lab's version.
     pub lab: String,
     /// Where the run was made.
@@ -31,8 +32,9 @@ pub struct Published {
     pub started: jiff::Timestamp,
     /// The builds that took part.
     pub builds: Vec<PublishedBuild>,
-    ran: Vec<Ran>,
-    damages: Vec<Stored>,
+    pub(super) ran: Vec<Ran>,
+    pub(super) damages: Vec<Stored<Damage>>,
+    pub(super) gaps: Vec<Stored<Untested>>,
 }
 
 /// A build that took part.
@@ -48,22 +50,25 @@ pub struct PublishedBuild {
     pub tool: Tool,
 }
 
-/// A scenario and family, and the pairings in which it was run.
+/// A scenario and family, and the pairings in which it was run with the same operations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Ran {
-    scenario: String,
-    family: Family,
-    pairs: Pairs,
+pub(super) struct Ran {
+    pub scenario: String,
+    pub family: Family,
+    pub rules: usize,
+    pub operations: Vec<Operation>,
+    pub pairs: Pairs,
 }
 
+/// Something that is so in several pairings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Stored {
+pub(super) struct Stored<T> {
     #[serde(flatten)]
-    damage: Damage,
-    pairs: Pairs,
+    pub what: T,
+    pub pairs: Pairs,
 }
 
-/// What comes to harm, and how; the same in all of its pairings.
+/// What comes to harm, and what each operation does to it; the same in all of its pairings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Damage {
     /// The scenario.
@@ -84,54 +89,79 @@ pub struct Damage {
     /// as the witness does. What some writer prints of a rule of its own is not among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
-    verdict: VerdictName,
-    /// What is lost, altered or added, or what was said.
-    pub what: String,
-    consequence: Option<Consequence>,
-    certainty: Certainty,
+    /// What is done to it, in the order of the operations. Never empty.
+    pub harms: Vec<Harm>,
 }
 
-/// A verdict by its word: a report of a newer lab may have words that this one does not know.
+/// A rule that could not be tested, or not with an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-struct VerdictName(String);
+pub struct Untested {
+    /// The scenario.
+    pub scenario: String,
+    /// Which of its rulesets.
+    pub family: Family,
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// The rule's place in its chain, from 1.
+    pub index: Option<usize>,
+    /// The rule as the scenario has it.
+    pub given: String,
+    /// The operation that has no verdict about it; none where the rule could not even be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Why.
+    pub reason: String,
+}
 
 impl Damage {
-    /// The worst verdict; none where it is of a newer lab.
+    /// The worst of what is done to it.
+    pub fn worst(&self) -> Option<&Harm> {
+        let by_verdict = |harm: &&Harm| (harm.verdict.severity(), harm.gravity());
+        self.harms.iter().max_by_key(by_verdict)
+    }
+
+    /// Which parts that concerns, in short.
+    pub fn what(&self) -> String {
+        self.worst().map_or_else(String::new, Harm::parts)
+    }
+
+    /// The worst verdict.
     pub fn verdict(&self) -> Option<Verdict> {
-        let mut all = Verdict::ALL.into_iter();
-        all.find(|verdict| verdict.as_str() == self.verdict.0)
+        self.worst().map(|harm| harm.verdict)
     }
 
     /// What it does to packets.
     pub fn consequence(&self) -> Option<Consequence> {
-        self.consequence
+        self.worst().and_then(|harm| harm.consequence)
     }
 
-    /// Whether it is proved, concluded, or still to come.
+    /// Whether that is proved, concluded, or still to come.
     pub fn certainty(&self) -> Certainty {
-        self.certainty
+        let worst = self.worst();
+        worst.map_or(Certainty::IfWrittenBack, |harm| harm.certainty)
     }
 
     /// Whether parts of the rule are lost, altered or added, so that what is left of it is another rule.
     pub fn takes_parts(&self) -> bool {
-        !self.what.starts_with("the whole rule")
-    }
-
-    /// Whether somebody is harmed: what is only printed otherwise, or not seen at all, is no harm.
-    pub fn is_harm(&self) -> bool {
-        let worse = |verdict: Verdict| verdict.severity() > Verdict::Unsupported.severity();
-        self.verdict().is_some_and(worse)
+        self.harms.iter().any(Harm::takes_parts)
     }
 }
 
-/// What is known of a pairing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known<'a> {
-    /// In how many scenarios it was run, and what came to harm.
-    Ran(usize, Vec<&'a Damage>),
-    /// It was not run.
-    Not,
+/// What is known of a pairing that was run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tested<'a> {
+    /// In which scenarios it was run.
+    pub scenarios: BTreeSet<&'a str>,
+    /// How many rules these have, of all families.
+    pub rules: usize,
+    /// The operations that it was run with in each of them.
+    pub operations: BTreeSet<Operation>,
+    /// What came to harm.
+    pub damages: Vec<&'a Damage>,
+    /// What could not be tested.
+    pub untested: Vec<&'a Untested>,
 }
 
 /// Why a published report cannot be read.
@@ -181,7 +211,9 @@ impl Published {
                 .all(|place| *place < read.builds.len())
         };
         let of_damages = read.damages.iter().flat_map(|stored| &stored.pairs);
-        let mut pairs = read.ran.iter().flat_map(|ran| &ran.pairs).chain(of_damages);
+        let of_gaps = read.gaps.iter().flat_map(|stored| &stored.pairs);
+        let of_runs = read.ran.iter().flat_map(|ran| &ran.pairs);
+        let mut pairs = of_runs.chain(of_damages).chain(of_gaps);
         match pairs.all(known) {
             true => Ok(read),
             false => Err(malformed(&"it refers to a build that it does not name")),
@@ -208,29 +240,46 @@ impl Published {
         self.ran.iter().map(|ran| ran.scenario.as_str()).collect()
     }
 
-    /// What is known of `writer` and `reader`, in the scenarios that `is_asked` names.
+    /// The operations that some pairing was run with.
+    pub fn operations(&self) -> BTreeSet<Operation> {
+        let all = self.ran.iter().flat_map(|ran| &ran.operations);
+        all.copied().collect()
+    }
+
+    /// What is known of `writer` and `reader`, in the scenarios that `is_asked` names; none where they were not run.
     pub fn pair(
         &self,
         writer: &BuildId,
         reader: &BuildId,
         is_asked: impl Fn(&str) -> bool,
-    ) -> Known<'_> {
+    ) -> Option<Tested<'_>> {
         let place = |id: &BuildId| self.builds.iter().position(|build| &build.id == id);
-        let Some((writer, reader)) = place(writer).zip(place(reader)) else {
-            return Known::Not;
-        };
-        let ran = self.ran.iter().filter(|ran| is_asked(&ran.scenario));
-        let ran: BTreeSet<&str> = ran
-            .filter(|ran| has(&ran.pairs, writer, reader))
-            .map(|ran| ran.scenario.as_str())
-            .collect();
-        if ran.is_empty() {
-            return Known::Not;
+        let (writer, reader) = (place(writer)?, place(reader)?);
+        let has = |pairs: &Pairs| has(pairs, writer, reader);
+        let mut tested: Option<Tested<'_>> = None;
+        let of_pair = |ran: &&Ran| is_asked(&ran.scenario) && has(&ran.pairs);
+        for ran in self.ran.iter().filter(of_pair) {
+            let operations: BTreeSet<Operation> = ran.operations.iter().copied().collect();
+            let tested = tested.get_or_insert_with(|| Tested {
+                operations: operations.clone(),
+                ..Tested::default()
+            });
+            tested.scenarios.insert(&ran.scenario);
+            tested.rules += ran.rules;
+            tested.operations.retain(|of| operations.contains(of));
         }
-        let damages = self.damages.iter().filter(|stored| {
-            is_asked(&stored.damage.scenario) && has(&stored.pairs, writer, reader)
-        });
-        Known::Ran(ran.len(), damages.map(|stored| &stored.damage).collect())
+        let mut tested = tested?;
+        for stored in &self.damages {
+            if is_asked(&stored.what.scenario) && has(&stored.pairs) {
+                tested.damages.push(&stored.what);
+            }
+        }
+        for stored in &self.gaps {
+            if is_asked(&stored.what.scenario) && has(&stored.pairs) {
+                tested.untested.push(&stored.what);
+            }
+        }
+        Some(tested)
     }
 
     /// Every damage, with the writers and readers between which it is done.
@@ -243,7 +292,7 @@ impl Published {
                     .flat_map(move |writer| readers.iter().map(move |reader| (*writer, *reader)))
             });
             let pairs = pairs.map(|(writer, reader)| (id(writer), id(reader)));
-            (&stored.damage, pairs.collect())
+            (&stored.what, pairs.collect())
         })
     }
 }
@@ -253,104 +302,8 @@ fn has(pairs: &Pairs, writer: usize, reader: usize) -> bool {
     groups.any(|(writers, readers)| writers.contains(&writer) && readers.contains(&reader))
 }
 
-/// Makes a published report cell by cell, so that no whole matrix needs to be in memory.
-pub struct PublishedBuilder {
-    places: BTreeMap<BuildId, usize>,
-    ran: BTreeMap<(String, Family), BTreeMap<usize, BTreeSet<usize>>>,
-    damages: BTreeMap<Damage, BTreeMap<usize, BTreeSet<usize>>>,
-    /// Every rule, with its table, that some writer prints of its own: what looks like one of them is no damage.
-    sound: BTreeSet<(String, String)>,
-    head: Published,
-}
-
-impl PublishedBuilder {
-    /// Of a run of `builds`.
-    pub fn new(lab: &str, host: &Host, started: jiff::Timestamp, builds: &[Build]) -> Self {
-        let named = builds.iter().enumerate();
-        PublishedBuilder {
-            places: named
-                .map(|(place, build)| (build.id.clone(), place))
-                .collect(),
-            ran: BTreeMap::new(),
-            damages: BTreeMap::new(),
-            sound: BTreeSet::new(),
-            head: Published {
-                format: FORMAT,
-                lab: lab.to_owned(),
-                host: host.clone(),
-                started,
-                builds: builds.iter().map(PublishedBuild::of).collect(),
-                ran: Vec::new(),
-                damages: Vec::new(),
-            },
-        }
-    }
-
-    /// Adds a cell. One between builds that the run does not name is left out.
-    pub fn add(&mut self, cell: &Cell) {
-        let place = |id| self.places.get(id).copied();
-        let Some((writer, reader)) = place(&cell.writer).zip(place(&cell.reader)) else {
-            return;
-        };
-        let of_scenario = self
-            .ran
-            .entry((cell.scenario.clone(), cell.family))
-            .or_default();
-        of_scenario.entry(writer).or_default().insert(reader);
-        for rule in &cell.rules {
-            let written = rule.written.as_ref();
-            let written = written.map(|text| (rule.table.to_string(), text.to_string()));
-            self.sound.extend(written);
-        }
-        for damage in damages(cell) {
-            let pairs = self.damages.entry(damage).or_default();
-            pairs.entry(writer).or_default().insert(reader);
-        }
-    }
-
-    /// The report.
-    pub fn finish(self) -> Published {
-        let ran = self.ran.into_iter().map(|((scenario, family), pairs)| Ran {
-            scenario,
-            family,
-            pairs: grouped(pairs),
-        });
-        let sound = self.sound;
-        let damages = self.damages.into_iter().map(|(mut damage, pairs)| {
-            let table = damage.table.clone();
-            damage
-                .left
-                .retain(|left| !sound.contains(&(table.clone(), left.clone())));
-            Stored {
-                damage,
-                pairs: grouped(pairs),
-            }
-        });
-        Published {
-            ran: ran.collect(),
-            damages: damages.collect(),
-            ..self.head
-        }
-    }
-}
-
-impl From<&Matrix> for Published {
-    fn from(matrix: &Matrix) -> Self {
-        let Matrix {
-            lab,
-            host,
-            started,
-            builds,
-            ..
-        } = matrix;
-        let mut builder = PublishedBuilder::new(&lab.version, host, *started, builds);
-        matrix.cells.iter().for_each(|cell| builder.add(cell));
-        builder.finish()
-    }
-}
-
 impl PublishedBuild {
-    fn of(build: &Build) -> Self {
+    pub(super) fn of(build: &Build) -> Self {
         PublishedBuild {
             id: build.id.clone(),
             version: build.version.clone(),
@@ -360,52 +313,13 @@ impl PublishedBuild {
     }
 }
 
-fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
-    harms(cell).into_iter().map(|harm| {
-        let rule = harm.rule.and_then(|place| cell.rules.get(place));
-        let written = rule.and_then(|rule| rule.written.as_deref());
-        let left = rule
-            .into_iter()
-            .flat_map(|rule| [&rule.read, &rule.witness_after, &rule.reread]);
-        let left: BTreeSet<String> = left
-            .flatten()
-            .filter(|text| Some(&***text) != written)
-            .map(|text| text.to_string())
-            .collect();
-        Damage {
-            scenario: cell.scenario.clone(),
-            family: cell.family,
-            table: harm.subject.table,
-            chain: harm.subject.chain,
-            index: harm.subject.index,
-            written: written.map(str::to_owned),
-            left: left.into_iter().collect(),
-            verdict: VerdictName(harm.verdict.as_str().to_owned()),
-            what: harm.what,
-            consequence: harm.consequence,
-            certainty: harm.certainty,
-        }
-    })
-}
-
-/// Writers with the same readers together.
-fn grouped(pairs: BTreeMap<usize, BTreeSet<usize>>) -> Pairs {
-    let mut groups: BTreeMap<BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
-    for (writer, readers) in pairs {
-        groups.entry(readers).or_default().push(writer);
-    }
-    let group = |(readers, writers): (BTreeSet<usize>, Vec<usize>)| {
-        (writers, readers.into_iter().collect())
-    };
-    groups.into_iter().map(group).collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::matrix::{Matrix, harms};
 
     fn recorded() -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
@@ -420,43 +334,34 @@ mod tests {
         let published = Published::decode(&bytes).unwrap();
         assert!(!matrix.cells.is_empty());
         for cell in &matrix.cells {
-            let Known::Ran(_, damages) = published.pair(&cell.writer, &cell.reader, |_| true)
-            else {
-                panic!("{} {} was run", cell.writer, cell.reader);
-            };
-            let mut said: Vec<_> = damages
-                .iter()
-                .filter(|of| of.family == cell.family && of.scenario == cell.scenario)
-                .map(|of| {
-                    (
-                        of.table.as_str(),
-                        of.chain.as_str(),
-                        of.index,
-                        of.what.as_str(),
-                        of.verdict().unwrap(),
-                    )
-                })
-                .collect();
+            let tested = published.pair(&cell.writer, &cell.reader, |_| true);
+            let tested = tested.unwrap();
+            let of_cell = |of: &&&Damage| of.family == cell.family && of.scenario == cell.scenario;
+            let said = tested.damages.iter().filter(of_cell).map(|of| {
+                let place = (of.table.as_str(), of.chain.as_str(), of.index);
+                (place, &of.harms)
+            });
             let harmed = harms(cell);
-            let mut expected: Vec<_> = harmed
-                .iter()
-                .map(|of| {
-                    let subject = &of.subject;
-                    (
-                        subject.table.as_str(),
-                        subject.chain.as_str(),
-                        subject.index,
-                        of.what.as_str(),
-                        of.verdict,
-                    )
-                })
-                .collect();
-            let by = |of: &(&str, &str, Option<usize>, &str, Verdict)| {
-                (of.0.to_owned(), of.1.to_owned(), of.2)
-            };
-            said.sort_by_key(by);
-            expected.sort_by_key(by);
+            let expected = harmed.iter().map(|of| {
+                let subject = &of.subject;
+                let place = (
+                    subject.table.as_str(),
+                    subject.chain.as_str(),
+                    subject.index,
+                );
+                (place, &of.harms)
+            });
+            let mut said: Vec<_> = said.collect();
+            let mut expected: Vec<_> = expected.collect();
+            said.sort();
+            expected.sort();
             assert_eq!(said, expected);
+            assert!(
+                matrix
+                    .operations
+                    .iter()
+                    .all(|of| *of == Operation::Reassert || tested.operations.contains(of))
+            );
         }
     }
 
@@ -465,7 +370,7 @@ mod tests {
         let published = Published::embedded().unwrap();
         let lost = published.damages().any(|(damage, pairs)| {
             damage.scenario == "kube-firewall"
-                && damage.what == "match mark lost"
+                && damage.worst().unwrap().lost == ["match mark"]
                 && damage.consequence() == Some(Consequence::Blackhole)
                 && !pairs.is_empty()
         });
@@ -473,7 +378,7 @@ mod tests {
         assert!(
             published
                 .damages()
-                .all(|(damage, _)| damage.verdict().is_some())
+                .all(|(damage, _)| !damage.harms.is_empty())
         );
     }
 

@@ -17,7 +17,7 @@ use super::output::{OutputArgs, Outputs};
 use super::select::select;
 use super::session::{self, Session};
 use super::timings::{Phase, Timings};
-use super::{Common, RunArgs};
+use super::{Common, PaceArgs, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
 use crate::fault;
@@ -58,7 +58,7 @@ pub struct MatrixArgs {
 }
 
 pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
-    let scenarios = scenarios(&args.run.scenario, &args.run.given)?;
+    let scenarios = scenarios(&args.run.input.scenario, &args.run.input.given)?;
     let outputs = Outputs::open(&args.output)?;
     if let Some(path) = args.record.as_ref().or(args.resume.as_ref())
         && args.output.output.contains(path)
@@ -103,7 +103,7 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         ended,
         mut timings,
     } = prepared
-        .run(&session, &args.run, file.as_mut(), gather)
+        .run(&session, &args.run.pace, file.as_mut(), gather)
         .await?;
     let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
     if let Some(path) = &args.timings {
@@ -256,7 +256,7 @@ impl Prepared {
     pub async fn run(
         self,
         session: &Session,
-        args: &RunArgs,
+        pace: &PaceArgs,
         mut file: Option<&mut RecordingWriter>,
         keep: impl FnMut(&LoadRecord, &[Cell]),
     ) -> Result<Ran, Failure> {
@@ -278,7 +278,7 @@ impl Prepared {
             (listener.keep)(load, cells);
         }
         let (mut plan, scenarios) = (self.plan, by_name(&self.head.scenarios));
-        if !args.all_rules {
+        if !pace.all_rules {
             plan.sample(&scenarios);
         }
         let run = Run {
@@ -286,9 +286,9 @@ impl Prepared {
             scenarios,
             builds: &self.head.builds,
             pace: Pace {
-                lanes: args.lanes.map_or_else(cores, usize::from),
+                lanes: pace.lanes.map_or_else(cores, usize::from),
                 loads_a_lane: LOADS_A_LANE,
-                timeout: args.timeout,
+                timeout: pace.timeout,
             },
         };
         let begun = Instant::now();

@@ -95,14 +95,17 @@ Exit status: 0 when the report is made, 1 when there is no loss to report.")]
   iptables-lab replay run.jsonl --format json
   iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
-    /// Say which builds may live side by side on a node, which lose what, and the least change that makes all safe.
+    /// Say which programs may change rules side by side on a node, what is lost, and the least change that helps.
     #[command(after_help = "Examples:
   iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
   iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
+  iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published --format json --fail-on unsafe
   iptables-lab inventory --format json | iptables-lab advise --inventory -
 
 Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
-from the report that is part of this program, and says so. images/products.toml says which products it knows.")]
+from the built-in report, and says so. Only what a product does with rules counts: it rewrites whole tables, restores its own
+chains with --noflush, or changes single rules. images/products.toml says so of the products that are known; of builds named by
+their ids everything counts. What was not tested is never called safe.")]
     Advise(advise::AdviseArgs),
     /// Find every iptables under the roots of a node's running processes (as root; reads files, changes nothing).
     #[command(after_help = "Examples:
@@ -219,14 +222,28 @@ enum EngineChoice {
 /// What is run and how.
 #[derive(Args)]
 struct RunArgs {
+    #[command(flatten)]
+    input: InputArgs,
+    /// What readers do; all operations where none is named. What an operation needs is run with it.
+    #[arg(long, value_enum, value_name = "OPERATION")]
+    operation: Vec<Operation>,
+    #[command(flatten)]
+    pace: PaceArgs,
+}
+
+/// Whose rules are written.
+#[derive(Args)]
+struct InputArgs {
     /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`); all shipped ones where none is named. Repeats.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
     #[command(flatten)]
     given: RulesArgs,
-    /// What readers do; all operations where none is named. What an operation needs is run with it.
-    #[arg(long, value_enum, value_name = "OPERATION")]
-    operation: Vec<Operation>,
+}
+
+/// How much is run at a time, and how long.
+#[derive(Args)]
+struct PaceArgs {
     /// Ask readers for each rule with -C and -D, however many there are. Of more than 300 rules they are else asked for one of
     /// each shape.
     #[arg(long)]

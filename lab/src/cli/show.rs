@@ -44,8 +44,8 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let writer = one("writer", &matrix.writers(), &args.writer)?;
     let reader = one("reader", &matrix.readers(), &args.reader)?;
-    let scenarios = match args.run.given.rules.is_empty() {
-        true => args.run.scenario.as_slice(),
+    let scenarios = match args.run.input.given.rules.is_empty() {
+        true => args.run.input.scenario.as_slice(),
         false => &[],
     };
     let scenarios = select(
@@ -60,7 +60,7 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
         .cells
         .iter()
         .filter(|cell| is_chosen(cell) && cell.writer == writer && cell.reader == reader);
-    let is_unsaid = args.run.scenario.is_empty() && args.run.given.rules.is_empty();
+    let is_unsaid = args.run.input.scenario.is_empty() && args.run.input.given.rules.is_empty();
     if is_unsaid && scenarios.len() > 1 {
         let cells: Vec<&Cell> = cells.collect();
         return list(args, &cells, (&writer, &reader));
@@ -125,7 +125,7 @@ fn one(kind: &'static str, builds: &[&Build], id: &str) -> Result<BuildId, Failu
 type Seen = (Matrix, Vec<LoadRecord>, Vec<Scenario>);
 
 async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
-    let scenarios = scenarios(&args.run.scenario, &args.run.given)?;
+    let scenarios = scenarios(&args.run.input.scenario, &args.run.input.given)?;
     let whole = scenarios.clone();
     let session = Session::open(common).await?;
     // Here no glob will do.
@@ -133,7 +133,7 @@ async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
     let prepared = Prepared::new(&session, &args.run, scenarios, &[writer], &[reader]).await?;
     let mut loads = Vec::new();
     let ran = prepared
-        .run(&session, &args.run, None, |load, _| {
+        .run(&session, &args.run.pace, None, |load, _| {
             loads.push(load.clone())
         })
         .await?;

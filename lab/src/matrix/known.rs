@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
-use super::losses::{Harm, Subject, harms};
+use super::losses::{Subject, Worst, worst};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, KnownSubject};
 
@@ -225,7 +225,7 @@ fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
 
 impl Entry {
     /// Whether it names what comes to harm in a cell that it names.
-    fn names(&self, globs: &Globs, cell: &Cell, harm: &Harm) -> bool {
+    fn names(&self, globs: &Globs, cell: &Cell, harm: &Worst) -> bool {
         let verdict = match self.loss.is_none() && self.rules.is_empty() {
             true => cell.verdict,
             false => harm.verdict,
@@ -249,7 +249,7 @@ impl Matrix {
             .collect();
         for cell in &mut self.cells {
             (cell.known, cell.known_losses) = (None, Vec::new());
-            let harms = harms(cell);
+            let harms = worst(cell);
             let mut named: Vec<Option<usize>> = vec![None; harms.len()];
             for (place, (entry, globs)) in known.entries.iter().enumerate() {
                 if !globs.name(cell) {
@@ -381,7 +381,7 @@ mod tests {
         let entry = entry("*", more).replace("kube-*", "docker");
         matrix.mark(&Known::read("known.toml", &entry).unwrap());
         let mut happened = 0;
-        for cell in matrix.cells.iter().filter(|cell| !harms(cell).is_empty()) {
+        for cell in matrix.cells.iter().filter(|cell| !worst(cell).is_empty()) {
             let known = cell.known_losses.iter();
             let known = known.map(|of| format!("{} {}", of.chain, of.index.unwrap()));
             assert_eq!(known.collect::<Vec<_>>(), names);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
@@ -75,7 +76,9 @@ impl Example {
 }
 
 /// How sure it is that a loss does to packets what its rules say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certainty {
     /// Packets showed it.
@@ -116,6 +119,16 @@ impl Subject {
     /// The rule's place among the cell's rules; none where the chain itself suffers.
     pub(super) fn rule(&self) -> Option<usize> {
         self.index.map(|_| self.order)
+    }
+
+    /// A chain, by its place behind the cell's rules.
+    pub(super) fn chain(order: usize, chain: &ChainVerdict) -> Self {
+        Subject {
+            order,
+            table: chain.table.clone(),
+            chain: chain.chain.clone(),
+            index: None,
+        }
     }
 }
 
@@ -247,9 +260,9 @@ fn alike(suffering: Suffering) -> Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> {
     groups
 }
 
-/// What comes to harm in one cell, and how.
+/// What comes to harm in one cell, and the worst of all operations about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Harm {
+pub struct Worst {
     /// The rule or the chain.
     pub subject: Subject,
     /// The rule's place among the cell's rules; none where the chain itself suffers.
@@ -266,10 +279,10 @@ pub struct Harm {
     pub known: Option<usize>,
 }
 
-/// All that comes to harm in a cell.
-pub fn harms(cell: &Cell) -> Vec<Harm> {
+/// All that comes to harm in a cell, with the worst of all operations.
+pub fn worst(cell: &Cell) -> Vec<Worst> {
     let of_cell = of_cell(cell).into_iter();
-    let harm = |(subject, kind): (Subject, Kind)| Harm {
+    let harm = |(subject, kind): (Subject, Kind)| Worst {
         rule: subject.index.map(|_| subject.order),
         subject,
         verdict: kind.verdict,
@@ -299,15 +312,7 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
             ..of_chain(chain)?
         };
         let order = cell.rules.len() + at;
-        Some((
-            Subject {
-                order,
-                table: chain.table.clone(),
-                chain: chain.chain.clone(),
-                index: None,
-            },
-            kind,
-        ))
+        Some((Subject::chain(order, chain), kind))
     });
     rules.chain(chains).collect()
 }

@@ -55,7 +55,7 @@ fn of_finding(finding: &Finding, width: usize) -> String {
 pub(super) fn words_of(finding: &Finding) -> (String, String) {
     match finding {
         Finding::Damaged(damaged) => (
-            format!("{} {} {}: {}", table(&damaged.place), damaged.rule.chain, damaged.index, damaged.damage.what),
+            format!("{} {} {}: {}", table(&damaged.place), damaged.rule.chain, damaged.index, damaged.damage.what()),
             of_damage(damaged),
         ),
         Finding::Repeated { place, rule, indices } => (

@@ -56,9 +56,10 @@ fn of_root(root: &Root) -> String {
         let _ = writeln!(text, "  Debian's package iptables {}", inert(version));
     }
     for found in &root.iptables {
-        let banner = match &found.banner {
-            Ok(banner) => banner.clone(),
-            Err(reason) => format!("version unknown: {reason}"),
+        let banner = match (&found.banner, &found.error) {
+            (Some(banner), _) => banner.clone(),
+            (None, Some(error)) => format!("version unknown: {error}"),
+            (None, None) => "version unknown".to_owned(),
         };
         let default = if found.is_default {
             ", what `iptables` means there"

@@ -10,7 +10,7 @@ use super::tone::Tone;
 use super::wording;
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
-use crate::matrix::{Matrix, harms};
+use crate::matrix::{Matrix, worst};
 
 /// The whole matrix. A cell fails where damage is done that nobody is told about, and where it goes wrong later; what
 /// could not be run is skipped, and all else passes.
@@ -79,7 +79,7 @@ fn not_known(cell: &Cell) -> Verdict {
     if cell.known_losses.is_empty() {
         return cell.verdict;
     }
-    let harms = harms(cell).into_iter().filter(|of| of.known.is_none());
+    let harms = worst(cell).into_iter().filter(|of| of.known.is_none());
     let worst = harms.map(|of| of.verdict).max_by_key(|of| of.severity());
     worst.unwrap_or(cell.verdict)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::terminal::{inert, paint, sign, style};
 use super::wording;
 use crate::judge::{Cell, core_message};
-use crate::matrix::{Harm, harms};
+use crate::matrix::{Worst, worst};
 
 /// The cells, in `width` columns each.
 pub fn render(cells: &[&Cell], width: usize) -> String {
@@ -21,7 +21,7 @@ pub fn render(cells: &[&Cell], width: usize) -> String {
             cell.family
         );
         let room = width.saturating_sub(head.chars().count());
-        let said = shortened(&inert(&worst(cell)), room);
+        let said = shortened(&inert(&in_few_words(cell)), room);
         let line = format!("{head} {said}");
         let _ = writeln!(page, "{}", paint(style(cell.verdict), line.trim_end()));
     }
@@ -29,9 +29,9 @@ pub fn render(cells: &[&Cell], width: usize) -> String {
 }
 
 /// The worst that happened, in few words; nothing where all went well.
-fn worst(cell: &Cell) -> String {
-    let all = harms(cell);
-    let grade = |of: &&Harm| (of.verdict.severity(), of.consequence);
+fn in_few_words(cell: &Cell) -> String {
+    let all = worst(cell);
+    let grade = |of: &&Worst| (of.verdict.severity(), of.consequence);
     let Some(worst) = all.iter().max_by_key(grade) else {
         let mut untested = cell.untested();
         let why = untested.next().and_then(|(_, rule)| rule.reason.as_deref());

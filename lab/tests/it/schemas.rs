@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use iptables_lab::matrix::Matrix;
-use iptables_lab::scenario;
+use iptables_lab::{inventory, report, scenario};
 use rstest::rstest;
 use serde_json::Value;
 
-use super::lab::full_run;
+use super::lab::{both, full_run, iptables_lab};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
@@ -20,6 +20,8 @@ fn file(name: &str) -> PathBuf {
     "reports/diagnosis.schema.json",
     iptables_lab::report::diagnosis_json::schema()
 )]
+#[case("reports/advice-schema.json", report::advice::schema())]
+#[case("reports/inventory-schema.json", inventory::schema())]
 fn the_schema_that_lies_there_is_this_programs(
     #[case] name: &str,
     #[case] schema: schemars::Schema,
@@ -62,4 +64,30 @@ fn every_scenario_keeps_to_its_schema_and_what_is_none_does_not() {
 fn the_matrix_keeps_to_its_schema() {
     let matrix: Value = serde_json::from_str(&full_run().json).unwrap();
     keeps_to(&Matrix::schema(), &matrix, "the matrix");
+}
+
+#[rstest]
+#[case::harm("kube-router@1.5.1,kube-proxy@1.30")]
+#[case::two_backends("1.8.9-legacy")]
+#[case::not_tested("tailscale@1.82.0")]
+fn advice_keeps_to_its_schema(#[case] pods: &str) {
+    let mut command = iptables_lab();
+    command.args([
+        "advise",
+        "--published",
+        "--format",
+        "json",
+        "--host",
+        "debian@12",
+        "--pods",
+        pods,
+    ]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let advice: Value = serde_json::from_slice(&output.stdout).unwrap();
+    keeps_to(&report::advice::schema(), &advice, "the advice");
+    assert_eq!(
+        advice["members"].as_array().unwrap().len(),
+        pods.split(',').count() + 1
+    );
 }

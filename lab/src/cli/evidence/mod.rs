@@ -77,17 +77,17 @@ fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
     if !args.run.operation.is_empty() {
         return refuse(miette!("evidence itself says which operations it needs"));
     }
-    if args.run.scenario.is_empty() && args.run.given.rules.is_empty() {
+    if args.run.input.scenario.is_empty() && args.run.input.given.rules.is_empty() {
         return refuse(miette!("name a --scenario, or a file of --rules"));
     }
-    let mut named = scenarios(&args.run.scenario, &args.run.given)?;
+    let mut named = scenarios(&args.run.input.scenario, &args.run.input.given)?;
     let scenario = named.pop();
     let Some(scenario) = scenario.filter(|_| named.is_empty()) else {
         return refuse(miette!(
             "a report is about one scenario, and several are named"
         ));
     };
-    let family = args.run.given.family_of(&scenario);
+    let family = args.run.input.given.family_of(&scenario);
     if !scenario.families().any(|of| of == family) {
         return refuse(miette!(
             "{} has no {family} rules; see --family",
@@ -156,7 +156,7 @@ impl Lab<'_> {
         let reproducer = Reproducer {
             loss: &found.loss,
             scenario: &least.scenario,
-            family: self.args.run.given.family_of(scenario),
+            family: self.args.run.input.given.family_of(scenario),
             writer: &writer,
             reader: &reader,
             damaged,

@@ -35,7 +35,7 @@ impl Lab<'_> {
         scenario: &Scenario,
         found: &Found,
     ) -> Result<Least, Failure> {
-        let family = self.args.run.given.family_of(scenario);
+        let family = self.args.run.input.given.family_of(scenario);
         let mut shrink = Shrink::new(Rules::of(scenario, family), found.subject.clone());
         let from = shrink.left();
         let (mut tried, mut cut_short) = (0, false);
@@ -94,7 +94,7 @@ impl Lab<'_> {
         loss: &Loss,
     ) -> Result<Option<usize>, Failure> {
         let name = |place: usize| format!("candidate-{}", place + 1);
-        let family = self.args.run.given.family_of(scenario);
+        let family = self.args.run.input.given.family_of(scenario);
         // What is no scenario, such as a table without a rule, shows nothing.
         let named = candidates.iter().enumerate();
         let scenarios = named.filter_map(|(place, rules)| {
@@ -177,7 +177,7 @@ impl Lab<'_> {
         let mut loads = Vec::new();
         let keep = |load: &LoadRecord, _: &[Cell]| loads.push(load.clone());
         let ran = prepared
-            .run(self.session, &self.args.run, file, keep)
+            .run(self.session, &self.args.run.pace, file, keep)
             .await?;
         ran.ended?;
         Ok((ran.matrix, loads))
@@ -186,7 +186,14 @@ impl Lab<'_> {
     pub(super) fn cell(&self, matrix: &Matrix, scenario: &str) -> Result<Cell, Failure> {
         let mut cells = matrix.cells.iter();
         // Where no family is named, it is the first that the scenario has.
-        let is_named = |of: &Family| self.args.run.given.family.is_none_or(|named| named == *of);
+        let is_named = |of: &Family| {
+            self.args
+                .run
+                .input
+                .given
+                .family
+                .is_none_or(|named| named == *of)
+        };
         let cell = cells.find(|of| of.scenario == scenario && is_named(&of.family));
         cell.cloned().ok_or_else(|| {
             let (writer, reader) = (&self.args.writer, &self.args.reader);

@@ -1,0 +1,196 @@
+//! Makes a published report of a run, cell by cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::published::{Damage, FORMAT, Pairs, Published, PublishedBuild, Ran, Stored, Untested};
+use crate::catalog::{Build, BuildId, Family, Tool};
+use crate::judge::Cell;
+use crate::matrix::{Matrix, gaps, harms};
+use crate::plan::Operation;
+use crate::recording::Host;
+
+/// Readers by writer.
+type PairSet = BTreeMap<usize, BTreeSet<usize>>;
+
+/// Makes a published report cell by cell, so that no whole matrix needs to be in memory.
+pub struct PublishedBuilder {
+    places: BTreeMap<BuildId, usize>,
+    operations: Vec<Operation>,
+    ran: BTreeMap<(String, Family, usize, Vec<Operation>), PairSet>,
+    damages: BTreeMap<Damage, PairSet>,
+    gaps: BTreeMap<Untested, PairSet>,
+    /// Every rule, with its table, that some writer prints of its own: what looks like one of them is no damage.
+    sound: BTreeSet<(String, String)>,
+    head: Published,
+}
+
+impl PublishedBuilder {
+    /// Of a run of `builds` with `operations`.
+    pub fn new(
+        lab: &str,
+        host: &Host,
+        started: jiff::Timestamp,
+        builds: &[Build],
+        operations: &[Operation],
+    ) -> Self {
+        let named = builds.iter().enumerate();
+        PublishedBuilder {
+            places: named
+                .map(|(place, build)| (build.id.clone(), place))
+                .collect(),
+            operations: operations.to_vec(),
+            ran: BTreeMap::new(),
+            damages: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+            sound: BTreeSet::new(),
+            head: Published {
+                format: FORMAT,
+                lab: lab.to_owned(),
+                host: host.clone(),
+                started,
+                builds: builds.iter().map(PublishedBuild::of).collect(),
+                ran: Vec::new(),
+                damages: Vec::new(),
+                gaps: Vec::new(),
+            },
+        }
+    }
+
+    /// Adds a cell. One between builds that the run does not name is left out.
+    pub fn add(&mut self, cell: &Cell) {
+        let place = |id| self.places.get(id).copied();
+        let Some((writer, reader)) = place(&cell.writer).zip(place(&cell.reader)) else {
+            return;
+        };
+        let backend = |place: usize| self.head.builds[place].backend;
+        let tool = self.head.builds[writer].tool;
+        let operations = self.operations.iter().copied();
+        let operations = operations.filter(|of| of.suits(tool));
+        // Only a reader of the other backend does not see the rules and writes them again.
+        let is_cross = backend(writer) != backend(reader);
+        let operations = operations.filter(|of| is_cross || *of != Operation::Reassert);
+        let rules = cell.rules.len();
+        let key = (
+            cell.scenario.clone(),
+            cell.family,
+            rules,
+            operations.collect(),
+        );
+        let of_scenario = self.ran.entry(key).or_default();
+        of_scenario.entry(writer).or_default().insert(reader);
+        for untested in untested(cell, &self.operations, tool) {
+            let pairs = self.gaps.entry(untested).or_default();
+            pairs.entry(writer).or_default().insert(reader);
+        }
+        for rule in &cell.rules {
+            let written = rule.written.as_ref();
+            let written = written.map(|text| (rule.table.to_string(), text.to_string()));
+            self.sound.extend(written);
+        }
+        for damage in damages(cell) {
+            let pairs = self.damages.entry(damage).or_default();
+            pairs.entry(writer).or_default().insert(reader);
+        }
+    }
+
+    /// The report.
+    pub fn finish(self) -> Published {
+        let ran = self.ran.into_iter();
+        let ran = ran.map(|((scenario, family, rules, operations), pairs)| Ran {
+            scenario,
+            family,
+            rules,
+            operations,
+            pairs: grouped(pairs),
+        });
+        let sound = self.sound;
+        let damages = self.damages.into_iter().map(|(mut damage, pairs)| {
+            let table = damage.table.clone();
+            damage
+                .left
+                .retain(|left| !sound.contains(&(table.clone(), left.clone())));
+            Stored {
+                what: damage,
+                pairs: grouped(pairs),
+            }
+        });
+        let gaps = self.gaps.into_iter().map(|(what, pairs)| Stored {
+            what,
+            pairs: grouped(pairs),
+        });
+        Published {
+            ran: ran.collect(),
+            damages: damages.collect(),
+            gaps: gaps.collect(),
+            ..self.head
+        }
+    }
+}
+
+impl From<&Matrix> for Published {
+    fn from(matrix: &Matrix) -> Self {
+        let Matrix {
+            lab,
+            host,
+            started,
+            builds,
+            operations,
+            ..
+        } = matrix;
+        let mut builder = PublishedBuilder::new(&lab.version, host, *started, builds, operations);
+        matrix.cells.iter().for_each(|cell| builder.add(cell));
+        builder.finish()
+    }
+}
+
+fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
+    harms(cell).into_iter().map(|harmed| {
+        let rule = harmed.rule.and_then(|place| cell.rules.get(place));
+        let written = rule.and_then(|rule| rule.written.as_deref());
+        let left = rule
+            .into_iter()
+            .flat_map(|rule| [&rule.read, &rule.witness_after, &rule.reread]);
+        let left: BTreeSet<String> = left
+            .flatten()
+            .filter(|text| Some(&***text) != written)
+            .map(|text| text.to_string())
+            .collect();
+        Damage {
+            scenario: cell.scenario.clone(),
+            family: cell.family,
+            table: harmed.subject.table,
+            chain: harmed.subject.chain,
+            index: harmed.subject.index,
+            written: written.map(str::to_owned),
+            left: left.into_iter().collect(),
+            harms: harmed.harms,
+        }
+    })
+}
+
+fn untested(cell: &Cell, operations: &[Operation], writer: Tool) -> impl Iterator<Item = Untested> {
+    gaps(cell, operations, writer)
+        .into_iter()
+        .map(|gap| Untested {
+            scenario: cell.scenario.clone(),
+            family: cell.family,
+            table: gap.subject.table,
+            chain: gap.subject.chain,
+            index: gap.subject.index,
+            given: gap.given,
+            operation: gap.operation,
+            reason: gap.reason,
+        })
+}
+
+/// Writers with the same readers together.
+fn grouped(pairs: PairSet) -> Pairs {
+    let mut groups: BTreeMap<BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
+    for (writer, readers) in pairs {
+        groups.entry(readers).or_default().push(writer);
+    }
+    let group = |(readers, writers): (BTreeSet<usize>, Vec<usize>)| {
+        (writers, readers.into_iter().collect())
+    };
+    groups.into_iter().map(group).collect()
+}

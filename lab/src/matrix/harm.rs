@@ -1,0 +1,437 @@
+//! What each operation of a pairing does to each rule and chain. The one type that says so: words are made of it in `report`.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::losses::{Certainty, Subject};
+use crate::catalog::Tool;
+use crate::judge::core_message;
+use crate::judge::verdict::{Consequence, Effect, Verdict};
+use crate::judge::{Cell, ChainVerdict, ProbeVerdict, RuleVerdict};
+use crate::plan::Operation;
+use crate::ruleset::Change;
+
+/// What one operation does to one rule or chain.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Harm {
+    /// The operation.
+    pub operation: Operation,
+    /// The verdict about it.
+    pub verdict: Verdict,
+    /// The parts that are gone, by name: `match mark`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
+    /// The parts that have another value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub altered: Vec<String>,
+    /// The parts that were not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// What a program said, where it refused, or the part that a wrongly found rule has otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it does to packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consequence: Option<Consequence>,
+    /// How sure that is.
+    pub certainty: Certainty,
+}
+
+/// One of the two builds of a pairing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// Who wrote the rules.
+    Writer,
+    /// Who read them and changed something.
+    Reader,
+}
+
+impl Harm {
+    /// Who encoded the rule that then was decoded otherwise: after a rewrite the reader did.
+    pub fn encoder(&self) -> Side {
+        match self.operation {
+            Operation::Recognition => Side::Reader,
+            _ => Side::Writer,
+        }
+    }
+
+    /// Who decoded it.
+    pub fn decoder(&self) -> Side {
+        match self.encoder() {
+            Side::Writer => Side::Reader,
+            Side::Reader => Side::Writer,
+        }
+    }
+
+    /// Whether parts of the rule are lost, altered or added, so that what is left of it is another rule.
+    pub fn takes_parts(&self) -> bool {
+        !(self.lost.is_empty() && self.altered.is_empty() && self.added.is_empty())
+    }
+
+    /// Whether somebody is harmed: what is only printed otherwise, not seen at all or not supported is no harm.
+    pub fn is_harmful(&self) -> bool {
+        self.verdict.severity() > Verdict::Unsupported.severity()
+    }
+
+    /// The parts that differ, in short: `match mark lost`. What was said where it is the whole rule.
+    pub fn parts(&self) -> String {
+        let named = [
+            ("lost", &self.lost),
+            ("altered", &self.altered),
+            ("added", &self.added),
+        ];
+        let words = named.iter().filter(|(_, parts)| !parts.is_empty());
+        let words: Vec<String> = words
+            .map(|(how, parts)| format!("{} {how}", parts.join(", ")))
+            .collect();
+        match (words.as_slice(), &self.reason) {
+            ([], Some(reason)) => format!("the whole rule ({reason})"),
+            ([], None) => "the whole rule".to_owned(),
+            (words, _) => words.join("; "),
+        }
+    }
+
+    /// The graver one is the greater one: what is done before what is still to come, then by consequence, by verdict, and by
+    /// how sure it is.
+    pub fn gravity(&self) -> (bool, Option<Consequence>, u8, Reverse<Certainty>) {
+        let is_done = self.consequence.is_some() && self.certainty != Certainty::IfWrittenBack;
+        let severity = self.verdict.severity();
+        (is_done, self.consequence, severity, Reverse(self.certainty))
+    }
+}
+
+/// A rule or a chain, and what each operation does to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Harmed {
+    /// The rule or the chain.
+    pub subject: Subject,
+    /// The rule's place among the cell's rules; none where the chain itself suffers.
+    pub rule: Option<usize>,
+    /// What is done to it, in the order of the operations.
+    pub harms: Vec<Harm>,
+}
+
+/// Something that could not be tested: nobody's fault, and not safe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The rule.
+    pub subject: Subject,
+    /// The rule as the scenario has it.
+    pub given: String,
+    /// The operation that has no verdict about it; none where the rule could not even be written.
+    pub operation: Option<Operation>,
+    /// Why, in the words of who refused it.
+    pub reason: String,
+}
+
+/// All that the operations do to the rules and chains of a cell. What its writer refuses is none of it: see [`gaps`].
+pub fn harms(cell: &Cell) -> Vec<Harmed> {
+    let rules = cell.rules.iter().enumerate().map(|(place, rule)| Harmed {
+        subject: Subject::of_rule(place, rule),
+        rule: Some(place),
+        harms: of_rule(rule, &cell.probes),
+    });
+    let chains = cell.chains.iter().enumerate().map(|(at, chain)| Harmed {
+        subject: Subject::chain(cell.rules.len() + at, chain),
+        rule: None,
+        harms: of_chain(chain),
+    });
+    let all = rules.chain(chains);
+    all.filter(|of| !of.harms.is_empty()).collect()
+}
+
+/// What was not tested in a cell that was run with `operations`.
+pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
+    // Who finds the other backend in use takes that: such a pairing does not come about, and nothing is written.
+    let is_averted = cell.picked.is_some();
+    let mut gaps = Vec::new();
+    for (place, rule) in cell.rules.iter().enumerate() {
+        let gap = |operation, reason: &str| Gap {
+            subject: Subject::of_rule(place, rule),
+            given: rule.given.to_string(),
+            operation,
+            reason: core_message(reason).to_owned(),
+        };
+        let said = rule.reason.as_deref();
+        match rule.write {
+            Some(verdict) if verdict.severity() > 0 => {
+                gaps.push(gap(None, said.unwrap_or(verdict.meaning())));
+                continue;
+            }
+            None if rule.written.is_none() && rule.read_verdict.is_none() => {
+                if !is_averted {
+                    gaps.push(gap(None, said.unwrap_or("nothing is known of its writing")));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let asked = operations.iter().filter(|of| of.suits(writer));
+        for operation in asked {
+            let verdict = match verdict(rule, *operation) {
+                Applies::No => continue,
+                Applies::Yes(verdict) => verdict,
+            };
+            match verdict {
+                None => gaps.push(gap(Some(*operation), "it has no verdict")),
+                Some(Verdict::Unsupported) => {
+                    gaps.push(gap(
+                        Some(*operation),
+                        said.unwrap_or(Verdict::Unsupported.meaning()),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    gaps
+}
+
+/// A rule's verdict about an operation, if the operation is one that has a verdict about every rule that was written.
+enum Applies {
+    Yes(Option<Verdict>),
+    No,
+}
+
+fn verdict(rule: &RuleVerdict, operation: Operation) -> Applies {
+    match operation {
+        Operation::Save => Applies::Yes(rule.read_verdict),
+        Operation::Rewrite => Applies::Yes(rule.rewrite_verdict),
+        Operation::Recognition => Applies::Yes(rule.recognition),
+        Operation::Cycle => Applies::Yes(rule.cycle),
+        Operation::Sync => Applies::Yes(rule.sync),
+        Operation::SyncNoflush => Applies::Yes(rule.sync_noflush),
+        Operation::Check => Applies::Yes(rule.check),
+        Operation::Delete => Applies::Yes(rule.delete),
+        // Not every print has a line for a rule, only the other backend writes rules again, and packets are of no rule.
+        Operation::List | Operation::Reassert | Operation::Write | Operation::Effect => Applies::No,
+    }
+}
+
+fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
+    let operations = [
+        (Operation::Save, rule.read_verdict),
+        (Operation::List, rule.list),
+        (Operation::Rewrite, rule.rewrite_verdict),
+        (Operation::Recognition, rule.recognition),
+        (Operation::Cycle, rule.cycle),
+        (Operation::Sync, rule.sync),
+        (Operation::SyncNoflush, rule.sync_noflush),
+        (Operation::Check, rule.check),
+        (Operation::Delete, rule.delete),
+        (Operation::Reassert, rule.reassert),
+    ];
+    let told = operations.into_iter().filter_map(|(operation, verdict)| {
+        let verdict = verdict.filter(is_told)?;
+        let (consequence, certainty) = consequence(rule, operation, verdict, probes);
+        let names = |changes: &[Change]| match tells_parts(verdict) {
+            true => changes.iter().map(|change| change.part.clone()).collect(),
+            false => Vec::new(),
+        };
+        let harm = Harm {
+            operation,
+            verdict,
+            lost: names(&rule.lost),
+            altered: names(&rule.altered),
+            added: names(&rule.added),
+            reason: None,
+            consequence,
+            certainty,
+        };
+        let has_parts = !(harm.lost.is_empty() && harm.altered.is_empty() && harm.added.is_empty());
+        Some(Harm {
+            reason: reason(rule, verdict).filter(|_| !has_parts),
+            ..harm
+        })
+    });
+    told.collect()
+}
+
+/// What is only printed otherwise, and what is the other backend's, is no harm to tell of.
+fn is_told(verdict: &Verdict) -> bool {
+    verdict.severity() > Verdict::Invisible.severity() || *verdict == Verdict::Doubled
+}
+
+/// Whether the parts of the rule that differ are what the verdict is about.
+fn tells_parts(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Reworded
+            | Verdict::Differs
+            | Verdict::Lossy
+            | Verdict::Changed
+            | Verdict::Drifts
+            | Verdict::Misread
+    )
+}
+
+/// What was said of it, without what each release says in its own words.
+fn reason(rule: &RuleVerdict, verdict: Verdict) -> Option<String> {
+    match verdict {
+        Verdict::FoundWrong => {
+            let near = rule.near_miss.as_deref()?;
+            Some(
+                near.split_once(':')
+                    .map_or(near, |(part, _)| part)
+                    .to_owned(),
+            )
+        }
+        Verdict::WrongRule => rule.deleted_instead.clone(),
+        Verdict::NotFound | Verdict::NotDeleted | Verdict::Doubled => None,
+        _ => Some(core_message(rule.reason.as_deref()?).to_owned()),
+    }
+}
+
+/// What an operation does to packets, and how sure that is: packets that were sent after it have the last word.
+fn consequence(
+    rule: &RuleVerdict,
+    operation: Operation,
+    verdict: Verdict,
+    probes: &[ProbeVerdict],
+) -> (Option<Consequence>, Certainty) {
+    let is_changed = matches!(verdict, Verdict::Changed | Verdict::Drifts);
+    let is_print = matches!(
+        verdict,
+        Verdict::Lossy | Verdict::Differs | Verdict::Misread | Verdict::Unreadable
+    );
+    if !is_changed && !is_print {
+        return (None, Certainty::Predicted);
+    }
+    let changes_by = match operation {
+        // What is printed lossily comes into the kernel by the rewrite.
+        Operation::Save | Operation::Recognition => Operation::Rewrite,
+        other => other,
+    };
+    let shown = shown_after(probes, changes_by);
+    let Some(consequence) = rule.consequence.or(rule.potential) else {
+        return (None, Certainty::Predicted);
+    };
+    let by_this = is_changed
+        || matches!(rule.rewrite_verdict, Some(Verdict::Changed) if changes_by == Operation::Rewrite);
+    let certainty = match (by_this, rule.consequence) {
+        (false, _) => Certainty::IfWrittenBack,
+        (true, _) if shown.contains(&consequence) => Certainty::Shown,
+        (true, Some(_)) => Certainty::Predicted,
+        (true, None) => Certainty::Unmet,
+    };
+    (Some(consequence), certainty)
+}
+
+fn shown_after(probes: &[ProbeVerdict], operation: Operation) -> BTreeSet<Consequence> {
+    let effects = probes
+        .iter()
+        .filter_map(|probe| probe.after.get(&operation));
+    effects.copied().filter_map(Effect::consequence).collect()
+}
+
+fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
+    let operations = [
+        (Operation::Save, chain.read_verdict),
+        (Operation::Rewrite, chain.rewrite_verdict),
+        (Operation::Cycle, chain.cycle),
+        (Operation::Sync, chain.sync),
+        (Operation::SyncNoflush, chain.sync_noflush),
+    ];
+    let told = operations.into_iter().filter_map(|(operation, verdict)| {
+        let verdict = verdict.filter(is_told)?;
+        Some(Harm {
+            operation,
+            verdict,
+            lost: Vec::new(),
+            altered: Vec::new(),
+            added: Vec::new(),
+            reason: chain.reason.clone(),
+            consequence: chain.consequence,
+            certainty: Certainty::Predicted,
+        })
+    });
+    told.collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::matrix::{Matrix, worst};
+
+    fn matrix(name: &str) -> Matrix {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join(name);
+        Matrix::of(&crate::recording::read(&file).unwrap().recording)
+    }
+
+    /// Rule by rule the gravest of all operations is what the losses of a scenario are made of.
+    #[test]
+    fn the_worst_of_all_operations_is_the_worst_of_the_rule() {
+        let mut told = 0;
+        for name in ["kube-firewall-by-1.8.9.jsonl", "docker-by-1.8.10.jsonl"] {
+            for cell in &matrix(name).cells {
+                let harms: Vec<(Subject, Verdict)> = harms(cell)
+                    .into_iter()
+                    .map(|of| {
+                        let verdicts = of.harms.iter().map(|harm| harm.verdict);
+                        (of.subject, verdicts.max_by_key(|of| of.severity()).unwrap())
+                    })
+                    .collect();
+                let worst = worst(cell).into_iter().map(|of| (of.subject, of.verdict));
+                assert_eq!(harms, worst.collect::<Vec<_>>());
+                told += harms.len();
+            }
+        }
+        assert!(told > 0);
+    }
+
+    /// After a rewrite it is the reader that encoded, and the writer that decodes.
+    #[test]
+    fn each_harm_says_which_operation_did_it_and_who_encoded() {
+        let matrix = matrix("kube-firewall-by-1.8.9.jsonl");
+        let mut cells = matrix.cells.iter();
+        let cell = cells
+            .find(|cell| cell.reader.as_str() == "debian-1.8.7-1-nft")
+            .unwrap();
+        let harmed = harms(cell);
+        let said = harmed.iter().flat_map(|of| &of.harms);
+        let said: Vec<_> = said
+            .map(|of| (of.operation, of.verdict, of.encoder(), of.parts()))
+            .collect();
+        let lost = "match mark lost".to_owned();
+        let (writer, reader) = (Side::Writer, Side::Reader);
+        assert_eq!(
+            said,
+            [
+                (Operation::Save, Verdict::Lossy, writer, lost.clone()),
+                (Operation::Rewrite, Verdict::Changed, writer, lost.clone()),
+                (
+                    Operation::Recognition,
+                    Verdict::Misread,
+                    reader,
+                    lost.clone()
+                ),
+                (Operation::Sync, Verdict::Changed, writer, lost),
+            ]
+        );
+    }
+
+    /// 1.8.4's ip6tables refuses some of Docker's rules: that is nothing that a reader does to them.
+    #[test]
+    fn what_the_writer_refuses_is_not_tested_and_harms_nobody() {
+        let matrix = matrix("docker-ipv6-by-1.8.4.jsonl");
+        let mut refused = 0;
+        for cell in &matrix.cells {
+            let gaps = gaps(cell, &matrix.operations, Tool::Iptables);
+            let harms = harms(cell);
+            for gap in gaps.iter().filter(|gap| gap.operation.is_none()) {
+                assert!(!gap.reason.is_empty());
+                assert!(harms.iter().all(|of| of.subject != gap.subject));
+                refused += 1;
+            }
+        }
+        assert!(refused > 0);
+    }
+}
