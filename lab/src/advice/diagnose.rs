@@ -371,24 +371,23 @@ fn in_words(chosen: &BTreeSet<&BuildId>, published: &Published) -> String {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the tests of the snapshots use the rest of it")]
+#[path = "../../tests/it/prints.rs"]
+mod prints;
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
     use rstest::rstest;
 
+    use super::prints::{self, Prints};
     use super::*;
     use crate::scenario;
 
-    fn snapshots() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/save")
-    }
-
     /// What a build really printed.
-    fn print(path: &Path) -> String {
-        let text = std::fs::read_to_string(path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        text.splitn(3, "---\n").nth(2).unwrap().to_owned()
+    fn print(file: &str, writer: &str, reader: Option<&str>) -> String {
+        let text = Prints::stored(file).of(writer, reader).map(str::to_owned);
+        text.unwrap_or_else(|| panic!("{file} has no {writer} > {reader:?}")) + "\n"
     }
 
     fn diagnosis(print: &str, family: Option<Family>) -> Diagnosis {
@@ -412,30 +411,35 @@ mod tests {
 
     #[rstest]
     #[case(
-        "kube-firewall/ipv4/1.8.10-nft/1.8.7-nft.snap",
+        "1.8.10-nft",
+        "1.8.7-nft",
         "match mark lost",
         "nft from 1.8.8 on",
         "nft up to debian-1.8.7-1"
     )]
     #[case(
-        "kube-firewall/ipv4/debian-1.8.9-2-nft/debian-1.8.7-1-nft.snap",
+        "debian-1.8.9-2-nft",
+        "debian-1.8.7-1-nft",
         "match mark lost",
         "nft from 1.8.8 on",
         "nft up to debian-1.8.7-1"
     )]
     #[case(
-        "kube-firewall/ipv4/1.8.7-nft/1.8.5-nft.snap",
+        "1.8.7-nft",
+        "1.8.5-nft",
         "source, destination altered",
         "nft from 1.8.7 on",
         "nft up to 1.8.6"
     )]
     fn what_readers_really_print_of_a_rule_is_known_with_who_does_so(
-        #[case] snapshot: &str,
+        #[case] writer: &str,
+        #[case] reader: &str,
         #[case] what: &str,
         #[case] writers: &str,
         #[case] readers: &str,
     ) {
-        let found = diagnosis(&print(&snapshots().join(snapshot)), Some(Family::Ipv4));
+        let print = print("kube-firewall-ipv4", writer, Some(reader));
+        let found = diagnosis(&print, Some(Family::Ipv4));
         let damaged = damaged(&found);
         assert_eq!(damaged.len(), 1, "{found:?}");
         assert_eq!(damaged[0].1, what);
@@ -485,18 +489,18 @@ mod tests {
         let (mut looked_at, mut wrong) = (0, Vec::new());
         for family in [Family::Ipv4, Family::Ipv6] {
             let known = KnownRules::new(&published, &scenarios, Some(family));
-            for scenario in std::fs::read_dir(snapshots()).unwrap() {
-                let folder = scenario.unwrap().path().join(family.as_str());
-                for entry in std::fs::read_dir(folder).into_iter().flatten() {
-                    let path = entry.unwrap().path();
-                    let is_nft = path.to_string_lossy().contains("debian-nft-");
-                    if is_nft || path.extension().is_none_or(|end| end != "snap") {
-                        continue;
-                    }
+            let suffix = format!("-{family}");
+            for file in prints::names()
+                .iter()
+                .filter(|file| file.ends_with(&suffix))
+            {
+                let stored = Prints::stored(file);
+                let own = stored.pairings().filter(|(_, reader)| reader.is_none());
+                for (writer, _) in own.filter(|(writer, _)| !writer.starts_with("debian-nft-")) {
                     looked_at += 1;
-                    let found = diagnose(&print(&path), &known);
+                    let found = diagnose(&print(file, writer, None), &known);
                     if !found.findings.is_empty() {
-                        wrong.push((path, found.findings));
+                        wrong.push((file.clone(), writer.clone(), found.findings));
                     }
                 }
             }
@@ -526,8 +530,7 @@ mod tests {
 
     #[test]
     fn rules_that_multiply_and_policies_that_were_reset_are_found() {
-        let path = snapshots().join("ufw/ipv4/1.8.9-nft.snap");
-        let sound = print(&path);
+        let sound = print("ufw-ipv4", "1.8.9-nft", None);
         assert_eq!(diagnosis(&sound, Some(Family::Ipv4)).findings, []);
         let is_rule = |line: &&str| line.starts_with("-A INPUT -j ufw-");
         let line = sound.lines().find(is_rule).unwrap();

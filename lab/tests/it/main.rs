@@ -25,6 +25,7 @@ mod native;
 mod packets;
 mod page;
 mod plan;
+mod prints;
 mod refuse;
 mod replay;
 mod reports;
