@@ -8,6 +8,12 @@
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+#[cfg(test)]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[macro_use]
+#[path = "../tests/it/need.rs"]
+mod need;
+
 pub mod advice;
 pub mod agent;
 pub mod catalog;
