@@ -23,7 +23,7 @@ papers:
 
 # Record anew the snapshots of what every build prints. BUILDS is a file as for --builds.
 snapshots BUILDS='':
-    IPTABLES_LAB_BUILDS="$1" INSTA_UPDATE=always cargo test --test it snapshots
+    IPTABLES_LAB_BUILDS="$1" INSTA_UPDATE=always cargo test --test native snapshots
 
 # Make the report that is part of the binary from a recording or a JSON report.
 publish FILE:

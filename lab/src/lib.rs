@@ -4,6 +4,12 @@
 //! recording keeps every observation, the judge concludes from the recording, the matrix holds the verdicts, and the
 //! reports print the matrix. Evidence is what a bug report needs besides: the least rules that show a loss, and since when.
 
+#[cfg(test)]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[macro_use]
+#[path = "../tests/it/need.rs"]
+mod need;
+
 pub mod advice;
 pub mod agent;
 pub mod catalog;

@@ -271,7 +271,7 @@ mod tests {
     use crate::catalog::{BuildId, Family};
     use crate::judge::RuleVerdicts;
     use crate::judge::verdict::Verdict;
-    use crate::matrix::{Matrix, harms};
+    use crate::matrix::Matrix;
     use crate::recording;
 
     fn chain(name: &str, reason: &str) -> ChainVerdict {

@@ -128,6 +128,7 @@ mod tests {
 
     #[test]
     fn it_is_nobody_without_capabilities_in_a_network_of_its_own() {
+        needs!(Root);
         let status =
             "grep -E '^(CapEff|CapBnd|NoNewPrivs):' /proc/self/status | tr -s '\\n\\t' ' '";
         let said = says(&format!(
@@ -161,6 +162,7 @@ mod tests {
 
     #[test]
     fn it_is_killed_when_its_time_is_up() {
+        needs!(Root);
         let said = says("exec sleep 60");
         assert_eq!(
             said,
@@ -170,6 +172,7 @@ mod tests {
 
     #[test]
     fn what_prints_nothing_or_cannot_be_run_says_so() {
+        needs!(Root);
         assert_eq!(says("exit 0"), Err("it prints no version".to_owned()));
         let root = std::fs::File::open("/").unwrap().into();
         let error = version(&root, "/nonexistent/iptables", false).unwrap_err();

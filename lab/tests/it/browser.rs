@@ -9,6 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use serde_json::{Value, json};
 
+use super::need;
+
 /// How long the browser may take to answer on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -24,30 +26,15 @@ pub struct Browser {
     _profile: tempfile::TempDir,
 }
 
-/// The browser's program, if the machine has one.
-fn program() -> Option<&'static str> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    names.into_iter().find(|name| {
-        let asked = Command::new(name).arg("--version").output();
-        asked.is_ok_and(|output| output.status.success())
-    })
-}
-
 impl Browser {
-    /// A browser whose page is `width` by `height`, or none, said loudly, where the machine has none.
-    pub fn open(test: &str, width: u32, height: u32) -> Option<Browser> {
-        let Some(program) = program() else {
-            // Not through eprintln, which the test harness keeps to itself.
-            let said =
-                format!("NOT RUN: {test}: there is no chromium (apt-get install chromium)\n");
-            std::io::stderr().write_all(said.as_bytes()).unwrap();
-            return None;
-        };
+    /// A browser whose page is `width` by `height`.
+    pub fn open(width: u32, height: u32) -> Browser {
+        let program = need::browser().expect("the machine has a browser");
         let profile = tempfile::tempdir().unwrap();
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
             .args([
-                program,
+                program.as_str(),
                 "--headless",
                 "--no-sandbox",
                 "--disable-gpu",
@@ -89,7 +76,7 @@ impl Browser {
             browser.ask(domain, json!({}));
         }
         browser.resize(width, height);
-        Some(browser)
+        browser
     }
 
     /// Gives the page another size.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rstest::rstest;
@@ -188,6 +188,7 @@ fn an_unknown_build_is_told_the_nearest(
     #[case] message: &str,
     #[case] names: &str,
 ) {
+    needs!(Engine);
     let output = run(words.split(' '));
     refused(&output, 2, message);
     assert!(said(&output).contains(names), "{}", both(&output));
@@ -197,6 +198,7 @@ fn an_unknown_build_is_told_the_nearest(
 #[case::id("absent-nft")]
 #[case::glob("absent-*")]
 fn a_known_build_that_cannot_be_had_is_told_why(#[case] reader: &str) {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     let own = "[[build]]\nname = \"absent\"\ntarball = \"none.tar.xz\"\n";
     fs::write(folder.path().join("own.toml"), own).unwrap();
@@ -245,14 +247,24 @@ fn files_stay_as_they_are_until_there_is_something_to_write() {
     assert_eq!(fs::read_to_string(record).unwrap(), "an older recording");
 }
 
+/// A line of a recording, from 0.
+fn line(recording: &Path, number: usize) -> String {
+    let text = fs::read_to_string(recording).unwrap();
+    text.lines().nth(number).unwrap().to_owned()
+}
+
+/// A recording of the same pairings that lies there.
+fn stored() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
+    folder.join("kube-firewall-by-debian-1.8.7.jsonl")
+}
+
 fn head() -> String {
-    let text = fs::read_to_string(&small_run().file).unwrap();
-    text.lines().next().unwrap().to_owned()
+    line(&stored(), 0)
 }
 
 fn first_load() -> String {
-    let text = fs::read_to_string(&small_run().file).unwrap();
-    text.lines().nth(1).unwrap().to_owned()
+    line(&stored(), 1)
 }
 
 fn bad_load(from: &str, to: &str) -> String {
@@ -296,6 +308,7 @@ fn what_is_no_recording_is_told_with_the_line(#[case] text: String, #[case] mess
 
 #[test]
 fn colours_are_for_terminals_and_for_who_forces_them() {
+    needs!(Engine);
     let has_colours = |variables: &[(&str, &str)]| {
         let output = iptables_lab()
             .arg("replay")
@@ -315,6 +328,7 @@ fn colours_are_for_terminals_and_for_who_forces_them() {
 #[case(120)]
 #[case(80)]
 fn tables_fit(#[case] columns: usize) {
+    needs!(Native);
     let output = iptables_lab()
         .arg("replay")
         .arg(&full_run().file)
@@ -330,6 +344,7 @@ fn tables_fit(#[case] columns: usize) {
 
 #[test]
 fn results_are_on_standard_output_and_nothing_else_is() {
+    needs!(Engine);
     let words = one_pairing(&["--scenario", "kube-firewall", "--format", "json"]);
     let quiet = run(&words);
     assert_eq!(json(&quiet)["schema"], 1);
@@ -341,6 +356,7 @@ fn results_are_on_standard_output_and_nothing_else_is() {
 
 #[test]
 fn a_save_alone_says_what_differs_and_nothing_of_the_kernel() {
+    needs!(Engine);
     let words = [
         "--scenario",
         "kube-firewall",
@@ -377,6 +393,7 @@ fn has_fields(object: &Value, fields: &str) {
 
 #[test]
 fn the_json_has_every_field_of_its_schema() {
+    needs!(Native);
     let matrix: Value = serde_json::from_str(&full_run().json).unwrap();
     has_fields(
         &matrix,
@@ -426,6 +443,7 @@ fn the_json_has_every_field_of_its_schema() {
 
 #[test]
 fn builds_are_listed_with_all_that_is_known_of_them_and_made_on_demand() {
+    needs!(Engine);
     let small = small_run();
     let built = run(["builds", "build", &small.writer]);
     assert!(built.status.success(), "{}", both(&built));
@@ -455,6 +473,7 @@ fn builds_are_listed_with_all_that_is_known_of_them_and_made_on_demand() {
 #[case::consequence("blackhole", 1)]
 #[case::not_found("crashed", 0)]
 fn fail_on_is_an_exit_status(#[case] condition: &str, #[case] status: i32) {
+    needs!(Engine);
     let file = small_run().file.to_str().unwrap();
     let output = run(["replay", file, "--fail-on", condition]);
     assert_eq!(output.status.code(), Some(status), "{}", both(&output));
@@ -482,6 +501,7 @@ fn shows_the_loss(output: &Output) {
 
 #[test]
 fn a_cell_is_shown_in_full_from_a_run_and_from_a_recording() {
+    needs!(Engine);
     let small = small_run();
     let pair = [
         "show",
@@ -511,6 +531,7 @@ fn a_cell_that_a_recording_does_not_hold_is_bad_input(
     #[case] scenario: &str,
     #[case] message: &str,
 ) {
+    needs!(Engine);
     let small = small_run();
     let real = |word: &str| match word {
         "writer" => small.writer.clone(),
@@ -551,6 +572,7 @@ COMMIT
 
 #[test]
 fn a_ruleset_of_ones_own_runs_whatever_is_in_it() {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Own rules.save");
     fs::write(&file, ODD.replace("ESCAPE", "\x1b")).unwrap();
@@ -583,6 +605,7 @@ fn a_ruleset_of_ones_own_runs_whatever_is_in_it() {
 
 #[test]
 fn a_command_has_the_time_that_it_is_given_and_the_control_has_its_own() {
+    needs!(Engine);
     // No iptables is that fast: every one is killed, but for those of the control.
     let words = [
         "--scenario",
@@ -599,6 +622,7 @@ fn a_command_has_the_time_that_it_is_given_and_the_control_has_its_own() {
 
 #[test]
 fn that_nobody_reads_what_is_said_ends_no_run() {
+    needs!(Docker);
     let mut words = one_pairing(&["--scenario", "kube-firewall"]);
     words.retain(|word| *word != "--quiet");
     let mut child = iptables_lab()
@@ -623,6 +647,7 @@ fn results_that_cannot_be_written_are_no_success(
     #[case] second: &str,
     #[case] third: &str,
 ) {
+    needs!(Engine);
     let mut command = iptables_lab();
     command.args([first, second, third]);
     if first == "replay" {
@@ -639,10 +664,12 @@ fn results_that_cannot_be_written_are_no_success(
 
 #[test]
 fn a_recording_that_can_be_written_no_further_ends_the_run_in_good_order() {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("run.jsonl");
     // Room for the head and a load or two; the limit counts blocks of 512 bytes.
-    let room = (head().len() + first_load().len() + 4096) / 512;
+    let lines = [0, 1].map(|number| line(&small_run().file, number).len());
+    let room = (lines[0] + lines[1] + 4096) / 512;
     let limited = format!("trap '' XFSZ; ulimit -f {room}; exec \"$0\" \"$@\"");
     let lab = iptables_lab();
     let output = Command::new("sh")
@@ -668,6 +695,7 @@ fn a_recording_that_can_be_written_no_further_ends_the_run_in_good_order() {
 /// Who does not trust the lab pastes what `show` prints into a shell, and sees what the lab saw.
 #[test]
 fn the_commands_that_are_shown_work_in_a_shell() {
+    needs!(Docker);
     let small = small_run();
     let output = iptables_lab()
         .args(["show", &small.writer, &small.reader, "--scenario"])

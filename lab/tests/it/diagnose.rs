@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use super::lab::{both, iptables_lab};
 use super::lane::{On, TestLane, usual_store};
+use super::prints::{self, Prints};
 
 fn scenarios() -> &'static [Scenario] {
     static ALL: OnceLock<Vec<Scenario>> = OnceLock::new();
@@ -380,7 +381,59 @@ fn shipped_systems_side_by_side_are_sound() {
     assert!(pairs > 2000, "{pairs}");
 }
 
+/// What every writer prints of its own rules, in every scenario.
+#[test]
+fn what_writers_really_print_of_their_own_is_sound() {
+    let mut looked_at = 0;
+    for file in prints::names() {
+        let stored = Prints::stored(&file);
+        let own = stored.pairings().filter(|(_, reader)| reader.is_none());
+        for (writer, _) in own.filter(|(writer, _)| !writer.starts_with("debian-nft-")) {
+            let family = match file.ends_with("-ipv6") {
+                true => Family::Ipv6,
+                false => Family::Ipv4,
+            };
+            let print = stamp(family) + stored.of(writer, None).unwrap() + "\n";
+            let found = diagnosis(&print);
+            assert!(
+                found.findings.is_empty(),
+                "{file} {writer}: {:#?}",
+                found.findings
+            );
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 1000, "{looked_at}");
+}
+
 // What is damaged.
+
+/// What readers really print of a rule is known, and who does so.
+#[rstest]
+#[case("1.8.10-nft", "1.8.7-nft", "match mark lost", ("1.8.8", "debian-1.8.7-1"))]
+#[case("debian-1.8.9-2-nft", "debian-1.8.7-1-nft", "match mark lost", ("1.8.8", "debian-1.8.7-1"))]
+#[case("1.8.7-nft", "1.8.5-nft", "source, destination altered", ("1.8.7", "1.8.6"))]
+fn what_readers_really_print_is_known_with_who_does_so(
+    #[case] writer: &str,
+    #[case] reader: &str,
+    #[case] what: &str,
+    #[case] (oldest_writer, newest_reader): (&str, &str),
+) {
+    let stored = Prints::stored("kube-firewall-ipv4");
+    let print = stamp(Family::Ipv4) + stored.of(writer, Some(reader)).unwrap() + "\n";
+    let found = diagnosis(&print);
+    let [Finding::Damaged(damaged)] = found.findings.as_slice() else {
+        panic!("{found:#?}");
+    };
+    assert_eq!(damaged.damage.what(), what);
+    let likely = found.likely.unwrap();
+    let oldest = likely.writers.spans()[0].names.first().unwrap();
+    let newest = likely.readers.spans()[0].names.last().unwrap();
+    assert_eq!(
+        (oldest.stem.as_str(), newest.stem.as_str()),
+        (oldest_writer, newest_reader)
+    );
+}
 
 /// A place in a scenario's ruleset: table, chain, and index from 1.
 type Spot = (String, String, usize);
@@ -537,6 +590,7 @@ fn every_shipped_loss_is_found_where_nobody_else_writes_its_line() {
 /// are for, give the rules that are meant.
 #[test]
 fn what_is_offered_mends_every_shipped_loss() {
+    needs!(Root, Native);
     let catalog = Catalog::load(&[]).unwrap();
     let newest = |image: &Image| matches!(&image.source, Source::Suite { suite } if suite == "sid");
     let mut lane = TestLane::of(On::Native, &usual_store(), &catalog, newest);

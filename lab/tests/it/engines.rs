@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use iptables_lab::catalog::{Build, Catalog, Family, Source};
 use iptables_lab::docker::Docker;
@@ -20,7 +20,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::lab::{both, full_run, iptables_lab, native_run, small_run, wide_run};
+use super::lab::{FULL, both, full_run, iptables_lab, seed, small_run, wide_run};
 use super::lane::{On, TestLane, claim, store_of_its_own, usual_store};
 use super::refuse::{Refusal, refuse};
 use super::user::User;
@@ -47,21 +47,40 @@ fn are_equal(some: &BTreeMap<String, Value>, all: &BTreeMap<String, Value>) {
     }
 }
 
+/// Every operation of all builds, in one of the scenarios of the full run, which a seed chooses.
 #[test]
 fn both_engines_come_to_the_same_matrix() {
-    let (docker, native) = (full_run(), native_run());
-    let heads = [docker, native].map(|run| &run.recording.head);
-    assert!(heads[0].host.engine.starts_with("docker "));
-    assert!(heads[1].host.engine.starts_with("native "));
-    assert_eq!(heads[0].builds, heads[1].builds);
-    let [docker, native] = [docker, native].map(|run| cells(&run.json));
+    needs!(Native, Docker);
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("docker.json");
+    let names = FULL.iter().filter(|word| **word != "--scenario");
+    // Every seed is odd.
+    let chosen = usize::try_from(seed() / 2).unwrap() % names.clone().count();
+    let name = names.clone().nth(chosen).unwrap();
+    let mut command = iptables_lab();
+    command.args(["--engine", "docker", "matrix", "--scenario", name]);
+    command.args(["--format", "json", "--output"]).arg(&json);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let docker = fs::read_to_string(&json).unwrap();
+    let native = &full_run().json;
+    let [one, other]: [Value; 2] =
+        [&docker, native].map(|json| serde_json::from_str(json).unwrap());
+    for (matrix, engine) in [(&one, "docker "), (&other, "native ")] {
+        let said = matrix["host"]["engine"].as_str().unwrap();
+        assert!(said.starts_with(engine), "{said}");
+    }
+    assert_eq!(one["builds"], other["builds"]);
+    let (docker, mut native) = (cells(&docker), cells(native));
+    native.retain(|cell, _| cell.starts_with(&format!("{name} ")));
     assert_eq!(docker.len(), native.len());
-    are_equal(&native, &docker);
+    are_equal(&docker, &native);
 }
 
 /// `-C` is asked of all builds in the one, 1.8.9 among them, and of none in the other.
 #[test]
 fn what_differs_by_a_builds_own_doing_is_said_where_it_was_asked() {
+    needs!(Native);
     let said = [full_run(), wide_run()].map(|run| {
         let table = unwrapped(run.table.as_bytes());
         table.contains("ip6tables-legacy -C of 1.8.9 compares rules by a mask that is too short")
@@ -72,7 +91,8 @@ fn what_differs_by_a_builds_own_doing_is_said_where_it_was_asked() {
 /// In each run of the tests in some scenarios, which a seed chooses.
 #[test]
 fn packets_fare_alike_on_both_engines() {
-    const ONE_IN: usize = 28;
+    needs!(Native, Docker);
+    const ONE_IN: usize = 42;
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("docker.json");
     let seed = seed();
@@ -291,32 +311,25 @@ impl Numbers {
     }
 }
 
-/// The seed that is given, else of the clock; it is printed, so that a failure can be had again.
-fn seed() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
-    let given = std::env::var("IPTABLES_LAB_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed: u64 = given.unwrap_or(now.as_nanos() as u64) | 1;
-    println!("IPTABLES_LAB_SEED={seed}");
-    seed
+/// The plan run natively, on one lane of each kind, as it is laid out. Made once.
+fn in_order() -> &'static [LoadRecord] {
+    static RUN: OnceLock<Vec<LoadRecord>> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let bench = Bench::new(On::Native);
+        bench.run(bench.plan(), 1)
+    })
 }
 
 #[test]
 fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
+    needs!(Native, Docker);
     let (native, docker) = (Bench::new(On::Native), Bench::new(On::Docker));
     let seed = seed();
     let mut numbers = Numbers(seed);
-    let in_order = seen(&native.run(native.plan(), 1));
+    let in_order = seen(in_order());
     assert!(in_order.len() > 20, "{:?}", in_order.keys());
-    for (on, lanes) in [
-        (On::Native, 2),
-        (On::Native, 4),
-        (On::Native, 8),
-        (On::Docker, 2),
-    ] {
+    let many = [2, 4, 8][usize::try_from(seed / 2).unwrap() % 3];
+    for (on, lanes) in [(On::Native, many), (On::Docker, 2)] {
         let bench = match on {
             On::Native => &native,
             On::Docker => &docker,
@@ -337,10 +350,11 @@ fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
 
 #[test]
 fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
+    needs!(Native);
     let bench = Bench::new(On::Native);
     let seed = seed();
     let mut numbers = Numbers(seed);
-    let mut head = native_run().recording.head.clone();
+    let mut head = full_run().recording.head.clone();
     head.builds.clone_from(&bench.builds);
     head.scenarios.clone_from(&bench.scenarios);
     let judged = |loads: &[LoadRecord]| -> BTreeMap<String, Value> {
@@ -351,14 +365,14 @@ fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
         let matrix: Matrix = builder.finish(None);
         cells(&serde_json::to_string(&matrix).unwrap())
     };
-    let in_order = judged(&bench.run(bench.plan(), 2));
+    let as_laid_out = judged(in_order());
     let mut plan = bench.plan();
     plan.loads
         .iter_mut()
         .for_each(|load| numbers.shuffle(&mut load.readers));
     let shuffled = judged(&bench.run(plan, 2));
-    assert_eq!(in_order.len(), shuffled.len(), "seed {seed}");
-    for (name, cell) in &in_order {
+    assert_eq!(as_laid_out.len(), shuffled.len(), "seed {seed}");
+    for (name, cell) in &as_laid_out {
         assert_eq!(Some(cell), shuffled.get(name), "seed {seed}, {name}");
     }
 }
@@ -387,10 +401,10 @@ const SMALL: [&str; 10] = [
     "effect",
 ];
 
-/// A build of Debian's writes and another rewrites, in both backends: all scenarios with rules of owners, and one in three
+/// A build of Debian's writes and another rewrites, in both backends: all scenarios with rules of owners, and one in six
 /// of the others, which a seed chooses.
 fn wide_words() -> Vec<String> {
-    const ONE_IN: usize = 3;
+    const ONE_IN: usize = 6;
     let builds = [
         "--writer",
         "debian-1.8.11-2-*",
@@ -456,6 +470,7 @@ fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
 
 #[test]
 fn an_ordinary_user_gets_the_same_answers() {
+    needs!(Root, Native);
     let user = User::new();
     let folder = tempfile::tempdir().unwrap();
     let words = wide_words();
@@ -486,6 +501,7 @@ fn an_ordinary_user_gets_the_same_answers() {
 
 #[test]
 fn where_a_daemon_answers_auto_is_docker_and_the_report_says_why() {
+    needs!(Docker);
     let host = &small_run().recording.head.host;
     assert!(host.engine.starts_with("docker "), "{host:?}");
     let why = host.engine_reason.as_deref();
@@ -493,7 +509,24 @@ fn where_a_daemon_answers_auto_is_docker_and_the_report_says_why() {
 }
 
 #[test]
+fn doctor_finds_that_lanes_work_in_containers() {
+    needs!(Docker);
+    let output = iptables_lab().args(["doctor", "--format", "json"]).output();
+    let output = output.unwrap();
+    let checks: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let works = |what: &str| {
+        let mut checks = checks.as_array().unwrap().iter();
+        let check = checks.find(|check| check["engine"] == "docker" && check["what"] == what);
+        check.is_some_and(|check| check["works"] == true)
+    };
+    for what in ["lane", "nft rules", "legacy rules"] {
+        assert!(works(what), "{what}: {checks:#}");
+    }
+}
+
+#[test]
 fn without_a_daemon_auto_is_native_and_the_report_says_why() {
+    needs!(Root, Native);
     let output = iptables_lab()
         .arg("matrix")
         .args(SMALL)
@@ -512,6 +545,7 @@ fn without_a_daemon_auto_is_native_and_the_report_says_why() {
 #[case::a_user(true, ["start it (`systemctl", "`--security-opt seccomp=unconfined`"])]
 #[case::root(false, ["start it (`systemctl", "a container needs `--privileged`"])]
 fn where_no_engine_works_every_way_out_is_said(#[case] user: bool, #[case] ways: [&str; 2]) {
+    needs!(Root, Native);
     let (owner, folder) = (user.then(User::new), tempfile::tempdir().unwrap());
     let mut command = match &owner {
         Some(owner) => owner.lab(),
@@ -543,6 +577,7 @@ fn builds_of_a_backend_that_the_kernel_lacks_are_missing_and_the_others_run(
     #[case] backend: &str,
     #[case] words: &str,
 ) {
+    needs!(Native);
     let mut command = iptables_lab();
     command
         .args(["--engine", "native", "matrix", "--format", "json"])
@@ -570,6 +605,7 @@ fn builds_of_a_backend_that_the_kernel_lacks_are_missing_and_the_others_run(
 
 #[test]
 fn where_agents_cannot_come_to_a_socket_their_streams_carry_everything() {
+    needs!(Docker);
     let matrix_of = |folder: &Path| {
         let output = iptables_lab()
             .args(["--engine", "docker", "--store"])
@@ -591,6 +627,7 @@ fn where_agents_cannot_come_to_a_socket_their_streams_carry_everything() {
 
 #[test]
 fn nothing_that_leads_to_the_host_is_left_in_a_lane() {
+    needs!(Docker);
     let lane = TestLane::open(On::Docker);
     let doors = fs::read_dir(lane.claim().directory()).unwrap();
     assert_eq!(doors.count(), 0);
@@ -610,6 +647,7 @@ const RELEASE: &str = "1.8.11-nft";
 
 #[test]
 fn a_release_comes_to_the_same_digest_however_it_is_compiled() {
+    needs!(Native, Docker, Release);
     // Natively without a daemon, with a toolchain that is put together anew; in a container of the usual one.
     let compile = |on: On| {
         let folder = tempfile::tempdir().unwrap();

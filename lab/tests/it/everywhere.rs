@@ -10,6 +10,7 @@ use super::lab::{full_run, wide_run};
 /// A scenario whose packets do not fare as it says before any reader came proves nothing.
 #[test]
 fn every_packet_fares_as_its_scenario_says_while_the_rules_are_as_they_were_written() {
+    needs!(Native);
     let mut sent = 0;
     let mut otherwise = BTreeSet::new();
     for cell in &wide_run().matrix.cells {
@@ -38,6 +39,7 @@ fn every_packet_fares_as_its_scenario_says_while_the_rules_are_as_they_were_writ
 /// The rules decide: a packet that is dropped or goes elsewhere with them does not before they are written.
 #[test]
 fn rules_make_a_difference_to_packets() {
+    needs!(Native);
     let cells = &wide_run().matrix.cells;
     let of = |scenario: &str| {
         let probes = cells.iter().filter(move |cell| cell.scenario == scenario);
@@ -64,6 +66,7 @@ fn rules_make_a_difference_to_packets() {
 /// Packets are the proof: where they fare otherwise the judge has found what did that.
 #[test]
 fn where_packets_fare_otherwise_some_rule_or_chain_is_to_blame() {
+    needs!(Native);
     let mut met = 0;
     for cell in &full_run().matrix.cells {
         let by_reader = |(operation, effect): (&Operation, &Effect)| {

@@ -12,6 +12,7 @@ use iptables_lab::recording;
 use rstest::rstest;
 
 use super::lab::{both, iptables_lab};
+use super::lane::usual_store;
 
 pub const WRITER: &str = "debian-1.8.9-2-nft";
 pub const READER: &str = "debian-1.8.7-1-nft";
@@ -66,9 +67,7 @@ pub fn rootfs_of(folder: &Path, id: &str) -> PathBuf {
     let recorded = recording::read(&folder.join("recording.jsonl")).unwrap();
     let mut builds = recorded.recording.head.builds.iter();
     let build = builds.find(|build| build.id.as_str() == id);
-    let named = std::env::var_os("IPTABLES_LAB_STORE").map(PathBuf::from);
-    let store = named.unwrap_or_else(|| Store::default_path().unwrap());
-    let store = Store::open(&store).unwrap();
+    let store = Store::open(&usual_store()).unwrap();
     store.build(&build.unwrap().key).unwrap().1
 }
 
@@ -84,6 +83,7 @@ fn reproduce(writer: &Path, reader: &Path) -> (Option<i32>, String) {
 
 #[test]
 fn the_least_rule_is_left_with_what_it_does_to_packets() {
+    needs!(Docker);
     insta::assert_snapshot!(text("rules.save"), @r"
     *filter
     :KUBE-FIREWALL - [0:0]
@@ -105,6 +105,7 @@ fn the_least_rule_is_left_with_what_it_does_to_packets() {
 
 #[test]
 fn the_report_says_first_what_a_maintainer_asks_first() {
+    needs!(Docker);
     let report = text("REPORT.md");
     let first = report.lines().nth(2).unwrap();
     assert!(first.starts_with("**Fixed upstream in 1.8."), "{first}");
@@ -145,6 +146,7 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
 
 #[test]
 fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
+    needs!(Docker);
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("report");
     let output = of(READER, WRITER, &folder);
@@ -165,6 +167,7 @@ fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
 
 #[test]
 fn the_recording_is_of_just_this_pairing_and_judges_the_same() {
+    needs!(Docker);
     let recorded = recording::read(&made().join("recording.jsonl"))
         .unwrap()
         .recording;
@@ -178,6 +181,7 @@ fn the_recording_is_of_just_this_pairing_and_judges_the_same() {
 
 #[test]
 fn the_script_shows_the_loss_and_not_the_other_way_round() {
+    needs!(Root, Docker);
     let (writer, reader) = (rootfs(WRITER), rootfs(READER));
     let (status, said) = reproduce(&writer, &reader);
     assert_eq!(status, Some(1), "{said}");
@@ -190,6 +194,7 @@ fn the_script_shows_the_loss_and_not_the_other_way_round() {
 
 #[test]
 fn a_root_filesystem_may_be_a_folder_and_its_proc_is_left_alone() {
+    needs!(Root, Docker);
     let unpacked = tempfile::tempdir().unwrap();
     let mut tar = Command::new("tar");
     tar.arg("-xf")
@@ -206,6 +211,7 @@ fn a_root_filesystem_may_be_a_folder_and_its_proc_is_left_alone() {
 /// Without builds the script names the lab's images of them; those are there, and show the loss.
 #[test]
 fn the_container_images_that_the_script_names_show_the_loss() {
+    needs!(Docker);
     let script = made().join("reproduce.sh");
     let run = |images: &[&str]| {
         let mut command = Command::new("sh");
@@ -247,6 +253,7 @@ fn bare(id: &str, unpacked: &Path) -> PathBuf {
 
 #[test]
 fn bare_binaries_show_the_loss_in_a_clean_namespace_and_not_the_other_way_round() {
+    needs!(Root, Docker);
     let unpacked = tempfile::tempdir().unwrap();
     let recorded = recording::read(&made().join("recording.jsonl")).unwrap();
     let witness = recorded.recording.head.witness[&Backend::Nft].to_string();
@@ -265,6 +272,7 @@ fn bare_binaries_show_the_loss_in_a_clean_namespace_and_not_the_other_way_round(
 
 #[test]
 fn who_looks_for_the_commit_that_mended_it_gets_the_statuses_exchanged() {
+    needs!(Root, Docker);
     let (writer, reader) = (rootfs(WRITER), rootfs(READER));
     let fix = |writer: &Path, reader: &Path| {
         let mut script = Command::new("sh");
@@ -289,6 +297,7 @@ pub fn read(folder: &Path, name: &str) -> String {
 
 #[test]
 fn a_loss_of_another_kind_than_the_pairing_has_is_none() {
+    needs!(Docker);
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("report");
     let mut words = vec!["--scenario", "kube-firewall", "--loss", "crashed"];
@@ -335,6 +344,7 @@ fn without_builds_the_script_says_how_it_is_run() {
 #[case::no_iptables("/var/empty-of-iptables", "holds no xtables-nft-multi")]
 #[case::no_build("/bin/false", "/bin/false does not run")]
 fn what_cannot_be_tried_is_skipped_by_bisect(#[case] reader: &str, #[case] why: &str) {
+    needs!(Root, Docker);
     let empty = tempfile::tempdir().unwrap();
     let reader = match reader {
         "/var/empty-of-iptables" => empty.path(),
@@ -347,6 +357,7 @@ fn what_cannot_be_tried_is_skipped_by_bisect(#[case] reader: &str, #[case] why: 
 
 #[test]
 fn where_nothing_is_lost_no_folder_is_made() {
+    needs!(Docker);
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("report");
     let output = of("debian-1.8.13-1-nft", WRITER, &folder);
@@ -367,6 +378,7 @@ fn where_nothing_is_lost_no_folder_is_made() {
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-proxy-nat", "--family", "ipv6"], "has no ipv6 rules")]
 #[case(&["--writer", "nobody", "--reader", READER, "--scenario", "kube-firewall"], "is called `nobody`, as the writer")]
 fn bad_input_is_named(#[case] words: &[&str], #[case] why: &str) {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     let output = evidence(&folder.path().join("report"), words);
     assert_eq!(output.status.code(), Some(2), "{}", both(&output));
@@ -377,6 +389,7 @@ fn bad_input_is_named(#[case] words: &[&str], #[case] why: &str) {
 
 #[test]
 fn a_folder_that_is_not_empty_is_left_as_it_is() {
+    needs!(Docker);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine"), "").unwrap();
     let output = of(WRITER, READER, folder.path());

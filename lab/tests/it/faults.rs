@@ -9,11 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rstest::rstest;
 
 use super::docker::{containers_of, until};
 use super::host::{host, with_something_to_lose};
-use super::lab::{both, iptables_lab, small_run};
+use super::lab::{both, iptables_lab, seed, small_run};
 use super::lane::On;
 
 /// The processes of the trees that the process `pid` started.
@@ -87,19 +86,27 @@ fn after(on: On, step: usize) -> usize {
 struct Went {
     /// Its process.
     pid: u32,
+    /// The way that it failed.
+    kind: &'static str,
     /// Where its fault came up, in words.
     place: String,
 }
 
-/// Has runs fail, each at a later step than the one before, until one is through before its fault comes up: images are
-/// provided, lanes are opened, greeted, controlled and furnished, rules are written and read, packets sent, loads recorded,
-/// the report made.
-fn fail_at_every_stage(on: On, kind: &str, left: impl Fn(&Went)) {
+/// How a run fails.
+const KINDS: [&str; 3] = ["panic", "interrupt", "kill"];
+
+/// Has runs fail, each at a later step than the one before and in another way, until one is through before its fault comes
+/// up: images are provided, lanes are opened, greeted, controlled and furnished, rules are written and read, packets sent,
+/// loads recorded, the report made. A seed chooses the way that the first one fails.
+fn fail_at_every_stage(on: On, left: impl Fn(&Went)) {
     const FIRST: usize = 1;
     let folder = tempfile::tempdir().unwrap();
+    let first = usize::try_from(seed() / 2).unwrap();
     let (mut step, mut loads) = (FIRST, BTreeSet::new());
+    let mut kinds = KINDS.iter().cycle().skip(first % KINDS.len());
     let all = loop {
         assert!(step < 100_000, "the fault never comes too late");
+        let kind = *kinds.next().expect("they go on for ever");
         let recording = folder.path().join(format!("{step}.jsonl"));
         let (pid, output) = fails_with(on, kind, step, &recording);
         if output.status.success() {
@@ -107,12 +114,12 @@ fn fail_at_every_stage(on: On, kind: &str, left: impl Fn(&Went)) {
         }
         let place = format!("{kind} at {step}");
         assert!(ended(kind, &output), "{place}: {}", both(&output));
-        left(&Went { pid, place });
+        left(&Went { pid, kind, place });
         loads.insert(loads_in(&recording));
         step = after(on, step);
     };
     println!(
-        "{on:?}, {kind}: the run was through before step {step}; loads recorded when it failed: {loads:?} of {all}"
+        "{on:?}: the run was through before step {step}; loads recorded when it failed: {loads:?} of {all}"
     );
     assert!(loads.contains(&0), "none failed before the first load");
     assert!(
@@ -130,14 +137,13 @@ fn ended(kind: &str, output: &Output) -> bool {
     }
 }
 
-#[rstest]
-fn whatever_fails_natively_the_host_is_as_it_was(
-    #[values("panic", "interrupt", "kill")] kind: &str,
-) {
+#[test]
+fn whatever_fails_natively_the_host_is_as_it_was() {
+    needs!(Root, Native, Engine, Iptables);
     small_run();
     with_something_to_lose(|| {
         let before = host();
-        fail_at_every_stage(On::Native, kind, |Went { pid, place }| {
+        fail_at_every_stage(On::Native, |Went { pid, place, .. }| {
             until(&format!("the end of what {place} left"), || {
                 trees_of(*pid).is_empty().then_some(())
             });
@@ -146,17 +152,16 @@ fn whatever_fails_natively_the_host_is_as_it_was(
     });
 }
 
-#[rstest]
-fn whatever_fails_in_containers_the_host_is_as_it_was(
-    #[values("panic", "interrupt", "kill")] kind: &str,
-) {
+#[test]
+fn whatever_fails_in_containers_the_host_is_as_it_was() {
+    needs!(Root, Docker, Iptables);
     small_run();
     with_something_to_lose(|| {
         let before = host();
-        fail_at_every_stage(On::Docker, kind, |Went { pid, place }| {
+        fail_at_every_stage(On::Docker, |Went { pid, kind, place }| {
             // What was killed could not remove its containers: the next start does.
             until(&format!("the end of what {place} left"), || {
-                if kind == "kill" {
+                if *kind == "kill" {
                     let next = iptables_lab()
                         .args(["--engine", "docker", "builds", "list"])
                         .output();
@@ -171,6 +176,7 @@ fn whatever_fails_in_containers_the_host_is_as_it_was(
 
 #[test]
 fn a_lane_whose_process_is_killed_ends_the_run_and_leaves_nothing() {
+    needs!(Native, Engine);
     let before = host();
     let mut child = run(On::Native, |command| command);
     let pid = child.id();
@@ -193,6 +199,7 @@ fn a_lane_whose_process_is_killed_ends_the_run_and_leaves_nothing() {
 
 #[test]
 fn a_native_run_leaves_nothing_and_two_side_by_side_come_to_the_same() {
+    needs!(Native, Engine);
     let before = host();
     let runs = [(); 2].map(|()| run(On::Native, |command| command.arg("--quiet")));
     let pids = runs.each_ref().map(Child::id);

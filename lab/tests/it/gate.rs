@@ -8,7 +8,6 @@ use std::process::Output;
 use rstest::rstest;
 use serde_json::Value;
 
-use super::browser::Browser;
 use super::lab::{both, iptables_lab};
 
 /// A recording in which the destination of DOCKER 1 is altered, and the source of POSTROUTING 1 and 2.
@@ -95,32 +94,6 @@ fn a_loss_that_no_entry_names_counts_beside_one_that_is_known(
     fs::write(&new, json.to_string()).unwrap();
     let diff = run(&["diff", "--fail-on", "regression"], &[&baseline, &new]);
     assert_eq!(diff.status.code(), Some(status), "{what}: {}", both(&diff));
-}
-
-#[test]
-fn a_rule_that_is_known_says_so_in_its_cell() {
-    let folder = tempfile::tempdir().unwrap();
-    let (known, page) = (
-        folder.path().join("known.toml"),
-        folder.path().join("page.html"),
-    );
-    let entry = "[[known]]\nscenario = 'docker'\nwriters = ['*']\nreaders = ['*']\n\
-                 url = 'https://example.org/1'\nreason = 'waited for'\nrules = ['DOCKER 1']\n";
-    fs::write(&known, entry).unwrap();
-    let words = ["replay", "--format", "html", "--output"];
-    let output = run(&words, &[&page, "--known".as_ref(), &known, &recording()]);
-    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
-    let test = "a_rule_that_is_known_says_so_in_its_cell";
-    let Some(mut browser) = Browser::open(test, 1400, 1000) else {
-        return;
-    };
-    browser.go(&page, "");
-    browser.click("td.silent");
-    browser.until("!document.getElementById('cell').hidden");
-    let said = "[...document.querySelectorAll('#cell h4')].filter((of) => of.nextElementSibling.textContent \
-                === 'Known: waited for (https://example.org/1)').map((of) => of.textContent).join()";
-    assert_eq!(browser.text(said), "filter DOCKER 1");
-    assert_eq!(browser.complaints, [""; 0]);
 }
 
 /// A baseline that ran one pairing more, with a build that is gone.

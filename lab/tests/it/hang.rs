@@ -114,6 +114,7 @@ impl Drop for Made {
 
 #[test]
 fn an_iptables_that_hangs_is_killed_and_the_run_goes_on() {
+    needs!(Docker);
     let (writer, folder) = (&small_run().writer, tempfile::tempdir().unwrap());
     let name = format!("hangs-{}", std::process::id());
     let image = hanging_image(writer, folder.path());

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use iptables_lab::agent::kernel::{self, KernelDump};
+use iptables_lab::docker::Docker;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
-use super::docker::{docker, wait};
+use super::docker::wait;
 
 /// What of the host a run could have changed.
 #[derive(Debug, PartialEq)]
@@ -28,7 +29,11 @@ pub struct Host {
 
 /// The host as it is, as this thread sees it.
 pub fn host() -> Host {
-    let networks = wait(docker().client().list_networks(None)).unwrap();
+    // Without a daemon there are none.
+    let networks = wait(async {
+        let docker = Docker::connect().await.ok()?;
+        Some(docker.client().list_networks(None).await.unwrap())
+    });
     let here = |file: &str| fs::read_to_string(format!("/proc/thread-self/{file}"));
     let interfaces = here("net/dev").unwrap();
     let interfaces = interfaces.lines().filter_map(|line| line.split_once(':'));
@@ -40,7 +45,11 @@ pub fn host() -> Host {
         mounts: mounts.map(str::to_owned).collect(),
         interfaces: interfaces.map(|(name, _)| name.trim().to_owned()).collect(),
         namespaces: named.map(|entry| entry.path()).collect(),
-        networks: networks.into_iter().filter_map(|of| of.id).collect(),
+        networks: networks
+            .into_iter()
+            .flatten()
+            .filter_map(|of| of.id)
+            .collect(),
         tables: tables.map(|file| here(file).unwrap_or_default()).into(),
         rules: kernel::Reader::default().dump().ok(),
     }
@@ -50,7 +59,7 @@ pub fn host() -> Host {
 /// has them: in namespaces of a thread's own. Whoever is not root has no other host than the machine's.
 pub fn with_something_to_lose(work: impl FnOnce() + Send) {
     // The client's own threads are to stay outside.
-    docker();
+    let _ = wait(Docker::connect());
     let on_it = || {
         if geteuid().is_root() {
             become_host();

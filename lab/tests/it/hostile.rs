@@ -292,6 +292,7 @@ fn lane(on: On, folder: &Path) -> (Image, TestLane) {
 
 #[rstest]
 fn a_hostile_build_reaches_nothing_but_its_lane(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need(), Docker);
     let folder = tempfile::tempdir().unwrap();
     let (_image, mut lane) = lane(on, folder.path());
     let host = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -324,6 +325,7 @@ fn a_hostile_build_reaches_nothing_but_its_lane(#[values(On::Docker, On::Native)
 
 #[test]
 fn what_a_build_leaves_running_is_gone_before_the_next_command() {
+    needs!(Native, Docker);
     let folder = tempfile::tempdir().unwrap();
     let (_image, mut lane) = lane(On::Native, folder.path());
     let ran = lane.run("iptables-nft linger", None);
@@ -476,6 +478,7 @@ fn what_a_source_tree_runs_while_it_is_compiled_reaches_nothing_of_the_machine(
     #[case] on: On,
     #[case] harmless: &[&str],
 ) {
+    needs!(on.need(), Docker);
     let folder = tempfile::tempdir().unwrap();
     let tree = SourceTree::new(folder.path(), "");
     let output = tree.compile(on);
@@ -508,6 +511,7 @@ fn a_source_tree_that_leaves_something_else_is_refused(
     #[case] left: &str,
     #[case] words: &str,
 ) {
+    needs!(on.need(), Docker);
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     // The machine has a folder of the name that the link leads to.
     let lure = folder.path().join("lure");
@@ -532,6 +536,7 @@ const NUISANCES: &str = "mkdir -p /build/out/usr/sbin /build/out/.iptables-lab /
 
 #[rstest]
 fn what_a_source_tree_leaves_becomes_plain_files(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need(), Docker);
     let folder = tempfile::tempdir().unwrap();
     let tree = SourceTree::new(folder.path(), NUISANCES);
     let output = tree.compile(on);
@@ -565,6 +570,7 @@ fn what_a_source_tree_leaves_becomes_plain_files(#[values(On::Docker, On::Native
 /// in place of a rule.
 #[test]
 fn an_ordinary_user_s_lane_confines_a_hostile_build_too() {
+    needs!(Root, Native, Docker);
     let user = User::new();
     let tree = SourceTree::new(&user.path(""), "");
     let made = tree.compile(On::Native);

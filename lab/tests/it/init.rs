@@ -6,7 +6,6 @@ use std::process::{Command, Output};
 
 use iptables_lab::matrix::Matrix;
 use nix::sys::signal::Signal;
-use nix::unistd::geteuid;
 
 use super::lab::{both, folder, small_run};
 use super::lane::usual_store;
@@ -47,19 +46,9 @@ fn is_as_elsewhere(root: &Path) {
     }
 }
 
-fn is_root() -> bool {
-    let is_root = geteuid().is_root();
-    if !is_root {
-        println!("not run: only root may go to another root");
-    }
-    is_root
-}
-
 #[test]
 fn as_a_machines_first_process_it_mounts_what_it_needs_and_gives_the_same_answers() {
-    if !is_root() {
-        return;
-    }
+    needs!(Root, Engine);
     // Made before anything else: it makes the builds.
     small_run();
     let namespaces = ["--pid", "--fork", "--mount"];
@@ -76,9 +65,7 @@ fn as_a_machines_first_process_it_mounts_what_it_needs_and_gives_the_same_answer
 /// Whose root is no mount point.
 #[test]
 fn in_a_chroot_it_gives_the_same_answers() {
-    if !is_root() {
-        return;
-    }
+    needs!(Root, Engine);
     small_run();
     let prepare = "mkdir \"$0/proc\" \"$0/dev\"; mount -t proc proc \"$0/proc\"; mount --bind /dev \"$0/dev\"";
     let (root, output) = run("chroot", &["--mount"], prepare);

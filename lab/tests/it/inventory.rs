@@ -8,6 +8,7 @@ use iptables_lab::images::Store;
 use serde_json::Value;
 
 use super::lab::{both, iptables_lab, small_run};
+use super::lane::usual_store;
 
 /// A process in a root of its own: the lab's agent, which waits for what never comes.
 struct Elsewhere {
@@ -24,7 +25,7 @@ impl Elsewhere {
             .iter()
             .find(|build| build.id.as_str() == id)
             .unwrap();
-        let store = Store::open(&Store::default_path().unwrap()).unwrap();
+        let store = Store::open(&usual_store()).unwrap();
         let (_, tar) = store.build(&build.key).unwrap();
         let root = tempfile::tempdir().unwrap();
         let mut unpack = Command::new("tar");
@@ -82,6 +83,7 @@ impl Drop for Elsewhere {
 
 #[test]
 fn both_backends_of_a_root_are_found_with_their_versions() {
+    needs!(Root, Engine);
     let elsewhere = Elsewhere::with("debian-1.8.7-1-nft");
     std::fs::write(elsewhere.root.path().join("run/xtables.lock"), "").unwrap();
     let found = elsewhere.json();
@@ -117,6 +119,7 @@ fn both_backends_of_a_root_are_found_with_their_versions() {
 
 #[test]
 fn advice_takes_an_inventory_as_it_is_printed() {
+    needs!(Root, Engine);
     let elsewhere = Elsewhere::with("debian-1.8.7-1-nft");
     let mut found = elsewhere.json();
     // This machine's own host need not have an iptables.
@@ -148,6 +151,7 @@ fn advice_takes_an_inventory_as_it_is_printed() {
 /// Who links `xtables-nft-multi` to a path of the host's finds that path in its own root, where there is nothing.
 #[test]
 fn no_link_leads_out_of_a_root() {
+    needs!(Root, Engine);
     let elsewhere = Elsewhere::with("debian-1.8.7-1-nft");
     let local = elsewhere.root.path().join("usr/local/sbin");
     std::fs::create_dir_all(&local).unwrap();
@@ -179,6 +183,7 @@ fn no_link_leads_out_of_a_root() {
 
 #[test]
 fn people_are_told_who_shares_the_lock() {
+    needs!(Root, Engine);
     let elsewhere = Elsewhere::with("debian-1.8.7-1-nft");
     let pid = elsewhere.process.id().to_string();
     let output = iptables_lab()
@@ -195,6 +200,7 @@ fn people_are_told_who_shares_the_lock() {
 
 #[test]
 fn only_root_can_take_it() {
+    needs!(Root);
     let mut binary = Vec::new();
     let mut file = std::fs::File::open(env!("CARGO_BIN_EXE_iptables-lab")).unwrap();
     file.read_to_end(&mut binary).unwrap();

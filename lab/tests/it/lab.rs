@@ -1,12 +1,17 @@
-//! One run of everything, shared by all tests that look at what it saw.
+//! Runs that tests share which look at what they saw. Each is made once a suite, whichever target needs it first.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
+use std::time::SystemTime;
 
 use iptables_lab::judge::verdict::Verdict;
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
+use nix::fcntl::{Flock, FlockArg};
+
+use super::need;
 
 /// The binary under test.
 pub fn iptables_lab() -> Command {
@@ -25,10 +30,10 @@ pub fn iptables_lab() -> Command {
     command
 }
 
-/// A run and what came of it.
+/// A run and what came of it. It is read and judged where a test looks at that.
 pub struct FullRun {
     /// Everything that was seen.
-    pub recording: Recording,
+    pub recording: LazyLock<Recording>,
     /// The recording's file.
     pub file: PathBuf,
     /// What was printed as JSON.
@@ -36,11 +41,11 @@ pub struct FullRun {
     /// What was printed as tables.
     pub table: String,
     /// What the judge makes of the recording.
-    pub matrix: Matrix,
+    pub matrix: LazyLock<Matrix>,
 }
 
 /// The scenarios of [`full_run`].
-const FULL: [&str; 10] = [
+pub const FULL: [&str; 10] = [
     "--scenario",
     "detect-v1",
     "--scenario",
@@ -53,53 +58,83 @@ const FULL: [&str; 10] = [
     "nft-native-filter",
 ];
 
-/// A run of every operation in all pairings of the builds that this machine has, in some scenarios. Made once.
+/// A run of every operation in all pairings of the builds that this machine has, in some scenarios.
 pub fn full_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
-    RUN.get_or_init(|| run("full-run", "docker", &FULL))
-}
-
-/// The same without Docker. Made once.
-pub fn native_run() -> &'static FullRun {
-    static RUN: OnceLock<FullRun> = OnceLock::new();
-    RUN.get_or_init(|| run("native-run", "native", &FULL))
+    RUN.get_or_init(|| {
+        let (file, json, table) = run("full-run", &FULL);
+        FullRun {
+            recording: LazyLock::new(|| read(&full_run().file)),
+            matrix: LazyLock::new(|| Matrix::of(&full_run().recording)),
+            file,
+            json,
+            table,
+        }
+    })
 }
 
 /// A run of all scenarios in all pairings of the builds that this machine has: what is printed of what was written, and
-/// what becomes of packets. Natively, which is quicker. Made once.
+/// what becomes of packets.
 pub fn wide_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
     let only = ["--operation", "save", "--operation", "effect"];
-    RUN.get_or_init(|| run("wide-run", "native", &only))
+    RUN.get_or_init(|| {
+        let (file, json, table) = run("wide-run", &only);
+        FullRun {
+            recording: LazyLock::new(|| read(&wide_run().file)),
+            matrix: LazyLock::new(|| Matrix::of(&wide_run().recording)),
+            file,
+            json,
+            table,
+        }
+    })
 }
 
-fn run(name: &str, engine: &str, options: &[&str]) -> FullRun {
-    let folder = folder(name);
-    let (file, json) = (folder.join("run.jsonl"), folder.join("matrix.json"));
-    let mut command = iptables_lab();
-    command
-        .args(["--engine", engine, "matrix"])
-        .args(options)
-        .arg("--record")
-        .arg(&file);
-    command
-        .args([
-            "--format", "table", "--output", "-", "--format", "json", "--output",
-        ])
-        .arg(&json);
-    let output = command.output().expect("the binary runs");
-    assert!(output.status.success(), "{}", both(&output));
-    let recording = recording::read(&file)
-        .expect("the recording is whole")
-        .recording;
-    let matrix = Matrix::of(&recording);
-    FullRun {
-        recording,
-        json: std::fs::read_to_string(&json).expect("the JSON was written"),
-        table: String::from_utf8(output.stdout).expect("the table is UTF-8"),
-        matrix,
-        file,
+/// Has `make` put something into a folder, unless another target of this suite has done so. The suite's name is written
+/// last: a folder without it holds what another suite made, or half of something.
+fn once_a_suite(folder: &Path, make: impl FnOnce()) {
+    let lock = File::create(folder.join("lock")).expect("the folder can be written");
+    let _held = Flock::lock(lock, FlockArg::LockExclusive).expect("it can be locked");
+    let made_by = folder.join("made-by");
+    if fs::read_to_string(&made_by).is_ok_and(|suite| suite == need::suite()) {
+        return;
     }
+    let _ = fs::remove_file(&made_by);
+    make();
+    fs::write(&made_by, need::suite()).expect("the folder can be written");
+}
+
+fn read(file: &Path) -> Recording {
+    let stored = recording::read(file).expect("the recording is whole");
+    stored.recording
+}
+
+/// Runs natively, which is quicker: the recording's file, and what was printed as JSON and as tables.
+fn run(name: &str, options: &[&str]) -> (PathBuf, String, String) {
+    let folder = folder(name);
+    let (file, json, table) = (
+        folder.join("run.jsonl"),
+        folder.join("matrix.json"),
+        folder.join("table.txt"),
+    );
+    once_a_suite(&folder, || {
+        let mut command = iptables_lab();
+        command
+            .args(["--engine", "native", "matrix"])
+            .args(options)
+            .arg("--record")
+            .arg(&file);
+        command
+            .args([
+                "--format", "table", "--output", "-", "--format", "json", "--output",
+            ])
+            .arg(&json);
+        let output = command.output().expect("the binary runs");
+        assert!(output.status.success(), "{}", both(&output));
+        fs::write(&table, output.stdout).expect("the folder can be written");
+    });
+    let [json, table] = [json, table].map(|path| fs::read_to_string(path).expect("it is text"));
+    (file, json, table)
 }
 
 /// A run of kubelet's rule between Debian's nft builds: the smallest one in which a mark is lost.
@@ -118,17 +153,18 @@ pub struct SmallRun {
 pub fn small_run() -> &'static SmallRun {
     static RUN: OnceLock<SmallRun> = OnceLock::new();
     RUN.get_or_init(|| {
-        let file = folder("small-run").join("small.jsonl");
-        let mut command = iptables_lab();
-        command
-            .args(["matrix", "--scenario", "kube-firewall", "--record"])
-            .arg(&file)
-            .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"]);
-        let output = command.output().expect("the binary runs");
-        assert!(output.status.success(), "{}", both(&output));
-        let recording = recording::read(&file)
-            .expect("the recording is whole")
-            .recording;
+        let folder = folder("small-run");
+        let file = folder.join("small.jsonl");
+        once_a_suite(&folder, || {
+            let mut command = iptables_lab();
+            command
+                .args(["matrix", "--scenario", "kube-firewall", "--record"])
+                .arg(&file)
+                .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"]);
+            let output = command.output().expect("the binary runs");
+            assert!(output.status.success(), "{}", both(&output));
+        });
+        let recording = read(&file);
         let lossy = Matrix::of(&recording)
             .cells
             .into_iter()
@@ -146,14 +182,27 @@ pub fn small_run() -> &'static SmallRun {
 /// A folder that outlives the tests, for who wants to look at what they ran; the next run takes its place.
 pub fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).expect("the target directory can be written");
+    fs::create_dir_all(&folder).expect("the target directory can be written");
     folder
+}
+
+/// The seed that is given, else of the clock; it is printed, so that a failure can be had again.
+pub fn seed() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let given = std::env::var("IPTABLES_LAB_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed: u64 = given.unwrap_or(now.as_nanos() as u64) | 1;
+    println!("IPTABLES_LAB_SEED={seed}");
+    seed
 }
 
 /// A program in `folder`, compiled from C so that it runs in a root that holds nothing else.
 pub fn compiled(folder: &Path, source: &str) -> PathBuf {
     let (file, program) = (folder.join("program.c"), folder.join("program"));
-    std::fs::write(&file, source).expect("the folder can be written");
+    fs::write(&file, source).expect("the folder can be written");
     let mut command = Command::new("cc");
     command.arg("-static").arg("-o").args([&program, &file]);
     let output = command.output().expect("there is a C compiler");

@@ -16,6 +16,8 @@ use iptables_lab::scenario::{Namespace, Outcome, Probe, Setup};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 
+use super::need::Need;
+
 /// Which engine a lane is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
@@ -31,6 +33,14 @@ impl On {
             On::Native => "native",
         }
     }
+
+    /// What it takes.
+    pub fn need(self) -> Need {
+        match self {
+            On::Docker => Need::Docker,
+            On::Native => Need::Native,
+        }
+    }
 }
 
 /// A lane with one build and both far namespaces.
@@ -38,7 +48,8 @@ pub struct TestLane {
     lane: Option<Box<dyn Lane>>,
     engine: Box<dyn Engine>,
     build: BuildId,
-    docker: Docker,
+    /// For its containers, and those of others; none where no daemon answers.
+    docker: Option<Docker>,
     claim: Claim,
     // The last: what is above needs it to be dropped.
     runtime: Runtime,
@@ -76,12 +87,12 @@ impl TestLane {
             jobs: 1,
         };
         let opened = runtime.block_on(async {
-            let docker = Docker::connect().await.unwrap();
+            let docker = Docker::connect().await.ok();
             let means = match on {
-                On::Docker => Means::Docker(docker.clone()),
+                On::Docker => Means::Docker(docker.clone().expect("a Docker daemon answers")),
                 On::Native => Means::Native {
                     program: env!("CARGO_BIN_EXE_iptables-lab").into(),
-                    docker: Some(docker.clone()),
+                    docker: docker.clone(),
                 },
             };
             let listener: images::Listener = Arc::new(|_| {});
@@ -189,7 +200,8 @@ impl TestLane {
 
     /// The ids of its containers.
     pub fn containers(&self) -> BTreeSet<String> {
-        let all = self.runtime.block_on(self.docker.own_containers()).unwrap();
+        let docker = self.docker.as_ref().expect("a Docker daemon answers");
+        let all = self.runtime.block_on(docker.own_containers()).unwrap();
         let label = "iptables-lab.run";
         all.into_iter()
             .filter(|one| {
@@ -260,7 +272,9 @@ impl Drop for TestLane {
     fn drop(&mut self) {
         self.close();
         // Where a test failed, what it started goes too.
-        let removed = leftovers::remove_of_run(&self.docker, self.claim.run());
-        let _ = self.runtime.block_on(removed);
+        if let Some(docker) = &self.docker {
+            let removed = leftovers::remove_of_run(docker, self.claim.run());
+            let _ = self.runtime.block_on(removed);
+        }
     }
 }

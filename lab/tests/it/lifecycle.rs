@@ -148,6 +148,7 @@ impl Ended {
 #[case::ctrl_c(Signal::SIGINT)]
 #[case::terminated(Signal::SIGTERM)]
 fn an_interrupted_run_keeps_what_it_saw_and_leaves_no_container(#[case] signal: Signal) {
+    needs!(Docker);
     let run = LongRun::start();
     run.records();
     let pid = run.pid();
@@ -162,6 +163,7 @@ fn an_interrupted_run_keeps_what_it_saw_and_leaves_no_container(#[case] signal: 
 
 #[test]
 fn a_run_that_is_interrupted_while_its_lanes_open_leaves_no_container() {
+    needs!(Docker);
     // Lanes of every kind, and so the most containers at once.
     let run = LongRun::of("debian-*");
     let pid = run.pid();
@@ -181,6 +183,7 @@ fn a_run_that_is_interrupted_while_its_lanes_open_leaves_no_container() {
 
 #[test]
 fn what_a_killed_run_leaves_goes_at_the_next_start_and_what_a_living_run_has_stays() {
+    needs!(Docker);
     let (mut killed, alive) = (LongRun::start(), LongRun::start());
     alive.records();
     until("a container", || {
@@ -218,6 +221,7 @@ fn is_holder(container: &str) -> bool {
 #[case::of_a_build(false)]
 #[case::that_holds_a_lane(true)]
 fn a_container_that_dies_ends_the_run_and_what_was_recorded_is_said(#[case] holder: bool) {
+    needs!(Docker);
     let run = LongRun::start();
     run.records();
     let pid = run.pid();
@@ -256,6 +260,7 @@ fn may_do_little(host: HostConfig) {
 
 #[test]
 fn a_container_may_do_nothing_but_what_iptables_needs() {
+    needs!(Docker);
     let run = LongRun::start();
     run.records();
     let containers = containers_of(run.pid());
@@ -285,6 +290,7 @@ fn far_ends(containers: &BTreeSet<String>) -> Vec<&String> {
 
 #[test]
 fn far_namespaces_may_do_as_little_as_others_and_go_with_their_lane() {
+    needs!(Docker);
     let mut lane = TestLane::open(On::Docker);
     let containers = lane.containers();
     // The holder, a build, the peer and the inner namespace.
@@ -310,6 +316,7 @@ fn is_lost(lane: &mut TestLane, place: &Place) -> Option<()> {
 
 #[test]
 fn a_far_namespace_ends_when_it_is_asked_to_and_with_its_lane() {
+    needs!(Docker);
     let mut lane = TestLane::open(On::Docker);
     let containers = lane.containers();
     let terminated = KillContainerOptionsBuilder::new().signal("SIGTERM").build();
@@ -389,6 +396,7 @@ fn daemon_socket() -> String {
 
 #[test]
 fn a_daemon_that_goes_away_ends_the_run_and_the_next_start_removes_what_it_left() {
+    needs!(Docker);
     let door = Door::open();
     let run = LongRun::through(&door.socket);
     run.records();
@@ -404,6 +412,7 @@ fn a_daemon_that_goes_away_ends_the_run_and_the_next_start_removes_what_it_left(
 
 #[test]
 fn two_runs_side_by_side_succeed_and_nothing_of_the_host_changes() {
+    needs!(Docker);
     let small = small_run();
     let before = host();
     let start = || {

@@ -51,6 +51,7 @@ fn loses_the_mark(rule: &RuleVerdict) -> bool {
 
 #[test]
 fn nft_readers_up_to_1_8_7_lose_the_marks_of_nft_writers_from_1_8_8_on() {
+    needs!(Native);
     let mut met = 0;
     for (cell, rule) in mark_rules() {
         let (writer, reader) = (build(&cell.writer), build(&cell.reader));
@@ -79,6 +80,7 @@ fn nft_readers_up_to_1_8_7_lose_the_marks_of_nft_writers_from_1_8_8_on() {
 
 #[test]
 fn what_is_left_of_kubelets_rule_in_the_kernel_drops_every_packet() {
+    needs!(Native);
     let mut met = 0;
     for (cell, rule) in mark_rules() {
         let drops = cell.scenario == "kube-firewall" && rule.given.ends_with("-j DROP");
@@ -112,6 +114,7 @@ fn what_is_left_of_kubelets_rule_in_the_kernel_drops_every_packet() {
 
 #[test]
 fn a_mark_that_1_8_7_wrote_and_a_newer_reader_rewrote_is_kept_and_then_misread() {
+    needs!(Native);
     let mut met = 0;
     for (cell, rule) in mark_rules() {
         let (writer, reader) = (build(&cell.writer), build(&cell.reader));
@@ -137,6 +140,7 @@ fn a_mark_that_1_8_7_wrote_and_a_newer_reader_rewrote_is_kept_and_then_misread()
 
 #[test]
 fn nothing_else_loses_a_mark() {
+    needs!(Native);
     for (cell, rule) in mark_rules() {
         let (writer, reader) = (build(&cell.writer), build(&cell.reader));
         let old_reader_of_native = reader.backend == Backend::Nft

@@ -82,6 +82,7 @@ fn rule(cell: &'static Cell, words: &str) -> &'static RuleVerdict {
 
 #[test]
 fn nft_writes_and_iptables_reads() {
+    needs!(Engine);
     let writers: Vec<Tool> = run().matrix.writers().iter().map(|of| of.tool).collect();
     assert!(!writers.is_empty() && writers.iter().all(|tool| *tool == Tool::Nft));
     let readers = run().matrix.readers();
@@ -97,6 +98,7 @@ fn nft_writes_and_iptables_reads() {
 
 #[test]
 fn nft_is_given_commands_and_prints_its_own_words() {
+    needs!(Engine);
     let mut printed = 0;
     for load in &run().recording.loads {
         for seen in &load.observations {
@@ -139,6 +141,7 @@ fn what_iptables_would_write_alike_is_read_and_kept(
     #[case] written: &str,
     #[case] read: &str,
 ) {
+    needs!(Engine);
     for cell in cells(true) {
         let rule = rule(cell, given);
         assert_eq!(rule.written.as_deref(), Some(written), "{rule:#?}");
@@ -162,6 +165,7 @@ fn what_iptables_would_write_alike_is_read_and_kept(
 #[case::named("@trusted", "-A INPUT -j ACCEPT")]
 #[case::anonymous("{ 80, 443 }", "-A INPUT -p tcp -j ACCEPT")]
 fn a_match_of_a_set_is_lost_without_a_word(#[case] given: &str, #[case] read: &str) {
+    needs!(Engine);
     for cell in cells(true) {
         let rule = rule(cell, given);
         assert_eq!(rule.read.as_deref(), Some(read), "{rule:#?}");
@@ -178,6 +182,7 @@ fn a_match_of_a_set_is_lost_without_a_word(#[case] given: &str, #[case] read: &s
 
 #[test]
 fn a_mark_is_lost_up_to_1_8_7_as_one_of_iptables_own_is() {
+    needs!(Engine);
     for cell in cells(true) {
         let rule = rule(cell, "meta mark");
         let reader = Version::new(build(&cell.reader).version.release());
@@ -196,6 +201,7 @@ fn a_mark_is_lost_up_to_1_8_7_as_one_of_iptables_own_is() {
 
 #[test]
 fn what_nft_refuses_is_found_and_the_rest_is_written() {
+    needs!(Engine);
     for cell in &run().matrix.cells {
         let refused = rule(cell, "nonsense");
         assert_eq!(refused.write, Some(Verdict::Refused), "{refused:#?}");
@@ -213,6 +219,7 @@ fn what_nft_refuses_is_found_and_the_rest_is_written() {
 
 #[test]
 fn chains_keep_their_policies_and_are_named() {
+    needs!(Engine);
     for cell in cells(true) {
         let forward = cell
             .chains
@@ -228,6 +235,7 @@ fn chains_keep_their_policies_and_are_named() {
 
 #[test]
 fn the_other_backend_sees_nothing_of_it() {
+    needs!(Engine);
     for cell in cells(false) {
         for rule in cell.rules.iter().filter(|rule| rule.written.is_some()) {
             assert_eq!(rule.read_verdict, Some(Verdict::Invisible), "{rule:#?}");
@@ -244,6 +252,7 @@ fn where_nobody_can_write_or_read_nothing_is_run(
     #[case] reader: &str,
     #[case] says: &str,
 ) {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("native.toml"), SCENARIO).unwrap();
     let output = iptables_lab()
@@ -262,6 +271,7 @@ fn where_nobody_can_write_or_read_nothing_is_run(
 
 #[test]
 fn a_scenario_without_a_writer_is_named_and_the_others_are_run() {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("native.toml"), SCENARIO).unwrap();
     let rules = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1/32 -j DROP\nCOMMIT\n";

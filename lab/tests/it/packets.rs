@@ -55,6 +55,7 @@ fn every_kind(path: &str, rest: &str, addresses: &[(&str, &str)], expect: &str) 
 
 #[rstest]
 fn without_rules_every_packet_is_delivered_on_every_path(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let paths = [
@@ -114,6 +115,7 @@ fn without_rules_every_packet_is_delivered_on_every_path(#[values(On::Docker, On
 
 #[rstest]
 fn the_kernel_sends_nothing_that_nobody_asked_for(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let rules = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\n-A OUTPUT -j ACCEPT\nCOMMIT\n";
@@ -133,6 +135,7 @@ fn the_kernel_sends_nothing_that_nobody_asked_for(#[values(On::Docker, On::Nativ
 
 #[rstest]
 fn a_marked_packet_is_dropped_and_an_unmarked_one_is_not(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish("");
     let rules =
@@ -168,6 +171,7 @@ fn a_marked_packet_is_dropped_and_an_unmarked_one_is_not(#[values(On::Docker, On
 fn a_redirected_packet_is_found_where_it_goes_and_a_masqueraded_one_is_seen_from_elsewhere(
     #[values(On::Docker, On::Native)] on: On,
 ) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     lane.write(
@@ -268,6 +272,7 @@ seen_from = "2001:db8::1"
 fn a_rejected_packet_is_refused_to_its_sender_however_many_there_are(
     #[values(On::Docker, On::Native)] on: On,
 ) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     lane.write(
@@ -341,6 +346,7 @@ routes = [{ at = "peer", to = "0.0.0.0/0", via = "192.0.2.1" }]
 fn a_packet_without_a_route_fares_alike_however_many_there_are(
     #[values(On::Docker, On::Native)] on: On,
 ) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(ISLAND);
     let probes = every_kind("forward", "", &[("192.0.2.2", "203.0.113.1")], "dropped");
@@ -364,6 +370,7 @@ fn datagram(name: &str, path: &str, ports: (u16, u16), to: &str, expect: &str) -
 
 #[rstest]
 fn every_round_begins_with_nothing_remembered(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let neighbour = |expect| datagram("neighbour", "out", (1, 2), "2001:db8::2", expect);
@@ -400,6 +407,7 @@ COMMIT
 fn the_same_ports_can_be_sent_from_over_and_over_and_listened_on_meanwhile(
     #[values(On::Docker, On::Native)] on: On,
 ) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     let mut probes = String::new();
@@ -451,6 +459,7 @@ sets = [
 
 #[rstest]
 fn a_set_of_each_type_is_matched_and_goes_with_its_rules(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     // One rule a set, each for a port of its own: what comes from 192.0.2.3 is in the set.
     let matches = [
@@ -495,6 +504,7 @@ fn a_set_of_each_type_is_matched_and_goes_with_its_rules(#[values(On::Docker, On
 
 #[rstest]
 fn settings_of_interfaces_hold_and_are_put_back(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     let peer = r#"
 interfaces = [{ name = "eth0", kind = "veth", end = "peer" }]
@@ -543,6 +553,7 @@ expect = "delivered"
 
 #[rstest]
 fn another_setup_takes_the_place_of_the_first(#[values(On::Docker, On::Native)] on: On) {
+    needs!(on.need());
     let mut lane = TestLane::open(on);
     lane.furnish(NODE);
     lane.all_met(

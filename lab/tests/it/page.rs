@@ -46,10 +46,9 @@ const COUNT: &str = "document.getElementById('count').textContent";
 
 #[test]
 fn the_page_loads_and_filters() {
+    needs!(Engine, Chromium);
     let page = page_of(&small_run().file, "small");
-    let Some(mut browser) = Browser::open("the_page_loads_and_filters", 1400, 1000) else {
-        return;
-    };
+    let mut browser = Browser::open(1400, 1000);
     browser.go(&page, "");
     assert_eq!(browser.text(COUNT), "32 of 32 cells, 1 of 1 scenarios");
     select(&mut browser, "by-verdict", "lossy");
@@ -78,10 +77,9 @@ fn the_page_loads_and_filters() {
 
 #[test]
 fn a_cell_opens_by_click_and_says_everything() {
+    needs!(Engine, Chromium);
     let page = page_of(&small_run().file, "click");
-    let Some(mut browser) = Browser::open("a_cell_opens_by_click", 1500, 1100) else {
-        return;
-    };
+    let mut browser = Browser::open(1500, 1100);
     browser.media("screen", "light");
     browser.go(&page, "");
     browser.click(&format!("[id='{}']", lossy()));
@@ -115,10 +113,9 @@ fn a_cell_opens_by_click_and_says_everything() {
 
 #[test]
 fn a_cell_opens_by_keyboard() {
+    needs!(Engine, Chromium);
     let page = page_of(&small_run().file, "keyboard");
-    let Some(mut browser) = Browser::open("a_cell_opens_by_keyboard", 1400, 1000) else {
-        return;
-    };
+    let mut browser = Browser::open(1400, 1000);
     browser.go(&page, "");
     // The first cell of a map can be reached with Tab; its place among all that can is not this test's concern.
     browser.evaluate("document.querySelector('td[tabindex=\"0\"]').focus()");
@@ -141,13 +138,12 @@ fn a_cell_opens_by_keyboard() {
 #[case("/ipv4", "ipv4")]
 #[case("/ipv6", "ipv6")]
 fn a_cell_opens_by_address(#[case] suffix: &str, #[case] family: &str) {
+    needs!(Engine, Chromium);
     let page = page_of(
         &small_run().file,
         &format!("address{}", suffix.replace('/', "-")),
     );
-    let Some(mut browser) = Browser::open("a_cell_opens_by_address", 1400, 1000) else {
-        return;
-    };
+    let mut browser = Browser::open(1400, 1000);
     browser.go(&page, &format!("#{}{suffix}", lossy()));
     browser.until(OPEN);
     let title = browser.text("document.querySelector('#cell .title').textContent");
@@ -163,10 +159,9 @@ fn a_cell_opens_by_address(#[case] suffix: &str, #[case] family: &str) {
 
 #[test]
 fn the_page_looks_as_it_is_kept() {
+    needs!(Engine, Chromium);
     let page = page_of(&small_run().file, "look");
-    let Some(mut browser) = Browser::open("the_page_looks_as_it_is_kept", 1400, 2400) else {
-        return;
-    };
+    let mut browser = Browser::open(1400, 2400);
     let kept = folder("pages");
     for scheme in ["light", "dark"] {
         browser.media("screen", scheme);
@@ -196,6 +191,7 @@ fn the_page_looks_as_it_is_kept() {
 /// Signs tell the verdicts apart where colours do not, and without JavaScript the maps and losses are there.
 #[test]
 fn without_javascript_maps_and_losses_are_in_the_markup() {
+    needs!(Engine);
     let page = std::fs::read_to_string(page_of(&small_run().file, "markup")).unwrap();
     let cell = format!(
         "<td id=\"{}\" class=silent>X",
@@ -252,6 +248,7 @@ impl WithAbsences {
 
 #[test]
 fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
+    needs!(Engine, Chromium);
     let WithAbsences {
         matrix,
         writer,
@@ -292,10 +289,7 @@ fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
     assert!(page.contains("<td class=due>"), "one class, and no text");
     let file = folder("pages").join("absent.html");
     std::fs::write(&file, page).unwrap();
-    let test = "what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios";
-    let Some(mut browser) = Browser::open(test, 1400, 1000) else {
-        return;
-    };
+    let mut browser = Browser::open(1400, 1000);
     browser.go(&file, "");
     let sign = |browser: &mut Browser, selector: &str| {
         browser.text(&format!(
@@ -323,6 +317,7 @@ fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
 /// The page of a run that is as wide as five scenarios: what a cell adds to it, and how long it takes to open.
 #[test]
 fn a_page_of_400_pairings_in_60_scenarios_would_stay_under_5_megabytes() {
+    needs!(Native, Chromium);
     let run = full_run();
     let mut shown = Shown::default();
     for load in &run.recording.loads {
@@ -353,14 +348,42 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_under_5_megabytes() {
     assert!(all < 5_000_000, "{said}");
     let file = folder("pages").join("full.html");
     std::fs::write(&file, &page).unwrap();
-    let Some(mut browser) = Browser::open("a_page_of_many_cells_opens", 1500, 1400) else {
-        return;
-    };
+    let mut browser = Browser::open(1500, 1400);
     browser.go(&file, "");
     browser.until("performance.getEntriesByType('navigation')[0].loadEventEnd > 0");
     let took = browser.text("performance.getEntriesByType('navigation')[0].loadEventEnd");
     let took: f64 = took.parse().unwrap();
     assert!(took < 10_000.0, "it took {took} ms to open; {said}");
     browser.screenshot(&folder("pages").join("full.png"));
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[test]
+fn a_rule_that_is_known_says_so_in_its_cell() {
+    needs!(Chromium);
+    let folder = tempfile::tempdir().unwrap();
+    let (known, page) = (
+        folder.path().join("known.toml"),
+        folder.path().join("page.html"),
+    );
+    let entry = "[[known]]\nscenario = 'docker'\nwriters = ['*']\nreaders = ['*']\n\
+                 url = 'https://example.org/1'\nreason = 'waited for'\nrules = ['DOCKER 1']\n";
+    std::fs::write(&known, entry).unwrap();
+    let words = ["replay", "--format", "html", "--output"];
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
+    let mut command = iptables_lab();
+    command.args(words).arg(&page).arg("--known").arg(&known);
+    let output = command
+        .arg(recording.join("docker-by-1.8.10.jsonl"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+    let mut browser = Browser::open(1400, 1000);
+    browser.go(&page, "");
+    browser.click("td.silent");
+    browser.until("!document.getElementById('cell').hidden");
+    let said = "[...document.querySelectorAll('#cell h4')].filter((of) => of.nextElementSibling.textContent \
+                === 'Known: waited for (https://example.org/1)').map((of) => of.textContent).join()";
+    assert_eq!(browser.text(said), "filter DOCKER 1");
     assert_eq!(browser.complaints, [""; 0]);
 }

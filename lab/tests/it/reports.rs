@@ -72,6 +72,7 @@ fn is_inert(text: &str) -> bool {
 
 #[test]
 fn hostile_rules_are_lost_and_nothing_of_them_reaches_the_terminal() {
+    needs!(Engine);
     let table = replayed(hostile(), "table");
     assert!(table.contains("match mark lost"), "{table}");
     assert!(is_inert(&table), "{table:?}");
@@ -85,6 +86,7 @@ fn hostile_rules_are_lost_and_nothing_of_them_reaches_the_terminal() {
 
 #[test]
 fn hostile_rules_are_no_markdown() {
+    needs!(Engine);
     let text = replayed(hostile(), "markdown");
     assert!(is_inert(&text), "{text:?}");
     let mut shown = String::new();
@@ -112,6 +114,7 @@ fn hostile_rules_are_no_markdown() {
 
 #[test]
 fn hostile_rules_are_no_xml() {
+    needs!(Engine);
     let text = replayed(hostile(), "junit");
     assert!(is_inert(&text), "{text:?}");
     let report = quick_junit::Report::deserialize_from_str(&text).unwrap();
@@ -122,6 +125,7 @@ fn hostile_rules_are_no_xml() {
 
 #[test]
 fn hostile_rules_stay_in_the_json_as_they_are() {
+    needs!(Engine);
     let json: Value = serde_json::from_str(&replayed(hostile(), "json")).unwrap();
     let given = json["cells"][0]["rules"][4]["given"].as_str().unwrap();
     assert!(given.contains("\u{1b}[31mred"), "{given:?}");
@@ -129,12 +133,10 @@ fn hostile_rules_stay_in_the_json_as_they_are() {
 
 #[test]
 fn hostile_rules_do_nothing_in_a_browser_and_nothing_in_a_shell() {
+    needs!(Engine, Chromium);
     let page = folder("pages").join("hostile.html");
     fs::write(&page, replayed(hostile(), "html")).unwrap();
-    let Some(mut browser) = Browser::open("hostile_rules_do_nothing_in_a_browser", 1400, 1200)
-    else {
-        return;
-    };
+    let mut browser = Browser::open(1400, 1200);
     browser.go(&page, "");
     browser.click("td.silent");
     browser.until("!document.getElementById('cell').hidden");
@@ -196,6 +198,7 @@ fn stdout(output: &Output) -> &str {
 
 #[test]
 fn a_report_and_the_recording_it_was_made_of_do_not_differ() {
+    needs!(Engine);
     let (_, new) = reports();
     let output = run(
         &["diff", "--fail-on", "regression"],
@@ -208,6 +211,7 @@ fn a_report_and_the_recording_it_was_made_of_do_not_differ() {
 
 #[test]
 fn a_difference_is_told_in_every_format() {
+    needs!(Engine);
     let (old, new) = reports();
     let text = run(&["diff", "--fail-on", "regression"], &[old, new]);
     assert_eq!(text.status.code(), Some(1), "{}", both(&text));
@@ -226,6 +230,7 @@ fn a_difference_is_told_in_every_format() {
 
 #[test]
 fn a_regression_is_told_from_the_baseline_with_just_the_difference() {
+    needs!(Engine);
     let (old, new) = reports();
     let gate = |baseline: &Path| {
         let words = ["replay", "--fail-on", "regression", "--baseline"];
@@ -251,6 +256,7 @@ fn a_regression_is_told_from_the_baseline_with_just_the_difference() {
 
 #[test]
 fn what_is_no_report_is_called_what_it_is_with_the_place() {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     let (_, new) = reports();
     let text = fs::read_to_string(new).unwrap();
@@ -292,6 +298,7 @@ fn what_is_no_report_is_called_what_it_is_with_the_place() {
 
 #[test]
 fn known_losses_are_shown_as_known_and_fail_nothing() {
+    needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     let known = folder.path().join("known.toml");
     let entry = |writers: &str, reason: &str| {
@@ -359,6 +366,7 @@ fn without_start(json: &str) -> Value {
 
 #[test]
 fn three_shards_merged_are_the_run() {
+    needs!(Engine);
     let folder = folder("shards");
     let shard = |number: usize| {
         let file = folder.join(format!("{number}.jsonl"));

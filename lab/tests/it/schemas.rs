@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use iptables_lab::matrix::Matrix;
-use iptables_lab::{inventory, report, scenario};
+use iptables_lab::{inventory, recording, report, scenario};
 use rstest::rstest;
 use serde_json::Value;
 
-use super::lab::{both, full_run, iptables_lab};
+use super::lab::{both, iptables_lab};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
@@ -60,10 +60,17 @@ fn every_scenario_keeps_to_its_schema_and_what_is_none_does_not() {
     }
 }
 
+/// Between them they yield every verdict.
 #[test]
 fn the_matrix_keeps_to_its_schema() {
-    let matrix: Value = serde_json::from_str(&full_run().json).unwrap();
-    keeps_to(&Matrix::schema(), &matrix, "the matrix");
+    let schema = Matrix::schema();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings/verdicts");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let recording = recording::read(&path).unwrap().recording;
+        let matrix = serde_json::to_value(Matrix::of(&recording)).unwrap();
+        keeps_to(&schema, &matrix, &path.display().to_string());
+    }
 }
 
 #[rstest]

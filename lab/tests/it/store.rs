@@ -42,6 +42,7 @@ fn on_one_line(output: &Output) -> String {
 /// A build is asked for on a disk that has no room for it; then what the store holds is listed, once there is room.
 #[test]
 fn on_a_full_disk_a_build_fails_with_that_reason_and_nothing_half_made_is_taken_for_one() {
+    needs!(Root, Engine, Packages);
     let folder = tempfile::tempdir().unwrap();
     let lab = iptables_lab();
     let lab = lab.get_program().to_str().unwrap();
@@ -68,6 +69,7 @@ fn on_a_full_disk_a_build_fails_with_that_reason_and_nothing_half_made_is_taken_
 #[case::builds(&["builds", "list"])]
 #[case::matrix(&["matrix", "--scenario", "kube-firewall"])]
 fn a_store_that_can_only_be_read_is_named_with_a_way_out(#[case] words: &[&str]) {
+    needs!(Root);
     let folder = tempfile::tempdir().unwrap();
     let mut command = iptables_lab();
     command.args(["--engine", "native", "--store"]);
@@ -83,6 +85,7 @@ fn a_store_that_can_only_be_read_is_named_with_a_way_out(#[case] words: &[&str])
 /// Another run holds the lock of a suite's packages: this one says that it waits for it, and goes on when it is free.
 #[test]
 fn what_another_run_is_making_is_waited_for_with_a_word_about_it() {
+    needs!(Root, Engine);
     let folder = tempfile::tempdir().unwrap();
     let locks = folder.path().join("locks");
     fs::create_dir_all(&locks).unwrap();
@@ -203,6 +206,7 @@ fn on_a_disk(size: &'static str, script: &str) -> Output {
 fn a_build_that_a_full_disk_ended_comes_to_the_usual_digest_when_there_is_room(
     #[case] size: &'static str,
 ) {
+    needs!(Root, Engine);
     let output = on_a_disk(
         size,
         "build
@@ -220,6 +224,7 @@ fn a_build_that_a_full_disk_ended_comes_to_the_usual_digest_when_there_is_room(
 
 #[test]
 fn a_store_that_holds_all_and_can_only_be_read_is_named_with_a_way_out() {
+    needs!(Root, Engine);
     let output = on_a_disk(
         "size=512m",
         "build
@@ -239,6 +244,7 @@ fn a_store_that_holds_all_and_can_only_be_read_is_named_with_a_way_out() {
 
 #[test]
 fn two_runs_that_make_the_same_build_both_get_it() {
+    needs!(Native, Engine);
     let folder = tempfile::tempdir().unwrap();
     let store = store_of_packages(folder.path());
     let start = || {
@@ -260,6 +266,7 @@ fn two_runs_that_make_the_same_build_both_get_it() {
 #[case::tar("rootfs.tar")]
 #[case::root("root")]
 fn after_a_run_was_killed_the_next_one_comes_to_the_usual_digest(#[case] half_made: &str) {
+    needs!(Native, Engine);
     let folder = tempfile::tempdir().unwrap();
     let store = store_of_packages(folder.path());
     let mut child = lab_alone(&store)
@@ -286,6 +293,7 @@ fn after_a_run_was_killed_the_next_one_comes_to_the_usual_digest(#[case] half_ma
 /// A run that is stopped after its first load, and then goes on to its end.
 #[test]
 fn builds_that_a_run_uses_are_not_removed() {
+    needs!(Native);
     let folder = tempfile::tempdir().unwrap();
     let store = store_of_its_own(folder.path());
     let builds = "debian-1.8.1*-nft";
@@ -327,6 +335,7 @@ fn builds_that_a_run_uses_are_not_removed() {
 
 #[test]
 fn a_run_waits_with_a_word_about_it_while_another_removes_builds() {
+    needs!(Native);
     let folder = tempfile::tempdir().unwrap();
     let locks = folder.path().join("locks");
     fs::create_dir_all(&locks).unwrap();

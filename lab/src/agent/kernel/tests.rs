@@ -22,10 +22,9 @@ const FILTER6: &[u8] = include_bytes!("testdata/filter6-1.8.9.legacy");
 
 /// Runs `test` in a network namespace that goes away with it.
 pub(super) fn in_a_fresh_namespace(test: impl FnOnce() + Send + 'static) {
+    needs!(Netfilter);
     let run = move || {
-        unshare(CloneFlags::CLONE_NEWNET).expect(
-            "a network namespace of its own, which takes root: this test runs nowhere else",
-        );
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace of its own");
         test();
     };
     thread::spawn(run)
