@@ -114,7 +114,7 @@ pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> Stri
     let untested = cell
         .rules
         .iter()
-        .filter(|rule| rule.of_reader().any(is_untested));
+        .filter(|rule| rule.not_tested().is_some() || rule.of_reader().any(is_untested));
     let untested: Vec<&RuleVerdict> = untested.collect();
     let Some(first) = untested.first() else {
         return format!("nothing is lost in {pairing}: {}", cell.verdict.meaning());
