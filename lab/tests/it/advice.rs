@@ -124,57 +124,6 @@ fn two_backends_on_one_node_are_never_safe(#[case] host: &str, #[case] pod: &str
     }
 }
 
-/// Row 5: what nobody could write was not tested; the rest of the rules was.
-#[rstest]
-#[case::none(
-    "-A INPUT -m nosuchmatch --mine x -j DROP\n",
-    "Not tested: nothing is known of these programs"
-)]
-#[case::some(
-    "-A INPUT -s 192.0.2.1/32 -j DROP\n-A INPUT -m nosuchmatch --mine x -j DROP\n",
-    "No rule was lost or changed in what was tested; not everything was tested."
-)]
-// Row 6: that the machine or the release lacks something is nobody's fault.
-#[case::unknown_name(
-    "-A INPUT -s 192.0.2.1/32 -j DROP\n-A INPUT -p nosuchprotocol -j DROP\n",
-    "No rule was lost or changed in what was tested; not everything was tested."
-)]
-fn rules_that_cannot_be_written_are_not_tested_and_nobodys_fault(
-    #[case] rules: &str,
-    #[case] answer: &str,
-) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("node.save");
-    std::fs::write(
-        &file,
-        format!("*filter\n:INPUT ACCEPT [0:0]\n{rules}COMMIT\n"),
-    )
-    .unwrap();
-    let mut command = iptables_lab();
-    command.args([
-        "--quiet",
-        "--engine",
-        "native",
-        "advise",
-        "--fail-on",
-        "unsafe",
-        "--rules",
-    ]);
-    command.arg(&file).args([
-        "--host",
-        "debian-1.8.9-2-nft",
-        "--pods",
-        "debian-1.8.11-2-nft",
-    ]);
-    let said = words(&command.output().unwrap());
-    assert!(said.contains(answer), "{answer}\n{said}");
-    assert!(said.contains("node, INPUT rule "), "{said}");
-    assert!(said.contains("nosuch"), "{said}");
-    for wrong in ["Safe:", "Not safe", "Fix: run"] {
-        assert!(!said.contains(wrong), "{wrong}\n{said}");
-    }
-}
-
 #[rstest]
 #[case("kube-router@1.5.1", "unsafe", 1)]
 #[case("kube-router@1.5.1", "blackhole", 1)]

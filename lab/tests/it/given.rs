@@ -94,6 +94,7 @@ fn filter(rules: &[&str]) -> String {
 /// Rows 5 and 6: sets, nfacct objects and Red Hat's names of protocols are no reason to write nothing.
 #[test]
 fn what_rules_name_is_made_and_every_rule_is_tested() {
+    needs!(Native);
     let rules = filter(&[
         "-m set --match-set web src -j DROP",
         "-m set --match-set peers src,dst -j ACCEPT",
@@ -119,6 +120,7 @@ fn what_rules_name_is_made_and_every_rule_is_tested() {
 
 #[test]
 fn sets_are_filled_with_what_was_saved_and_go_with_the_recording() {
+    needs!(Native);
     let folder = tempfile::tempdir().unwrap();
     let saved = "create web hash:net family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0x1\n\
                  create cards hash:mac hashsize 1024 maxelem 65536\n\
@@ -157,6 +159,7 @@ fn sets_are_filled_with_what_was_saved_and_go_with_the_recording() {
 /// Row 6: what its writer refuses is no loss, neither of the cell nor for `--fail-on`, and is said as not tested.
 #[test]
 fn a_rule_that_its_writer_refuses_is_not_tested_and_the_others_are() {
+    needs!(Native);
     let rules = filter(&["-s 192.0.2.1/32 -j DROP", "-m nosuchmatch -j DROP"]);
     let fail_on = ["--fail-on", "refused", "--fail-on", "unsupported"];
     let ran = Ran::of(&rules, &fail_on);
@@ -183,6 +186,7 @@ fn a_rule_that_its_writer_refuses_is_not_tested_and_the_others_are() {
 /// Row 6: of a scenario of which nothing could be written nothing is known.
 #[test]
 fn where_nothing_could_be_written_the_cell_is_not_tested() {
+    needs!(Native);
     let rules = filter(&["-m nosuchmatch -j DROP"]);
     let ran = Ran::of(
         &rules,
@@ -209,6 +213,7 @@ fn where_nothing_could_be_written_the_cell_is_not_tested() {
 /// Row 15: the reason is whole, and names what is missing.
 #[test]
 fn a_rule_that_the_kernel_refuses_says_what_is_missing() {
+    needs!(Native);
     // No set has a name as long, so nobody can make it.
     let long = "x".repeat(31);
     let rules = filter(&[
@@ -257,6 +262,7 @@ fn commands(recording: &Recording, role: Role) -> usize {
 /// what they mean is agreed on.
 #[test]
 fn of_three_thousand_rules_a_sample_is_asked_for_one_by_one() {
+    needs!(Native);
     let ran = Ran::of(&of_one_chain(3000), &[]);
     let (checks, near) = (
         commands(&ran.recording, Role::Check),
@@ -306,6 +312,7 @@ fn of_three_thousand_rules_a_sample_is_asked_for_one_by_one() {
 
 #[test]
 fn all_of_a_large_rulesets_rules_are_asked_for_where_that_is_wanted() {
+    needs!(Native);
     let more = ["--all-rules", "--operation", "check"];
     let ran = Ran::of(&of_one_chain(301), &more);
     assert_eq!(commands(&ran.recording, Role::Check), 301);
@@ -319,6 +326,7 @@ const IPV6: &str =
 /// Row 16: a ruleset of IPv6 needs no --family.
 #[test]
 fn an_ipv6_ruleset_is_taken_as_such() {
+    needs!(Native);
     let ran = Ran::of(IPV6, &["--operation", "save"]);
     assert_eq!(ran.cell.family.as_str(), "ipv6");
     assert_eq!(ran.cell.untested().count(), 0, "{:#?}", ran.cell.rules);
@@ -356,6 +364,7 @@ fn what_contradicts_itself_is_refused_before_anything_runs(
 /// Row 12: a pairing's cells are one line each, and one says how to see more.
 #[test]
 fn without_a_scenario_show_lists_the_pairings_cells() {
+    needs!(Native);
     let folder = tempfile::tempdir().unwrap();
     let words = [
         "--scenario",
@@ -407,4 +416,59 @@ fn without_a_scenario_show_lists_the_pairings_cells() {
         "kube-firewall",
     ]);
     assert!(String::from_utf8_lossy(&full.stdout).contains("verdicts"));
+}
+
+/// Row 5: what nobody could write was not tested; the rest of the rules was.
+#[rstest]
+#[case::none(
+    "-A INPUT -m nosuchmatch --mine x -j DROP\n",
+    "Not tested: nothing is known of these programs"
+)]
+#[case::some(
+    "-A INPUT -s 192.0.2.1/32 -j DROP\n-A INPUT -m nosuchmatch --mine x -j DROP\n",
+    "No rule was lost or changed in what was tested; not everything was tested."
+)]
+// Row 6: that the machine or the release lacks something is nobody's fault.
+#[case::unknown_name(
+    "-A INPUT -s 192.0.2.1/32 -j DROP\n-A INPUT -p nosuchprotocol -j DROP\n",
+    "No rule was lost or changed in what was tested; not everything was tested."
+)]
+fn rules_that_cannot_be_written_are_not_tested_and_nobodys_fault(
+    #[case] rules: &str,
+    #[case] answer: &str,
+) {
+    needs!(Native);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.save");
+    std::fs::write(
+        &file,
+        format!("*filter\n:INPUT ACCEPT [0:0]\n{rules}COMMIT\n"),
+    )
+    .unwrap();
+    let mut command = iptables_lab();
+    command.args([
+        "--quiet",
+        "--engine",
+        "native",
+        "advise",
+        "--fail-on",
+        "unsafe",
+        "--rules",
+    ]);
+    command.arg(&file).args([
+        "--host",
+        "debian-1.8.9-2-nft",
+        "--pods",
+        "debian-1.8.11-2-nft",
+    ]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(answer), "{answer}\n{said}");
+    assert!(said.contains("node, INPUT rule "), "{said}");
+    assert!(said.contains("nosuch"), "{said}");
+    for wrong in ["Safe:", "Not safe", "Fix: run"] {
+        assert!(!said.contains(wrong), "{wrong}\n{said}");
+    }
 }

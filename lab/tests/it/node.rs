@@ -274,6 +274,7 @@ fn lab(words: &[&str], text: &str) -> String {
 #[case::of_a_cni_that_shares_it(LockOf::Host)]
 #[case::of_a_cni_with_its_own(LockOf::Itself)]
 fn an_inventory_says_who_is_on_a_node_and_who_has_the_hosts_lock(#[case] cnis_lock: LockOf) {
+    needs!(Root, Docker);
     let node = Node::with(cnis_lock);
     let found: Value = serde_json::from_str(&node.inventory()).unwrap();
     let mut roots: Vec<_> = found["roots"]
@@ -320,6 +321,7 @@ fn of_root(root: &Value) -> (String, bool, bool, String, String) {
 /// The case that started the lab, from the first rule to the advice.
 #[test]
 fn a_cni_that_loses_kubelets_mark_cuts_the_node_off_and_the_lab_says_how_it_came_and_what_to_do() {
+    needs!(Root, Docker);
     let node = Node::with(LockOf::Host);
     node.kubelet_writes();
     let before = node.exec(HOST, ["iptables-save"]);
@@ -364,6 +366,7 @@ fn a_cni_that_loses_kubelets_mark_cuts_the_node_off_and_the_lab_says_how_it_came
 
 #[test]
 fn nothing_of_a_node_is_left() {
+    needs!(Root, Docker);
     let node = Node::with(LockOf::Itself);
     let ids: Vec<String> = node
         .containers
