@@ -31,7 +31,7 @@ pub struct DiagnoseArgs {
 enum Format {
     /// For people.
     Text,
-    /// For programs: reports/diagnosis.schema.json.
+    /// For programs: reports/diagnosis-schema.json.
     Json,
 }
 

@@ -17,7 +17,7 @@ fn file(name: &str) -> PathBuf {
 #[case("scenarios/schema.json", scenario::schema())]
 #[case("reports/schema.json", Matrix::schema())]
 #[case(
-    "reports/diagnosis.schema.json",
+    "reports/diagnosis-schema.json",
     iptables_lab::report::diagnosis_json::schema()
 )]
 #[case("reports/advice-schema.json", report::advice::schema())]
