@@ -46,7 +46,12 @@ pub struct Image {
 impl Image {
     /// The ids of its builds, one a backend.
     pub fn ids(&self) -> Vec<BuildId> {
-        let id = |&backend| BuildId::of_tool(self.tool, &self.name, backend);
+        self.ids_of(&self.name)
+    }
+
+    /// The ids of its builds once it is called so.
+    pub fn ids_of(&self, name: &str) -> Vec<BuildId> {
+        let id = |&backend| BuildId::of_tool(self.tool, name, backend);
         self.backends.iter().map(id).collect()
     }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::store::Store;
 use super::compile;
+use super::store::Store;
 use crate::catalog::{Digest, REPOSITORIES, repository};
 use crate::docker::{Docker, DockerError, ImageTag, OwnImage};
 

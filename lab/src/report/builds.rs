@@ -54,6 +54,25 @@ pub fn render(rows: &[Row], width: usize) -> String {
     page
 }
 
+/// What cannot be had here, in one line; the reasons are in the list of builds. None where nothing is missing.
+pub fn not_available(missing: &[Missing]) -> Option<String> {
+    let mut images: Vec<&str> = missing.iter().map(|missing| missing.id.image()).collect();
+    images.dedup();
+    let is_release = |image: &&str| image.starts_with(|first: char| first.is_ascii_digit());
+    let what = match (images.iter().all(is_release), images.len()) {
+        (_, 0) => return None,
+        (true, 1) => "release",
+        (true, _) => "releases",
+        (false, 1) => "image",
+        (false, _) => "images",
+    };
+    Some(format!(
+        "{} {what} not available here: {}; see `iptables-lab builds`",
+        images.len(),
+        images.join(", ")
+    ))
+}
+
 fn built(build: &Build) -> [String; 7] {
     [
         build.id.to_string(),
