@@ -129,15 +129,15 @@ It needs neither an engine nor a network: it compares with the report that is pa
     Diagnose(diagnose::DiagnoseArgs),
     /// Make the least form of a report, which `advise` and `diagnose` answer from.
     #[command(after_help = "Example:
-  iptables-lab matrix --record run.jsonl
+  iptables-lab matrix --operation all --record run.jsonl
   iptables-lab publish run.jsonl --output reports/losses.json.xz
 
 The binary holds the one in reports/: build it anew to have it answer from another.")]
     Publish(publish::PublishArgs),
     /// Put the recordings of all shards of a run together, and judge them.
     #[command(after_help = "Example:
-  iptables-lab matrix --shard 1/2 --record one.jsonl      on one machine
-  iptables-lab matrix --shard 2/2 --record two.jsonl      on another one
+  iptables-lab matrix --operation all --shard 1/2 --record one.jsonl      on one machine
+  iptables-lab matrix --operation all --shard 2/2 --record two.jsonl      on another one
   iptables-lab merge one.jsonl two.jsonl --format json")]
     Merge(merge::MergeArgs),
     /// Say what differs between two reports or recordings: losses that came, went or changed.
