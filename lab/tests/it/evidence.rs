@@ -313,6 +313,7 @@ fn a_loss_of_another_kind_than_the_pairing_has_is_none() {
 /// The script is often all that somebody has of a report.
 #[test]
 fn without_builds_the_script_says_how_it_is_run() {
+    needs!(Engine);
     let script = made().join("reproduce.sh");
     let mut command = Command::new("sh");
     command

@@ -8,7 +8,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use iptables_lab::images::Store;
 use iptables_lab::leftovers::Claim;
 use nix::sched::{CloneFlags, setns};
 use rstest::rstest;
@@ -17,6 +16,7 @@ use testcontainers::core::{AccessMode, ExecCommand, Mount};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 
+use super::lane::usual_store;
 use super::docker::{docker, until, wait};
 use super::lab::{both, iptables_lab};
 
@@ -75,7 +75,7 @@ struct Node {
 impl Node {
     fn with(cnis_lock: LockOf) -> Node {
         make_images();
-        let store = Store::default_path().unwrap();
+        let store = usual_store();
         let mut node = Node {
             containers: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
@@ -336,7 +336,7 @@ fn a_cni_that_loses_kubelets_mark_cuts_the_node_off_and_the_lab_says_how_it_came
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
 
     let diagnosis = lab(&["diagnose"], &after);
-    let repair = "--mark 0x8000/0x8000 -j DROP";
+    let repair = "--mark 0x00008000/0x00008000 -j DROP";
     for part in ["KUBE-FIREWALL", "mark", "blackhole", repair] {
         assert!(diagnosis.contains(part), "{part}\n{diagnosis}");
     }
