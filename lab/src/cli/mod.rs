@@ -392,8 +392,8 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_the_same_exit_statuses_as_the_help() {
-        let readme = include_str!("../../../README.md");
+    fn the_docs_have_the_same_exit_statuses_as_the_help() {
+        let page = include_str!("../../../docs/reference/exit-statuses.md");
         let all = [
             Exit::Ran,
             Exit::Found,
@@ -410,7 +410,7 @@ mod tests {
                 "| {status} | {} |",
                 meaning.trim().replace("--fail-on", "`--fail-on`")
             );
-            assert!(readme.contains(&row), "{row}");
+            assert!(page.contains(&row), "{row}");
         }
     }
 }
