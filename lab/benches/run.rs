@@ -1,6 +1,6 @@
 //! What runs of the lab cost beside the same commands bare: fork and exec in a network namespace, nothing else.
 //!
-//! Everything is measured in one go, with the same binaries. It prints the table of README's section on speed.
+//! Everything is measured in one go, with the same binaries. It prints the tables of docs/speed.md.
 //!
 //! `cargo bench --bench run -- [--quick] [--engine NAME]… [--builds FILE]… [--section NAME]… [--lanes N]…`; needs root, for
 //! the bare side's namespaces. Sections are first-line, lanes, rules, builds, memory and verdicts: all of them if none is named.

@@ -33,7 +33,7 @@ pub struct AdviseArgs {
         required_unless_present = "inventory"
     )]
     host: Option<String>,
-    /// What pods bring along: ids or products (`kube-router@1.5.1`), with commas between them. Repeats.
+    /// The iptables that pods bring: ids or products (`kube-router@1.5.1`), separated by commas. Repeats.
     #[arg(
         long,
         value_name = "ID|PRODUCT@VERSION",
@@ -41,20 +41,20 @@ pub struct AdviseArgs {
         required_unless_present = "inventory"
     )]
     pods: Vec<String>,
-    /// What `inventory --format json` printed on the node: it says who the host and the pods are. `-` is standard input.
+    /// What `inventory --format json` printed on the node, in place of --host and --pods. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "pods"])]
     inventory: Option<PathBuf>,
     /// Answer from the built-in report, at once and without an engine.
     #[arg(long, conflicts_with = "rules")]
     published: bool,
-    /// The form: text, or one JSON document (its schema is reports/advice-schema.json).
+    /// How the answer is printed.
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: Form,
-    /// Say what is lost and what was not tested rule by rule.
+    /// List every rule that is lost or was not tested.
     #[arg(long)]
     full: bool,
-    /// End with exit status 1 if this is the answer (unsafe, two-backends, not-tested), or if this verdict or consequence is in
-    /// any pair. Repeats.
+    /// End with exit status 1 if this is the answer (unsafe, two-backends, not-tested), or if any pair has this verdict or
+    /// consequence. Repeats.
     #[arg(
         long,
         value_parser = parse_condition,
@@ -72,7 +72,7 @@ pub struct AdviseArgs {
 enum Form {
     /// For people.
     Text,
-    /// For programs.
+    /// For programs: reports/advice-schema.json.
     Json,
 }
 

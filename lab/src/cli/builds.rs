@@ -25,9 +25,9 @@ enum BuildsCommand {
     List,
     /// Make builds, also those that could not be had before. Exit status 3 if one that is named cannot be had.
     Build {
-        /// Ids of builds or names of images, or globs; all where none is named.
+        /// Ids of builds, names of images, or globs; without them, all.
         ids: Vec<String>,
-        /// Build what is there anew: the same sources must come to the same digest.
+        /// Build again what is there: the same sources must give the same digest.
         #[arg(long)]
         again: bool,
     },
@@ -49,7 +49,7 @@ pub async fn run(args: &BuildsArgs, common: &Common) -> Result<Exit, Failure> {
             if rows.iter().any(|row| matches!(row, Row::Missing(_))) {
                 eprintln!(
                     "
-`builds build` looks for what is missing again."
+`builds build` tries again to get what is missing."
                 );
             }
             Ok(Exit::Ran)

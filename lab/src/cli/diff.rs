@@ -15,13 +15,13 @@ pub struct DiffArgs {
     old: PathBuf,
     /// The newer one.
     new: PathBuf,
-    /// The form of the difference, `text` where none is named; repeats, each with its --output.
+    /// How the difference is printed [default: text]. Repeats, each with its --output.
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Vec<DiffFormat>,
-    /// A file for the format at the same place, `-` for standard output; what has none goes to standard output.
+    /// Where the format at the same place goes: a file, or `-` for standard output, which is the default. Repeats.
     #[arg(long, value_name = "FILE")]
     output: Vec<PathBuf>,
-    /// End with exit status 1 if a loss came or became graver, or if something that the older one ran is missing; repeats.
+    /// End with exit status 1 if this is found. Repeats.
     #[arg(long, value_enum, value_name = "regression|missing")]
     fail_on: Vec<DiffCondition>,
 }
@@ -40,7 +40,7 @@ enum DiffFormat {
 /// What `--fail-on` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DiffCondition {
-    /// A loss that came or became graver.
+    /// A loss that is new or worse.
     Regression,
     /// A pairing or an operation that only the older one ran.
     Missing,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Why the program ended. The README's table is the same text.
+/// Why the program ended. The table in docs/reference/exit-statuses.md is the same text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It ran.

@@ -12,10 +12,10 @@ use crate::{inventory, report};
 
 #[derive(Args)]
 pub struct InventoryArgs {
-    /// The form: text, or one JSON document.
+    /// How the inventory is printed.
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: Form,
-    /// Look only at this process; repeats. All where none is named.
+    /// Look only at this process. Repeats; without it, at all.
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
 }
@@ -25,7 +25,7 @@ pub struct InventoryArgs {
 enum Form {
     /// For people.
     Text,
-    /// For programs.
+    /// For programs: reports/inventory-schema.json.
     Json,
 }
 

@@ -89,11 +89,11 @@ Without --scenario or --rules it lists the cells of the pairing, one a line.")]
   iptables-lab evidence --scenario nft-expressions --loss crashed --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
   iptables-lab evidence --scenario kube-router --loss sync --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
 
-The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, a crash's
-backtrace where there is gdb, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, with
-125 when it cannot be tried; FIND=fix exchanges 0 and 1, for git bisect run to find what fixed it.
+The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, the backtrace
+of a crash if gdb is installed, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, and with
+125 when it cannot be tried. FIND=fix exchanges 0 and 1, so that git bisect run finds what fixed it.
 
-Exit status: 0 when the report is made, 1 when there is no loss to report.")]
+Exit status: 0 if the report is made, 1 if there is no loss to report.")]
     Evidence(evidence::EvidenceArgs),
     /// Judge a recording again, without an engine.
     #[command(after_help = "Example:
@@ -108,31 +108,32 @@ Exit status: 0 when the report is made, 1 when there is no loss to report.")]
   iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published --format json --fail-on unsafe
   iptables-lab inventory --format json | iptables-lab advise --inventory -
 
-Without --rules or --scenario it answers for Kubernetes' scenarios: it runs them, or, where nothing can be run, it answers
-from the built-in report, and says so. Only what a product does with rules counts: it rewrites whole tables, restores its own
-chains with --noflush, or changes single rules. images/products.toml says so of the products that are known; of builds named by
-their ids everything counts. What was not tested is never called safe.")]
+Without --rules or --scenario it answers for Kubernetes' scenarios. It runs them; if nothing can be run, it answers from the
+built-in report and says so. Only what a product does with rules counts: it rewrites whole tables, restores its own chains with
+--noflush, or changes single rules (images/products.toml says which). Of a build named by its id everything counts. What was not
+tested is never called safe.")]
     Advise(advise::AdviseArgs),
     /// Find every iptables under the roots of a node's running processes (as root; reads files, changes nothing).
     #[command(after_help = "Examples:
   iptables-lab inventory
   iptables-lab inventory --format json
 
-Versions are asked for with --version, in namespaces of their own, as nobody, without capabilities. No rule is ever read.")]
+It runs each iptables with --version only, in namespaces of its own, as nobody, without capabilities. It never reads a rule.")]
     Inventory(inventory::InventoryArgs),
-    /// Look through a node's rules for what readers are known to make of other systems' rules, and say how to repair it.
+    /// Find the rules of a node that another program damaged, and say how to repair them.
     #[command(after_help = "Examples:
   iptables-save | iptables-lab diagnose
   iptables-lab diagnose node.save --family ipv4
 
-It needs neither an engine nor a network: it compares with the report that is part of this program. It changes nothing.")]
+It needs no engine and no network: it compares the rules with the built-in report. It changes nothing. A command is offered only
+if it is proved to give the ruleset that is meant.")]
     Diagnose(diagnose::DiagnoseArgs),
-    /// Make the least form of a report, which `advise` and `diagnose` answer from.
+    /// Make the built-in report, from which `advise` and `diagnose` answer.
     #[command(after_help = "Example:
   iptables-lab matrix --operation all --record run.jsonl
   iptables-lab publish run.jsonl --output reports/losses.json.xz
 
-The binary holds the one in reports/: build it anew to have it answer from another.")]
+The program holds reports/losses.json.xz. To have it answer from another, write that file and compile the program again.")]
     Publish(publish::PublishArgs),
     /// Put the recordings of all shards of a run together, and judge them.
     #[command(after_help = "Example:
@@ -140,7 +141,7 @@ The binary holds the one in reports/: build it anew to have it answer from anoth
   iptables-lab matrix --operation all --shard 2/2 --record two.jsonl      on another one
   iptables-lab merge one.jsonl two.jsonl --format json")]
     Merge(merge::MergeArgs),
-    /// Say what differs between two reports or recordings: losses that came, went or changed.
+    /// Compare two reports or recordings: which losses are new, gone, worse or otherwise changed.
     #[command(after_help = "Examples:
   iptables-lab diff last-night.json tonight.json
   iptables-lab diff last-night.json run.jsonl --format markdown --fail-on regression")]
@@ -152,7 +153,7 @@ The binary holds the one in reports/: build it anew to have it answer from anoth
   iptables-lab builds list --builds own.toml
   iptables-lab builds remove")]
     Builds(builds::BuildsArgs),
-    /// Try what works on this machine, and say what is missing and the command that mends it. Exit status 3 if no engine works.
+    /// Try what works on this machine, and say what is missing and the command that fixes it. Exit status 3 if no engine works.
     #[command(after_help = "Examples:
   iptables-lab doctor
   iptables-lab doctor --format json")]
@@ -200,16 +201,16 @@ struct Common {
     #[arg(long, global = true, env = "IPTABLES_LAB_STORE", value_name = "DIR")]
     store: Option<PathBuf>,
     /// Builds of your own: tarballs, source trees, container images or the host's binaries, in the format of
-    /// images/builds.toml. May be given several times.
+    /// images/builds.toml. Repeats.
     #[arg(long, global = true, value_name = "FILE")]
     builds: Vec<PathBuf>,
-    /// A directory with release tarballs, looked for by their digest. May be given several times.
+    /// A directory with release tarballs, which are known by their digest. Repeats.
     #[arg(long, global = true, value_name = "DIR")]
     tarballs: Vec<PathBuf>,
     /// Where builds are made and run.
     #[arg(long, global = true, value_enum, default_value = "auto")]
     engine: EngineChoice,
-    /// Say nothing about progress.
+    /// Print no progress.
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -280,13 +281,16 @@ fn parse_family(text: &str) -> Result<Family, String> {
     }
 }
 
+/// The longest that a command may be given.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "a number of seconds, such as 10 or 0.5".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("more than no time, and less than the age of the universe".to_owned()),
+        Ok(duration) if !duration.is_zero() && duration <= LONGEST => Ok(duration),
+        _ => Err("more than 0 s, and at most an hour".to_owned()),
     }
 }
 
@@ -375,6 +379,21 @@ mod tests {
         }
     }
 
+    /// The text after `iptables-lab`, as a shell would give it to the program: what a shell does with the rest is not this
+    /// program's.
+    fn parse(own: &str) -> Result<Cli, clap::Error> {
+        let own = own.split(['|', '>', '#']).next().unwrap_or_default();
+        let own = own.split("     ").next().unwrap_or_default();
+        let words = own.split_whitespace().map(|word| word.trim_matches('\''));
+        Cli::try_parse_from(["iptables-lab"].into_iter().chain(words))
+    }
+
+    #[track_caller]
+    fn assert_taken(line: &str, own: &str) {
+        let error = parse(own).err().map(|error| error.to_string());
+        assert!(error.is_none(), "{line}: {}", error.unwrap_or_default());
+    }
+
     /// What the examples say can be typed.
     #[test]
     fn every_example_is_taken_by_the_command_line() {
@@ -385,30 +404,49 @@ mod tests {
                 .map(ToString::to_string)
                 .unwrap_or_default();
             for line in after.lines().filter(|line| line.starts_with("  ")) {
-                // What a shell does with the rest is not this program's.
                 let Some((_, own)) = line.split_once("iptables-lab ") else {
                     continue;
                 };
-                let own = own.split(['|', '>']).next().unwrap_or_default();
-                let own = own.split("     ").next().unwrap_or_default();
-                let words = own.split_whitespace().map(|word| word.trim_matches('\''));
-                let parsed = Cli::try_parse_from(["iptables-lab"].into_iter().chain(words));
-                assert!(
-                    parsed.is_ok(),
-                    "{line}: {}",
-                    parsed
-                        .err()
-                        .map_or_else(String::new, |error| error.to_string())
-                );
+                assert_taken(line, own);
                 tried += 1;
             }
         }
         assert!(tried > 20, "{tried}");
     }
 
+    /// So can what the README and the pages in docs/ say: indented lines, and what stands between backquotes.
+    #[rstest::rstest]
+    fn every_command_of_a_page_is_taken_by_the_command_line(
+        #[base_dir = "$CARGO_MANIFEST_DIR/.."]
+        #[files("README.md")]
+        #[files("CONTRIBUTING.md")]
+        #[files("docs/**/*.md")]
+        path: PathBuf,
+    ) {
+        let page = std::fs::read_to_string(&path).unwrap();
+        let page = page.replace("\\\n", " ").replace("\\|", "|");
+        for line in page.lines() {
+            let parts: Vec<&str> = match line.starts_with("    ") {
+                true => vec![line],
+                false => line.split('`').skip(1).step_by(2).collect(),
+            };
+            for part in parts {
+                let runs = ["iptables-lab ", "cargo run --release -- "];
+                let own = runs.iter().find_map(|run| Some(part.split_once(run)?.1));
+                let is_command = |own: &&str| {
+                    let name = own.split(' ').next().unwrap_or_default();
+                    name != "help" && Cli::command().find_subcommand(name).is_some()
+                };
+                if let Some(own) = own.filter(is_command) {
+                    assert_taken(line, own);
+                }
+            }
+        }
+    }
+
     #[test]
-    fn the_readme_has_the_same_exit_statuses_as_the_help() {
-        let readme = include_str!("../../../README.md");
+    fn the_docs_have_the_same_exit_statuses_as_the_help() {
+        let page = include_str!("../../../docs/reference/exit-statuses.md");
         let all = [
             Exit::Ran,
             Exit::Found,
@@ -425,7 +463,7 @@ mod tests {
                 "| {status} | {} |",
                 meaning.trim().replace("--fail-on", "`--fail-on`")
             );
-            assert!(readme.contains(&row), "{row}");
+            assert!(page.contains(&row), "{row}");
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::recording::{self, Host};
 pub struct PublishArgs {
     /// A recording (`matrix --record`), or a report (`--format json`).
     file: PathBuf,
-    /// Where it is written to.
+    /// The file to write.
     #[arg(long, value_name = "FILE", default_value = "reports/losses.json.xz")]
     output: PathBuf,
 }

@@ -229,7 +229,7 @@ impl Verdict {
         match self {
             Verdict::Faithful => "writer and witness print it alike",
             Verdict::Misprinted => "writer and witness print it differently",
-            Verdict::Refused => "refused, loudly",
+            Verdict::Refused => "the program ends with an error",
             Verdict::Unsupported => {
                 "not tested: the build, the kernel or the surroundings lack what it takes"
             }
@@ -248,7 +248,7 @@ impl Verdict {
             Verdict::Misread => "after the rewrite its writer reads it differently",
             Verdict::Unreadable => "after the rewrite its writer cannot read its table any more",
             Verdict::Stable => "however often both rewrite, it stays",
-            Verdict::Drifts => "as both go on rewriting, it becomes another rule",
+            Verdict::Drifts => "the first rewrite keeps it; later ones change it",
             Verdict::Found => "-C finds it",
             Verdict::NotFound => "-C does not find it",
             Verdict::FoundWrong => "-C finds a rule that is not there",

@@ -106,10 +106,10 @@ pub fn inert(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What the README says of the signs is what the tables use them for.
+    /// What the reference says of the signs is what the tables use them for.
     #[test]
-    fn the_readme_explains_every_sign_that_a_cell_can_show() {
-        let readme = include_str!("../../../README.md");
+    fn the_docs_explain_every_sign_that_a_cell_can_show() {
+        let page = include_str!("../../../docs/reference/verdicts.md");
         for verdict in Verdict::ALL {
             let no_cell = [
                 Verdict::Faithful,
@@ -125,7 +125,7 @@ mod tests {
                 sign(verdict),
                 verdict.meaning()
             );
-            assert!(no_cell.contains(&verdict) || readme.contains(&row), "{row}");
+            assert!(no_cell.contains(&verdict) || page.contains(&row), "{row}");
         }
     }
 

@@ -92,7 +92,8 @@ fn a_ruleset_that_does_not_parse_is_shown_with_the_place(#[case] name: &str, #[c
 #[case("frobnicate", "unrecognized subcommand 'frobnicate'")]
 #[case("matrix --frobnicate", "unexpected argument '--frobnicate'")]
 #[case("matrix --fail-on nonsense", "a verdict (faithful, same, ")]
-#[case("matrix --timeout 0", "more than no time")]
+#[case("matrix --timeout 0", "more than 0 s")]
+#[case("matrix --timeout 3601", "at most an hour")]
 #[case("matrix --family ipv5", "ipv4 or ipv6")]
 #[case("matrix --rules none.save", "none.save cannot be read: No such file")]
 #[case(

@@ -456,8 +456,8 @@ fn on_one_line(output: &Output) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// In a container its root and its first process are its own, and which system calls lead out is for Docker to say: the
-/// README says so. Natively they are the toolchain's and the lab's.
+/// In a container its root and its first process are its own, and which system calls lead out is for Docker to say:
+/// docs/reference/safety.md says so. Natively they are the toolchain's and the lab's.
 #[rstest]
 #[case::docker(On::Docker, &[
     "write to its root",

@@ -28,7 +28,7 @@ use rules::Tried;
 
 #[derive(Args)]
 pub struct DoctorArgs {
-    /// The form of what is found.
+    /// How the result is printed.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }

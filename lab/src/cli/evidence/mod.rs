@@ -33,14 +33,14 @@ pub struct EvidenceArgs {
     /// Who reads: a build's id.
     #[arg(long, value_name = "ID")]
     reader: String,
-    /// The folder; it must not be there yet, or be empty [default: evidence-SCENARIO-WRITER-READER].
+    /// The folder to make; if it exists, it must be empty [default: evidence-SCENARIO-WRITER-READER].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Which kind of loss the report is about, where a pairing has several [default: the worst]. `sync` and `sync-noflush` stand
-    /// for whatever goes wrong there.
+    /// The kind of loss that the report is about [default: the worst of the pairing]. `sync` and `sync-noflush` stand for
+    /// anything that goes wrong there.
     #[arg(long, value_name = "KIND")]
     loss: Option<LossKind>,
-    /// At most so many rulesets are tried while the rules are shrunk.
+    /// How many rulesets are tried at most while the rules are shrunk.
     #[arg(long, value_name = "N", default_value = "200")]
     steps: usize,
     #[command(flatten)]
