@@ -222,7 +222,7 @@ fn of_kind(scenario: &str, (writer, reader): (&str, &str), kind: &str) -> (Strin
     (report, read(&folder, "rules.save"))
 }
 
-/// Whether a release can be had here; else it is said that a test is not run.
+/// Whether a release can be had here; else it is said that a loss of it is not tried.
 fn is_had(build: &str, test: &str) -> bool {
     let mut lab = iptables_lab();
     let lab = lab.args(["builds", "build", "--quiet", build]).output();
@@ -230,7 +230,7 @@ fn is_had(build: &str, test: &str) -> bool {
         return true;
     }
     // Not through eprintln, which the test harness keeps to itself.
-    let said = format!("NOT RUN: {test}: {build} cannot be had here\n");
+    let said = format!("{test}: not tried, for {build} cannot be had here\n");
     std::io::stderr().write_all(said.as_bytes()).unwrap();
     false
 }

@@ -16,9 +16,9 @@ use testcontainers::core::{AccessMode, ExecCommand, Mount};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 
-use super::lane::usual_store;
 use super::docker::{docker, until, wait};
 use super::lab::{both, iptables_lab};
+use super::lane::usual_store;
 
 /// Whose `/run/xtables.lock` a container has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -314,7 +314,7 @@ fn of_root(root: &Value) -> (String, bool, bool, String, String) {
         root["is_host"] == true,
         root["lock"]["is_shared_with_host"] == true,
         text(&root["debian_package"]),
-        text(&default["banner"]["Ok"]),
+        text(&default["banner"]),
     )
 }
 
