@@ -50,7 +50,8 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let writer = one("writer", &matrix.writers(), &args.writer)?;
     let reader = one("reader", &matrix.readers(), &args.reader)?;
-    let scenarios = match args.run.input.given.rules.is_empty() {
+    // What was run just now is what was asked for; a file is not called by its path there.
+    let scenarios = match args.from.is_some() && args.run.input.given.rules.is_empty() {
         true => args.run.input.scenario.as_slice(),
         false => &[],
     };
