@@ -2,6 +2,7 @@
 
 mod build;
 mod file;
+mod repository;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Tool, Version};
 pub use file::CatalogError;
+pub use repository::{REPOSITORIES, name_in_docker, repository};
 
 /// Everything that the lab could build: one entry an image, and how images are made.
 #[derive(Debug, Clone)]
@@ -44,7 +46,12 @@ pub struct Image {
 impl Image {
     /// The ids of its builds, one a backend.
     pub fn ids(&self) -> Vec<BuildId> {
-        let id = |&backend| BuildId::of_tool(self.tool, &self.name, backend);
+        self.ids_of(&self.name)
+    }
+
+    /// The ids of its builds once it is called so.
+    pub fn ids_of(&self, name: &str) -> Vec<BuildId> {
+        let id = |&backend| BuildId::of_tool(self.tool, name, backend);
         self.backends.iter().map(id).collect()
     }
 

@@ -8,6 +8,7 @@ mod harm;
 mod headlines;
 mod known;
 mod losses;
+mod only;
 mod packets;
 mod symptoms;
 mod untested;

@@ -11,6 +11,7 @@ mod set;
 mod setup;
 pub mod sysctl;
 mod system;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use set::{Entry, Part, SetKind};
 pub use setup::{Address, Interface, InterfaceKind, Namespace, Prefix, Route, Set, Setup};
 pub use system::{OpenChains, System};
+pub use weight::Weight;
 
 use crate::catalog::{Family, Tool};
 use crate::ruleset::{self, Fault, InFile, Native, Rule, Ruleset};

@@ -47,3 +47,5 @@ mod losses;
 mod node;
 #[path = "it/packets.rs"]
 mod packets;
+#[path = "it/script.rs"]
+mod script;

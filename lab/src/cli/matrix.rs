@@ -13,7 +13,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::exit::{Exit, Failure, Or};
 use super::given::scenarios;
-use super::output::{OutputArgs, Outputs};
+use super::needed::Pairs;
+use super::operation::{Asked, operations};
+use super::output::{OutputArgs, Outputs, require_possible};
+use super::results::Results;
 use super::select::select;
 use super::session::{self, Session};
 use super::timings::{Phase, Timings};
@@ -21,13 +24,14 @@ use super::{Common, PaceArgs, RunArgs};
 use crate::catalog::{Backend, Build, BuildId, Missing};
 use crate::engine::{Engine, EngineError};
 use crate::fault;
-use crate::images::{Effort, Provision};
+use crate::images::Provision;
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
 use crate::recording::{
     self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
 };
+use crate::report::builds::not_available;
 use crate::runner::{self, Event, Pace, Run, RunError};
 use crate::scenario::Scenario;
 
@@ -41,6 +45,10 @@ pub struct MatrixArgs {
     /// Who reads, by id or glob; every build where none is named. Repeats.
     #[arg(long, value_name = "ID")]
     reader: Vec<String>,
+    /// What readers do; write, save, rewrite, recognition and effect where none is named, which decide about a pairing. What an
+    /// operation needs is run with it. Repeats.
+    #[arg(long, value_enum, value_name = "OPERATION")]
+    operation: Vec<Asked>,
     /// Keep every observation in this file, for `replay` and `show --from`.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -59,6 +67,8 @@ pub struct MatrixArgs {
 
 pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     let scenarios = scenarios(&args.run.input.scenario, &args.run.input.given)?;
+    let operations = operations(&args.operation, &Operation::DECISIVE);
+    require_possible(&args.output.fail_on, &operations)?;
     let outputs = Outputs::open(&args.output)?;
     if let Some(path) = args.record.as_ref().or(args.resume.as_ref())
         && args.output.output.contains(path)
@@ -76,8 +86,11 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let begun = Instant::now();
     let session = Session::open(common).await?;
-    let mut prepared =
-        Prepared::new(&session, &args.run, scenarios, &args.writer, &args.reader).await?;
+    let pairs = Pairs {
+        writers: &args.writer,
+        readers: &args.reader,
+    };
+    let mut prepared = Prepared::new(&session, operations, scenarios, pairs).await?;
     prepared.timings.add(
         Phase::Start,
         begun
@@ -93,7 +106,13 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
     }
     let mut shown = outputs.shown();
     let of_scenario = by_name(&prepared.head.scenarios);
+    let head = prepared.head.clone();
+    let recorded = prepared.recorded.as_deref().unwrap_or_default();
+    let mut results = Results::new(&head, &prepared.plan, recorded, outputs.known());
     let gather = |load: &LoadRecord, cells: &[Cell]| {
+        if let Some(line) = results.add(load, cells) {
+            session.progress.note(&line);
+        }
         if let (Some(shown), Some(scenario)) = (&mut shown, of_scenario.get(&load.scenario)) {
             shown.add(load, scenario, cells);
         }
@@ -134,18 +153,21 @@ pub struct Ran {
 }
 
 impl Prepared {
-    /// Provides the builds and lays out the plan.
+    /// Provides the builds that the pairs need, and lays out the plan.
+    ///
+    /// # Errors
+    /// A pattern names no build, no build can be had, or nothing is left to run.
     pub async fn new(
         session: &Session,
-        args: &RunArgs,
+        operations: Vec<Operation>,
         scenarios: Vec<Scenario>,
-        writers: &[String],
-        readers: &[String],
+        pairs: Pairs<'_>,
     ) -> Result<Self, Failure> {
-        let provision = session
-            .provide(session.catalog.images.clone(), Effort::Usual)
-            .await?;
-        let operations = Operation::with_needs(&args.operation);
+        let provision = session.provide_for(&scenarios, pairs).await?;
+        if let Some(words) = not_available(&provision.missing) {
+            session.progress.note(&words);
+        }
+        let Pairs { writers, readers } = pairs;
         Prepared::of(session, &provision, operations, scenarios, writers, readers).await
     }
 

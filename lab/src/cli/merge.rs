@@ -6,7 +6,7 @@ use clap::Args;
 use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs, require_possible};
 use super::replay::add;
 use crate::matrix::MatrixBuilder;
 use crate::recording::{self, RecordingWriter};
@@ -36,6 +36,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         recordings.push((path.display().to_string(), stored.recording));
     }
     let merged = recording::merge(recordings).or_exit(Exit::Usage)?;
+    require_possible(&args.output.fail_on, &merged.head.operations)?;
     let outputs = Outputs::open(&args.output)?;
     if let Some(path) = &args.record {
         let mut file = RecordingWriter::create(path).or_exit(Exit::Usage)?;

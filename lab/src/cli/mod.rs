@@ -12,11 +12,14 @@ mod interrupt;
 mod inventory;
 mod matrix;
 mod merge;
+mod needed;
+mod operation;
 mod output;
 mod papers;
 mod progress;
 mod publish;
 mod replay;
+mod results;
 mod scenarios;
 mod select;
 mod session;
@@ -31,7 +34,6 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::catalog::Family;
-use crate::plan::Operation;
 use exit::{Exit, Failure};
 use given::RulesArgs;
 
@@ -61,14 +63,18 @@ enum Command {
     #[command(after_help = "Examples:
   iptables-lab matrix
   iptables-lab matrix --scenario kube-firewall --writer '*-nft'
+  iptables-lab matrix --scenario 'kube-*' --operation all
   iptables-lab matrix --rules node.save --ipset node.ipset --format json --output node.json
   iptables-save | iptables-lab matrix --rules -
   iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole
   iptables-lab matrix --format html --output page.html --format junit --output junit.xml
-  iptables-lab matrix --baseline last.json --known known.toml --fail-on regression")]
+  iptables-lab matrix --baseline last.json --known known.toml --fail-on regression
+
+Without --operation it runs what decides about a pairing: write, save, rewrite, recognition, effect. Left out are list, cycle,
+sync, sync-noflush, check, delete and reassert; --operation all runs these too.")]
     Matrix(matrix::MatrixArgs),
     /// Show one cell in full: the commands as run, both texts, the verdicts and why.
-    #[command(after_help = "Examples:
+    #[command(mut_arg("scenario", |arg| arg.help(OF_SHOW)), after_help = "Examples:
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft
@@ -77,7 +83,7 @@ Without --scenario or --rules it lists the cells of the pairing, one a line.")]
     Show(show::ShowArgs),
     /// Make a folder for a bug tracker: the least rules that show a loss, a script that reproduces it, since when it is
     /// there.
-    #[command(after_help = "Examples:
+    #[command(mut_arg("scenario", |arg| arg.help(OF_EVIDENCE)), after_help = "Examples:
   iptables-lab evidence --scenario kube-firewall --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
   iptables-lab evidence --rules node.save --writer 1.8.8-nft --reader 1.8.7-nft --output report
   iptables-lab evidence --scenario nft-expressions --loss crashed --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
@@ -96,7 +102,7 @@ Exit status: 0 if the report is made, 1 if there is no loss to report.")]
   iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
     /// Say which programs may change rules side by side on a node, what is lost, and the least change that helps.
-    #[command(after_help = "Examples:
+    #[command(mut_arg("scenario", |arg| arg.help(OF_ADVISE)), after_help = "Examples:
   iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
   iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
   iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published --format json --fail-on unsafe
@@ -124,15 +130,15 @@ if it is proved to give the ruleset that is meant.")]
     Diagnose(diagnose::DiagnoseArgs),
     /// Make the built-in report, from which `advise` and `diagnose` answer.
     #[command(after_help = "Example:
-  iptables-lab matrix --record run.jsonl
+  iptables-lab matrix --operation all --record run.jsonl
   iptables-lab publish run.jsonl --output reports/losses.json.xz
 
 The program holds reports/losses.json.xz. To have it answer from another, write that file and compile the program again.")]
     Publish(publish::PublishArgs),
     /// Put the recordings of all shards of a run together, and judge them.
     #[command(after_help = "Example:
-  iptables-lab matrix --shard 1/2 --record one.jsonl      on one machine
-  iptables-lab matrix --shard 2/2 --record two.jsonl      on another one
+  iptables-lab matrix --operation all --shard 1/2 --record one.jsonl      on one machine
+  iptables-lab matrix --operation all --shard 2/2 --record two.jsonl      on another one
   iptables-lab merge one.jsonl two.jsonl --format json")]
     Merge(merge::MergeArgs),
     /// Compare two reports or recordings: which losses are new, gone, worse or otherwise changed.
@@ -225,12 +231,21 @@ enum EngineChoice {
 struct RunArgs {
     #[command(flatten)]
     input: InputArgs,
-    /// What readers do; all operations where none is named. What an operation needs is run with it.
-    #[arg(long, value_enum, value_name = "OPERATION")]
-    operation: Vec<Operation>,
     #[command(flatten)]
     pace: PaceArgs,
 }
+
+/// What `--scenario` says under `show`.
+const OF_SHOW: &str = "The scenario of the cell, by name, glob or the path of a scenario file (`.toml`); the cells of all \
+                       shipped ones are listed where none is named. Repeats";
+
+/// What `--scenario` says under `evidence`.
+const OF_EVIDENCE: &str =
+    "The scenario in which rules are lost, by name or the path of a scenario file (`.toml`): one";
+
+/// What `--scenario` says under `advise`.
+const OF_ADVISE: &str = "Scenarios to answer for, by name, glob or the path of a scenario file (`.toml`); Kubernetes' own where \
+                         none is named. Repeats";
 
 /// Whose rules are written.
 #[derive(Args)]

@@ -1,5 +1,6 @@
 //! Where results go: formats and the files they are written to.
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use super::exit::{Exit, Failure, Or};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, RuleVerdict};
 use crate::matrix::{Difference, Known, Matrix, difference};
+use crate::plan::Operation;
 use crate::recording;
 use crate::report;
 use crate::report::shown::Shown;
@@ -39,10 +41,12 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// End with exit status 1 if this verdict or consequence is anywhere in the matrix, known losses aside, if a loss came
-    /// or became graver since the --baseline, or if something that the --baseline ran is missing; repeats.
+    /// or became graver since the --baseline, or if something that the --baseline ran is missing; repeats. What no operation
+    /// that runs can come to is refused.
     #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE|regression|missing")]
     pub fail_on: Vec<Condition>,
-    /// An earlier report (JSON) or recording: the table on standard output is the difference to it.
+    /// An earlier report (JSON) or recording: the table on standard output is the difference to it, in the operations that both
+    /// ran.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Losses that are known already (TOML): they are shown as known, and fail nothing.
@@ -90,6 +94,45 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
         let consequences = CONSEQUENCES.map(Consequence::as_str).join(", ");
         format!("a verdict ({verdicts}), a consequence ({consequences}), regression or missing")
     })
+}
+
+/// Refuses a verdict or a consequence that nothing which is run can come to: it would fail nothing, whatever happens.
+///
+/// # Errors
+/// There is one: the operation that would have to be run too.
+pub fn require_possible(conditions: &[Condition], operations: &[Operation]) -> Result<(), Failure> {
+    let comes_of = |condition: &Condition| match condition {
+        Condition::Verdict(verdict) => Some((verdict.as_str(), verdict.comes_of())),
+        Condition::Consequence(of) => Some((of.as_str(), of.comes_of())),
+        Condition::Regression | Condition::Missing => None,
+    };
+    let impossible = conditions
+        .iter()
+        .filter_map(comes_of)
+        .find(|(_, comes_of)| !comes_of.iter().any(|of| operations.contains(of)));
+    let Some((condition, [lacking, ..])) = impossible else {
+        return Ok(());
+    };
+    let named = |all: &[Operation]| {
+        all.iter()
+            .map(|of| of.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let with_it: BTreeSet<Operation> = operations.iter().chain([lacking]).copied().collect();
+    // These are run with all others.
+    let implied = [Operation::Write, Operation::Save];
+    let with_it = with_it.iter().filter(|of| !implied.contains(of));
+    let options: Vec<String> = with_it.map(|of| format!("--operation {of}")).collect();
+    let error = miette!(
+        help = format!(
+            "add `--operation {lacking}` to those: {}; or run all: --operation all",
+            options.join(" ")
+        ),
+        "--fail-on {condition} would never fail: {condition} comes of {lacking}, and what runs is {}",
+        named(operations)
+    );
+    Err(Failure::new(Exit::Usage, error))
 }
 
 /// Where each form goes: a file that is open before the work is done, so that a path that cannot be written is found
@@ -211,6 +254,11 @@ impl Outputs {
             baseline: args.baseline.as_deref().map(matrix_of_file).transpose()?,
             known: args.known.as_deref().map(known_of_file).transpose()?,
         })
+    }
+
+    /// The losses that are known already.
+    pub fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
     }
 
     /// What is to be gathered of the recording, where some form shows it.

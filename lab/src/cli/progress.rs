@@ -34,11 +34,11 @@ impl Progress {
         }
     }
 
-    /// The first word, before anything is waited for: an engine is looked for, and what is there of `images`.
-    pub fn begins(&self, images: usize) {
-        let words = format!("looking for an engine, and for the builds of {images} images");
+    /// The first word, before anything is waited for.
+    pub fn begins(&self) {
+        let words = "looking for an engine";
         match &self.bars {
-            Some(bars) => *lock(&self.run) = Some(spinner(bars, words)),
+            Some(bars) => *lock(&self.run) = Some(spinner(bars, words.to_owned())),
             None => say(format_args!("{words}")),
         }
     }
@@ -69,16 +69,11 @@ impl Progress {
                     .or_insert_with(|| spinner(bars, step.to_string()));
                 bar.set_message(format!("{step}: another run is at it, waiting"));
             }
-            images::Event::Finished(step) => {
+            // What failed is in the list of what cannot be had, with its reason.
+            images::Event::Finished(step) | images::Event::Failed { step, .. } => {
                 if let Some(bar) = known.remove(&step) {
                     bar.finish_and_clear();
                 }
-            }
-            images::Event::Failed { step, reason } => {
-                if let Some(bar) = known.remove(&step) {
-                    bar.finish_and_clear();
-                }
-                let _ = bars.println(format!("{step} failed: {reason}"));
             }
         }
     }
@@ -212,8 +207,9 @@ fn line_of_image(event: &images::Event) {
     match event {
         images::Event::Started(step) => say(format_args!("{step}")),
         images::Event::Waiting(step) => say(format_args!("{step}: another run is at it, waiting")),
-        images::Event::Failed { step, reason } => say(format_args!("{step} failed: {reason}")),
-        images::Event::Progress { .. } | images::Event::Finished(_) => {}
+        images::Event::Progress { .. }
+        | images::Event::Finished(_)
+        | images::Event::Failed { .. } => {}
     }
 }
 

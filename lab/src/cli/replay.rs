@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure, Or};
-use super::output::{OutputArgs, Outputs};
+use super::output::{OutputArgs, Outputs, require_possible};
 use super::timings::{Phase, Timings};
 use crate::matrix::MatrixBuilder;
 use crate::recording::{Head, LoadRecord, RecordingReader};
@@ -24,6 +24,7 @@ pub struct ReplayArgs {
 
 pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let mut recording = RecordingReader::open(&args.file).or_exit(Exit::Usage)?;
+    require_possible(&args.output.fail_on, &recording.head.operations)?;
     let outputs = Outputs::open(&args.output)?;
     let mut shown = outputs.shown();
     let head = recording.head.clone();

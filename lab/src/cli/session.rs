@@ -49,7 +49,7 @@ impl Session {
         let catalog = Catalog::load(&common.builds).or_exit(Exit::Usage)?;
         require_static()?;
         let progress = Arc::new(Progress::new(common.quiet));
-        progress.begins(catalog.images.len());
+        progress.begins();
         let path = match &common.store {
             Some(path) => path.clone(),
             None => Store::default_path().or_exit(Exit::Lacks)?,
@@ -111,12 +111,25 @@ impl Session {
     /// # Errors
     /// The machine lacks what every build needs, or someone interrupted.
     pub async fn provide(&self, images: Vec<Image>, effort: Effort) -> Result<Provision, Failure> {
+        let provision = self.try_provide(images, effort).await?;
+        provision.some().or_exit(Exit::Lacks)
+    }
+
+    /// The same, also where not one of them can be had.
+    ///
+    /// # Errors
+    /// The store or the daemon fails, or someone interrupted.
+    pub async fn try_provide(
+        &self,
+        images: Vec<Image>,
+        effort: Effort,
+    ) -> Result<Provision, Failure> {
         fault::step();
         let progress = self.progress.clone();
         let request = self.request(images, effort);
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
         let provide = async {
-            let provided = images::provide(&request, &self.means, &listener).await;
+            let provided = images::try_provide(&request, &self.means, &listener).await;
             provided.or_exit(Exit::Lacks)
         };
         let provided = self.unless_interrupted(provide).await;

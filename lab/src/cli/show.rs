@@ -8,6 +8,8 @@ use miette::miette;
 use super::exit::{Exit, Failure, Or};
 use super::given::scenarios;
 use super::matrix::Prepared;
+use super::needed::Pairs;
+use super::operation::{Asked, operations};
 use super::output;
 use super::progress::say;
 use super::select::select;
@@ -16,6 +18,7 @@ use super::{Common, RunArgs};
 use crate::catalog::{Build, BuildId};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
+use crate::plan::Operation;
 use crate::recording::{self, LoadRecord};
 use crate::report;
 use crate::scenario::Scenario;
@@ -29,6 +32,9 @@ pub struct ShowArgs {
     /// Take the cell from this recording instead of running it.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// What readers do; all operations where none is named. What an operation needs is run with it. Repeats.
+    #[arg(long, value_enum, value_name = "OPERATION")]
+    operation: Vec<Asked>,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -44,7 +50,8 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let writer = one("writer", &matrix.writers(), &args.writer)?;
     let reader = one("reader", &matrix.readers(), &args.reader)?;
-    let scenarios = match args.run.input.given.rules.is_empty() {
+    // What was run just now is what was asked for; a file is not called by its path there.
+    let scenarios = match args.from.is_some() && args.run.input.given.rules.is_empty() {
         true => args.run.input.scenario.as_slice(),
         false => &[],
     };
@@ -130,7 +137,12 @@ async fn pairing(args: &ShowArgs, common: &Common) -> Result<Seen, Failure> {
     let session = Session::open(common).await?;
     // Here no glob will do.
     let (writer, reader) = (globset::escape(&args.writer), globset::escape(&args.reader));
-    let prepared = Prepared::new(&session, &args.run, scenarios, &[writer], &[reader]).await?;
+    let operations = operations(&args.operation, &Operation::ALL);
+    let pairs = Pairs {
+        writers: &[writer],
+        readers: &[reader],
+    };
+    let prepared = Prepared::new(&session, operations, scenarios, pairs).await?;
     let mut loads = Vec::new();
     let ran = prepared
         .run(&session, &args.run.pace, None, |load, _| {

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::compile;
 use super::store::Store;
-use super::{compile, digest};
-use crate::catalog::Digest;
+use crate::catalog::{Digest, REPOSITORIES, repository};
 use crate::docker::{Docker, DockerError, ImageTag, OwnImage};
 
 /// Where the agent lies in every image.
@@ -19,9 +19,6 @@ pub const AGENT_PATH: &str = "/.iptables-lab/agent";
 const DIGEST_LABEL: &str = "iptables-lab.digest";
 
 const HOLDER: &str = "iptables-lab-holder";
-
-/// What the repositories of builds begin with.
-const BUILDS: &str = "iptables-lab/";
 
 /// How old an image must be to be removed for another of its name: a run that is just starting may be about to use it.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
@@ -127,32 +124,7 @@ pub(super) fn is_made_here(image: &OwnImage) -> bool {
         return true;
     };
     let names = [HOLDER, compile::TOOLCHAIN];
-    tag.repository.starts_with(BUILDS) || names.contains(&tag.repository.as_str())
-}
-
-/// The repository of an image's name. Docker allows lower case only, and single signs between: another name is made so,
-/// and told apart from its like by a digest.
-fn repository(name: &str) -> String {
-    let words = name.split(['.', '_', '-', '+']);
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let plain = !name.contains('+')
-        && words
-            .clone()
-            .all(|word| !word.is_empty() && word.chars().all(allowed));
-    if plain {
-        return format!("{BUILDS}{name}");
-    }
-    let words: Vec<String> = words
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    let digest = digest::of_bytes(name.as_bytes());
-    let stem = words.join(".");
-    format!(
-        "{BUILDS}{}{}",
-        if stem.is_empty() { stem } else { stem + "." },
-        digest.short()
-    )
+    tag.repository.starts_with(REPOSITORIES) || names.contains(&tag.repository.as_str())
 }
 
 /// Writes a tar with the agent in it, without the blocks of zeros that end a tar: a root filesystem may follow.
@@ -182,21 +154,6 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("1.8.8", "iptables-lab/1.8.8")]
-    #[case("debian-1.8.7-1", "iptables-lab/debian-1.8.7-1")]
-    #[case("Git-Head", "iptables-lab/git.head.")]
-    #[case(
-        "debian-nft-1.0.6-2+deb12u2",
-        "iptables-lab/debian.nft.1.0.6.2.deb12u2."
-    )]
-    #[case("..", "iptables-lab/")]
-    fn names_become_repositories_that_docker_allows(#[case] name: &str, #[case] stem: &str) {
-        let found = repository(name);
-        let rest = found.strip_prefix(stem).unwrap();
-        assert!(rest.bytes().all(|b| b.is_ascii_hexdigit()), "{found}");
-    }
-
-    #[rstest]
     #[case(Some("iptables-lab/1.8.8"), true)]
     #[case(Some("iptables-lab-holder"), true)]
     #[case(Some("iptables-lab-toolchain"), true)]
@@ -217,12 +174,6 @@ mod tests {
             created: 0,
         };
         assert_eq!(is_made_here(&image), ours);
-    }
-
-    #[test]
-    fn names_that_look_alike_to_docker_stay_apart() {
-        assert_ne!(repository("Head"), repository("head"));
-        assert_ne!(repository("a..b"), repository("a.b"));
     }
 
     #[test]

@@ -24,6 +24,6 @@ pub use archive::Package;
 pub use container::AGENT_PATH;
 pub use event::{Event, Listener, Step, Unit};
 pub use means::{Home, Means};
-pub use provide::{Surveyed, provide, remove, survey};
+pub use provide::{Surveyed, provide, remove, survey, try_provide, version_in_store};
 pub use request::{Effort, ImagesError, ProvideRequest, Provision, ReadyBuild};
 pub use store::{Held, InUse, PackageSet, Record, Remove, Store, StoreError};

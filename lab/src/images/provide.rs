@@ -14,16 +14,37 @@ use super::request::{Effort, ImagesError, ProvideRequest, Provision};
 use super::store::{InUse, Record, Remove, Store};
 use super::work::{blocking, lock, step};
 use super::workshop::{Workshop, miss_key};
-use crate::catalog::{Image, Source};
+use crate::catalog::{Image, Source, Version};
 use crate::docker::{Docker, DockerError, Removal};
+
+/// Provides the requested images and their container images, as [`try_provide`] does.
+///
+/// # Errors
+/// The store or the daemon fails, or not one build can be had.
+pub async fn provide(
+    request: &ProvideRequest<'_>,
+    means: &Means,
+    events: &Listener,
+) -> Result<Provision, ImagesError> {
+    try_provide(request, means, events).await?.some()
+}
+
+/// The version of Debian's package that the store holds, which an image's builds are named after.
+pub fn version_in_store(request: &ProvideRequest<'_>, image: &Image) -> Option<Version> {
+    let Source::Suite { suite } = &image.source else {
+        return None;
+    };
+    let packages = SetOf::tool(suite, image.tool).in_store(request.store)?;
+    packages.version(image.tool.package()).cloned()
+}
 
 /// Provides the requested images and their container images.
 ///
 /// A build that cannot be had is named among [`Provision::missing`]; the others go on.
 ///
 /// # Errors
-/// The store or the daemon fails, or not one build can be had.
-pub async fn provide(
+/// The store or the daemon fails.
+pub async fn try_provide(
     request: &ProvideRequest<'_>,
     means: &Means,
     events: &Listener,
@@ -57,7 +78,7 @@ pub async fn provide(
         places: Semaphore::new(request.jobs.max(1)),
         toolchain: OnceCell::new(),
     };
-    workshop.all().await
+    Ok(workshop.all().await)
 }
 
 /// What makes container images, and the holder's, which every lane needs.

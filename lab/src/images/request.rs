@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::means::Home;
 use super::store::{Store, StoreError};
+use super::workshop::order;
 use crate::catalog::{Build, BuildId, Catalog, Image, Missing};
 use crate::docker::DockerError;
 
@@ -52,6 +53,37 @@ pub struct Provision {
 }
 
 impl Provision {
+    /// This, if a build can be had.
+    ///
+    /// # Errors
+    /// None can.
+    pub fn some(self) -> Result<Provision, ImagesError> {
+        match (self.builds.is_empty(), self.missing.first()) {
+            (true, Some(first)) => Err(ImagesError::Nothing {
+                id: first.id.clone(),
+                reason: first.reason.clone(),
+            }),
+            _ => Ok(self),
+        }
+    }
+
+    /// Takes in what came of another request.
+    pub fn join(&mut self, other: Provision) {
+        for ready in other.builds {
+            if !self.builds.iter().any(|of| of.build.id == ready.build.id) {
+                self.builds.push(ready);
+            }
+        }
+        self.builds
+            .sort_by(|a, b| order(&a.build).cmp(&order(&b.build)));
+        for missing in other.missing {
+            if !self.missing.iter().any(|of| of.id == missing.id) {
+                self.missing.push(missing);
+            }
+        }
+        self.holder_image = self.holder_image.take().or(other.holder_image);
+    }
+
     /// The directory that each build lives in; those that live in container images are not there.
     pub fn directories(&self) -> BTreeMap<BuildId, PathBuf> {
         let directory = |ready: &ReadyBuild| match &ready.home {

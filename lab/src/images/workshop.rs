@@ -12,7 +12,7 @@ use super::event::{Event, Listener, Step, Unit};
 use super::gather::{Gathered, SetOf};
 use super::material::{Material, Pull, key_of, material_of, no_daemon};
 use super::means::{Home, Housing, Means};
-use super::request::{Effort, ImagesError, ProvideRequest, Provision, ReadyBuild};
+use super::request::{Effort, ProvideRequest, Provision, ReadyBuild};
 use super::store::{PackageSet, Record};
 use super::tree::{Kind, Tree};
 use super::work::{blocking, lock, step};
@@ -43,10 +43,7 @@ struct Ready {
 
 impl Workshop<'_> {
     /// Makes all images of the request, side by side.
-    ///
-    /// # Errors
-    /// Not one build can be had.
-    pub(super) async fn all(&self) -> Result<Provision, ImagesError> {
+    pub(super) async fn all(&self) -> Provision {
         let made = self.request.images.iter().map(|image| self.image(image));
         let made = join_all(made).await;
         let mut builds = Vec::new();
@@ -66,20 +63,14 @@ impl Workshop<'_> {
             }
         }
         builds.sort_by(|a, b| order(&a.build).cmp(&order(&b.build)));
-        if let (true, Some(first)) = (builds.is_empty(), missing.first()) {
-            return Err(ImagesError::Nothing {
-                id: first.id.clone(),
-                reason: first.reason.clone(),
-            });
-        }
-        Ok(Provision {
+        Provision {
             builds,
             missing,
             holder_image: match &self.housing {
                 Housing::Containers(images) => Some(images.holder().reference()),
                 Housing::Directories { .. } => None,
             },
-        })
+        }
     }
 
     async fn image(&self, image: &Image) -> Result<Ready, String> {
@@ -480,7 +471,7 @@ fn sort_out(image: &Image, ready: Ready, builds: &mut Vec<ReadyBuild>, missing: 
 }
 
 /// By version within a tool and backend, whoever made it: so that a matrix shows where a fault begins and ends.
-fn order(build: &Build) -> (Tool, Backend, &Version, Origin, &BuildId) {
+pub(super) fn order(build: &Build) -> (Tool, Backend, &Version, Origin, &BuildId) {
     let Build {
         tool,
         backend,

@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Operation;
+
 /// A verdict about a rule, a chain or a table.
 ///
 /// What a report does with each is a `match` without a catch-all: a new verdict does not compile until every report
@@ -159,6 +161,35 @@ impl Verdict {
         self.severity() >= Verdict::Drifts.severity()
     }
 
+    /// The operations that may come to it, any one of them.
+    pub fn comes_of(self) -> &'static [Operation] {
+        match self {
+            Verdict::Faithful | Verdict::Misprinted => &[Operation::Write],
+            Verdict::Refused
+            | Verdict::Unsupported
+            | Verdict::Same
+            | Verdict::Differs
+            | Verdict::Invisible
+            | Verdict::Crashed
+            | Verdict::TimedOut
+            | Verdict::Averted => &[Operation::Save],
+            Verdict::Reworded | Verdict::Lossy => &[Operation::Rewrite],
+            Verdict::Kept
+            | Verdict::Changed
+            | Verdict::Unrestorable
+            | Verdict::NothingToRestore => {
+                &[Operation::Rewrite, Operation::Sync, Operation::SyncNoflush]
+            }
+            Verdict::Recognised | Verdict::Misread | Verdict::Unreadable => {
+                &[Operation::Recognition]
+            }
+            Verdict::Stable | Verdict::Drifts => &[Operation::Cycle],
+            Verdict::Found | Verdict::NotFound | Verdict::FoundWrong => &[Operation::Check],
+            Verdict::Deleted | Verdict::NotDeleted | Verdict::WrongRule => &[Operation::Delete],
+            Verdict::Doubled => &[Operation::Reassert],
+        }
+    }
+
     /// The word that every format uses.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -295,6 +326,16 @@ pub enum Consequence {
 }
 
 impl Consequence {
+    /// The operations that may come to it, any one of them: those that change the kernel's rules.
+    pub fn comes_of(self) -> &'static [Operation] {
+        &[
+            Operation::Rewrite,
+            Operation::Cycle,
+            Operation::Sync,
+            Operation::SyncNoflush,
+        ]
+    }
+
     /// The word that every format uses.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Matrix;
 use super::build_set::BuildSet;
 use super::losses::{Certainty, Example, Found, Kind, Subject, of_cell};
+use super::only::Common;
 use crate::catalog::{BuildId, Family};
 use crate::judge::Cell;
 use crate::judge::verdict::{Consequence, Verdict};
@@ -16,6 +17,8 @@ use crate::judge::verdict::{Consequence, Verdict};
 pub struct Difference {
     /// How many pairings both ran: only these can be compared.
     pub compared: usize,
+    /// The operations that both ran: only what these came to is compared.
+    pub operations: Vec<String>,
     /// What only the new one has.
     pub came: Inventory,
     /// What only the old one has.
@@ -122,6 +125,7 @@ type Key<'a> = (&'a str, Family, &'a BuildId, &'a BuildId);
 /// What differs in `new` beside `old`. Losses that are known in the new one are no difference.
 pub fn difference(old: &Matrix, new: &Matrix) -> Difference {
     let (before, after) = (cells(old), cells(new));
+    let common = Common::of(old, new);
     let (writers, readers) = (new.writers(), new.readers());
     let mut changes = Vec::new();
     let mut compared = 0;
@@ -135,7 +139,7 @@ pub fn difference(old: &Matrix, new: &Matrix) -> Difference {
                 continue;
             };
             compared += 1;
-            for (subject, change) in between(earlier, cell) {
+            for (subject, change) in between(&common.cell(earlier), &common.cell(cell)) {
                 found.add(change, cell, subject);
             }
         }
@@ -161,6 +165,7 @@ pub fn difference(old: &Matrix, new: &Matrix) -> Difference {
     changes.sort_by_key(|change| change.direction);
     Difference {
         compared,
+        operations: common.names(),
         came: only(new, old, after.len() - compared),
         went: only(old, new, before.len() - compared),
         changes,
@@ -236,8 +241,12 @@ fn only(one: &Matrix, other: &Matrix, pairings: usize) -> Inventory {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
     use crate::judge::RuleVerdict;
+    use crate::plan::Operation;
+    use crate::plan::step::Stage;
 
     fn matrix() -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
@@ -267,6 +276,7 @@ mod tests {
             difference,
             Difference {
                 compared,
+                operations: names(&matrix().operations),
                 ..Difference::default()
             }
         );
@@ -343,5 +353,47 @@ mod tests {
             matrix().cells.len() - less.cells.len()
         );
         assert_eq!(difference.went, Inventory::default());
+    }
+
+    fn names(operations: &[Operation]) -> Vec<String> {
+        operations.iter().map(|of| of.as_str().to_owned()).collect()
+    }
+
+    /// The matrix of a run that did less with the same pairings.
+    fn of_operations(operations: &[Operation]) -> Matrix {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        let mut recording = crate::recording::read(&file).unwrap().recording;
+        recording.head.operations = operations.to_vec();
+        let ran = |stage: Stage| match stage {
+            Stage::Rewrite => operations.contains(&Operation::Rewrite),
+            Stage::Sync => operations.contains(&Operation::Sync),
+            _ => true,
+        };
+        for load in &mut recording.loads {
+            load.observations.retain(|seen| ran(seen.stage));
+        }
+        Matrix::of(&recording)
+    }
+
+    /// A run of everything, beside one of what decides, either way round: what only one of them did is no difference.
+    #[rstest]
+    #[case::without_sync(&[Operation::Write, Operation::Save, Operation::Rewrite, Operation::Recognition])]
+    #[case::rewrite_alone(&[Operation::Write, Operation::Save, Operation::Rewrite])]
+    #[case::without_a_rewrite(&[Operation::Write, Operation::Save])]
+    #[case::sync_alone(&[Operation::Write, Operation::Save, Operation::Sync])]
+    fn what_an_operation_that_only_one_ran_came_to_is_no_difference(
+        #[case] operations: &[Operation],
+    ) {
+        let (all, some) = (matrix(), of_operations(operations));
+        let common = names(operations);
+        let less = difference(&all, &some);
+        assert_eq!(less.operations, common);
+        assert_eq!(less.changes, []);
+        assert!(less.is_less());
+        let more = difference(&some, &all);
+        assert_eq!(more.operations, common);
+        assert_eq!(more.changes, []);
+        assert!(!more.is_less());
     }
 }

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod control;
 pub mod isolate;
+mod operation;
 pub mod procedure;
 pub mod sample;
 pub mod script;
@@ -14,56 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
 use crate::scenario::{Pairings, Scenario, Setup, Write};
+pub use operation::Operation;
 pub use shard::Shard;
 use step::RuleSet;
-
-/// What a reader does, and what is asked about it.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    clap::ValueEnum,
-    JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// The writer writes the rules.
-    Write,
-    /// The reader's iptables-save.
-    Save,
-    /// The reader's `-S` and `-L -n -v`.
-    List,
-    /// The reader saves, and restores just that.
-    Rewrite,
-    /// After the rewrite the writer saves.
-    Recognition,
-    /// Reader and writer rewrite in turn until the kernel's rules repeat.
-    Cycle,
-    /// The reader saves, adds a chain and a jump of its own, and restores.
-    Sync,
-    /// The reader saves, and restores with `--noflush` what it owns of that, a chain and a jump of its own.
-    SyncNoflush,
-    /// The reader's `-C` of each rule, and of near misses of it.
-    Check,
-    /// The reader's `-D` of each rule.
-    Delete,
-    /// A reader of the other backend writes the rules itself.
-    Reassert,
-    /// The scenario's packets are sent before the write, after it, and after whatever changed the rules.
-    Effect,
-}
 
 /// What `operations` need around the rules of `scenario`. Only packets need a way, and nft the interfaces that its rules name
 /// by their number; iptables takes rules about interfaces that are not there, but none about sets.
@@ -75,99 +33,6 @@ pub fn surroundings<'s>(scenario: &'s Scenario, operations: &[Operation]) -> Cow
             accounts: scenario.setup.accounts.clone(),
             ..Setup::default()
         }),
-    }
-}
-
-impl Operation {
-    /// All of them.
-    pub const ALL: [Operation; 12] = [
-        Operation::Write,
-        Operation::Save,
-        Operation::List,
-        Operation::Rewrite,
-        Operation::Recognition,
-        Operation::Cycle,
-        Operation::Sync,
-        Operation::SyncNoflush,
-        Operation::Check,
-        Operation::Delete,
-        Operation::Reassert,
-        Operation::Effect,
-    ];
-
-    /// The word that the command line and reports use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Operation::Write => "write",
-            Operation::Save => "save",
-            Operation::List => "list",
-            Operation::Rewrite => "rewrite",
-            Operation::Recognition => "recognition",
-            Operation::Cycle => "cycle",
-            Operation::Sync => "sync",
-            Operation::SyncNoflush => "sync-noflush",
-            Operation::Check => "check",
-            Operation::Delete => "delete",
-            Operation::Reassert => "reassert",
-            Operation::Effect => "effect",
-        }
-    }
-
-    /// Whether it is done with what this tool wrote: nft reads nothing yet, and no iptables is asked for a rule in nft's
-    /// words.
-    pub fn suits(self, writer: Tool) -> bool {
-        match self {
-            Operation::Write
-            | Operation::Save
-            | Operation::List
-            | Operation::Rewrite
-            | Operation::Sync
-            | Operation::SyncNoflush
-            | Operation::Effect => true,
-            Operation::Recognition
-            | Operation::Cycle
-            | Operation::Check
-            | Operation::Delete
-            | Operation::Reassert => writer == Tool::Iptables,
-        }
-    }
-
-    /// What must be done for this to be done, or judged: what the reader prints says which rules there are to speak of.
-    fn needs(self) -> &'static [Operation] {
-        match self {
-            Operation::Recognition | Operation::Cycle => {
-                &[Operation::Write, Operation::Save, Operation::Rewrite]
-            }
-            Operation::Write
-            | Operation::Save
-            | Operation::List
-            | Operation::Rewrite
-            | Operation::Sync
-            | Operation::SyncNoflush
-            | Operation::Check
-            | Operation::Delete
-            | Operation::Reassert
-            | Operation::Effect => &[Operation::Write, Operation::Save],
-        }
-    }
-
-    /// `chosen` and all that they need, in order; all operations where none is chosen.
-    pub fn with_needs(chosen: &[Operation]) -> Vec<Operation> {
-        if chosen.is_empty() {
-            return Operation::ALL.to_vec();
-        }
-        let all: BTreeSet<Operation> = chosen
-            .iter()
-            .flat_map(|operation| operation.needs().iter().chain([operation]))
-            .copied()
-            .collect();
-        all.into_iter().collect()
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 
@@ -272,7 +137,7 @@ impl Load {
 pub struct Plan {
     /// What is done with each pairing.
     pub operations: Vec<Operation>,
-    /// The loads, scenario by scenario.
+    /// The loads, scenario by scenario, in the order in which they run.
     pub loads: Vec<Load>,
     /// The builds that each kind of lane must hold: writers, readers and witnesses.
     pub lanes: BTreeMap<LaneKind, BTreeSet<BuildId>>,
@@ -291,7 +156,8 @@ pub struct Selection<'a> {
 
 impl Plan {
     /// Lays out every pairing of the selection with every scenario and family. Who writes a scenario is the tool that its
-    /// system uses; every reader is an iptables. A scenario that nobody of the selection can write has no load.
+    /// system uses; every reader is an iptables. A scenario that nobody of the selection can write has no load. What people
+    /// wait for runs first.
     pub fn new(
         scenarios: &[Scenario],
         selection: Selection<'_>,
@@ -302,7 +168,9 @@ impl Plan {
             loads: Vec::new(),
             lanes: BTreeMap::new(),
         };
-        for scenario in scenarios {
+        let mut in_order: Vec<&Scenario> = scenarios.iter().collect();
+        in_order.sort_by_key(|scenario| scenario.weight());
+        for scenario in in_order {
             for family in scenario.families() {
                 let tool = scenario.write.tool();
                 for writer in selection.writers.iter().filter(|of| of.tool == tool) {
@@ -382,7 +250,6 @@ impl Plan {
     }
 }
 
-/// Whether the image of `build` holds the other backend too.
 /// Whether a writer and a reader are ever put side by side in a scenario whose rules `tool` writes and that is about
 /// `pairings`.
 pub fn is_pairing(
@@ -397,6 +264,7 @@ pub fn is_pairing(
         && (pairings.detect.is_none() || has_both_backends(available, reader))
 }
 
+/// Whether the image of `build` holds the other backend too.
 fn has_both_backends(available: &[Build], build: &Build) -> bool {
     Backend::ALL.into_iter().all(|backend| {
         let sibling = build.id.sibling(build.backend, backend);
@@ -597,18 +465,5 @@ mod tests {
         assert_eq!(print(&load.readers[0].build.id), "iptables-legacy-save");
         let witness = load.readers[0].witness.as_ref().unwrap();
         assert_eq!(print(witness), "iptables-nft-save");
-    }
-
-    #[rstest]
-    #[case(&[Operation::Recognition], &[Operation::Write, Operation::Save, Operation::Rewrite, Operation::Recognition])]
-    #[case(&[Operation::Sync], &[Operation::Write, Operation::Save, Operation::Sync])]
-    #[case(&[Operation::Write], &[Operation::Write, Operation::Save])]
-    #[case(&[Operation::Delete, Operation::Check], &[Operation::Write, Operation::Save, Operation::Check, Operation::Delete])]
-    #[case(&[], &Operation::ALL)]
-    fn what_an_operation_needs_is_done_with_it(
-        #[case] chosen: &[Operation],
-        #[case] done: &[Operation],
-    ) {
-        assert_eq!(Operation::with_needs(chosen), done);
     }
 }

@@ -7,7 +7,7 @@ use tabled::settings::{Padding, Style as Borders};
 
 use super::by_reason;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
-use crate::catalog::{Build, BuildId, Image, Missing};
+use crate::catalog::{Build, BuildId, Image, Missing, Version};
 use crate::judge::verdict::Verdict;
 
 /// What is known of a build.
@@ -52,6 +52,26 @@ pub fn render(rows: &[Row], width: usize) -> String {
         let _ = write!(page, "{}", indented(&inert(reason), width));
     }
     page
+}
+
+/// What cannot be had here, in one line; the reasons are in the list of builds. None where nothing is missing.
+pub fn not_available(missing: &[Missing]) -> Option<String> {
+    let mut images: Vec<&str> = missing.iter().map(|missing| missing.id.image()).collect();
+    images.sort_by_key(|image| Version::new(*image));
+    images.dedup();
+    let is_release = |image: &&str| image.starts_with(|first: char| first.is_ascii_digit());
+    let what = match (images.iter().all(is_release), images.len()) {
+        (_, 0) => return None,
+        (true, 1) => "release",
+        (true, _) => "releases",
+        (false, 1) => "image",
+        (false, _) => "images",
+    };
+    Some(format!(
+        "{} {what} not available here: {}; see `iptables-lab builds`",
+        images.len(),
+        images.join(", ")
+    ))
 }
 
 fn built(build: &Build) -> [String; 7] {

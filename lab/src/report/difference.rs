@@ -98,13 +98,12 @@ pub fn less(difference: &Difference) -> Option<String> {
         ("scenarios", scenarios),
         ("operations", operations),
     ];
+    let pairings =
+        (*pairings > 0).then(|| format!("{pairings} pairings of the older run were not run now"));
     let named = named.into_iter().filter(|(_, names)| !names.is_empty());
-    let named =
-        named.map(|(what, names)| format!("; {what} that are missing: {}", names.join(", ")));
-    Some(inert(&format!(
-        "not compared: {pairings} pairings of the older run were not run now{}",
-        named.collect::<String>()
-    )))
+    let named = named.map(|(what, names)| format!("{what} that are missing: {}", names.join(", ")));
+    let all: Vec<String> = pairings.into_iter().chain(named).collect();
+    Some(inert(&format!("not compared: {}", all.join("; "))))
 }
 
 const DIRECTIONS: [Direction; 4] = [
@@ -166,6 +165,10 @@ fn inventory(difference: &Difference) -> Vec<String> {
             lines.push(format!("{pairings} pairings {side} were not compared"));
         }
     }
-    lines.push(format!("{} pairings compared", difference.compared));
+    lines.push(format!(
+        "{} pairings compared, by the operations that both ran: {}",
+        difference.compared,
+        difference.operations.join(", ")
+    ));
     lines
 }

@@ -18,6 +18,7 @@ pub mod junit;
 pub mod markdown;
 pub mod marks;
 pub mod pairing;
+pub mod result;
 pub mod scenarios;
 pub mod show;
 pub mod shown;

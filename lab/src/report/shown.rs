@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::show::{both_prints, commands};
-use crate::catalog::{BuildId, Family};
+use crate::catalog::{BuildId, Family, name_in_docker};
 use crate::judge::Cell;
 use crate::recording::LoadRecord;
 use crate::scenario::Scenario;
@@ -41,8 +41,8 @@ impl Shown {
                 .map(|(written, read)| (self.text(written), self.text(read)));
             let commands = commands::excerpt(cell, load, scenario).into_iter();
             let commands = commands.map(|piece| self.text(piece)).collect();
-            let witness =
-                commands::witness(cell, load).map(|build| commands::image(build).to_owned());
+            let witness = commands::witness(cell, load);
+            let witness = witness.map(|build| name_in_docker(build.image()).into_owned());
             let shown = ShownCell {
                 prints,
                 commands,

@@ -353,6 +353,46 @@ fn results_are_on_standard_output_and_nothing_else_is() {
     let loud = run(words.into_iter().filter(|word| *word != "--quiet"));
     assert_eq!(json(&loud)["cells"], json(&quiet)["cells"]);
     assert!(said(&loud).contains("running 2 pairings in 2 loads"));
+    // What came of a scenario is said as soon as it is through.
+    let result = "kube-firewall X match mark lost (blackhole, confirmed): iptables-nft ";
+    assert!(said(&loud).contains(result), "{}", both(&loud));
+}
+
+#[rstest]
+#[case::nothing_said(&[], &["write", "save", "rewrite", "recognition", "effect"])]
+#[case::one(&["--operation", "check"], &["write", "save", "check"])]
+#[case::all(&["--operation", "all"], &[
+    "write", "save", "list", "rewrite", "recognition", "cycle", "sync", "sync-noflush", "check", "delete", "reassert", "effect",
+])]
+fn what_decides_is_run_where_nothing_else_is_asked_for(
+    #[case] asked: &[&str],
+    #[case] operations: &[&str],
+) {
+    needs!(Engine);
+    let words = ["--scenario", "kube-firewall", "--format", "json"];
+    let matrix = json(&run(one_pairing(&[&words, asked].concat())));
+    assert_eq!(matrix["operations"], serde_json::json!(operations));
+}
+
+/// It would fail nothing, whatever happens; the operation that it comes of is named.
+#[rstest]
+#[case("matrix --fail-on not-found", "add `--operation check` to those")]
+#[case("matrix --fail-on drifts", "add `--operation cycle` to those")]
+#[case("matrix --fail-on wrong-rule", "add `--operation delete` to those")]
+#[case("matrix --fail-on doubled", "--operation reassert")]
+#[case(
+    "matrix --operation check --fail-on blackhole",
+    "add `--operation rewrite` to those: --operation rewrite --operation check; or run all: --operation all"
+)]
+#[case(
+    "matrix --operation save --fail-on misread",
+    "add `--operation recognition`"
+)]
+fn a_verdict_that_nothing_which_runs_can_come_to_is_refused(
+    #[case] words: &str,
+    #[case] help: &str,
+) {
+    refused(&run(words.split(' ')), 2, help);
 }
 
 #[test]
@@ -677,7 +717,8 @@ fn a_recording_that_can_be_written_no_further_ends_the_run_in_good_order() {
         .args(["-c", &limited])
         .arg(lab.get_program())
         .args(lab.get_args())
-        .args(["matrix", "--scenario", "kube-firewall", "--record"])
+        .args(["matrix", "--operation", "all"])
+        .args(["--scenario", "kube-firewall", "--record"])
         .arg(&record)
         .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"])
         .output()

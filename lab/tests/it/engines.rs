@@ -59,6 +59,7 @@ fn both_engines_come_to_the_same_matrix() {
     let name = names.clone().nth(chosen).unwrap();
     let mut command = iptables_lab();
     command.args(["--engine", "docker", "matrix", "--scenario", name]);
+    command.args(["--operation", "all"]);
     command.args(["--format", "json", "--output"]).arg(&json);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
@@ -592,7 +593,7 @@ fn builds_of_a_backend_that_the_kernel_lacks_are_missing_and_the_others_run(
         let [id, reason] = ["id", "reason"].map(|key| of[key].as_str().unwrap());
         id.ends_with(backend) && reason.contains(words)
     });
-    assert!(lacking.count() >= 4, "{missing:?}");
+    assert!(lacking.count() >= 2, "{missing:?}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let native = cells(&text);
     assert!(

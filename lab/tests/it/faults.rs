@@ -42,6 +42,8 @@ fn run(on: On, set: impl FnOnce(&mut Command) -> &mut Command) -> Child {
             "--engine",
             on.as_str(),
             "matrix",
+            "--operation",
+            "all",
             "--scenario",
             "kube-firewall",
         ])

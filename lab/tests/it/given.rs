@@ -257,7 +257,7 @@ fn commands(recording: &Recording, role: Role) -> usize {
 /// what they mean is agreed on.
 #[test]
 fn of_three_thousand_rules_a_sample_is_asked_for_one_by_one() {
-    let ran = Ran::of(&of_one_chain(3000), &[]);
+    let ran = Ran::of(&of_one_chain(3000), &["--operation", "all"]);
     let (checks, near) = (
         commands(&ran.recording, Role::Check),
         commands(&ran.recording, Role::CheckNearMiss),

@@ -133,6 +133,8 @@ fn an_iptables_that_hangs_is_killed_and_the_run_goes_on() {
     let output = iptables_lab()
         .args([
             "matrix",
+            "--operation",
+            "all",
             "--timeout",
             "1",
             "--format",

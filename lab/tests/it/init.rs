@@ -27,7 +27,7 @@ fn run(name: &str, namespaces: &[&str], prepare: &str) -> (PathBuf, Output) {
     machine.arg(&root).arg(usual_store());
     machine.args(["--engine", "native", "--store", "/store", "matrix"]);
     machine.args(["--scenario", "kube-firewall", "--writer", "debian-*-nft"]);
-    machine.args(["--reader", "debian-*-nft"]);
+    machine.args(["--reader", "debian-*-nft", "--operation", "all"]);
     machine.args(["--format", "json", "--output", "/report.json"]);
     let output = machine.output().unwrap();
     (root, output)

@@ -62,7 +62,8 @@ pub const FULL: [&str; 10] = [
 pub fn full_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
     RUN.get_or_init(|| {
-        let (file, json, table) = run("full-run", &FULL);
+        let options = [&FULL[..], &["--operation", "all"]].concat();
+        let (file, json, table) = run("full-run", &options);
         FullRun {
             recording: LazyLock::new(|| read(&full_run().file)),
             matrix: LazyLock::new(|| Matrix::of(&full_run().recording)),
@@ -160,7 +161,8 @@ pub fn small_run() -> &'static SmallRun {
             command
                 .args(["matrix", "--scenario", "kube-firewall", "--record"])
                 .arg(&file)
-                .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"]);
+                .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"])
+                .args(["--operation", "all"]);
             let output = command.output().expect("the binary runs");
             assert!(output.status.success(), "{}", both(&output));
         });

@@ -68,6 +68,7 @@ impl LongRun {
         let mut command = iptables_lab();
         command
             .args(["matrix", "--scenario", "kube-*", "--scenario", "mark-*"])
+            .args(["--operation", "all"])
             .args(["--writer", builds, "--reader", builds])
             .arg("--record")
             .arg(&record);
@@ -418,6 +419,7 @@ fn two_runs_side_by_side_succeed_and_nothing_of_the_host_changes() {
     let start = || {
         iptables_lab()
             .args(["matrix", "--scenario", "kube-firewall", "--quiet"])
+            .args(["--operation", "all"])
             .args(["--writer", &small.writer, "--reader", &small.reader])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

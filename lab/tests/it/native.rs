@@ -51,6 +51,7 @@ fn run() -> &'static Run {
         std::fs::write(&scenario, SCENARIO).unwrap();
         let output = iptables_lab()
             .args(["matrix", "--writer", "debian-nft-*", "--reader", "debian-*"])
+            .args(["--operation", "all"])
             .arg("--scenario")
             .arg(&scenario)
             .arg("--record")

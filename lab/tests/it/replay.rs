@@ -194,6 +194,8 @@ fn a_run_that_was_cut_short_is_taken_up_and_comes_to_the_same_matrix() {
         command
             .args([
                 "matrix",
+                "--operation",
+                "all",
                 "--scenario",
                 scenario,
                 "--format",

@@ -39,6 +39,8 @@ fn hostile() -> &'static Path {
             .args([
                 "matrix",
                 "--quiet",
+                "--operation",
+                "all",
                 "--record",
                 "run.jsonl",
                 "--rules",
@@ -374,6 +376,8 @@ fn three_shards_merged_are_the_run() {
             .args([
                 "matrix",
                 "--quiet",
+                "--operation",
+                "all",
                 "--scenario",
                 "kube-firewall",
                 "--shard",

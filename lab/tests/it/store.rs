@@ -358,3 +358,51 @@ fn a_run_waits_with_a_word_about_it_while_another_removes_builds() {
     drop(held);
     assert!(child.wait().unwrap().success());
 }
+
+/// A machine that has Debian's packages, and has made nothing of them.
+#[test]
+fn only_the_images_that_a_pairing_needs_are_made_and_its_cell_is_that_of_the_full_run() {
+    needs!(Native);
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_of_packages(folder.path());
+    let cell = |more: &[&str]| {
+        let output = lab_alone(&store)
+            .args([
+                "matrix",
+                "--scenario",
+                "kube-firewall",
+                "--operation",
+                "all",
+            ])
+            .args(["--format", "json"])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        let matrix: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let cells = matrix["cells"].as_array().unwrap().clone();
+        let mut cells = cells.into_iter().filter(|cell| {
+            cell["family"] == "ipv4"
+                && cell["writer"] == "debian-1.8.9-2-nft"
+                && cell["reader"] == "debian-1.8.7-1-nft"
+        });
+        let builds = matrix["builds"].as_array().unwrap().iter();
+        let builds: Vec<String> = builds
+            .map(|build| build["id"].as_str().unwrap().to_owned())
+            .collect();
+        (cells.next().unwrap(), builds)
+    };
+    let made = || fs::read_dir(store.join("builds")).unwrap().count();
+    let pairing = [
+        "--writer",
+        "debian-1.8.9-2-nft",
+        "--reader",
+        "debian-1.8.7-1-nft",
+    ];
+    let (alone, builds) = cell(&pairing);
+    // Its writer, its reader, and the witness: the newest that can be had.
+    assert_eq!((builds.len(), made()), (3, 3), "{builds:?}");
+    let (among_all, all) = cell(&[]);
+    assert!(made() > 3 && all.len() > 3, "{all:?}");
+    assert_eq!(alone, among_all);
+}

@@ -70,7 +70,7 @@ pub async fn run(args: &DoctorArgs, common: &Common) -> Result<Exit, Failure> {
         None => Store::default_path().or_exit(Exit::Lacks)?,
     };
     let progress = Arc::new(Progress::new(common.quiet));
-    progress.begins(catalog.images.len());
+    progress.begins();
     let doctor = Doctor {
         catalog,
         common,

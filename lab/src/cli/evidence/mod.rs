@@ -74,9 +74,6 @@ pub async fn run(args: &EvidenceArgs, common: &Common) -> Result<Exit, Failure> 
 /// The one scenario that is named, in the family that is asked for.
 fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
     let refuse = |error| Err(Failure::new(Exit::Usage, error));
-    if !args.run.operation.is_empty() {
-        return refuse(miette!("evidence itself says which operations it needs"));
-    }
     if args.run.input.scenario.is_empty() && args.run.input.given.rules.is_empty() {
         return refuse(miette!("name a --scenario, or a file of --rules"));
     }

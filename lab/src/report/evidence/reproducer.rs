@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::super::show::commands::{end_of, image, shell_word};
+use super::super::show::commands::{end_of, shell_word};
 use super::super::terminal::inert;
 use super::title::title;
-use crate::catalog::{Build, Family, Tool};
+use crate::catalog::{Build, Family, Tool, repository};
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::RuleVerdict;
 use crate::plan::Operation;
@@ -65,7 +65,7 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     // The header's own comment comes first, what it refers to after it.
     let (about, rest) = BUILDS.split_at(BUILDS.find("set -u\n").unwrap_or(0));
     script.push_str(about);
-    let of_lab = |build: &Build| format!("image:iptables-lab/{}", image(&build.id));
+    let of_lab = |build: &Build| format!("image:{}", repository(build.id.image()));
     let _ = writeln!(
         script,
         "# Where the lab made its container images: ./reproduce.sh {} {}",

@@ -200,8 +200,7 @@
 
   // The commands, with images in the place of what stands for them.
   const script = (text, writer, reader, witness) => {
-    const image = (build) => build.replace(/-(nft|legacy)$/, "");
-    const images = [image(writer), image(reader), witness || ""];
+    const images = [data.images[writer], data.images[reader], witness || ""];
     return text.replace(/[\ue000-\ue002]/g, (stand) => images[stand.charCodeAt(0) - 0xe000]);
   };
 

@@ -1,5 +1,6 @@
 //! What the page's template and its script are given.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use super::PageError;
 use super::address::address;
 use super::details;
 use super::maps::{self, MapView, Maps, Places, Profile};
+use crate::catalog::name_in_docker;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
     Example, Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes, symptoms,
@@ -104,6 +106,8 @@ struct Data<'a> {
     verdicts: BTreeMap<&'static str, (char, &'static str, &'static str)>,
     /// The backend of each build.
     backends: BTreeMap<&'a str, &'static str>,
+    /// What the image of each build is called in Docker.
+    images: BTreeMap<&'a str, Cow<'a, str>>,
     /// What cells have in common.
     profiles: Vec<Profile>,
     /// For each heat map in the order of the page, for each family, for each row, for each column the place of its
@@ -119,11 +123,14 @@ impl Page {
         let scenarios = scenarios.map(|head| ScenarioView::new(matrix, head, shown, &mut maps));
         let scenarios = scenarios.collect::<Result<Vec<_>, PageError>>()?;
         let (profiles, maps) = maps.finish();
-        let backends = matrix.builds.iter();
+        let (backends, images) = (matrix.builds.iter(), matrix.builds.iter());
         let data = Data {
             verdicts: maps::meanings(),
             backends: backends
                 .map(|of| (of.id.as_str(), of.backend.as_str()))
+                .collect(),
+            images: images
+                .map(|of| (of.id.as_str(), name_in_docker(of.id.image())))
                 .collect(),
             profiles,
             maps,

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::super::terminal::{ASIDE, HEADING, inert, paint};
 use crate::agent::protocol::End;
-use crate::catalog::{Backend, BuildId, Family};
+use crate::catalog::{BuildId, Family, REPOSITORIES, name_in_docker};
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
 use crate::plan::step::Stage;
@@ -57,7 +57,7 @@ pub fn excerpt(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> Vec<Strin
     let builds = [Some(&cell.writer), Some(&cell.reader), witness(cell, load)];
     let mut names = Names { of: Vec::new() };
     for (build, stand_in) in builds.into_iter().zip(STAND_INS) {
-        let image = build.map(image).unwrap_or_default();
+        let image = build.map(BuildId::image).unwrap_or_default();
         if !names.of.iter().any(|(known, _)| *known == image) {
             names.of.push((image, stand_in));
         }
@@ -121,7 +121,7 @@ fn harmed(cell: &Cell) -> BTreeSet<usize> {
         .collect()
 }
 
-/// What images are called in a script.
+/// What images are called in a script: as in Docker, so that a container can be called so too.
 struct Names<'a> {
     /// What stands for an image; all others go by their own name.
     of: Vec<(&'a str, char)>,
@@ -130,7 +130,10 @@ struct Names<'a> {
 impl Names<'_> {
     fn image(&self, image: &str) -> String {
         let known = self.of.iter().find(|(known, _)| *known == image);
-        known.map_or_else(|| image.to_owned(), |(_, stand_in)| stand_in.to_string())
+        match known {
+            Some((_, stand_in)) => stand_in.to_string(),
+            None => name_in_docker(image).into_owned(),
+        }
     }
 
     fn container(&self, image: &str) -> String {
@@ -193,11 +196,11 @@ fn aside(text: &mut String, said: &str) {
 /// How the containers are started and removed: of each image that takes part one, the first holds the namespace.
 fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup, names: &Names<'_>) -> String {
     let commands = seen.iter().filter_map(|seen| match &seen.seen {
-        Seen::Command(command) => Some(image(&command.build)),
+        Seen::Command(command) => Some(command.build.image()),
         _ => None,
     });
     let mut images: BTreeSet<&str> = commands.collect();
-    let holder = image(&cell.writer);
+    let holder = cell.writer.image();
     images.remove(holder);
     let ends = setup.ends();
     let mut text = String::new();
@@ -215,9 +218,10 @@ fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup, names: &Names<'_>
         "gone() {{ docker rm -f {} >/dev/null 2>&1; }}",
         all.join(" ")
     );
-    text.push_str(
-        "start() { docker run -di --name \"$1\" --network \"$2\" --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW \\\n  \
-         $4 \"$(docker images -q \"iptables-lab/$3\" | head -n 1)\" >/dev/null; }\n",
+    let _ = writeln!(
+        text,
+        "start() {{ docker run -di --name \"$1\" --network \"$2\" --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW \\\n  \
+         $4 \"$(docker images -q \"{REPOSITORIES}$3\" | head -n 1)\" >/dev/null; }}",
     );
     let own = "--sysctl net.ipv4.ip_forward=1 --sysctl net.ipv6.conf.all.disable_ipv6=0";
     let _ = writeln!(text, "fresh() {{\n  gone");
@@ -322,15 +326,6 @@ fn furnish(setup: &Setup, holder: &str) -> Vec<String> {
     lines
 }
 
-/// The image of a build: its id without the backend.
-pub fn image(build: &BuildId) -> &str {
-    let id = build.as_str();
-    let backends = Backend::ALL.into_iter();
-    let mut stems =
-        backends.filter_map(|backend| id.strip_suffix(backend.as_str())?.strip_suffix('-'));
-    stems.next().unwrap_or(id)
-}
-
 fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
     match stage {
         Stage::Baseline => "the writer writes; writer and witness print",
@@ -352,7 +347,7 @@ fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
 
 fn of_command(command: &CommandRecord, load: &LoadRecord, names: &Names<'_>) -> String {
     let shell: Vec<String> = command.argv.iter().map(|word| shell_word(word)).collect();
-    let container = names.container(image(&command.build));
+    let container = names.container(command.build.image());
     let shell = inert(&shell.join(" "));
     let stdin = command.stdin.map(|stdin| load.text(stdin).to_lossy());
     let mut text = match stdin {

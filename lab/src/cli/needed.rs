@@ -1,0 +1,223 @@
+//! Provides the builds that the chosen pairings need, and nothing else: writers, readers, and who says what the kernel holds.
+
+use std::collections::BTreeSet;
+
+use super::exit::{Exit, Failure, Or};
+use super::select::select;
+use super::session::{self, Session};
+use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Version};
+use crate::images::{self, Effort, Provision};
+use crate::plan::witness;
+use crate::scenario::Scenario;
+
+/// Who is to write and to read, by ids and globs; every build where none is named.
+#[derive(Debug, Clone, Copy)]
+pub struct Pairs<'a> {
+    /// Who writes.
+    pub writers: &'a [String],
+    /// Who reads.
+    pub readers: &'a [String],
+}
+
+impl Session {
+    /// The builds that pairs of these need in `scenarios`, of those that can be had.
+    ///
+    /// # Errors
+    /// A pattern that no build can match, a machine that lacks what every build needs, or someone interrupted.
+    pub async fn provide_for(
+        &self,
+        scenarios: &[Scenario],
+        pairs: Pairs<'_>,
+    ) -> Result<Provision, Failure> {
+        let writing: BTreeSet<Tool> = scenarios.iter().map(|of| of.write.tool()).collect();
+        let known = self.known();
+        let writers = known.named(pairs.writers, |image| writing.contains(&image.tool))?;
+        let readers = known.named(pairs.readers, |image| image.tool == Tool::Iptables)?;
+        let is_needed =
+            |image: &&Image| writers.contains(&image.name) || readers.contains(&image.name);
+        let images: Vec<Image> = self
+            .catalog
+            .images
+            .iter()
+            .filter(is_needed)
+            .cloned()
+            .collect();
+        let mut asked: BTreeSet<String> = images.iter().map(|image| image.name.clone()).collect();
+        let mut provision = match pairs.writers.is_empty() && pairs.readers.is_empty() {
+            true => self.provide(images, Effort::Usual).await?,
+            false => self.try_provide(images, Effort::Usual).await?,
+        };
+        for backend in backends(&provision, pairs.writers) {
+            while let Some(image) = self.newer_witness(&provision, backend, pairs.readers, &asked) {
+                asked.insert(image.name.clone());
+                provision.join(self.try_provide(vec![image], Effort::Usual).await?);
+            }
+        }
+        Ok(provision)
+    }
+
+    /// What is known of the images' builds without fetching anything.
+    fn known(&self) -> Known<'_> {
+        let request = self.request(Vec::new(), Effort::Usual);
+        let images = self.catalog.images.iter().map(|image| {
+            let found = images::version_in_store(&request, image);
+            KnownImage {
+                image,
+                is_settled: found.is_some() || image.origin != Origin::Debian,
+                ids: match &found {
+                    Some(version) => image.ids_of(&image.name_of(version)),
+                    None => image.ids(),
+                },
+                version: found.or_else(|| image.version.clone()),
+            }
+        });
+        Known(images.collect())
+    }
+
+    /// The newest image that was not asked for yet and would be a witness of `backend` before those that are there: readers
+    /// have then the witness that a run of all builds gives them. None where those that are there are it.
+    fn newer_witness(
+        &self,
+        provision: &Provision,
+        backend: Backend,
+        readers: &[String],
+        asked: &BTreeSet<String>,
+    ) -> Option<Image> {
+        let builds = session::builds(provision);
+        let first = witness(&builds, backend, None);
+        let is_reader = |build: &&Build| matches(readers, &build.id);
+        // No build is its own witness: where the newest one reads, the next newest is needed too.
+        let least = match first.filter(is_reader) {
+            Some(reader) => witness(&builds, backend, Some(&reader.id)),
+            None => first,
+        };
+        let known = self.known();
+        let candidates = known.0.iter().filter(|of| {
+            of.image.tool == Tool::Iptables
+                && of.image.backends.contains(&backend)
+                && !asked.contains(&of.image.name)
+        });
+        let newest = candidates.max_by_key(|of| of.rank(backend))?;
+        let is_newer = least.is_none_or(|least| {
+            let least = rank_of(least.origin, Some(&least.version), least.id.as_str());
+            newest.rank(backend) > least
+        });
+        is_newer.then(|| newest.image.clone())
+    }
+}
+
+/// The images, with what is known of their builds before anything is fetched.
+struct Known<'a>(Vec<KnownImage<'a>>);
+
+struct KnownImage<'a> {
+    image: &'a Image,
+    /// The ids of its builds, as far as they are known.
+    ids: Vec<BuildId>,
+    /// Its version, as far as it is known.
+    version: Option<Version>,
+    /// Whether these are what it will really have: a suite of Debian's may have moved on.
+    is_settled: bool,
+}
+
+impl KnownImage<'_> {
+    /// How good a witness it is.
+    fn rank(&self, backend: Backend) -> Rank {
+        let ids = self.ids.iter().zip(&self.image.backends);
+        let mut of_backend = ids.filter(|(_, of)| **of == backend);
+        let id = of_backend.next().map_or("", |(id, _)| id.as_str());
+        rank_of(self.image.origin, self.version.as_ref(), id)
+    }
+
+    /// Whether a build of it may have an id that begins so, once its version is known.
+    fn may_be(&self, stem: &str) -> bool {
+        let begin = match self.image.tool {
+            Tool::Iptables => "debian-",
+            Tool::Nft => "debian-nft-",
+        };
+        !self.is_settled && (stem.starts_with(begin) || begin.starts_with(stem))
+    }
+}
+
+/// How good a witness is, as [`witness`] has it: upstream's before all others, then the newest; one whose version is not known
+/// yet may be the newest.
+type Rank = (bool, bool, Option<Version>, String);
+
+fn rank_of(origin: Origin, version: Option<&Version>, id: &str) -> Rank {
+    let is_unknown = version.is_none();
+    let is_upstream = origin == Origin::Upstream;
+    (is_upstream, is_unknown, version.cloned(), id.to_owned())
+}
+
+impl Known<'_> {
+    /// The names of the images whose builds the patterns may name; of all that `suits` where there is no pattern.
+    ///
+    /// # Errors
+    /// A pattern that no build can match.
+    fn named(
+        &self,
+        patterns: &[String],
+        suits: impl Fn(&Image) -> bool,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let images = self.0.iter().map(|of| of.image);
+        if patterns.is_empty() {
+            let suiting = images.filter(|image| suits(image));
+            return Ok(suiting.map(|image| image.name.clone()).collect());
+        }
+        let ids: Vec<(&BuildId, &Image)> = self
+            .0
+            .iter()
+            .flat_map(|of| of.ids.iter().map(|id| (id, of.image)))
+            .collect();
+        let mut named = BTreeSet::new();
+        for pattern in patterns {
+            let of_pattern = std::slice::from_ref(pattern);
+            let found = select("build", &ids, |(id, _)| id.as_str(), of_pattern);
+            // A glob may match more once versions are known, a name only if it is not known yet.
+            let stem = stem(pattern);
+            let maybe: Vec<&Image> = match (&found, stem.len() < pattern.len()) {
+                (Ok(_), false) => Vec::new(),
+                _ => {
+                    let all = self.0.iter().filter(|of| of.may_be(stem));
+                    all.map(|of| of.image).collect()
+                }
+            };
+            let found: Vec<&Image> = match found {
+                Ok(found) => found.into_iter().map(|(_, image)| *image).collect(),
+                Err(_) if !maybe.is_empty() => Vec::new(),
+                Err(none) => return Err(none).or_exit(Exit::Usage),
+            };
+            named.extend(
+                found
+                    .into_iter()
+                    .chain(maybe)
+                    .map(|image| image.name.clone()),
+            );
+        }
+        Ok(named)
+    }
+}
+
+/// What a glob's matches begin with: all of it where it is none.
+fn stem(pattern: &str) -> &str {
+    pattern
+        .split(['*', '?', '[', '{', '\\'])
+        .next()
+        .unwrap_or_default()
+}
+
+/// Whether an id is one of the patterns or matches one; any does where there is none.
+fn matches(patterns: &[String], id: &BuildId) -> bool {
+    let ids = [id];
+    let is_it = |pattern: &String| {
+        let pattern = std::slice::from_ref(pattern);
+        select("build", &ids, |id| id.as_str(), pattern).is_ok()
+    };
+    patterns.is_empty() || patterns.iter().any(is_it)
+}
+
+/// The backends of those that write.
+fn backends(provision: &Provision, writers: &[String]) -> BTreeSet<Backend> {
+    let builds = provision.builds.iter().map(|ready| &ready.build);
+    let writing = builds.filter(|build| matches(writers, &build.id));
+    writing.map(|build| build.backend).collect()
+}
