@@ -48,6 +48,18 @@ pub struct OutputArgs {
     /// Losses that are known already (TOML): they are shown as known, and fail nothing.
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
+    /// Print every scenario's tables and losses. Without it, more than three scenarios are shown on one screen.
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// How much of the matrix a terminal gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// One screen where there are many scenarios, all of it where there are few.
+    Screen,
+    /// All of it.
+    Full,
 }
 
 /// What `--fail-on` names.
@@ -188,6 +200,7 @@ pub struct Outputs {
     conditions: Vec<Condition>,
     baseline: Option<Matrix>,
     known: Option<Known>,
+    extent: Extent,
 }
 
 impl Outputs {
@@ -210,6 +223,10 @@ impl Outputs {
             conditions: args.fail_on.clone(),
             baseline: args.baseline.as_deref().map(matrix_of_file).transpose()?,
             known: args.known.as_deref().map(known_of_file).transpose()?,
+            extent: match args.full {
+                true => Extent::Full,
+                false => Extent::Screen,
+            },
         })
     }
 
@@ -235,6 +252,7 @@ impl Outputs {
                 matrix: &matrix,
                 shown: &shown,
                 format,
+                extent: self.extent,
             };
             match (format, width, &difference) {
                 (Format::Table, Width::Of(width), Some(difference)) => {
@@ -387,6 +405,7 @@ struct Report<'a> {
     matrix: &'a Matrix,
     shown: &'a Shown,
     format: Format,
+    extent: Extent,
 }
 
 impl Report<'_> {
@@ -395,7 +414,7 @@ impl Report<'_> {
         let text = match self.format {
             // The largest of all is never in memory as a whole.
             Format::Json => return report::json::write(self.matrix, to),
-            Format::Table => width.text(|columns| report::table::render(self.matrix, columns)),
+            Format::Table => width.text(|columns| self.table(columns)),
             Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
             Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
             Format::Html => {
@@ -403,6 +422,15 @@ impl Report<'_> {
             }
         };
         to.write_all(text.as_bytes())
+    }
+
+    /// What a terminal gets: one screen of many scenarios, every table of few.
+    fn table(&self, columns: usize) -> String {
+        let is_many = self.matrix.scenarios.len() > report::screen::FEW;
+        match self.extent {
+            Extent::Screen if is_many => report::screen::render(self.matrix, columns),
+            Extent::Screen | Extent::Full => report::table::render(self.matrix, columns),
+        }
     }
 }
 

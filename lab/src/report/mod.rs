@@ -19,6 +19,7 @@ pub mod markdown;
 pub mod marks;
 pub mod pairing;
 pub mod scenarios;
+pub mod screen;
 pub mod show;
 pub mod shown;
 pub mod table;

@@ -1,6 +1,10 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
+mod folded;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use folded::*;
 
 use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
