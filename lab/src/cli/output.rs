@@ -414,7 +414,7 @@ impl Report<'_> {
         let text = match self.format {
             // The largest of all is never in memory as a whole.
             Format::Json => return report::json::write(self.matrix, to),
-            Format::Table => width.text(|columns| self.table(columns)),
+            Format::Table => width.text(|columns| table(self.matrix, self.extent, columns)),
             Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
             Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
             Format::Html => {
@@ -423,17 +423,44 @@ impl Report<'_> {
         };
         to.write_all(text.as_bytes())
     }
+}
 
-    /// What a terminal gets: one screen of many scenarios, every table of few.
-    fn table(&self, columns: usize) -> String {
-        let is_many = self.matrix.scenarios.len() > report::screen::FEW;
-        match self.extent {
-            Extent::Screen if is_many => report::screen::render(self.matrix, columns),
-            Extent::Screen | Extent::Full => report::table::render(self.matrix, columns),
-        }
+/// What a terminal gets: one screen of many scenarios, every table of few.
+fn table(matrix: &Matrix, extent: Extent, columns: usize) -> String {
+    let is_many = matrix.scenarios.len() > report::screen::FEW;
+    match extent {
+        Extent::Screen if is_many => report::screen::render(matrix, columns),
+        Extent::Screen | Extent::Full => report::table::render(matrix, columns),
     }
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> miette::Report {
     miette!("{} cannot be written: {error}", path.display())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::few(3, Extent::Screen, false)]
+    #[case::many(4, Extent::Screen, true)]
+    #[case::asked(4, Extent::Full, false)]
+    fn more_than_three_scenarios_are_one_screen(
+        #[case] scenarios: usize,
+        #[case] extent: Extent,
+        #[case] is_screen: bool,
+    ) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        let mut matrix = Matrix::of(&recording::read(&file).unwrap().recording);
+        let head = matrix.scenarios[0].clone();
+        matrix.scenarios.resize(scenarios, head);
+        let text = table(&matrix, extent, 100);
+        assert_eq!(text.contains("Losses, the worst first"), is_screen);
+        assert_eq!(text.contains("writers down, readers across"), !is_screen);
+    }
 }

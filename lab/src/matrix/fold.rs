@@ -37,10 +37,16 @@ pub struct Layer {
 }
 
 impl Folded {
+    /// All that is lost anywhere.
+    pub fn letters(&self) -> Letters {
+        let rows = self.layers.iter().flat_map(|layer| layer.rows.values());
+        let all = rows.flatten().flatten();
+        all.fold(Letters::default(), |all, of| all.and(*of))
+    }
+
     /// Whether anything is lost.
     pub fn is_harmed(&self) -> bool {
-        let cells = self.layers.iter().flat_map(|layer| layer.rows.values());
-        cells.flatten().flatten().any(|of| !of.is_empty())
+        !self.letters().is_empty()
     }
 }
 
@@ -101,7 +107,9 @@ pub fn folded(matrix: &Matrix) -> Vec<Folded> {
 /// What is lost in every family, and what is lost otherwise in one.
 fn layers(seen: &Seen, rows: &[&BTreeSet<usize>], columns: &[&BTreeSet<usize>]) -> Vec<Layer> {
     let of_pairs = |row: &BTreeSet<usize>, column: &BTreeSet<usize>| {
-        let pairs = row.iter().flat_map(|by| column.iter().map(move |of| (*by, *of)));
+        let pairs = row
+            .iter()
+            .flat_map(|by| column.iter().map(move |of| (*by, *of)));
         let known = pairs.filter_map(|pair| seen.get(&pair)).flatten();
         let mut by_case: BTreeMap<Case, Letters> = BTreeMap::new();
         for ((case, _), outcome) in known {
@@ -155,7 +163,10 @@ fn layers(seen: &Seen, rows: &[&BTreeSet<usize>], columns: &[&BTreeSet<usize>]) 
 
 /// Whether the scenarios that have rules of both families lose something else in one than in the other.
 fn differs_by_family(cases: &BTreeMap<Case, Letters>) -> bool {
-    let mut lost = BTreeMap::from([(Family::Ipv4, Letters::default()), (Family::Ipv6, Letters::default())]);
+    let mut lost = BTreeMap::from([
+        (Family::Ipv4, Letters::default()),
+        (Family::Ipv6, Letters::default()),
+    ]);
     for ((scenario, family), letters) in cases {
         let other = match family {
             Family::Ipv4 => Family::Ipv6,
@@ -244,20 +255,25 @@ fn classes(builds: &[&Build], seen: &Seen) -> Vec<BTreeSet<usize>> {
     classes
 }
 
-/// Whether two builds do the same with every other, as who encoded and as who decodes, wherever both were tested.
+/// Whether two builds do the same with every other, as who encoded and as who decodes, wherever both were tested. Of two that were
+/// tested nowhere together nothing is known.
 fn are_alike(one: usize, other: usize, seen: &Seen, all: &BTreeSet<usize>) -> bool {
-    let same = |one: (usize, usize), other: (usize, usize)| {
+    let mut is_compared = false;
+    let mut same = |one: (usize, usize), other: (usize, usize)| {
         let (Some(one), Some(other)) = (seen.get(&one), seen.get(&other)) else {
             return true;
         };
-        one.iter().all(|(case, of_one)| {
-            other
-                .get(case)
-                .is_none_or(|of_other| agree(of_one, of_other))
+        one.iter().all(|(case, of_one)| match other.get(case) {
+            Some(of_other) => {
+                is_compared = true;
+                agree(of_one, of_other)
+            }
+            None => true,
         })
     };
     let mut partners = all.iter();
-    partners.all(|of| same((one, *of), (other, *of)) && same((*of, one), (*of, other)))
+    let agree = partners.all(|of| same((one, *of), (other, *of)) && same((*of, one), (*of, other)));
+    agree && is_compared
 }
 
 fn agree(one: &Outcome, other: &Outcome) -> bool {
@@ -266,4 +282,89 @@ fn agree(one: &Outcome, other: &Outcome) -> bool {
         (Some(one), Some(other)) => one.predicted() == other.predicted(),
         _ => true,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::letter::Letter;
+    use super::super::losses::Certainty;
+    use super::*;
+    use crate::catalog::{BuildId, Digest, Origin, Version};
+
+    fn build(version: &str) -> Build {
+        let digest: Digest = "0".repeat(64).parse().unwrap();
+        Build {
+            id: BuildId::new(version, Backend::Nft),
+            version: Version::new(version),
+            tool: Tool::Iptables,
+            backend: Backend::Nft,
+            origin: Origin::Upstream,
+            key: digest.clone(),
+            digest,
+            libnftnl: None,
+            banner: String::new(),
+        }
+    }
+
+    fn mark() -> Letters {
+        Letters::of(Letter::Mark, Certainty::Shown)
+    }
+
+    /// One rule in one scenario, which the second half of the builds encode so that the first half lose it.
+    fn seen(count: usize) -> Seen {
+        let mut seen = Seen::new();
+        for encoder in 0..count {
+            for decoder in 0..count {
+                let is_lost = encoder >= count / 2 && decoder < count / 2;
+                let outcome = if is_lost { mark() } else { Letters::default() };
+                let case = ((0, Family::Ipv4), Side::Writer);
+                let cases = BTreeMap::from([(case, vec![Some(outcome)])]);
+                seen.insert((encoder, decoder), cases);
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn builds_that_behave_alike_are_one_class() {
+        let builds = ["1.8.6", "1.8.7", "1.8.8", "1.8.9"].map(build);
+        let builds: Vec<&Build> = builds.iter().collect();
+        let mut seen = seen(4);
+        let expected = [BTreeSet::from([0, 1]), BTreeSet::from([2, 3])];
+        assert_eq!(classes(&builds, &seen), expected);
+        // A rule that could not be tested makes no difference; one that is kept does.
+        let case = ((0, Family::Ipv4), Side::Writer);
+        seen.get_mut(&(3, 0)).unwrap().insert(case, vec![None]);
+        assert_eq!(classes(&builds, &seen), expected);
+        let kept = vec![Some(Letters::default())];
+        seen.get_mut(&(3, 0)).unwrap().insert(case, kept);
+        assert_eq!(classes(&builds, &seen).len(), 4);
+    }
+
+    #[test]
+    fn families_are_apart_only_where_they_differ() {
+        let classes = [BTreeSet::from([0]), BTreeSet::from([1])];
+        let classes: Vec<&BTreeSet<usize>> = classes.iter().collect();
+        let mut seen = seen(2);
+        let of_ipv6 = |lost: Letters| (((0, Family::Ipv6), Side::Writer), vec![Some(lost)]);
+        // Another scenario without rules of IPv6 is no difference.
+        seen.get_mut(&(0, 1))
+            .unwrap()
+            .insert(((1, Family::Ipv4), Side::Writer), vec![Some(mark())]);
+        // What packets of one family did not confirm is none either.
+        let (case, outcome) = of_ipv6(mark().predicted());
+        seen.get_mut(&(1, 0)).unwrap().insert(case, outcome);
+        let alike = layers(&seen, &classes, &classes);
+        assert_eq!(alike.len(), 1);
+        assert_eq!(alike[0].families, [Family::Ipv4, Family::Ipv6]);
+        let (case, outcome) = of_ipv6(Letters::default());
+        seen.get_mut(&(1, 0)).unwrap().insert(case, outcome);
+        let apart = layers(&seen, &classes, &classes);
+        assert_eq!(apart.len(), 2);
+        assert_eq!(apart[1].families, [Family::Ipv6]);
+        assert_eq!(apart[1].rows.keys().collect::<Vec<_>>(), [&1]);
+        assert_eq!(apart[0].rows[&1][0], Some(mark()));
+        assert_eq!(apart[1].rows[&1][0], Some(Letters::default()));
+    }
 }

@@ -123,12 +123,7 @@ impl Gravest {
     fn gravity(self) -> Gravity {
         let is_done = self.consequence.is_some() && self.certainty != Certainty::IfWrittenBack;
         let severity = self.verdict.severity();
-        (
-            is_done,
-            self.consequence,
-            Reverse(self.certainty),
-            severity,
-        )
+        (is_done, self.consequence, Reverse(self.certainty), severity)
     }
 }
 
@@ -248,13 +243,16 @@ impl<'a> Found<'a> {
     }
 
     fn scenario(&mut self, scenario: usize, spot: Spot<'a>, letters: Letters) {
-        let known = self.scenarios.entry(scenario).or_insert_with(|| WorstScenario {
-            name: spot.cell.scenario.clone(),
-            letters: Letters::default(),
-            worst: spot.harm,
-            silent: 0,
-            pairings: 0,
-        });
+        let known = self
+            .scenarios
+            .entry(scenario)
+            .or_insert_with(|| WorstScenario {
+                name: spot.cell.scenario.clone(),
+                letters: Letters::default(),
+                worst: spot.harm,
+                silent: 0,
+                pairings: 0,
+            });
         known.letters = known.letters.and(letters);
         if spot.harm.gravity() > known.worst.gravity() {
             known.worst = spot.harm;
@@ -322,9 +320,9 @@ impl<'a> Found<'a> {
         let mut merged: BTreeMap<Key, (BTreeSet<LostPart>, Sighting<'a>)> = BTreeMap::new();
         for (part, sightings) in &self.sightings {
             for (encoders, decoders) in fewest(sightings.keys()) {
-                let of_both = sightings.iter().filter(|((by, of), _)| {
-                    encoders.contains(by) && decoders.contains(of)
-                });
+                let of_both = sightings
+                    .iter()
+                    .filter(|((by, of), _)| encoders.contains(by) && decoders.contains(of));
                 let mut all: Option<Sighting<'a>> = None;
                 for (_, sighting) in of_both {
                     match &mut all {
@@ -345,33 +343,35 @@ impl<'a> Found<'a> {
                 }
             }
         }
-        let groups = merged.into_iter().map(|((letter, encoders, decoders), (parts, seen))| {
-            let edge = self.edge(&parts, &encoders, &decoders);
-            let shown = seen.best.map_or(seen.worst, |(_, spot)| spot);
-            let group = Group {
-                letter,
-                edge,
-                encoders: self.set(&encoders, &self.encoders),
-                decoders: self.set(&decoders, &self.decoders),
-                worst: seen.worst.harm,
-                scenarios: seen
-                    .scenarios
-                    .iter()
-                    .filter_map(|at| Some(matrix.scenarios.get(*at)?.name.clone()))
-                    .collect(),
-                rules: seen.rules.len(),
-                cell: GroupCell {
-                    scenario: shown.cell.scenario.clone(),
-                    family: shown.cell.family,
-                    writer: shown.cell.writer.clone(),
-                    reader: shown.cell.reader.clone(),
-                },
-                example: seen.best.and_then(|(_, spot)| example(spot)),
-                reason: reason(seen.worst, &parts),
-                parts,
-            };
-            (seen.worst.harm.gravity(), group)
-        });
+        let groups = merged
+            .into_iter()
+            .map(|((letter, encoders, decoders), (parts, seen))| {
+                let edge = self.edge(&parts, &encoders, &decoders);
+                let shown = seen.best.map_or(seen.worst, |(_, spot)| spot);
+                let group = Group {
+                    letter,
+                    edge,
+                    encoders: self.set(&encoders, &self.encoders),
+                    decoders: self.set(&decoders, &self.decoders),
+                    worst: seen.worst.harm,
+                    scenarios: seen
+                        .scenarios
+                        .iter()
+                        .filter_map(|at| Some(matrix.scenarios.get(*at)?.name.clone()))
+                        .collect(),
+                    rules: seen.rules.len(),
+                    cell: GroupCell {
+                        scenario: shown.cell.scenario.clone(),
+                        family: shown.cell.family,
+                        writer: shown.cell.writer.clone(),
+                        reader: shown.cell.reader.clone(),
+                    },
+                    example: seen.best.and_then(|(_, spot)| example(spot)),
+                    reason: reason(seen.worst, &parts),
+                    parts,
+                };
+                (seen.worst.harm.gravity(), group)
+            });
         let mut groups: Vec<(Gravity, Group)> = groups.collect();
         groups.sort_by_key(|(gravity, group)| {
             Reverse((*gravity, group.scenarios.len(), group.rules))
@@ -462,5 +462,83 @@ fn fewest<'p>(
     match forth.len() < back.len() {
         true => forth,
         false => back.into_iter().map(|(of, by)| (by, of)).collect(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn matrix(name: &str) -> Matrix {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join(name);
+        Matrix::of(&crate::recording::read(&file).unwrap().recording)
+    }
+
+    fn marks(matrix: &Matrix) -> Vec<Group> {
+        let all = groups(matrix).groups.into_iter();
+        all.filter(|of| of.letter == Letter::Mark).collect()
+    }
+
+    fn ids(set: &BuildSet) -> Vec<String> {
+        set.ids().map(ToString::to_string).collect()
+    }
+
+    /// What 1.8.9 writes and 1.8.7 loses, 1.8.7 misreads after a rewrite by 1.8.9: it is the same loss, seen from the other side.
+    #[test]
+    fn a_misread_by_the_writer_is_the_readers_loss_seen_from_the_other_side() {
+        let (newer, older) = ("debian-1.8.9-2-nft", "debian-1.8.7-1-nft");
+        let forth = matrix("kube-firewall-by-1.8.9.jsonl");
+        let mut back = matrix("kube-firewall-by-debian-1.8.7.jsonl");
+        back.cells.retain(|cell| cell.writer.as_str() == older);
+        assert!(
+            back.cells
+                .iter()
+                .all(|cell| !cell.verdict.is_silent_damage())
+        );
+        let [of_forth, of_back] = [&forth, &back].map(marks);
+        assert_eq!((of_forth.len(), of_back.len()), (1, 1));
+        assert!(ids(&of_forth[0].decoders).contains(&older.to_owned()));
+        assert_eq!(ids(&of_back[0].decoders), [older]);
+        assert!(ids(&of_back[0].encoders).contains(&newer.to_owned()));
+        // Both together are one.
+        let mut both = forth.clone();
+        let has = |id: &BuildId, of: &Matrix| of.builds.iter().any(|build| &build.id == id);
+        let new: Vec<Build> = back
+            .builds
+            .iter()
+            .filter(|of| !has(&of.id, &forth))
+            .cloned()
+            .collect();
+        both.builds.extend(new);
+        both.cells.extend(back.cells.clone());
+        let of_both = marks(&both);
+        assert_eq!(of_both.len(), 1, "{of_both:#?}");
+        assert_eq!(of_both[0].worst, of_forth[0].worst);
+    }
+
+    #[test]
+    fn the_example_shows_the_loss_alone() {
+        let group = marks(&matrix("kube-firewall-by-1.8.9.jsonl")).remove(0);
+        let example = group.example.unwrap();
+        assert!(example.before.contains("-m mark"), "{example:?}");
+        assert_eq!(
+            example.before.replace("-m mark --mark 0x8000/0x8000 ", ""),
+            example.after
+        );
+        assert_eq!(group.worst.consequence, Some(Consequence::Blackhole));
+    }
+
+    #[test]
+    fn pairs_make_as_few_groups_as_they_can() {
+        // Decoder 0 loses what 1, 2 and 3 encode, decoder 2 what 2 and 3 do.
+        let pairs = [(1, 0), (2, 0), (3, 0), (2, 2), (3, 2)];
+        let groups = fewest(pairs.iter());
+        let set = |of: &[usize]| of.iter().copied().collect::<BTreeSet<usize>>();
+        assert_eq!(
+            groups,
+            [(set(&[1, 2, 3]), set(&[0])), (set(&[2, 3]), set(&[2]))]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The matrix on one screen of the terminal: what is lost, folded; the losses, the worst first; the worst scenarios; and what to do next.
 
+use std::ops::Range;
+
 use super::marks::{Piece, PieceKind, pieces};
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
 use super::wording;
@@ -65,20 +67,23 @@ fn head(matrix: &Matrix, width: usize) -> Vec<String> {
         let said = wrap(&inert(&said), width).into_iter();
         lines.extend(said.map(|line| paint(style(Verdict::Lossy), line)));
     }
+    lines.extend(folded_lines(matrix, width));
+    lines
+}
+
+/// The folded matrices with their legend, in `width` columns.
+pub fn folded_lines(matrix: &Matrix, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
     let all = folded(matrix);
     let mut used = Letters::default();
     for of in all.iter().filter(|of| of.is_harmed()) {
         let title = wrap(&wording::folded_title(of), width).into_iter();
         lines.extend(title.map(|line| paint(ASIDE, line)));
         lines.extend(table(of, width));
-        let rows = of.layers.iter().flat_map(|layer| layer.rows.values());
-        used = rows.flatten().flatten().fold(used, |all, of| all.and(*of));
+        used = used.and(of.letters());
     }
     if !used.is_empty() {
-        let legend = wording::legend(used).into_iter();
-        let legend = legend.map(|(sign, said)| format!("{sign} {said}"));
-        let legend = legend.collect::<Vec<_>>().join(" · ");
-        lines.extend(wrap_at(&legend, " · ", width));
+        lines.extend(wrap_at(&wording::legend(used), " · ", width));
     }
     for of in all.iter().filter(|of| !of.is_harmed()) {
         let said = wrap(&wording::nothing_lost(of), width).into_iter();
@@ -92,7 +97,10 @@ fn wrap_at(text: &str, between: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for item in text.split(between) {
         match lines.last_mut() {
-            Some(last) if last.chars().count() + between.chars().count() + item.chars().count() <= width => {
+            Some(last)
+                if last.chars().count() + between.chars().count() + item.chars().count()
+                    <= width =>
+            {
                 last.push_str(between);
                 last.push_str(item);
             }
@@ -106,7 +114,7 @@ fn wrap_at(text: &str, between: &str, width: usize) -> Vec<String> {
 const LABEL: usize = 18;
 
 /// One folded matrix: the number of a column is that of the row of the same builds.
-pub fn table(of: &Folded, width: usize) -> Vec<String> {
+fn table(of: &Folded, width: usize) -> Vec<String> {
     let signs = |letters: &Option<Letters>| match letters {
         Some(letters) if letters.is_empty() => ".".to_owned(),
         Some(letters) => letters.signs(),
@@ -121,23 +129,29 @@ pub fn table(of: &Folded, width: usize) -> Vec<String> {
         .collect();
     let names = Names::of(of);
     let longest = names.rows.iter().map(|(_, name)| name.chars().count() + 3);
-    let longest = longest.max();
-    let taken: usize = widths.iter().sum();
-    let label = longest
-        .unwrap_or(0)
-        .min(width.saturating_sub(taken))
-        .max(LABEL.min(width));
+    let longest = longest.max().unwrap_or(0);
     let mut lines = Vec::new();
-    let numbers = widths.iter().enumerate();
-    let numbers: String = numbers
-        .map(|(at, width)| format!("{:>width$}", at + 1))
-        .collect();
-    lines.push(paint(ASIDE, format!("{:label$}{numbers}", "")));
-    for layer in &of.layers {
-        if let Some(said) = wording::layer(layer, &of.layers) {
-            lines.push(paint(ASIDE, said));
+    for block in blocks(&widths, width.saturating_sub(LABEL)) {
+        let taken: usize = widths[block.clone()].iter().sum();
+        let label = longest
+            .min(width.saturating_sub(taken))
+            .max(LABEL.min(width));
+        let numbers = block
+            .clone()
+            .map(|at| format!("{:>1$}", at + 1, widths[at]));
+        let numbers: String = numbers.collect();
+        lines.push(paint(ASIDE, format!("{:label$}{numbers}", "")));
+        for layer in &of.layers {
+            if let Some(said) = wording::layer(layer, &of.layers) {
+                lines.push(paint(ASIDE, said));
+            }
+            let shown = Shown {
+                label,
+                widths: &widths,
+                block: block.clone(),
+            };
+            lines.extend(rows(layer, &names, &shown, signs));
         }
-        lines.extend(rows(layer, &names, (label, &widths), signs));
     }
     for line in wrap_at(&names.unexplained.join("; "), "; ", width.saturating_sub(2)) {
         if !line.is_empty() {
@@ -147,18 +161,46 @@ pub fn table(of: &Folded, width: usize) -> Vec<String> {
     lines
 }
 
+/// The columns, in blocks that fit side by side into `room`.
+fn blocks(widths: &[usize], room: usize) -> Vec<Range<usize>> {
+    let mut blocks: Vec<Range<usize>> = Vec::new();
+    let mut taken = 0;
+    for (at, width) in widths.iter().enumerate() {
+        match blocks.last_mut() {
+            Some(last) if taken + width <= room => last.end = at + 1,
+            _ => {
+                blocks.push(at..at + 1);
+                taken = 0;
+            }
+        }
+        taken += width;
+    }
+    blocks
+}
+
+/// What part of a folded matrix is shown, and how wide.
+struct Shown<'w> {
+    label: usize,
+    widths: &'w [usize],
+    block: Range<usize>,
+}
+
 fn rows(
     layer: &Layer,
     names: &Names,
-    (label, widths): (usize, &[usize]),
+    shown: &Shown<'_>,
     signs: impl Fn(&Option<Letters>) -> String,
 ) -> Vec<String> {
+    let (label, block) = (shown.label, &shown.block);
     let mut lines = Vec::new();
     for (at, cells) in &layer.rows {
         let (number, name) = &names.rows[*at];
         let mut said = wrap(name, label.saturating_sub(3)).into_iter();
         let first = format!("{number} {}", said.next().unwrap_or_default());
-        let cells = cells.iter().zip(widths).map(|(letters, width)| {
+        let cells = cells[block.clone()]
+            .iter()
+            .zip(&shown.widths[block.clone()]);
+        let cells = cells.map(|(letters, width)| {
             let text = format!("{:>width$}", signs(letters));
             match letters {
                 Some(letters) => paint(tone(*letters), text),
@@ -301,9 +343,8 @@ fn example_lines(of: &ExampleRule, width: usize) -> Vec<String> {
 
 /// Pieces in at most `room` columns: the middle of what both texts share is left out first.
 fn fitted(mut pieces: Vec<Piece>, room: usize) -> Vec<Piece> {
-    let length = |pieces: &[Piece]| -> usize {
-        pieces.iter().map(|of| of.text.chars().count()).sum()
-    };
+    let length =
+        |pieces: &[Piece]| -> usize { pieces.iter().map(|of| of.text.chars().count()).sum() };
     // A pass shortens the longest shared piece, by as much as it takes or as it has.
     for _ in 0..pieces.len() {
         let over = length(&pieces).saturating_sub(room);
@@ -315,7 +356,10 @@ fn fitted(mut pieces: Vec<Piece>, room: usize) -> Vec<Piece> {
             break;
         };
         let chars: Vec<char> = longest.text.chars().collect();
-        let keep = chars.len().saturating_sub(over + 2).max(12.min(chars.len()));
+        let keep = chars
+            .len()
+            .saturating_sub(over + 2)
+            .max(12.min(chars.len()));
         if keep + 2 >= chars.len() {
             break;
         }
@@ -373,7 +417,108 @@ fn end(
     let next = wording::next(matrix, groups, scenarios);
     lines.push(paint(HEADING, "Go on"));
     for (command, what) in next {
-        lines.push(cut(&format!("  {what:<13} {}", inert(&command)), width));
+        lines.extend(command_lines(&inert(&command), what, width));
     }
     lines
+}
+
+/// A command and what it shows, as a shell takes it: on two lines where one is too short.
+fn command_lines(command: &str, what: &str, width: usize) -> Vec<String> {
+    let commented = format!("  {command}  # {what}");
+    if commented.chars().count() <= width {
+        return vec![commented];
+    }
+    match command.split_once(" --scenario ") {
+        Some((head, scenario)) if command.chars().count() + 2 > width => {
+            vec![format!("  {head} \\"), format!("    --scenario {scenario}")]
+        }
+        _ => vec![format!("  {command}")],
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn matrix(name: &str) -> Matrix {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join(name);
+        Matrix::of(&crate::recording::read(&file).unwrap().recording)
+    }
+
+    fn plain(lines: &str) -> String {
+        anstream::adapter::strip_str(lines).to_string()
+    }
+
+    const RECORDINGS: [&str; 3] = [
+        "kube-firewall-by-1.8.9.jsonl",
+        "kube-router-by-debian-1.8.7.jsonl",
+        "docker-by-1.8.10.jsonl",
+    ];
+
+    #[test]
+    fn the_screen_as_it_prints() {
+        let mut all = String::new();
+        for name in RECORDINGS {
+            all.push_str(&plain(&render(&matrix(name), 100)));
+            all.push_str("=====\n");
+        }
+        insta::assert_snapshot!("screen", all);
+    }
+
+    #[rstest]
+    fn a_screen_has_a_hundred_lines_and_no_more_columns_than_it_may(
+        #[values(60, 80, 100, 200)] width: usize,
+    ) {
+        for name in RECORDINGS {
+            let screen = plain(&render(&matrix(name), width));
+            assert!(screen.lines().count() <= LINES, "{screen}");
+            for line in screen.lines() {
+                assert!(
+                    line.chars().count() <= width.min(COLUMNS),
+                    "{width}: {line}"
+                );
+            }
+        }
+    }
+
+    #[rstest]
+    #[case(100)]
+    #[case(80)]
+    fn what_has_no_room_is_counted(#[case] width: usize) {
+        let one = groups(&matrix(RECORDINGS[0])).groups;
+        let many: Vec<Group> = one.iter().cycle().take(40).cloned().collect();
+        let lines = losses(&many, width, 30);
+        assert!(lines.len() <= 30 && lines.len() > 26, "{}", lines.len());
+        let last = lines.last().unwrap();
+        let told = many.len()
+            - last
+                .split(' ')
+                .find_map(|word| word.parse::<usize>().ok())
+                .unwrap();
+        assert!((6..14).contains(&told), "{last}");
+        for group in &one {
+            assert!(group_lines(group, width).len() <= GROUP);
+        }
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_side_by_side_are_below_each_other() {
+        assert_eq!(blocks(&[5, 5, 5, 5], 11), [0..2, 2..4]);
+        assert_eq!(blocks(&[5, 5], 20), [0..2]);
+        assert_eq!(blocks(&[30], 20), [0..1]);
+    }
+
+    #[test]
+    fn a_long_rule_keeps_what_differs() {
+        let (before, after) = ("x ".repeat(90), "y".repeat(8));
+        let before = format!("-A CHAIN -m comment {before}-m mark --mark 0x1 -j DROP");
+        let (pieces, _) = pieces(&before, &format!("-A CHAIN -m comment {after}-j DROP"));
+        let pieces = fitted(pieces, 70);
+        let length: usize = pieces.iter().map(|of| of.text.chars().count()).sum();
+        assert!(length <= 70);
+    }
 }

@@ -6,8 +6,8 @@ use super::{builds, certainty, range};
 use crate::catalog::{Backend, Tool};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
-    BuildName, BuildSet, Certainty, Folded, Gravest, Group, How, Layer, Letter, Letters, LostPart,
-    Matrix, WorstScenario,
+    BuildSet, Certainty, Folded, Gravest, Group, How, Layer, Letter, Letters, LostPart, Matrix,
+    WorstScenario,
 };
 
 /// The heading over the folded matrix.
@@ -47,7 +47,9 @@ pub fn layer(of: &Layer, all: &[Layer]) -> Option<String> {
     let families = families.join(", ");
     match all {
         [_] if of.families.len() == 1 => Some(format!("{families} only")),
-        [first, _, ..] if first != of => Some(format!("{families}, where it differs from the above")),
+        [first, _, ..] if first != of => {
+            Some(format!("{families}, where it differs from the above"))
+        }
         _ => None,
     }
 }
@@ -77,18 +79,15 @@ pub fn letter(letter: Letter) -> &'static str {
     }
 }
 
-/// What the letters stand for that are in `all`, each with its sign; the last line says what capitals are.
-pub fn legend(all: Letters) -> Vec<(String, String)> {
+/// What the letters stand for that are in `all`, and what capitals are: items between ` · `.
+pub fn legend(all: Letters) -> String {
     let used = Letter::ALL.into_iter().filter(|of| all.has(*of));
-    let mut lines: Vec<(String, String)> = used
-        .map(|of| (of.sign().to_string(), letter(of).to_owned()))
+    let mut items: Vec<String> = used
+        .map(|of| format!("{} {}", of.sign(), letter(of)))
         .collect();
-    lines.push((".".to_owned(), "nothing".to_owned()));
-    lines.push((
-        "CAPITAL".to_owned(),
-        "confirmed with packets, else predicted".to_owned(),
-    ));
-    lines
+    items.push(". nothing".to_owned());
+    items.push("CAPITAL confirmed with packets, else predicted".to_owned());
+    items.join(" · ")
 }
 
 /// A part of a rule, as it is written: `-m mark` of `match mark`.
@@ -170,12 +169,12 @@ fn since(group: &Group) -> Option<String> {
     let since = group.edge.first_encoder.as_ref();
     let since = since.map(|of| format!("since {}", of.stem));
     let mended = group.edge.mended_in.as_ref();
-    let mended = mended.map(|of| format!("fixed in readers from {} on", of.stem));
+    let mended = mended.map(|of| format!("readers fixed in {}", of.stem));
     let all: Vec<String> = since.into_iter().chain(mended).collect();
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-/// The worst effect, and how sure it is, in short.
+/// The worst effect, and how sure it is.
 pub fn worst(of: &Gravest) -> String {
     match of.consequence {
         Some(consequence) => {
@@ -190,6 +189,14 @@ pub fn worst(of: &Gravest) -> String {
     }
 }
 
+/// The same, in less room.
+fn worst_in_short(of: &Gravest) -> String {
+    match (of.consequence, of.certainty) {
+        (Some(consequence), Certainty::Shown) => format!("{consequence} (confirmed)"),
+        _ => worst(of),
+    }
+}
+
 fn scenarios(count: usize) -> String {
     match count {
         1 => "1 scenario".to_owned(),
@@ -200,11 +207,12 @@ fn scenarios(count: usize) -> String {
 /// A group of losses: what, from whom to whom, since when, the worst effect, where. The most words come first; the others are for less
 /// room.
 pub fn group(group: &Group) -> Vec<String> {
-    let (between, worst) = (between(group), worst(&group.worst));
+    let (between, short) = (between(group), worst_in_short(&group.worst));
+    let worst = worst(&group.worst);
     let since = since(group).map_or_else(String::new, |said| format!("; {said}"));
     let found = scenarios(group.scenarios.len());
     let reason = group.reason.as_deref();
-    let reason = reason.map_or_else(String::new, |said| format!(" ({said})"));
+    let reason = reason.map_or_else(String::new, |said| format!(" ({})", unplaced(said)));
     let (example, rules) = (&group.cell.scenario, group.rules);
     let rules = match rules {
         1 => "1 rule".to_owned(),
@@ -220,8 +228,18 @@ pub fn group(group: &Group) -> Vec<String> {
         all.push(format!("{head}; {rules} in {found}, as {example}"));
         all.push(format!("{head}; {rules} in {found}"));
         all.push(format!("{head}; {found}"));
+        all.push(format!("{what}: {between}{since}; {short}; {found}"));
     }
     all
+}
+
+/// What was said, without the line of the input where it was.
+fn unplaced(said: &str) -> &str {
+    let said = said.trim_start_matches("# ");
+    match said.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => said,
+    }
 }
 
 /// The groups that there was no room for.
@@ -234,7 +252,7 @@ pub fn milder(count: usize) -> String {
 
 /// A scenario: the worst that comes of what is lost, and how often.
 pub fn scenario(of: &WorstScenario) -> String {
-    let (worst, silent, pairings) = (worst(&of.worst), of.silent, of.pairings);
+    let (worst, silent, pairings) = (worst_in_short(&of.worst), of.silent, of.pairings);
     format!("{worst}; silent in {silent} of {pairings} pairings")
 }
 
@@ -263,7 +281,11 @@ pub fn whole_table() -> &'static str {
 }
 
 /// The commands that go on from here, each with what it shows.
-pub fn next(matrix: &Matrix, groups: &[Group], worst: &[WorstScenario]) -> Vec<(String, &'static str)> {
+pub fn next(
+    matrix: &Matrix,
+    groups: &[Group],
+    worst: &[WorstScenario],
+) -> Vec<(String, &'static str)> {
     let first = matrix.scenarios.first().map(|of| of.name.as_str());
     let scenario = worst.first().map(|of| of.name.as_str()).or(first);
     let example = groups.first().map(|of| &of.cell);
