@@ -89,8 +89,8 @@ Without --scenario or --rules it lists the cells of the pairing, one a line.")]
   iptables-lab evidence --scenario nft-expressions --loss crashed --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
   iptables-lab evidence --scenario kube-router --loss sync --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
 
-The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, the backtrace
-of a crash if gdb is installed, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, and with
+The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, the backtrace \
+of a crash if gdb is installed, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, and with \
 125 when it cannot be tried. FIND=fix exchanges 0 and 1, so that git bisect run finds what fixed it.
 
 Exit status: 0 if the report is made, 1 if there is no loss to report.")]
@@ -108,9 +108,9 @@ Exit status: 0 if the report is made, 1 if there is no loss to report.")]
   iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published --format json --fail-on unsafe
   iptables-lab inventory --format json | iptables-lab advise --inventory -
 
-Without --rules or --scenario it answers for Kubernetes' scenarios. It runs them; if nothing can be run, it answers from the
-built-in report and says so. Only what a product does with rules counts: it rewrites whole tables, restores its own chains with
---noflush, or changes single rules (images/products.toml says which). Of a build named by its id everything counts. What was not
+Without --rules or --scenario it answers for Kubernetes' scenarios. It runs them; if nothing can be run, it answers from the \
+built-in report and says so. Only what a product does with rules counts: it rewrites whole tables, restores its own chains with \
+--noflush, or changes single rules (images/products.toml says which). Of a build named by its id everything counts. What was not \
 tested is never called safe.")]
     Advise(advise::AdviseArgs),
     /// Find every iptables under the roots of a node's running processes (as root; reads files, changes nothing).
@@ -125,7 +125,7 @@ It runs each iptables with --version only, in namespaces of its own, as nobody, 
   iptables-save | iptables-lab diagnose
   iptables-lab diagnose node.save --family ipv4
 
-It needs no engine and no network: it compares the rules with the built-in report. It changes nothing. A command is offered only
+It needs no engine and no network: it compares the rules with the built-in report. It changes nothing. A command is offered only \
 if it is proved to give the ruleset that is meant.")]
     Diagnose(diagnose::DiagnoseArgs),
     /// Make the built-in report, from which `advise` and `diagnose` answer.

@@ -52,6 +52,18 @@ pub struct OutputArgs {
     /// Losses that are known already (TOML): they are shown as known, and fail nothing.
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
+    /// Print every scenario's tables and losses. Without it, more than three scenarios are shown on one screen.
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// How much of the matrix a terminal gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// One screen where there are many scenarios, all of it where there are few.
+    Screen,
+    /// All of it.
+    Full,
 }
 
 /// What `--fail-on` names.
@@ -231,6 +243,7 @@ pub struct Outputs {
     conditions: Vec<Condition>,
     baseline: Option<Matrix>,
     known: Option<Known>,
+    extent: Extent,
 }
 
 impl Outputs {
@@ -253,6 +266,10 @@ impl Outputs {
             conditions: args.fail_on.clone(),
             baseline: args.baseline.as_deref().map(matrix_of_file).transpose()?,
             known: args.known.as_deref().map(known_of_file).transpose()?,
+            extent: match args.full {
+                true => Extent::Full,
+                false => Extent::Screen,
+            },
         })
     }
 
@@ -283,6 +300,7 @@ impl Outputs {
                 matrix: &matrix,
                 shown: &shown,
                 format,
+                extent: self.extent,
             };
             match (format, width, &difference) {
                 (Format::Table, Width::Of(width), Some(difference)) => {
@@ -435,6 +453,7 @@ struct Report<'a> {
     matrix: &'a Matrix,
     shown: &'a Shown,
     format: Format,
+    extent: Extent,
 }
 
 impl Report<'_> {
@@ -443,7 +462,7 @@ impl Report<'_> {
         let text = match self.format {
             // The largest of all is never in memory as a whole.
             Format::Json => return report::json::write(self.matrix, to),
-            Format::Table => width.text(|columns| report::table::render(self.matrix, columns)),
+            Format::Table => width.text(|columns| table(self.matrix, self.extent, columns)),
             Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
             Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
             Format::Html => {
@@ -454,6 +473,42 @@ impl Report<'_> {
     }
 }
 
+/// What a terminal gets: one screen of many scenarios, every table of few.
+fn table(matrix: &Matrix, extent: Extent, columns: usize) -> String {
+    let is_many = matrix.scenarios.len() > report::screen::FEW;
+    match extent {
+        Extent::Screen if is_many => report::screen::render(matrix, columns),
+        Extent::Screen | Extent::Full => report::table::render(matrix, columns),
+    }
+}
+
 fn cannot_write(path: &Path, error: &std::io::Error) -> miette::Report {
     miette!("{} cannot be written: {error}", path.display())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::few(3, Extent::Screen, false)]
+    #[case::many(4, Extent::Screen, true)]
+    #[case::asked(4, Extent::Full, false)]
+    fn more_than_three_scenarios_are_one_screen(
+        #[case] scenarios: usize,
+        #[case] extent: Extent,
+        #[case] is_screen: bool,
+    ) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
+        let mut matrix = Matrix::of(&recording::read(&file).unwrap().recording);
+        let head = matrix.scenarios[0].clone();
+        matrix.scenarios.resize(scenarios, head);
+        let text = table(&matrix, extent, 100);
+        assert_eq!(text.contains("Losses, the worst first"), is_screen);
+        assert_eq!(text.contains("writers down, readers across"), !is_screen);
+    }
 }

@@ -50,7 +50,7 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
     };
     let writer = one("writer", &matrix.writers(), &args.writer)?;
     let reader = one("reader", &matrix.readers(), &args.reader)?;
-    // What was run just now is what was asked for.
+    // What was run just now is what was asked for; a file is not called by its path there.
     let scenarios = match args.from.is_some() && args.run.input.given.rules.is_empty() {
         true => args.run.input.scenario.as_slice(),
         false => &[],

@@ -222,16 +222,7 @@ pub struct ExampleRule<'a> {
 impl ExampleRule<'_> {
     /// When and by whom the second text is printed; and which other parts differ in it.
     pub fn label(&self) -> String {
-        let by = match self.texts.by {
-            PrintedBy::Reader => "as the reader prints it",
-            PrintedBy::Restore => "as the kernel holds it after the reader's restore",
-            PrintedBy::Writer => "as the writer prints it after the reader's restore",
-            PrintedBy::Witness => {
-                "as the newest release prints it before and after the reader's restore"
-            }
-            PrintedBy::Turns => "after reader and writer restored in turn",
-            PrintedBy::Deletion => "what -D deleted instead",
-        };
+        let by = printed_by(self.texts.by);
         match self.texts.beside.is_empty() {
             true => by.to_owned(),
             false => format!(
@@ -239,6 +230,20 @@ impl ExampleRule<'_> {
                 self.texts.beside.join(", ")
             ),
         }
+    }
+}
+
+/// When and by whom the second text of an example is printed.
+pub fn printed_by(by: PrintedBy) -> &'static str {
+    match by {
+        PrintedBy::Reader => "as the reader prints it",
+        PrintedBy::Restore => "as the kernel holds it after the reader's restore",
+        PrintedBy::Writer => "as the writer prints it after the reader's restore",
+        PrintedBy::Witness => {
+            "as the newest release prints it before and after the reader's restore"
+        }
+        PrintedBy::Turns => "after reader and writer restored in turn",
+        PrintedBy::Deletion => "what -D deleted instead",
     }
 }
 

@@ -7,15 +7,15 @@ use std::fmt::Write;
 
 use super::facts;
 use super::terminal::{inert, sign};
-use super::{by_reason, wording};
+use super::{by_reason, screen, wording};
 use crate::judge::verdict::Verdict;
-use crate::matrix::{Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes};
+use crate::matrix::{Letters, Loss, Matrix, ScenarioHead, broken, groups, losses, packet_changes};
 
 /// What a comment on GitHub may hold, in characters.
 pub const COMMENT: usize = 65_536;
 
-/// How many sentences of the summary stand before the fold.
-const HEADLINES: usize = 8;
+/// How many groups of losses stand before the fold.
+const GROUPS: usize = 12;
 
 /// The whole matrix, in at most `limit` characters.
 pub fn render(matrix: &Matrix, limit: usize) -> String {
@@ -65,14 +65,22 @@ fn head(matrix: &Matrix) -> String {
     if let Some(said) = wording::cut_short(matrix) {
         let _ = writeln!(text, "**{}**\n", escape(&said));
     }
-    let headlines = headlines(matrix);
-    for headline in headlines.iter().take(HEADLINES) {
-        let _ = writeln!(text, "- {}", escape(&wording::headline(headline)));
+    let table = screen::folded_lines(matrix, screen::COLUMNS).join("\n");
+    let table = inert(&anstream::adapter::strip_str(&table).to_string());
+    let _ = writeln!(text, "```text\n{}\n```\n", table.trim_end());
+    let groups = groups(matrix).groups;
+    for group in groups.iter().take(GROUPS) {
+        let letters = Letters::of(group.letter, group.worst.certainty).signs();
+        let said = wording::group(group).into_iter().next().unwrap_or_default();
+        let _ = writeln!(text, "- {} {}", code(&letters), escape(&said));
+        if let Some(of) = &group.example {
+            text.push_str(&diff(&of.before, &of.after));
+        }
     }
-    match headlines.len() {
-        0 => text.push_str("No build silently loses anything of what another writes.\n"),
-        many if many > HEADLINES => {
-            let _ = writeln!(text, "- and {} more, below", many - HEADLINES);
+    match groups.len() {
+        0 => text.push_str("Nothing is lost of what was tested.\n"),
+        many if many > GROUPS => {
+            let _ = writeln!(text, "- and {} milder losses, below", many - GROUPS);
         }
         _ => {}
     }
@@ -151,14 +159,19 @@ fn example(matrix: &Matrix, scenario: &str, loss: &Loss) -> String {
     let Some(example) = facts::example(matrix, scenario, loss) else {
         return String::new();
     };
-    let line = |text: &str| inert(text).replace('\n', " ");
-    let (before, after) = (line(example.texts.before), line(example.texts.after));
-    let fence = fence(&[&before, &after], 3);
     let beside = match example.texts.beside.is_empty() {
         true => String::new(),
         false => format!("  {}\n", escape(&example.label())),
     };
-    format!("  {fence}diff\n  - {before}\n  + {after}\n  {fence}\n{beside}")
+    diff(example.texts.before, example.texts.after) + &beside
+}
+
+/// A rule before and after, as a diff within an item of a list.
+fn diff(before: &str, after: &str) -> String {
+    let line = |text: &str| inert(text).replace('\n', " ");
+    let (before, after) = (line(before), line(after));
+    let fence = fence(&[&before, &after], 3);
+    format!("  {fence}diff\n  - {before}\n  + {after}\n  {fence}\n")
 }
 
 /// Text of others as a code span: nothing in it is Markdown.

@@ -20,6 +20,7 @@ pub mod marks;
 pub mod pairing;
 pub mod result;
 pub mod scenarios;
+pub mod screen;
 pub mod show;
 pub mod shown;
 pub mod table;

@@ -21,7 +21,7 @@ pub fn sign(verdict: Verdict) -> char {
         | Verdict::Stable
         | Verdict::Found
         | Verdict::Deleted => '.',
-        Verdict::Misprinted => 'p',
+        Verdict::Misprinted => '"',
         Verdict::Reworded => '~',
         Verdict::Differs => '?',
         Verdict::Invisible => '-',
@@ -31,8 +31,8 @@ pub fn sign(verdict: Verdict) -> char {
         Verdict::Unrestorable => 'R',
         Verdict::TimedOut => 'T',
         Verdict::Crashed => '!',
-        Verdict::Misread => 'm',
-        Verdict::Unreadable => 'N',
+        Verdict::Misread => '<',
+        Verdict::Unreadable => 'U',
         Verdict::Changed => 'C',
         Verdict::Lossy => 'X',
         Verdict::Doubled => '2',
@@ -105,6 +105,7 @@ pub fn inert(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Letter;
 
     /// What the reference says of the signs is what the tables use them for.
     #[test]
@@ -137,6 +138,20 @@ mod tests {
         let signs: Vec<char> = harmful.map(sign).collect();
         let distinct: std::collections::BTreeSet<&char> = signs.iter().collect();
         assert_eq!(distinct.len(), signs.len());
+    }
+
+    /// The signs of the tables and the letters of the folded matrix are one alphabet: what both have means the same.
+    #[test]
+    fn no_letter_of_the_folded_matrix_is_another_verdicts_sign() {
+        let both = [Verdict::NothingToRestore, Verdict::Crashed];
+        for verdict in Verdict::ALL.into_iter().filter(|of| !both.contains(of)) {
+            let letters = Letter::ALL.map(Letter::sign);
+            let is_letter =
+                |of: char| sign(verdict) == of || sign(verdict) == of.to_ascii_uppercase();
+            assert!(!letters.into_iter().any(is_letter), "{verdict}");
+        }
+        assert_eq!(sign(Verdict::NothingToRestore), Letter::Nothing.sign());
+        assert_eq!(sign(Verdict::Crashed), Letter::Crash.sign());
     }
 
     #[test]

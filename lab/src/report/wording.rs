@@ -1,12 +1,16 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
+mod folded;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use folded::*;
 
 use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
-    Absence, Broken, BuildName, BuildSet, Certainty, Change, Form, Headline, Loss, Matrix,
-    NameKind, PacketChange, ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
+    Absence, Broken, BuildName, BuildSet, Certainty, Change, Form, Loss, Matrix, NameKind,
+    PacketChange, ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
 };
 
 /// What is said of a scenario in which nothing is lost.
@@ -159,66 +163,6 @@ pub fn certainty(certainty: Certainty) -> &'static str {
         Certainty::Predicted => " (predicted)",
         Certainty::Unmet => " (predicted; no test packet hit this rule)",
         Certainty::IfWrittenBack => " (only if what was read is written back)",
-    }
-}
-
-/// How many things, or scenarios, a sentence names before it only counts.
-const NAMED: usize = 6;
-
-/// What some builds silently lose of what others write.
-pub fn headline(of: &Headline) -> String {
-    let what: Vec<String> = together(&of.what).split("; ").map(str::to_owned).collect();
-    let scenarios: Vec<String> = of.scenarios.iter().cloned().collect();
-    let consequence = of.consequence;
-    let consequence = consequence.map_or_else(String::new, |(consequence, sure)| {
-        format!("; worst effect: {consequence}{}", certainty(sure))
-    });
-    format!(
-        "{} → {}: {}{consequence}; in {}",
-        builds(&of.writers),
-        builds(&of.readers),
-        some(&what, "; "),
-        some(&scenarios, ", "),
-    )
-}
-
-/// Several losses, in as few words as it takes: of `match mark lost` and `tcp --dport lost` `match mark, tcp --dport lost`.
-fn together(what: &BTreeSet<String>) -> String {
-    let mut by_how: Vec<(&str, Vec<&str>)> = Vec::new();
-    for said in what.iter().flat_map(|said| said.split("; ")) {
-        let ends = [" lost", " altered", " added"].into_iter();
-        let (part, how) = ends
-            .filter_map(|end| Some((said.strip_suffix(end)?, end)))
-            .next()
-            .unwrap_or((said, ""));
-        let parts: Vec<&str> = match how {
-            "" => vec![part],
-            _ => part.split(", ").collect(),
-        };
-        let at = by_how.iter().position(|(known, _)| *known == how);
-        let at = at.unwrap_or_else(|| {
-            by_how.push((how, Vec::new()));
-            by_how.len() - 1
-        });
-        for part in parts {
-            if !by_how[at].1.contains(&part) {
-                by_how[at].1.push(part);
-            }
-        }
-    }
-    let words = by_how.iter().map(|(how, parts)| match *how {
-        "" => parts.join("; "),
-        how => format!("{}{how}", parts.join(", ")),
-    });
-    words.collect::<Vec<_>>().join("; ")
-}
-
-/// The first few, and how many more there are.
-fn some(all: &[String], between: &str) -> String {
-    let (named, rest) = all.split_at(all.len().min(NAMED));
-    match rest.len() {
-        0 => named.join(between),
-        more => format!("{}{between}and {more} more", named.join(between)),
     }
 }
 
@@ -399,15 +343,6 @@ mod tests {
     use super::*;
     use crate::catalog::{Backend, BuildId};
     use crate::matrix::Member;
-
-    #[rstest]
-    #[case(&["match mark lost", "tcp --dport lost"], "match mark, tcp --dport lost")]
-    #[case(&["match mark lost; source altered", "match mark, state lost"], "match mark, state lost; source altered")]
-    #[case(&["-D deletes another rule", "the whole rule"], "-D deletes another rule; the whole rule")]
-    fn what_is_lost_the_same_way_is_said_together(#[case] what: &[&str], #[case] words: &str) {
-        let what = what.iter().map(|said| (*said).to_owned()).collect();
-        assert_eq!(together(&what), words);
-    }
 
     /// Builds of one kind, oldest first; those with a star are in the set.
     fn set(ran: &[&str], tool: Tool, backend: Backend, origin: Origin) -> BuildSet {

@@ -439,7 +439,7 @@ fn wide(mut lab: Command, words: &[String], json: &Path) -> (String, BTreeMap<St
         .args(["--engine", "native", "matrix", "--format", "json"])
         .arg("--output")
         .arg(json)
-        .args(["--format", "table", "--output", "-"])
+        .args(["--full", "--format", "table", "--output", "-"])
         .args(words)
         .output()
         .unwrap();

@@ -10,7 +10,7 @@ use super::super::marks::{Piece, pieces};
 use super::super::shown::Shown;
 use super::super::terminal::sign;
 use super::super::tone::Tone;
-use super::super::{by_reason, wording};
+use super::super::{by_reason, screen, wording};
 use super::PageError;
 use super::address::address;
 use super::details;
@@ -18,7 +18,8 @@ use super::maps::{self, MapView, Maps, Places, Profile};
 use crate::catalog::name_in_docker;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
-    Example, Loss, Matrix, ScenarioHead, broken, headlines, losses, packet_changes, symptoms,
+    Example, Group, Letters, Loss, Matrix, ScenarioHead, broken, groups, losses, packet_changes,
+    symptoms,
 };
 
 /// The page.
@@ -32,7 +33,9 @@ pub struct Page {
     cut_short: Option<String>,
     /// What came of the losses that are listed as known.
     known: Vec<String>,
-    headlines: Vec<Line>,
+    /// The folded matrix with its legend, as the terminal shows it.
+    folded: String,
+    groups: Vec<LossView>,
     symptoms: Vec<SymptomView>,
     signs: Vec<SignView>,
     /// Class, name and meaning of squares without a cell.
@@ -145,7 +148,8 @@ impl Page {
             operations: matrix.operations.iter().map(|of| of.as_str()).collect(),
             cut_short: wording::cut_short(matrix),
             known: wording::known(matrix),
-            headlines: headlines(matrix).iter().map(headline).collect(),
+            folded: folded(matrix),
+            groups: groups(matrix).groups.iter().map(group_view).collect(),
             symptoms: symptom_views(matrix),
             signs: wording::verdicts(matrix)
                 .into_iter()
@@ -170,13 +174,37 @@ impl Page {
     }
 }
 
-fn headline(of: &crate::matrix::Headline) -> Line {
-    let (scenario, example) = &of.example;
-    Line {
-        tone: Tone::Silent.as_str(),
-        sign: sign(Verdict::Lossy),
-        said: wording::headline(of),
-        example: Some(of_example(scenario, example)),
+fn folded(matrix: &Matrix) -> String {
+    let lines = screen::folded_lines(matrix, screen::COLUMNS).join("\n");
+    anstream::adapter::strip_str(&lines).to_string()
+}
+
+fn group_view(of: &Group) -> LossView {
+    let cell = &of.cell;
+    let sign = Letters::of(of.letter, of.worst.certainty).signs();
+    let rule = of.example.as_ref().map(|example| {
+        let (written, other) = pieces(&example.before, &example.after);
+        let (writer, reader, family) = (&cell.writer, &cell.reader, cell.family);
+        ExampleView {
+            place: format!("{}, {writer} → {reader}, {family}", cell.scenario),
+            written,
+            other,
+            label: facts::printed_by(example.by).to_owned(),
+        }
+    });
+    LossView {
+        line: Line {
+            tone: Tone::of(of.worst.verdict).as_str(),
+            sign: sign.chars().next().unwrap_or(' '),
+            said: wording::group(of).into_iter().next().unwrap_or_default(),
+            example: Some(address(
+                &cell.writer,
+                &cell.reader,
+                &cell.scenario,
+                Some(cell.family),
+            )),
+        },
+        rule,
     }
 }
 

@@ -1,0 +1,524 @@
+//! The matrix on one screen of the terminal: what is lost, folded; the losses, the worst first; the worst scenarios; and what to do next.
+
+use std::ops::Range;
+
+use super::marks::{Piece, PieceKind, pieces};
+use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
+use super::wording;
+use crate::judge::verdict::Verdict;
+use crate::matrix::{
+    BuildSet, ExampleRule, Folded, Group, Groups, Layer, Letter, Letters, Matrix, folded, groups,
+};
+
+/// The most lines that a screen has.
+pub const LINES: usize = 100;
+
+/// The most columns that it has.
+pub const COLUMNS: usize = 100;
+
+/// The most lines that a group of losses takes.
+const GROUP: usize = 4;
+
+/// How many scenarios have a line.
+const SCENARIOS: usize = 15;
+
+/// With more scenarios than this, the terminal gets one screen instead of every table.
+pub const FEW: usize = 3;
+
+/// The matrix in at most [`LINES`] lines of at most `width` columns.
+pub fn render(matrix: &Matrix, width: usize) -> String {
+    let width = width.min(COLUMNS);
+    let Groups {
+        groups, scenarios, ..
+    } = groups(matrix);
+    let head = head(matrix, width);
+    let mut tail = Vec::new();
+    if !scenarios.is_empty() {
+        tail.push(String::new());
+        tail.push(paint(HEADING, "The worst scenarios"));
+        let most = scenarios.iter().take(SCENARIOS);
+        let name = most.clone().map(|of| of.name.len()).max().unwrap_or(0);
+        let name = name.min(width / 3);
+        let signs = most.clone().map(|of| of.letters.signs().len()).max();
+        for of in most {
+            let letters = format!("{:<1$}", of.letters.signs(), signs.unwrap_or(0));
+            let letters = paint(tone(of.letters), letters);
+            let line = format!("  {:<name$} {letters} ", cut(&inert(&of.name), name));
+            let room = width.saturating_sub(name + signs.unwrap_or(0) + 4);
+            tail.push(format!("{line}{}", cut(&wording::scenario(of), room)));
+        }
+        let rest = scenarios.len().saturating_sub(SCENARIOS);
+        let others = wording::other_scenarios(matrix, scenarios.len(), rest);
+        if !others.is_empty() {
+            tail.push(format!("  {others}"));
+        }
+    }
+    tail.extend(end(matrix, &groups, &scenarios, width));
+    let room = LINES.saturating_sub(head.len() + tail.len());
+    let losses = losses(&groups, width, room);
+    let all = head.into_iter().chain(losses).chain(tail);
+    all.map(|line| line + "\n").collect()
+}
+
+/// The folded matrices and what their letters mean.
+fn head(matrix: &Matrix, width: usize) -> Vec<String> {
+    let mut lines = vec![paint(HEADING, wording::folded_heading(matrix))];
+    if let Some(said) = wording::cut_short(matrix) {
+        let said = wrap(&inert(&said), width).into_iter();
+        lines.extend(said.map(|line| paint(style(Verdict::Lossy), line)));
+    }
+    lines.extend(folded_lines(matrix, width));
+    lines
+}
+
+/// The folded matrices with their legend, in `width` columns.
+pub fn folded_lines(matrix: &Matrix, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let all = folded(matrix);
+    let mut used = Letters::default();
+    for of in all.iter().filter(|of| of.is_harmed()) {
+        let title = wrap(&wording::folded_title(of), width).into_iter();
+        lines.extend(title.map(|line| paint(ASIDE, line)));
+        lines.extend(table(of, width));
+        used = used.and(of.letters());
+    }
+    if !used.is_empty() {
+        lines.extend(wrap_at(&wording::legend(used), " · ", width));
+    }
+    for of in all.iter().filter(|of| !of.is_harmed()) {
+        let said = wrap(&wording::nothing_lost(of), width).into_iter();
+        lines.extend(said.map(|line| paint(style(Verdict::Same), line)));
+    }
+    lines
+}
+
+/// Breaks a list between its items only.
+fn wrap_at(text: &str, between: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for item in text.split(between) {
+        match lines.last_mut() {
+            Some(last)
+                if last.chars().count() + between.chars().count() + item.chars().count()
+                    <= width =>
+            {
+                last.push_str(between);
+                last.push_str(item);
+            }
+            _ => lines.push(item.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The least columns that the names of a row get.
+const LABEL: usize = 18;
+
+/// One folded matrix: the number of a column is that of the row of the same builds.
+fn table(of: &Folded, width: usize) -> Vec<String> {
+    let signs = |letters: &Option<Letters>| match letters {
+        Some(letters) if letters.is_empty() => ".".to_owned(),
+        Some(letters) => letters.signs(),
+        None => String::new(),
+    };
+    let widths: Vec<usize> = (0..of.columns.len())
+        .map(|column| {
+            let rows = of.layers.iter().flat_map(|layer| layer.rows.values());
+            let widest = rows.map(|row| signs(&row[column]).len()).max().unwrap_or(0);
+            widest.max((column + 1).to_string().len()) + 1
+        })
+        .collect();
+    let names = Names::of(of);
+    let longest = names.rows.iter().map(|(_, name)| name.chars().count() + 3);
+    let longest = longest.max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for block in blocks(&widths, width.saturating_sub(LABEL)) {
+        let taken: usize = widths[block.clone()].iter().sum();
+        let label = longest
+            .min(width.saturating_sub(taken))
+            .max(LABEL.min(width));
+        let numbers = block
+            .clone()
+            .map(|at| format!("{:>1$}", at + 1, widths[at]));
+        let numbers: String = numbers.collect();
+        lines.push(paint(ASIDE, format!("{:label$}{numbers}", "")));
+        for layer in &of.layers {
+            if let Some(said) = wording::layer(layer, &of.layers) {
+                lines.push(paint(ASIDE, said));
+            }
+            let shown = Shown {
+                label,
+                widths: &widths,
+                block: block.clone(),
+            };
+            lines.extend(rows(layer, &names, &shown, signs));
+        }
+    }
+    for line in wrap_at(&names.unexplained.join("; "), "; ", width.saturating_sub(2)) {
+        if !line.is_empty() {
+            lines.push(paint(ASIDE, format!("  {line}")));
+        }
+    }
+    lines
+}
+
+/// The columns, in blocks that fit side by side into `room`.
+fn blocks(widths: &[usize], room: usize) -> Vec<Range<usize>> {
+    let mut blocks: Vec<Range<usize>> = Vec::new();
+    let mut taken = 0;
+    for (at, width) in widths.iter().enumerate() {
+        match blocks.last_mut() {
+            Some(last) if taken + width <= room => last.end = at + 1,
+            _ => {
+                blocks.push(at..at + 1);
+                taken = 0;
+            }
+        }
+        taken += width;
+    }
+    blocks
+}
+
+/// What part of a folded matrix is shown, and how wide.
+struct Shown<'w> {
+    label: usize,
+    widths: &'w [usize],
+    block: Range<usize>,
+}
+
+fn rows(
+    layer: &Layer,
+    names: &Names,
+    shown: &Shown<'_>,
+    signs: impl Fn(&Option<Letters>) -> String,
+) -> Vec<String> {
+    let (label, block) = (shown.label, &shown.block);
+    let mut lines = Vec::new();
+    for (at, cells) in &layer.rows {
+        let (number, name) = &names.rows[*at];
+        let mut said = wrap(name, label.saturating_sub(3)).into_iter();
+        let first = format!("{number} {}", said.next().unwrap_or_default());
+        let cells = cells[block.clone()]
+            .iter()
+            .zip(&shown.widths[block.clone()]);
+        let cells = cells.map(|(letters, width)| {
+            let text = format!("{:>width$}", signs(letters));
+            match letters {
+                Some(letters) => paint(tone(*letters), text),
+                None => text,
+            }
+        });
+        let line: String = cells.collect();
+        lines.push(format!("{first:<label$}{line}"));
+        lines.extend(said.map(|line| format!("   {line}")));
+    }
+    lines
+}
+
+/// What the rows and columns of a folded matrix are called.
+struct Names {
+    /// The number and the builds of each row.
+    rows: Vec<(String, String)>,
+    /// The columns that no row explains.
+    unexplained: Vec<String>,
+}
+
+impl Names {
+    fn of(of: &Folded) -> Names {
+        let same = |one: &BuildSet, other: &BuildSet| one.ids().eq(other.ids());
+        let number = |row: &BuildSet| {
+            let at = of.columns.iter().position(|column| same(row, column));
+            at.map_or_else(|| "  ".to_owned(), |at| format!("{:>2}", at + 1))
+        };
+        let numbers: Vec<String> = of.rows.iter().map(number).collect();
+        let rows = of.rows.iter().zip(numbers);
+        let columns = of.columns.iter().enumerate();
+        Names {
+            rows: rows
+                .map(|(row, number)| (number, wording::class(row)))
+                .collect(),
+            unexplained: columns
+                .filter(|(_, column)| !of.rows.iter().any(|row| same(row, column)))
+                .map(|(at, column)| format!("{} {}", at + 1, wording::class(column)))
+                .collect(),
+        }
+    }
+}
+
+/// The colour of letters: red where a rule silently becomes another one.
+fn tone(letters: Letters) -> anstyle::Style {
+    let silent = [
+        Letter::Mark,
+        Letter::Port,
+        Letter::Address,
+        Letter::Interface,
+        Letter::Other,
+    ];
+    let is_silent = silent.into_iter().any(|of| letters.has(of));
+    match (letters.is_empty(), is_silent) {
+        (true, _) => style(Verdict::Same),
+        (false, true) => style(Verdict::Lossy),
+        (false, false) => style(Verdict::Unrestorable),
+    }
+}
+
+/// The losses, the worst first, in at most `room` lines; the mildest are counted.
+fn losses(groups: &[Group], width: usize, room: usize) -> Vec<String> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), paint(HEADING, "Losses, the worst first")];
+    let mut told = 0;
+    for group in groups {
+        let of_group = group_lines(group, width);
+        // One line is for the count of those that have no room.
+        let is_last = told + 1 == groups.len();
+        if lines.len() + of_group.len() + usize::from(!is_last) > room {
+            break;
+        }
+        lines.extend(of_group);
+        told += 1;
+    }
+    if told < groups.len() {
+        lines.push(format!("  {}", wording::milder(groups.len() - told)));
+    }
+    lines
+}
+
+/// A group in at most [`GROUP`] lines: its sentence, and one rule before and after.
+fn group_lines(group: &Group, width: usize) -> Vec<String> {
+    let example = group.example.as_ref().map(|of| example_lines(of, width));
+    let example = example.unwrap_or_default();
+    let room = GROUP - example.len();
+    let width = width.saturating_sub(4);
+    let said = wording::group(group).into_iter();
+    let mut said = said.map(|of| wrap(&inert(&of), width));
+    let fits = |lines: &Vec<String>| {
+        lines.len() <= room && lines.iter().all(|line| line.chars().count() <= width)
+    };
+    let mut least = Vec::new();
+    let text = said.find(|lines| {
+        least.clone_from(lines);
+        fits(lines)
+    });
+    let mut text = text.unwrap_or(least);
+    if text.len() > room {
+        text.truncate(room);
+        if let Some(last) = text.last_mut() {
+            last.push('…');
+        }
+    }
+    let letters = Letters::of(group.letter, group.worst.certainty);
+    let mut lines = Vec::new();
+    for (at, line) in text.into_iter().enumerate() {
+        let line = cut(&line, width);
+        let mark = match at {
+            0 => paint(tone(letters), letters.signs()),
+            _ => " ".to_owned(),
+        };
+        lines.push(format!("{mark} {}{line}", if at == 0 { "" } else { "  " }));
+    }
+    lines.extend(example);
+    lines
+}
+
+/// A rule before and after; what differs stands out.
+fn example_lines(of: &ExampleRule, width: usize) -> Vec<String> {
+    let (before, after) = pieces(&inert(&of.before), &inert(&of.after));
+    let room = width.saturating_sub(6);
+    let line = |mark, pieces, verdict| {
+        let text: String = fitted(pieces, room)
+            .into_iter()
+            .map(|piece| match piece.kind {
+                PieceKind::Shared => piece.text,
+                PieceKind::Own => paint(style(verdict), piece.text),
+            })
+            .collect();
+        format!("    {mark} {}", text.trim_end())
+    };
+    vec![
+        line('-', before, Verdict::Same),
+        line('+', after, Verdict::Lossy),
+    ]
+}
+
+/// Pieces in at most `room` columns: the middle of what both texts share is left out first.
+fn fitted(mut pieces: Vec<Piece>, room: usize) -> Vec<Piece> {
+    let length =
+        |pieces: &[Piece]| -> usize { pieces.iter().map(|of| of.text.chars().count()).sum() };
+    // A pass shortens the longest shared piece, by as much as it takes or as it has.
+    for _ in 0..pieces.len() {
+        let over = length(&pieces).saturating_sub(room);
+        if over == 0 {
+            break;
+        }
+        let shared = pieces.iter_mut().filter(|of| of.kind == PieceKind::Shared);
+        let Some(longest) = shared.max_by_key(|of| of.text.chars().count()) else {
+            break;
+        };
+        let chars: Vec<char> = longest.text.chars().collect();
+        let keep = chars
+            .len()
+            .saturating_sub(over + 2)
+            .max(12.min(chars.len()));
+        if keep + 2 >= chars.len() {
+            break;
+        }
+        let (front, back) = (keep - keep / 2, keep / 2);
+        let front: String = chars[..front].iter().collect();
+        let back: String = chars[chars.len() - back..].iter().collect();
+        longest.text = format!("{front}…{back}");
+    }
+    let mut left = room;
+    for piece in &mut pieces {
+        piece.text = cut(&piece.text, left);
+        left = left.saturating_sub(piece.text.chars().count());
+    }
+    pieces
+}
+
+/// At most `room` columns of a text.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(room.saturating_sub(1));
+    let kept: String = kept.collect();
+    match room {
+        0 => String::new(),
+        _ => format!("{kept}…"),
+    }
+}
+
+/// Whose losses these are, what was run, and what to do next.
+fn end(
+    matrix: &Matrix,
+    groups: &[Group],
+    scenarios: &[crate::matrix::WorstScenario],
+    width: usize,
+) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut say = |text: &str, most: usize| {
+        let said = wrap(&inert(text), width.saturating_sub(2));
+        let said = said.into_iter().take(most).enumerate();
+        lines.extend(said.map(|(at, line)| {
+            let indent = if at == 0 { "" } else { "  " };
+            cut(&format!("{indent}{line}"), width)
+        }));
+    };
+    say(wording::whole_table(), 3);
+    if !matrix.missing.is_empty() {
+        say(&wording::not_available(matrix), 2);
+    }
+    for said in wording::known(matrix) {
+        say(&said, 1);
+    }
+    say(&wording::count(matrix), 2);
+    say(&wording::machine_in_short(matrix), 2);
+    let next = wording::next(matrix, groups, scenarios);
+    lines.push(paint(HEADING, "Go on"));
+    for (command, what) in next {
+        lines.extend(command_lines(&inert(&command), what, width));
+    }
+    lines
+}
+
+/// A command and what it shows, as a shell takes it: on two lines where one is too short.
+fn command_lines(command: &str, what: &str, width: usize) -> Vec<String> {
+    let commented = format!("  {command}  # {what}");
+    if commented.chars().count() <= width {
+        return vec![commented];
+    }
+    match command.split_once(" --scenario ") {
+        Some((head, scenario)) if command.chars().count() + 2 > width => {
+            vec![format!("  {head} \\"), format!("    --scenario {scenario}")]
+        }
+        _ => vec![format!("  {command}")],
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn matrix(name: &str) -> Matrix {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+        let file = std::path::Path::new(folder).join(name);
+        Matrix::of(&crate::recording::read(&file).unwrap().recording)
+    }
+
+    fn plain(lines: &str) -> String {
+        anstream::adapter::strip_str(lines).to_string()
+    }
+
+    const RECORDINGS: [&str; 3] = [
+        "kube-firewall-by-1.8.9.jsonl",
+        "kube-router-by-debian-1.8.7.jsonl",
+        "docker-by-1.8.10.jsonl",
+    ];
+
+    #[test]
+    fn the_screen_as_it_prints() {
+        let mut all = String::new();
+        for name in RECORDINGS {
+            all.push_str(&plain(&render(&matrix(name), 100)));
+            all.push_str("=====\n");
+        }
+        insta::assert_snapshot!("screen", all);
+    }
+
+    #[rstest]
+    fn a_screen_has_a_hundred_lines_and_no_more_columns_than_it_may(
+        #[values(60, 80, 100, 200)] width: usize,
+    ) {
+        for name in RECORDINGS {
+            let screen = plain(&render(&matrix(name), width));
+            assert!(screen.lines().count() <= LINES, "{screen}");
+            for line in screen.lines() {
+                assert!(
+                    line.chars().count() <= width.min(COLUMNS),
+                    "{width}: {line}"
+                );
+            }
+        }
+    }
+
+    #[rstest]
+    #[case(100)]
+    #[case(80)]
+    fn what_has_no_room_is_counted(#[case] width: usize) {
+        let one = groups(&matrix(RECORDINGS[0])).groups;
+        let many: Vec<Group> = one.iter().cycle().take(40).cloned().collect();
+        let lines = losses(&many, width, 30);
+        assert!(lines.len() <= 30 && lines.len() > 26, "{}", lines.len());
+        let last = lines.last().unwrap();
+        let told = many.len()
+            - last
+                .split(' ')
+                .find_map(|word| word.parse::<usize>().ok())
+                .unwrap();
+        assert!((6..14).contains(&told), "{last}");
+        for group in &one {
+            assert!(group_lines(group, width).len() <= GROUP);
+        }
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_side_by_side_are_below_each_other() {
+        assert_eq!(blocks(&[5, 5, 5, 5], 11), [0..2, 2..4]);
+        assert_eq!(blocks(&[5, 5], 20), [0..2]);
+        assert_eq!(blocks(&[30], 20), [0..1]);
+    }
+
+    #[test]
+    fn a_long_rule_keeps_what_differs() {
+        let (before, after) = ("x ".repeat(90), "y".repeat(8));
+        let before = format!("-A CHAIN -m comment {before}-m mark --mark 0x1 -j DROP");
+        let (pieces, _) = pieces(&before, &format!("-A CHAIN -m comment {after}-j DROP"));
+        let pieces = fitted(pieces, 70);
+        let length: usize = pieces.iter().map(|of| of.text.chars().count()).sum();
+        assert!(length <= 70);
+    }
+}

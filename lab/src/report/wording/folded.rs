@@ -1,0 +1,333 @@
+//! What the folded matrix and the groups of losses say, in every format.
+
+use std::collections::BTreeSet;
+
+use super::{builds, certainty, range};
+use crate::catalog::{Backend, Tool};
+use crate::judge::verdict::Verdict;
+use crate::matrix::{
+    BuildSet, Certainty, Folded, Gravest, Group, How, Layer, Letter, Letters, LostPart, Matrix,
+    WorstScenario,
+};
+
+/// The heading over the folded matrix.
+pub fn folded_heading(matrix: &Matrix) -> String {
+    match matrix.scenarios.len() {
+        1 => "What is lost, in one scenario".to_owned(),
+        many => format!("What is lost, in {many} scenarios"),
+    }
+}
+
+/// Which builds a folded matrix is of, and how it is read.
+pub fn folded_title(of: &Folded) -> String {
+    format!(
+        "{} → {}: a row is who wrote the rules last, a column is who reads them",
+        backend(of.encoders),
+        backend(of.decoders)
+    )
+}
+
+/// What is said instead of a folded matrix in which nothing is lost.
+pub fn nothing_lost(of: &Folded) -> String {
+    let seen = match of.encoders == of.decoders {
+        true => "",
+        false => ": readers do not see these rules",
+    };
+    let (from, to) = (backend(of.encoders), backend(of.decoders));
+    format!("{from} → {to}: nothing is lost{seen}")
+}
+
+fn backend(of: Backend) -> String {
+    format!("iptables-{of}")
+}
+
+/// The families of a layer, where it is not of all.
+pub fn layer(of: &Layer, all: &[Layer]) -> Option<String> {
+    let families: Vec<&str> = of.families.iter().map(|of| of.as_str()).collect();
+    let families = families.join(", ");
+    match all {
+        [_] if of.families.len() == 1 => Some(format!("{families} only")),
+        [first, _, ..] if first != of => {
+            Some(format!("{families}, where it differs from the above"))
+        }
+        _ => None,
+    }
+}
+
+/// Builds that behave alike, without the name of iptables: `1.8.4 to 1.8.6, debian-1.8.7-1`; `nft debian-1.0.6-2`.
+pub fn class(set: &BuildSet) -> String {
+    let ranges: Vec<String> = set.spans().iter().map(range).collect();
+    let is_nft = set.spans().iter().any(|span| span.tool == Tool::Nft);
+    match is_nft {
+        true => format!("nft {}", ranges.join(", ")),
+        false => ranges.join(", "),
+    }
+}
+
+/// What a letter stands for.
+pub fn letter(letter: Letter) -> &'static str {
+    match letter {
+        Letter::Mark => "mark",
+        Letter::Port => "port or protocol",
+        Letter::Address => "address",
+        Letter::Interface => "interface",
+        Letter::Other => "other part",
+        Letter::Whole => "whole rule or table",
+        Letter::Nothing => "table not printed, not restored",
+        Letter::Lookup => "-C or -D misses the rule or hits another",
+        Letter::Crash => "the program dies or hangs",
+    }
+}
+
+/// What the letters stand for that are in `all`, and what capitals are: items between ` · `.
+pub fn legend(all: Letters) -> String {
+    let used = Letter::ALL.into_iter().filter(|of| all.has(*of));
+    let mut items: Vec<String> = used
+        .map(|of| format!("{} {}", of.sign(), letter(of)))
+        .collect();
+    items.push(". nothing".to_owned());
+    items.push("CAPITAL confirmed with packets, else predicted".to_owned());
+    items.join(" · ")
+}
+
+/// A part of a rule, as it is written: `-m mark` of `match mark`.
+fn part(name: &str) -> String {
+    match name {
+        "source" => "-s".to_owned(),
+        "destination" => "-d".to_owned(),
+        "protocol" => "-p".to_owned(),
+        "in-interface" => "-i".to_owned(),
+        "out-interface" => "-o".to_owned(),
+        name => match name.split_once(' ') {
+            Some(("match", of)) => format!("-m {of}"),
+            Some(("target", of)) => format!("-j {of}"),
+            _ => name.to_owned(),
+        },
+    }
+}
+
+/// What is lost, with at most so many names: `-m mark, -m connmark lost`. Of a whole rule what comes of it.
+fn what(parts: &BTreeSet<LostPart>, most: usize) -> String {
+    let mut by_how: Vec<(How, Vec<String>)> = Vec::new();
+    for of in parts {
+        match by_how.iter_mut().find(|(how, _)| *how == of.how) {
+            Some((_, names)) => names.push(part(&of.name)),
+            None => by_how.push((of.how, vec![part(&of.name)])),
+        }
+    }
+    let words = by_how.into_iter().map(|(how, names)| {
+        let named = &names[..names.len().min(most)];
+        let rest = match names.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let said = named.join(", ");
+        match how {
+            How::Lost => format!("{said}{rest} lost"),
+            How::Altered => format!("{said}{rest} altered"),
+            How::Added => format!("{said}{rest} added"),
+            How::Whole(verdict) => whole(verdict).to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+/// What becomes of a rule as a whole.
+fn whole(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Crashed => "the reader dies",
+        Verdict::TimedOut => "the reader hangs",
+        Verdict::NothingToRestore => "table not printed, not restored",
+        Verdict::Refused => "reader refuses the table",
+        Verdict::Unrestorable => "reader cannot restore its own print",
+        Verdict::Unreadable => "table unreadable",
+        Verdict::NotFound => "-C does not find the rule",
+        Verdict::NotDeleted => "-D does not delete the rule",
+        Verdict::FoundWrong => "-C finds a rule that is not there",
+        Verdict::WrongRule => "-D deletes another rule",
+        Verdict::Misread => "the rule is not printed",
+        _ => "whole rule lost",
+    }
+}
+
+/// Who encoded and who decodes: the program is named once where it is the same.
+fn between(group: &Group) -> String {
+    let (from, to) = (&group.encoders, &group.decoders);
+    let kind = |set: &BuildSet| {
+        let mut kinds = set.spans().iter().map(|of| (of.tool, of.backend));
+        let first = kinds.next()?;
+        kinds.all(|of| of == first).then_some(first)
+    };
+    match kind(from).is_some() && kind(from) == kind(to) {
+        true => format!("{} → {}", builds(from), class(to)),
+        false => format!("{} → {}", builds(from), builds(to)),
+    }
+}
+
+/// Since when, by who writes and by who reads.
+fn since(group: &Group) -> Option<String> {
+    let since = group.edge.first_encoder.as_ref();
+    let since = since.map(|of| format!("since {}", of.stem));
+    let mended = group.edge.mended_in.as_ref();
+    let mended = mended.map(|of| format!("readers fixed in {}", of.stem));
+    let all: Vec<String> = since.into_iter().chain(mended).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// The worst effect, and how sure it is.
+pub fn worst(of: &Gravest) -> String {
+    match of.consequence {
+        Some(consequence) => {
+            let sure = match of.certainty {
+                Certainty::Unmet => " (predicted)",
+                Certainty::IfWrittenBack => " (if written back)",
+                sure => certainty(sure),
+            };
+            format!("{consequence}{sure}")
+        }
+        None => of.verdict.as_str().to_owned(),
+    }
+}
+
+/// The same, in less room.
+fn worst_in_short(of: &Gravest) -> String {
+    match (of.consequence, of.certainty) {
+        (Some(consequence), Certainty::Shown) => format!("{consequence} (confirmed)"),
+        _ => worst(of),
+    }
+}
+
+fn scenarios(count: usize) -> String {
+    match count {
+        1 => "1 scenario".to_owned(),
+        many => format!("{many} scenarios"),
+    }
+}
+
+/// A group of losses: what, from whom to whom, since when, the worst effect, where. The most words come first; the others are for less
+/// room.
+pub fn group(group: &Group) -> Vec<String> {
+    let (between, short) = (between(group), worst_in_short(&group.worst));
+    let worst = worst(&group.worst);
+    let since = since(group).map_or_else(String::new, |said| format!("; {said}"));
+    let found = scenarios(group.scenarios.len());
+    let reason = group.reason.as_deref();
+    let reason = reason.map_or_else(String::new, |said| format!(" ({})", unplaced(said)));
+    let (example, rules) = (&group.cell.scenario, group.rules);
+    let rules = match rules {
+        1 => "1 rule".to_owned(),
+        many => format!("{many} rules"),
+    };
+    let mut all = Vec::new();
+    for most in [usize::MAX, 3, 1] {
+        let what = what(&group.parts, most);
+        let head = format!("{what}: {between}{since}; {worst}");
+        all.push(format!(
+            "{what}{reason}: {between}{since}; {worst}; {rules} in {found}, as {example}"
+        ));
+        all.push(format!("{head}; {rules} in {found}, as {example}"));
+        all.push(format!("{head}; {rules} in {found}"));
+        all.push(format!("{head}; {found}"));
+        all.push(format!("{what}: {between}{since}; {short}; {found}"));
+    }
+    all
+}
+
+/// What was said, without the line of the input where it was.
+fn unplaced(said: &str) -> &str {
+    let said = said.trim_start_matches("# ");
+    match said.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => said,
+    }
+}
+
+/// The groups that there was no room for.
+pub fn milder(count: usize) -> String {
+    match count {
+        1 => "and 1 milder loss (--full shows all)".to_owned(),
+        many => format!("and {many} milder losses (--full shows all)"),
+    }
+}
+
+/// A scenario: the worst that comes of what is lost, and how often.
+pub fn scenario(of: &WorstScenario) -> String {
+    let (worst, silent, pairings) = (worst_in_short(&of.worst), of.silent, of.pairings);
+    format!("{worst}; silent in {silent} of {pairings} pairings")
+}
+
+/// The scenarios that have no line: `more` of those in which anything is lost, and all others.
+pub fn other_scenarios(matrix: &Matrix, lost: usize, more: usize) -> String {
+    let ran: BTreeSet<&str> = matrix.cells.iter().map(|of| of.scenario.as_str()).collect();
+    let mut said = Vec::new();
+    if more > 0 {
+        said.push(format!("and {more} more"));
+    }
+    match ran.len().saturating_sub(lost) {
+        0 => {}
+        unharmed => said.push(format!("in {unharmed} nothing is lost")),
+    }
+    match matrix.scenarios.len().saturating_sub(ran.len()) {
+        0 => {}
+        not_run => said.push(format!("{not_run} were not run")),
+    }
+    said.join("; ")
+}
+
+/// Whose losses these are, and how one learns of the others.
+pub fn whole_table() -> &'static str {
+    "These losses are for readers that rewrite the whole table. For readers that restore only their own chains (--noflush): \
+     iptables-lab matrix --operation sync-noflush"
+}
+
+/// The commands that go on from here, each with what it shows.
+pub fn next(
+    matrix: &Matrix,
+    groups: &[Group],
+    worst: &[WorstScenario],
+) -> Vec<(String, &'static str)> {
+    let first = matrix.scenarios.first().map(|of| of.name.as_str());
+    let scenario = worst.first().map(|of| of.name.as_str()).or(first);
+    let example = groups.first().map(|of| &of.cell);
+    let mut all = Vec::new();
+    if let Some(scenario) = scenario {
+        all.push((
+            format!("iptables-lab matrix --scenario {scenario}"),
+            "one scenario",
+        ));
+    }
+    if let Some(of) = example {
+        let (writer, reader, scenario) = (&of.writer, &of.reader, &of.scenario);
+        all.push((
+            format!("iptables-lab show {writer} {reader} --scenario {scenario}"),
+            "one cell",
+        ));
+    }
+    all.push((
+        "iptables-lab matrix --format html --output report.html".to_owned(),
+        "the page",
+    ));
+    all
+}
+
+/// The builds that could not be had, in a line.
+pub fn not_available(matrix: &Matrix) -> String {
+    let ids = matrix.missing.iter().map(|of| of.id.as_str());
+    let ids: Vec<&str> = ids.collect();
+    let said = match ids.len() {
+        1 => "1 build was not run".to_owned(),
+        many => format!("{many} builds were not run"),
+    };
+    format!("{said} (see iptables-lab builds): {}", ids.join(", "))
+}
+
+/// Where and when it was run, in a line.
+pub fn machine_in_short(matrix: &Matrix) -> String {
+    format!(
+        "kernel {}, {}; engine {}; begun {}",
+        matrix.host.kernel,
+        matrix.host.arch,
+        matrix.host.engine,
+        matrix.started.strftime("%Y-%m-%d %H:%M UTC"),
+    )
+}
