@@ -35,7 +35,10 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
     let mut tail = Vec::new();
     if !scenarios.is_empty() {
         tail.push(String::new());
-        tail.push(paint(HEADING, "The worst scenarios"));
+        tail.push(paint(
+            HEADING,
+            "The worst scenarios, and in how many pairings",
+        ));
         let most = scenarios.iter().take(SCENARIOS);
         let name = most.clone().map(|of| of.name.len()).max().unwrap_or(0);
         let name = name.min(width / 3);

@@ -229,6 +229,8 @@ pub fn group(group: &Group) -> Vec<String> {
         all.push(format!("{head}; {rules} in {found}"));
         all.push(format!("{head}; {found}"));
         all.push(format!("{what}: {between}{since}; {short}; {found}"));
+        let since = since.replace("readers fixed", "fixed");
+        all.push(format!("{what}: {between}{since}; {short}; {found}"));
     }
     all
 }
@@ -253,7 +255,7 @@ pub fn milder(count: usize) -> String {
 /// A scenario: the worst that comes of what is lost, and how often.
 pub fn scenario(of: &WorstScenario) -> String {
     let (worst, silent, pairings) = (worst_in_short(&of.worst), of.silent, of.pairings);
-    format!("{worst}; silent in {silent} of {pairings} pairings")
+    format!("{worst}; silent in {silent} of {pairings}")
 }
 
 /// The scenarios that have no line: `more` of those in which anything is lost, and all others.
