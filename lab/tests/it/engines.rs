@@ -71,7 +71,10 @@ fn both_engines_come_to_the_same_matrix() {
         let said = matrix["host"]["engine"].as_str().unwrap();
         assert!(said.starts_with(engine), "{said}");
     }
-    assert_eq!(one["builds"], other["builds"]);
+    // Some scenarios are not for every build.
+    let builds = |of: &Value| of["builds"].as_array().unwrap().clone();
+    let (some, all) = (builds(&one), builds(&other));
+    assert!(!some.is_empty() && some.iter().all(|build| all.contains(build)));
     let (docker, mut native) = (cells(&docker), cells(native));
     native.retain(|cell, _| cell.starts_with(&format!("{name} ")));
     assert_eq!(docker.len(), native.len());
