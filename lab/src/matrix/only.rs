@@ -7,18 +7,26 @@ use crate::plan::Operation;
 
 /// Operations that both of two runs did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Common(Vec<Operation>);
+pub struct Common {
+    operations: Vec<Operation>,
+    /// Whether only one of them sent packets.
+    packets_of_one: bool,
+}
 
 impl Common {
     /// What both did, in order.
     pub fn of(one: &Matrix, other: &Matrix) -> Self {
         let both = one.operations.iter().copied();
-        Common(both.filter(|of| other.operations.contains(of)).collect())
+        let sent = |matrix: &Matrix| matrix.operations.contains(&Operation::Effect);
+        Common {
+            operations: both.filter(|of| other.operations.contains(of)).collect(),
+            packets_of_one: sent(one) != sent(other),
+        }
     }
 
     /// By name, in order.
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|of| of.as_str().to_owned()).collect()
+        self.operations.iter().map(|of| of.as_str().to_owned()).collect()
     }
 
     /// The cell with the verdicts of these operations alone.
@@ -40,7 +48,7 @@ impl Common {
     }
 
     fn has(&self, operation: Operation) -> bool {
-        self.0.contains(&operation)
+        self.operations.contains(&operation)
     }
 
     /// The verdict, if the operation is one of these.
@@ -81,11 +89,11 @@ impl Common {
         let is_changed = changing
             .iter()
             .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Drifts)));
-        rule.consequence = match (is_changed, self.has(Operation::Effect)) {
+        rule.consequence = match (is_changed, self.packets_of_one) {
             (false, _) => None,
-            (true, true) => rule.consequence,
+            (true, false) => rule.consequence,
             // Without packets the rules have the last word.
-            (true, false) => rule.potential,
+            (true, true) => rule.potential,
         };
         rule
     }
