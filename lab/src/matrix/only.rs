@@ -26,7 +26,10 @@ impl Common {
 
     /// By name, in order.
     pub fn names(&self) -> Vec<String> {
-        self.operations.iter().map(|of| of.as_str().to_owned()).collect()
+        self.operations
+            .iter()
+            .map(|of| of.as_str().to_owned())
+            .collect()
     }
 
     /// The cell with the verdicts of these operations alone.

@@ -324,7 +324,8 @@ fn losses(alike: &[Alike<'_>], details: Details, width: usize) -> String {
     }
     if alike.len() > shown {
         let more = alike.len() - shown;
-        let _ = writeln!(text, "    and {more} other kinds of loss");
+        let kinds = if more == 1 { "kind" } else { "kinds" };
+        let _ = writeln!(text, "    and {more} other {kinds} of loss");
     }
     text
 }
