@@ -127,7 +127,7 @@ fn run(name: &str, options: &[&str]) -> (PathBuf, String, String) {
             .arg(&file);
         command
             .args([
-                "--format", "table", "--output", "-", "--format", "json", "--output",
+                "--full", "--format", "table", "--output", "-", "--format", "json", "--output",
             ])
             .arg(&json);
         let output = command.output().expect("the binary runs");

@@ -68,7 +68,7 @@ impl LongRun {
         let mut command = iptables_lab();
         command
             .args(["matrix", "--scenario", "kube-*", "--scenario", "mark-*"])
-            .args(["--operation", "all"])
+            .args(["--operation", "all", "--full"])
             .args(["--writer", builds, "--reader", builds])
             .arg("--record")
             .arg(&record);

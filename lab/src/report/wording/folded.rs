@@ -325,11 +325,13 @@ pub fn not_available(matrix: &Matrix) -> String {
 
 /// Where and when it was run, in a line.
 pub fn machine_in_short(matrix: &Matrix) -> String {
-    format!(
+    let machine = format!(
         "kernel {}, {}; engine {}; begun {}",
         matrix.host.kernel,
         matrix.host.arch,
         matrix.host.engine,
         matrix.started.strftime("%Y-%m-%d %H:%M UTC"),
-    )
+    );
+    let notes = matrix.host.notes.iter();
+    notes.fold(machine, |said, note| format!("{said}; {note}"))
 }
