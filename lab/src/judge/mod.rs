@@ -238,6 +238,22 @@ impl RuleVerdict {
         self.write.filter(|verdict| verdict.severity() > 0)
     }
 
+    /// The verdicts by the operation that they are about, but for the write's.
+    pub fn by_operation(&self) -> [(Operation, Option<Verdict>); 10] {
+        [
+            (Operation::Save, self.read_verdict),
+            (Operation::List, self.list),
+            (Operation::Rewrite, self.rewrite_verdict),
+            (Operation::Recognition, self.recognition),
+            (Operation::Cycle, self.cycle),
+            (Operation::Sync, self.sync),
+            (Operation::SyncNoflush, self.sync_noflush),
+            (Operation::Check, self.check),
+            (Operation::Delete, self.delete),
+            (Operation::Reassert, self.reassert),
+        ]
+    }
+
     /// The verdicts about what the reader did, in the order of the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
         [

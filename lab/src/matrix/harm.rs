@@ -217,19 +217,8 @@ fn verdict(rule: &RuleVerdict, operation: Operation) -> Applies {
 }
 
 fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
-    let operations = [
-        (Operation::Save, rule.read_verdict),
-        (Operation::List, rule.list),
-        (Operation::Rewrite, rule.rewrite_verdict),
-        (Operation::Recognition, rule.recognition),
-        (Operation::Cycle, rule.cycle),
-        (Operation::Sync, rule.sync),
-        (Operation::SyncNoflush, rule.sync_noflush),
-        (Operation::Check, rule.check),
-        (Operation::Delete, rule.delete),
-        (Operation::Reassert, rule.reassert),
-    ];
-    let told = operations.into_iter().filter_map(|(operation, verdict)| {
+    let operations = rule.by_operation().into_iter();
+    let told = operations.filter_map(|(operation, verdict)| {
         let verdict = verdict.filter(is_told)?;
         let (consequence, certainty) = consequence(rule, operation, verdict, probes);
         let names = |changes: &[Change]| match tells_parts(verdict) {
@@ -246,9 +235,8 @@ fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
             consequence,
             certainty,
         };
-        let has_parts = !(harm.lost.is_empty() && harm.altered.is_empty() && harm.added.is_empty());
         Some(Harm {
-            reason: reason(rule, verdict).filter(|_| !has_parts),
+            reason: reason(rule, verdict).filter(|_| !harm.takes_parts()),
             ..harm
         })
     });
