@@ -35,7 +35,7 @@ fn the_table_of_a_replay_is_the_table_of_the_run() {
     needs!(Native);
     let run = full_run();
     let output = iptables_lab()
-        .arg("replay")
+        .args(["replay", "--full"])
         .arg(&run.file)
         .output()
         .unwrap();
