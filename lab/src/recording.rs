@@ -18,6 +18,7 @@ use crate::agent::kernel::{KernelDump, SeenRules};
 use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
 use crate::plan::step::{Role, RuleSet, Stage};
+use crate::plan::trace::{LoadTrace, StepKind, StepRef};
 use crate::plan::{LaneKind, Operation, Shard};
 use crate::scenario::{Outcome, Scenario};
 
@@ -26,7 +27,7 @@ pub use merge::{MergeError, merge};
 pub use recorder::LoadRecorder;
 
 /// The version of the format that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A recording in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,8 +116,10 @@ pub struct LoadRecord {
     /// Every distinct dump. A rule that is in several of them is one in memory.
     #[serde(deserialize_with = "sharing_rules")]
     pub dumps: Vec<Arc<KernelDump>>,
-    /// What was done and seen, in order.
+    /// What was done and seen, step by step, in order.
     pub observations: Vec<Observation>,
+    /// What each step was to its operation.
+    pub trace: LoadTrace,
 }
 
 /// A reader of a load and its witness.
@@ -234,10 +237,61 @@ impl LoadRecord {
                     .any(|of| of.rules.last().is_some_and(|rule| rule >= rules)),
                 "a rule",
             ),
+            (
+                self.trace
+                    .rule_sets()
+                    .any(|set| set.last().is_some_and(|rule| rule >= rules)),
+                "a rule",
+            ),
+            (!self.trace.steps().all(|of| self.has_step(of)), "a step"),
         ];
         in_order
             .into_iter()
             .find_map(|(dangles, what)| dangles.then_some(what))
+    }
+
+    /// Whether the step of a trace is there, and is what the trace takes it for.
+    fn has_step(&self, (step, kind): (StepRef, StepKind)) -> bool {
+        let seen = self.observations.get(step.place()).map(|of| &of.seen);
+        seen.is_some_and(|seen| match kind {
+            StepKind::Command => matches!(seen, Seen::Command(_)),
+            StepKind::Dump => matches!(seen, Seen::Dump(_)),
+            StepKind::Chain => matches!(seen, Seen::Chain(_)),
+            StepKind::Packets => matches!(seen, Seen::Probes(_)),
+        })
+    }
+
+    /// The command at a step of this load's trace.
+    ///
+    /// # Panics
+    /// The step is no command: a file with such a trace is not read.
+    pub fn command(&self, step: StepRef) -> &CommandRecord {
+        match &self.observations[step.place()].seen {
+            Seen::Command(command) => command,
+            other => panic!("a trace takes {other:?} for a command"),
+        }
+    }
+
+    /// The dump at a step of this load's trace: of all rules, or of a chain.
+    ///
+    /// # Panics
+    /// The step is no dump: a file with such a trace is not read.
+    pub fn dump_at(&self, step: StepRef) -> DumpRef {
+        match &self.observations[step.place()].seen {
+            Seen::Dump(dump) | Seen::Chain(dump) => *dump,
+            other => panic!("a trace takes {other:?} for a dump"),
+        }
+    }
+
+    /// What became of the packets at a step of this load's trace, by the probe's name.
+    ///
+    /// # Panics
+    /// No packets were sent at the step: a file with such a trace is not read.
+    pub fn packets(&self, step: StepRef) -> &[(String, Outcome)] {
+        match &self.observations[step.place()].seen {
+            Seen::Probes(outcomes) => outcomes,
+            other => panic!("a trace takes {other:?} for packets"),
+        }
     }
 
     fn ids(&self) -> impl Iterator<Item = &BuildId> {
@@ -247,7 +301,8 @@ impl LoadRecord {
             Seen::Command(command) => Some(&command.build),
             _ => None,
         });
-        let others = of_readers.chain(of_commands).flatten();
+        let of_traces = self.trace.readers.iter().map(|of| Some(&of.reader));
+        let others = of_readers.chain(of_commands).chain(of_traces).flatten();
         std::iter::once(&self.writer).chain(others)
     }
 

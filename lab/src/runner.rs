@@ -14,7 +14,7 @@ use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
 use crate::fault;
 use crate::plan::control::control;
 use crate::plan::procedure::procedure;
-use crate::plan::script::Script;
+use crate::plan::script::{Next, Script};
 use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{self, LaneKind, Load, Operation, Plan};
 use crate::recording::{LoadRecord, LoadRecorder};
@@ -225,21 +225,14 @@ impl LaneRun {
     }
 
     async fn control(&self, lane: &mut dyn Lane) -> Result<(), RunError> {
-        let faults = Arc::new(Mutex::new(Vec::new()));
         let builds = self.builds.clone();
-        let report = faults.clone();
-        let mut script =
-            Script::new(move |lab| control(lab, builds, move |fault| lock(&report).push(fault)));
+        let script = Script::new(move |lab| control(lab, builds));
         let timeout = self.timeout.max(CONTROL_TIMEOUT);
-        let mut answers = None;
-        while let Some(burst) = script.next(answers.take()) {
-            answers = Some(perform(lane, &burst, timeout).await?);
-        }
-        let faults = std::mem::take(&mut *lock(&faults));
-        if faults.is_empty() {
+        let wrong = through(script, lane, timeout, |_, _| {}).await?;
+        if wrong.is_empty() {
             Ok(())
         } else {
-            Err(RunError::Control(faults))
+            Err(RunError::Control(wrong))
         }
     }
 
@@ -251,20 +244,18 @@ impl LaneRun {
         let begun = Instant::now();
         let mut recorder = LoadRecorder::new(&load);
         let operations = self.operations.clone();
-        let mut script = Script::new(|lab| procedure(lab, Arc::new(load), scenario, operations));
-        let mut answers = None;
-        while let Some(burst) = script.next(answers.take()) {
-            let mut seen = perform(lane, &burst, self.timeout).await?;
-            for (step, answer) in burst.steps.iter().zip(&mut seen) {
+        let script = Script::new(|lab| procedure(lab, Arc::new(load), scenario, operations));
+        let keep = |burst: &Burst, seen: &mut [Answer]| {
+            for (step, answer) in burst.steps.iter().zip(&mut *seen) {
                 recorder.keep(step, answer);
             }
             self.emit(Event::Steps(seen.len()));
-            answers = Some(seen);
-        }
+        };
+        let trace = through(script, lane, self.timeout, keep).await?;
         // Builds alone may have done all of it, in a namespace that outlives its holder.
         lane.ask(&Place::Holder, &Request::Hello).await?;
         self.emit(Event::Load {
-            record: Box::new(recorder.finish()),
+            record: Box::new(recorder.finish(trace)),
             begun,
             took: begun.elapsed(),
         });
@@ -274,6 +265,27 @@ impl LaneRun {
     /// A listener that is gone does not stop the run.
     fn emit(&self, event: Event) {
         let _ = self.events.send(event);
+    }
+}
+
+/// Takes a script through a lane. `keep` is given every burst with what came of its steps, before the script goes on.
+async fn through<T>(
+    mut script: Script<T>,
+    lane: &mut dyn Lane,
+    timeout: Duration,
+    mut keep: impl FnMut(&Burst, &mut [Answer]),
+) -> Result<T, EngineError> {
+    let mut answers = None;
+    loop {
+        let next = script.next(answers.take());
+        match next.map_err(|fault| EngineError::Fault(fault.to_string()))? {
+            Next::Through(came) => return Ok(came),
+            Next::Steps(burst) => {
+                let mut seen = perform(lane, &burst, timeout).await?;
+                keep(&burst, &mut seen);
+                answers = Some(seen);
+            }
+        }
     }
 }
 

@@ -110,6 +110,8 @@ fn kind(operation: Operation, verdict: Verdict) -> Option<LossKind> {
         | Verdict::Reworded
         | Verdict::Differs
         | Verdict::Invisible
+        // The rule at fault has its own sign.
+        | Verdict::Incompatible
         | Verdict::Kept
         | Verdict::Recognised
         | Verdict::Stable

@@ -6,7 +6,7 @@ use foldhash::HashSet;
 
 use super::consequence;
 use super::cycle::turns;
-use super::evidence::{Baseline, Reading, Restored, Sync};
+use super::evidence::{Baseline, Reading, Restored};
 use super::kernel::{KernelChain, chain_names};
 use super::laid::Aligned;
 use super::verdict::{Consequence, Verdict};
@@ -44,8 +44,8 @@ impl<'a> Pairing<'a> {
         let before = self.kernel_chain(baseline.dump, table, chain)?;
         let after = |restored: &Restored<'a>| self.kernel_chain(restored.dump, table, chain);
         let rewritten = reading.rewrite.as_ref().map(after);
-        let synced = restored(&reading.sync).map(after);
-        let noflush = restored(&reading.sync_noflush).map(after);
+        let synced = reading.sync.as_ref().map(after);
+        let noflush = reading.sync_noflush.as_ref().map(after);
         let judged =
             |after: &Option<Rc<KernelChain<'_>>>| compare_chains(&before, after.as_deref());
         let (rewrite, sync) = (rewritten.as_ref().map(judged), synced.as_ref().map(judged));
@@ -114,9 +114,7 @@ impl<'a> Pairing<'a> {
     ) -> Vec<ChainVerdict> {
         let sync = reading.sync.as_ref();
         let rewrite = reading.rewrite.as_ref().map(|restored| restored.dump);
-        let sync = sync
-            .and_then(|sync| sync.restored.as_ref())
-            .map(|restored| restored.dump);
+        let sync = sync.map(|restored| restored.dump);
         let dumps = rewrite.iter().chain(&sync);
         let mut names: Vec<&str> = dumps
             .flat_map(|dump| {
@@ -193,10 +191,6 @@ impl<'a> Pairing<'a> {
             None => Some((Verdict::Same, None)),
         }
     }
-}
-
-fn restored<'r, 'a>(sync: &'r Option<Sync<'a>>) -> Option<&'r Restored<'a>> {
-    sync.as_ref()?.restored.as_ref()
 }
 
 /// What became of a chain as such: whether it is there, where it hangs, and its policy.

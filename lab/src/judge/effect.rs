@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Pairing;
-use super::evidence::{Baseline, Reading, Restored, Sync};
+use super::evidence::{Baseline, Reading, Restored};
 use super::reassert::Reasserted;
 use super::verdict::Effect;
 use crate::plan::Operation;
@@ -93,13 +93,12 @@ impl<'a> Pairing<'a> {
 
 /// The operations that may have changed rules, and what the kernel held after each.
 fn changes(reading: &Reading<'_>) -> Vec<(Operation, DumpRef)> {
-    let restored = |sync: &Option<Sync<'_>>| Some(sync.as_ref()?.restored.as_ref()?.dump);
     let dump = |restored: &Restored<'_>| restored.dump;
     let changes = [
         (Operation::Rewrite, reading.rewrite.as_ref().map(dump)),
         (Operation::Cycle, reading.cycle.last().map(dump)),
-        (Operation::Sync, restored(&reading.sync)),
-        (Operation::SyncNoflush, restored(&reading.sync_noflush)),
+        (Operation::Sync, reading.sync.as_ref().map(dump)),
+        (Operation::SyncNoflush, reading.sync_noflush.as_ref().map(dump)),
     ];
     let known = changes.into_iter();
     known

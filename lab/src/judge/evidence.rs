@@ -1,10 +1,12 @@
 //! The observations of one load, put in the order in which the judge asks for them.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use foldhash::HashMap;
 
+use super::culprit::Lines;
 use super::kernel::{ChainKey, KernelChain, KernelChains};
 use super::partners::Alignments;
 use super::rewrite::Fates;
@@ -13,8 +15,10 @@ use super::sheet::Sheet;
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::End;
 use crate::catalog::{Backend, BuildId};
-use crate::plan::step::{Role, RuleSet, Stage};
-use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
+use crate::plan::Operation;
+use crate::plan::step::RuleSet;
+use crate::plan::trace::{self, Asked, ListedAs, LookAt, ReaderTrace};
+use crate::recording::{CommandRecord, DumpRef, LoadRecord, Seen, TextRef};
 use crate::ruleset::{KnownRules, Printed, Rule, between_stamps, listed_rules, read_listing};
 use crate::scenario::Outcome;
 
@@ -60,17 +64,12 @@ pub struct Restored<'a> {
     pub command: &'a CommandRecord,
     /// What the kernel held afterwards.
     pub dump: DumpRef,
-    /// What was printed after it, before the next restore.
-    prints: Vec<Print<'a>>,
 }
 
 impl<'a> Restored<'a> {
-    /// What `build` printed afterwards: if it was not asked, what it printed of the same state at another time.
+    /// What `build` printed of that.
     pub fn print_by(&self, build: &BuildId, evidence: &Evidence<'a>) -> Option<Print<'a>> {
-        let mut prints = self.prints.iter();
-        let here = prints.find(|print| &print.command.build == build);
-        here.cloned()
-            .or_else(|| evidence.print_of(build, self.dump))
+        evidence.print_of(build, self.dump)
     }
 
     /// Whether the restore ended with exit status 0.
@@ -87,37 +86,36 @@ pub struct Reading<'a> {
     pub saved: Print<'a>,
     /// What came of restoring that.
     pub rewrite: Option<Restored<'a>>,
+    /// Where the writer could not print all of what the rewrite left: how it printed parts of that.
+    pub reread: Vec<RereadPart<'a>>,
     /// What came of writer and reader going on in turn, the writer first.
     pub cycle: Vec<Restored<'a>>,
     /// What came of adding a chain to that and restoring.
-    pub sync: Option<Sync<'a>>,
+    pub sync: Option<Restored<'a>>,
     /// What came of restoring a part of that without a flush.
-    pub sync_noflush: Option<Sync<'a>>,
-    /// The reader's `-S` and `-L -n -v`, table by table.
-    pub lists: Vec<Listed<'a>>,
-    /// The reader's `-C` of each rule and its near misses, by the rule's place from 1.
-    pub checks: HashMap<usize, Vec<(Role, &'a CommandRecord)>>,
-    /// The reader's `-D` of each rule, by the rule's place from 1. Of one that came after another had taken the wrong
-    /// rule nothing can be said: it was done again, and the last one counts.
+    pub sync_noflush: Option<Restored<'a>>,
+}
+
+/// A part of what the reader printed, restored by it, and how the writer printed that.
+#[derive(Clone)]
+pub struct RereadPart<'a> {
+    /// The rules of the reader's print that were restored, by their places among its `-A` lines from 0.
+    pub rules: &'a RuleSet,
+    /// Whether the reader could restore them, and the writer print all of that.
+    pub is_well: bool,
+    /// What the writer printed.
+    pub print: Print<'a>,
+}
+
+/// What was seen of one reader that looked rules up.
+#[derive(Default)]
+pub struct LookUps<'a> {
+    /// Its `-S` and `-L -n -v`, by the table.
+    pub lists: HashMap<(ListedAs, &'a str), &'a CommandRecord>,
+    /// Its `-C` of each rule and of rules like it, by the rule's place from 0.
+    pub checks: HashMap<usize, Vec<(&'a Asked, &'a CommandRecord)>>,
+    /// Its `-D` of each rule, by the rule's place from 0.
     pub deletions: HashMap<usize, Deletion<'a>>,
-}
-
-/// What was seen of one `sync`.
-pub struct Sync<'a> {
-    /// What the reader printed first.
-    pub saved: Print<'a>,
-    /// The restore; none where the reader's save failed.
-    pub restored: Option<Restored<'a>>,
-}
-
-/// A listing of one table.
-pub struct Listed<'a> {
-    /// `ListRules` or `ListTable`.
-    pub role: Role,
-    /// The table.
-    pub table: &'a str,
-    /// The command.
-    pub command: &'a CommandRecord,
 }
 
 /// A `-D` and its chain before and after.
@@ -145,16 +143,20 @@ pub struct Reassertion<'a> {
 }
 
 impl Reading<'_> {
-    /// Whether the reader could print and restore all of these rules.
-    pub fn went_well(&self) -> bool {
-        let restored =
-            |restored: &Option<Restored<'_>>| restored.as_ref().is_none_or(Restored::succeeded);
-        let synced =
-            |sync: &Option<Sync<'_>>| sync.as_ref().is_none_or(|sync| restored(&sync.restored));
-        self.saved.is_whole()
-            && restored(&self.rewrite)
-            && synced(&self.sync)
-            && synced(&self.sync_noflush)
+    /// At what the reader failed.
+    pub fn failures(&self) -> BTreeSet<Operation> {
+        let failed = |restored: &Option<Restored<'_>>| {
+            let restored = restored.as_ref();
+            restored.is_some_and(|restored| !restored.succeeded())
+        };
+        let all = [
+            (Operation::Save, !self.saved.is_whole()),
+            (Operation::Rewrite, failed(&self.rewrite)),
+            (Operation::Sync, failed(&self.sync)),
+            (Operation::SyncNoflush, failed(&self.sync_noflush)),
+        ];
+        let failed = all.into_iter().filter(|(_, failed)| *failed);
+        failed.map(|(operation, _)| operation).collect()
     }
 }
 
@@ -165,6 +167,9 @@ pub struct Baseline<'a> {
     /// What the writer printed.
     pub written: Option<Print<'a>>,
 }
+
+/// What a `-L -n -v` prints of each chain: of each rule its words without counters.
+pub type Listed = HashMap<String, Vec<Vec<String>>>;
 
 /// What was read of what builds printed.
 #[derive(Default)]
@@ -198,12 +203,16 @@ pub struct Evidence<'a> {
     fates: RefCell<HashMap<FatesKey, Rc<Fates>>>,
     /// Which rule of one of the prints is which of another.
     pub alignments: Alignments,
-    /// How many rules each `-L` printed of each chain.
-    counts: RefCell<HashMap<TextRef, Rc<HashMap<String, usize>>>>,
+    /// What each `-L` printed of each chain, rule by rule.
+    tables: RefCell<HashMap<TextRef, Rc<Listed>>>,
+    /// On which lines of a print the rules of each chain stand.
+    pub lines: RefCell<HashMap<TextRef, Rc<Lines>>>,
     /// The writer's command that failed on the least set of rules with each rule in it.
     refusals: OnceCell<HashMap<usize, &'a CommandRecord>>,
     /// What the kernel lacked for the surroundings, each time that they were made; the last time counts.
     furnished: Vec<Option<&'a str>>,
+    /// What the kernel held when the writer had written a set of rules.
+    written: HashMap<&'a RuleSet, DumpRef>,
     /// Who printed what of which kernel state: equal dumps are the same state.
     printed_of: HashMap<(&'a BuildId, DumpRef), &'a CommandRecord>,
     /// What became of packets in which kernel state.
@@ -223,38 +232,31 @@ impl<'a> Evidence<'a> {
             kernel: RefCell::default(),
             fates: RefCell::default(),
             alignments: Alignments::default(),
-            counts: RefCell::default(),
+            tables: RefCell::default(),
+            lines: RefCell::default(),
             refusals: OnceCell::new(),
             furnished: furnished(load),
+            written: HashMap::default(),
             printed_of: HashMap::default(),
             outcomes: HashMap::default(),
             counted: HashMap::default(),
-            before: None,
+            before: load.trace.unwritten.map(|step| load.packets(step)),
         };
-        let mut held = None;
-        let mut any_written = false;
-        for seen in &load.observations {
-            any_written |= seen.role == Role::Write;
-            match (&seen.seen, held) {
-                (Seen::Dump(dump), _) => held = Some(*dump),
-                (Seen::Reset, _) => held = None,
-                (Seen::Command(command), Some(held)) if is_print(seen.role) => {
-                    let of = (&command.build, held);
-                    evidence.printed_of.entry(of).or_insert(command);
-                }
-                (Seen::Command(command), Some(held)) if seen.role == Role::Count => {
-                    // An older recording has them again where no packets were sent again.
-                    let counts: &mut Vec<_> = evidence.counted.entry(held).or_default();
-                    if evidence.outcomes.contains_key(&held) && counts.len() < 2 {
-                        counts.push(command);
-                    }
-                }
-                (Seen::Probes(outcomes), _) if !any_written => evidence.before = Some(outcomes),
-                (Seen::Probes(outcomes), Some(held)) => {
-                    evidence.outcomes.entry(held).or_insert(outcomes);
-                }
-                _ => {}
-            }
+        for written in &load.trace.written {
+            let of_rules = evidence.written.entry(&written.rules);
+            of_rules.or_insert(load.dump_at(written.left));
+        }
+        for print in &load.trace.prints {
+            let command = load.command(print.command);
+            let of = (&command.build, load.dump_at(print.state));
+            evidence.printed_of.entry(of).or_insert(command);
+        }
+        for sent in &load.trace.packets {
+            let state = load.dump_at(sent.state);
+            let outcomes = evidence.outcomes.entry(state);
+            outcomes.or_insert(load.packets(sent.packets));
+            let counted = sent.counted.iter().map(|step| load.command(*step));
+            evidence.counted.entry(state).or_insert(counted.collect());
         }
         evidence
     }
@@ -322,15 +324,27 @@ impl<'a> Evidence<'a> {
         fates
     }
 
-    /// How many rules a `-L` printed of each chain.
-    pub fn counts(&self, command: &CommandRecord) -> Rc<HashMap<String, usize>> {
-        let count = || {
+    /// What a `-L -n -v` printed of each chain: of each rule its words without counters.
+    pub fn listed_table(&self, command: &CommandRecord) -> Rc<Listed> {
+        let read = || {
             let stdout = self.text(command.stdout);
-            let counts = listed_rules(&stdout).into_iter();
-            Rc::new(counts.map(|(of, count)| (of.to_owned(), count)).collect())
+            let words = |rule: Vec<&str>| rule.into_iter().map(str::to_owned).collect();
+            let listed = listed_rules(&stdout).into_iter().map(|(chain, rules)| {
+                let rules = rules.into_iter().map(words).collect();
+                (chain.to_owned(), rules)
+            });
+            Rc::new(listed.collect())
         };
-        let mut counts = self.counts.borrow_mut();
-        counts.entry(command.stdout).or_insert_with(count).clone()
+        let mut tables = self.tables.borrow_mut();
+        tables.entry(command.stdout).or_insert_with(read).clone()
+    }
+
+    /// What the writer listed of a table as it had written it; none where it was not asked, or could not.
+    pub fn listed_by_writer(&self, table: &str) -> Option<Rc<Listed>> {
+        let mut lists = self.load.trace.listed.iter();
+        let list = lists.find(|of| of.listed_as == ListedAs::Table && of.table == table)?;
+        let command = self.load.command(list.command);
+        (command.end == End::Exit(0)).then(|| self.listed_table(command))
     }
 
     /// What a `-S` of `table` printed.
@@ -358,13 +372,12 @@ impl<'a> Evidence<'a> {
     /// The writer's command that failed on the least set of rules with the rule at `index` in it.
     pub fn refusal(&self, index: usize) -> Option<&'a CommandRecord> {
         let refusals = self.refusals.get_or_init(|| {
-            let writes = self.commands(|seen| seen.role == Role::Write);
-            let failed = writes.filter(|(_, command)| command.end != End::Exit(0));
-            let mut failed: Vec<_> = failed.collect();
-            failed.sort_by_key(|(seen, _)| seen.rules.len());
+            let mut failed: Vec<_> = self.load.trace.refused.iter().collect();
+            failed.sort_by_key(|of| of.rules.len());
             let mut refusals = HashMap::default();
-            for (seen, command) in failed {
-                for rule in seen.rules.iter() {
+            for of in failed {
+                for rule in of.rules.iter() {
+                    let command = self.load.command(of.command);
                     refusals.entry(rule).or_insert(command);
                 }
             }
@@ -375,99 +388,85 @@ impl<'a> Evidence<'a> {
 
     /// What was seen after the writer wrote `rules`.
     pub fn baseline(&self, rules: &RuleSet) -> Option<Baseline<'a>> {
-        let dump = self.baselines().find(|seen| &seen.rules == rules)?;
-        let Seen::Dump(dump) = dump.seen else {
-            return None;
-        };
+        let dump = *self.written.get(rules)?;
         let written = self.print_of(&self.load.writer, dump);
         Some(Baseline { dump, written })
     }
 
-    /// What was seen of `reader`: on all the rules that the writer took, and on each part that those were split into.
-    pub fn readings(&self, reader: &BuildId) -> Vec<Rc<Reading<'a>>> {
-        let of_reader = self
-            .load
-            .observations
-            .iter()
-            .filter(|seen| seen.reader.as_ref() == Some(reader));
-        let of_reader: Vec<&Observation> = of_reader.collect();
-        let mut readings = Vec::new();
-        for group in of_reader.chunk_by(|one, next| one.rules == next.rules) {
-            readings.extend(self.reading(group).map(Rc::new));
-        }
-        readings
+    fn trace_of(&self, reader: &BuildId) -> Option<&'a ReaderTrace> {
+        let mut readers = self.load.trace.readers.iter();
+        readers.find(|of| &of.reader == reader)
     }
 
-    fn reading(&self, group: &[&'a Observation]) -> Option<Reading<'a>> {
-        let saved = self.find(group, Stage::Save, Role::ReaderPrint)?;
-        let sync = |stage| {
-            let again = self.find(group, stage, Role::ReaderPrint);
-            let restored = self.restored(group, stage).into_iter().next();
-            (again.is_some() || restored.is_some()).then(|| Sync {
-                saved: again.unwrap_or_else(|| saved.clone()),
-                restored,
+    /// What was seen of `reader`: on all the rules that the writer took, and on each part that those were split into.
+    pub fn readings(&self, reader: &BuildId) -> Vec<Rc<Reading<'a>>> {
+        let readings = self.trace_of(reader).into_iter();
+        let readings = readings.flat_map(|of| &of.readings);
+        let reading = |of: &'a trace::Reading| {
+            let restored = |of: &trace::Restored| self.restored(of);
+            Rc::new(Reading {
+                rules: &of.rules,
+                saved: self.print(self.load.command(of.saved)),
+                rewrite: of.rewrite.as_ref().map(restored),
+                reread: of.reread.iter().map(|part| self.part(part)).collect(),
+                cycle: of.cycle.iter().map(restored).collect(),
+                sync: of.sync.as_ref().map(restored),
+                sync_noflush: of.sync_noflush.as_ref().map(restored),
             })
         };
-        let commands = |wanted: Stage| {
-            group.iter().filter_map(move |seen| match &seen.seen {
-                Seen::Command(command) if seen.stage == wanted => Some((*seen, command)),
-                _ => None,
-            })
-        };
-        let lists = commands(Stage::List).map(|(seen, command)| Listed {
-            role: seen.role,
-            table: command.argv.get(2).map_or("", String::as_str),
-            command,
-        });
-        let mut checks: HashMap<usize, Vec<(Role, &CommandRecord)>> = HashMap::default();
-        for (seen, command) in commands(Stage::Check) {
-            if let Some(rule) = seen.rule {
-                checks.entry(rule).or_default().push((seen.role, command));
-            }
+        readings.map(reading).collect()
+    }
+
+    fn part(&self, of: &'a trace::RereadPart) -> RereadPart<'a> {
+        let print = self.print(self.load.command(of.print));
+        RereadPart {
+            rules: &of.rules,
+            is_well: self.restored(&of.restored).succeeded() && print.is_whole(),
+            print,
         }
-        let (sync, sync_noflush) = (sync(Stage::Sync), sync(Stage::SyncNoflush));
-        Some(Reading {
-            rules: &group.first()?.rules,
-            rewrite: self.restored(group, Stage::Rewrite).into_iter().next(),
-            cycle: self.restored(group, Stage::Cycle),
-            sync,
-            sync_noflush,
-            lists: lists.collect(),
-            checks,
-            deletions: deletions(group),
-            saved,
-        })
+    }
+
+    fn restored(&self, of: &trace::Restored) -> Restored<'a> {
+        Restored {
+            command: self.load.command(of.command),
+            dump: self.load.dump_at(of.left),
+        }
+    }
+
+    /// What was seen of `reader` as it looked rules up.
+    pub fn look_ups(&self, reader: &BuildId) -> LookUps<'a> {
+        let mut found = LookUps::default();
+        let Some(trace) = self.trace_of(reader) else {
+            return found;
+        };
+        for list in &trace.lists {
+            let lists = found.lists.entry((list.listed_as, list.table.as_str()));
+            lists.or_insert(self.load.command(list.command));
+        }
+        for check in &trace.checks {
+            let checks = found.checks.entry(check.rule).or_default();
+            checks.push((&check.asked, self.load.command(check.command)));
+        }
+        for of in &trace.deletions {
+            let deletion = Deletion {
+                command: self.load.command(of.command),
+                before: self.load.dump_at(of.before),
+                after: self.load.dump_at(of.after),
+            };
+            found.deletions.insert(of.rule, deletion);
+        }
+        found
     }
 
     /// What was seen when `reader`, of the other backend, wrote the rules too.
     pub fn reassertion(&self, reader: &BuildId) -> Option<Reassertion<'a>> {
-        let of_reader = self.load.observations.iter();
-        let of_reader: Vec<&Observation> = of_reader
-            .filter(|seen| seen.stage == Stage::Reassert && seen.reader.as_ref() == Some(reader))
-            .filter(|seen| !matches!(seen.role, Role::Reset))
-            .collect();
-        let writes = of_reader.iter().filter_map(|seen| match &seen.seen {
-            Seen::Command(command) if seen.role == Role::Write => Some(command),
-            _ => None,
-        });
-        // The lane may be laid anew first: by the writer.
-        let mut own = writes.filter(|command| &command.build == reader).peekable();
-        own.peek()?;
-        let refusal = own.find(|command| command.end != End::Exit(0));
-        let last_write = of_reader
-            .iter()
-            .rposition(|seen| seen.role == Role::Write)?;
-        let dump = of_reader[last_write..]
-            .iter()
-            .find_map(|seen| match seen.seen {
-                Seen::Dump(dump) => Some(dump),
-                _ => None,
-            })?;
+        let of = self.trace_of(reader)?.reassertion.as_ref()?;
+        let dump = self.load.dump_at(of.left);
         // Of a state that an earlier reader left too, the writer was not asked again.
         let builds = [&self.load.writer, reader].into_iter();
         let prints = builds.filter_map(|build| self.printed_of.get(&(build, dump)).copied());
         Some(Reassertion {
-            refusal,
+            refusal: of.refused.map(|step| self.load.command(step)),
             dump,
             prints: prints.collect(),
             counts: self.counted.get(&dump).cloned().unwrap_or_default(),
@@ -475,73 +474,11 @@ impl<'a> Evidence<'a> {
     }
 
     /// What `reader` had its own backends print to find out which one is in use.
-    pub fn looks(&self, reader: &BuildId) -> Vec<&'a CommandRecord> {
-        let of_reader =
-            |seen: &Observation| seen.role == Role::Look && seen.reader.as_ref() == Some(reader);
-        self.commands(of_reader)
-            .map(|(_, command)| command)
+    pub fn looks(&self, reader: &BuildId) -> Vec<(&'a LookAt, &'a CommandRecord)> {
+        let looks = self.trace_of(reader).into_iter().flat_map(|of| &of.looks);
+        looks
+            .map(|look| (look, self.load.command(look.command)))
             .collect()
-    }
-
-    /// Every restore of a stage, and what it left.
-    fn restored(&self, group: &[&'a Observation], stage: Stage) -> Vec<Restored<'a>> {
-        let of_stage = group.iter().enumerate();
-        let restores =
-            of_stage.filter(|(_, seen)| seen.stage == stage && seen.role == Role::Restore);
-        let restored = restores.filter_map(|(at, seen)| {
-            let Seen::Command(command) = &seen.seen else {
-                return None;
-            };
-            let dump = group[at..].iter().find_map(|seen| match seen.seen {
-                Seen::Dump(dump) if seen.stage == stage => Some(dump),
-                _ => None,
-            })?;
-            let until_next = group[at + 1..].iter();
-            let until_next = until_next
-                .take_while(|seen| seen.stage == stage && seen.role != Role::Restore)
-                .filter(|seen| is_print(seen.role));
-            let prints = until_next.filter_map(|seen| match &seen.seen {
-                Seen::Command(command) => Some(self.print(command)),
-                _ => None,
-            });
-            Some(Restored {
-                command,
-                dump,
-                prints: prints.collect(),
-            })
-        });
-        restored.collect()
-    }
-
-    fn find(&self, group: &[&'a Observation], stage: Stage, role: Role) -> Option<Print<'a>> {
-        group.iter().find_map(|seen| match &seen.seen {
-            Seen::Command(command) if seen.stage == stage && seen.role == role => {
-                Some(self.print(command))
-            }
-            _ => None,
-        })
-    }
-
-    /// The dumps that were taken right after the writer wrote.
-    fn baselines(&self) -> impl Iterator<Item = &'a Observation> {
-        let pairs = self.load.observations.windows(2);
-        pairs
-            .filter(|pair| pair[0].role == Role::Write && pair[1].role == Role::Dump)
-            .map(|pair| &pair[1])
-    }
-
-    fn commands(
-        &self,
-        wanted: impl Fn(&Observation) -> bool,
-    ) -> impl Iterator<Item = (&'a Observation, &'a CommandRecord)> {
-        self.load
-            .observations
-            .iter()
-            .filter(move |seen| wanted(seen))
-            .filter_map(|seen| match &seen.seen {
-                Seen::Command(command) => Some((seen, command)),
-                _ => None,
-            })
     }
 
     fn print(&self, command: &'a CommandRecord) -> Print<'a> {
@@ -564,13 +501,6 @@ impl<'a> Evidence<'a> {
     }
 }
 
-fn is_print(role: Role) -> bool {
-    matches!(
-        role,
-        Role::WriterPrint | Role::WitnessPrint | Role::ReaderPrint
-    )
-}
-
 /// What the kernel lacked for a load's surroundings, each time that they were made.
 fn furnished(load: &LoadRecord) -> Vec<Option<&str>> {
     let seen = load.observations.iter().map(|of| &of.seen);
@@ -586,26 +516,4 @@ fn outcome_of<'a>(outcomes: &'a [(String, Outcome)], name: &str) -> Option<&'a O
     outcomes
         .find(|(of, _)| of == name)
         .map(|(_, outcome)| outcome)
-}
-
-/// Each `-D` with the dumps of its chain on both sides of it.
-fn deletions<'a>(group: &[&'a Observation]) -> HashMap<usize, Deletion<'a>> {
-    let deletion = |around: &[&'a Observation]| {
-        let [before, deletion, after] = around else {
-            return None;
-        };
-        match (&before.seen, &deletion.seen, &after.seen) {
-            (Seen::Chain(before), Seen::Command(command), Seen::Chain(after)) => {
-                let (before, after) = (*before, *after);
-                let deletion_of = Deletion {
-                    command,
-                    before,
-                    after,
-                };
-                Some((deletion.rule?, deletion_of))
-            }
-            _ => None,
-        }
-    };
-    group.windows(3).filter_map(deletion).collect()
 }

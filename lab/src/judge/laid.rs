@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::Pairing;
-use super::evidence::{Baseline, Print, Reading, Restored, Sync};
+use super::evidence::{Baseline, Print, Reading};
 use super::kernel::KernelChain;
 use super::partners::{Alignments, Partners};
 use super::place::Place;
@@ -59,6 +59,14 @@ impl Aligned {
     /// The partner of the rule at `at` of the other.
     pub fn partner(&self, at: usize) -> Partner {
         self.partners.of(at)
+    }
+
+    /// Where its partner is, if there is one.
+    pub fn place(&self, at: usize) -> Option<usize> {
+        match self.partner(at) {
+            Partner::At(found) => Some(found),
+            Partner::Gone | Partner::Ambiguous => None,
+        }
     }
 
     /// The partner itself, if there is one.
@@ -146,13 +154,14 @@ pub struct LaidChain<'a> {
     pub synced: Option<Rc<Fates>>,
     /// How they fared in the sync without a flush; none where none was restored.
     pub synced_noflush: Option<Rc<Fates>>,
-    /// What the reader's `-S` printed, beside what the writer's save printed; none where it was not run or failed.
+    /// What the reader's `-S` printed of all the rules, beside what the writer's save printed; none where it was not run or
+    /// failed.
     pub listed: Option<Aligned>,
 }
 
 impl Pairing<'_> {
     /// Which rules of `listing` are which of what the writer printed.
-    fn beside(&self, written: &Anchored, witness: Option<&Anchored>, listing: Listing) -> Aligned {
+    pub(super) fn beside(&self, written: &Anchored, witness: Option<&Anchored>, listing: Listing) -> Aligned {
         let witness = witness.map(|anchored| &anchored.listing);
         let known = &self.evidence.alignments;
         match self.is_native() {
@@ -160,10 +169,6 @@ impl Pairing<'_> {
             false => Aligned::new(known, &written.listing, listing),
         }
     }
-}
-
-fn restored<'r, 'a>(sync: &'r Option<Sync<'a>>) -> Option<&'r Restored<'a>> {
-    sync.as_ref()?.restored.as_ref()
 }
 
 impl<'a> LaidChain<'a> {
@@ -210,9 +215,9 @@ impl<'a> LaidChain<'a> {
         let rewritten = rewrite.map(fates);
         let cycled = reading.cycle.iter().map(fates).collect();
 
-        let synced = restored(&reading.sync).map(fates);
-        let synced_noflush = restored(&reading.sync_noflush).map(fates);
-        let listed = pairing.listing(&reading, table, chain);
+        let synced = reading.sync.as_ref().map(fates);
+        let synced_noflush = reading.sync_noflush.as_ref().map(fates);
+        let listed = pairing.listing(reading.rules, table, chain);
         let listed = written.as_ref().zip(listed);
         let listed =
             listed.map(|(written, listing)| pairing.beside(written, witness.as_ref(), listing));
@@ -231,6 +236,18 @@ impl<'a> LaidChain<'a> {
             synced_noflush,
             listed,
         }
+    }
+
+    /// What `print` has of the chain of `place`, beside what the writer printed; none where either has no such chain.
+    pub fn beside_written(
+        &self,
+        pairing: &Pairing<'a>,
+        print: &Print<'_>,
+        place: &Place<'a>,
+    ) -> Option<Aligned> {
+        let listing = print.sheet.listing(place.table, &place.rule.chain)?;
+        let written = self.written.as_ref()?;
+        Some(pairing.beside(written, self.witness.as_ref(), listing))
     }
 
     /// The rule at `place` in it.

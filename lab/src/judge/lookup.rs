@@ -2,47 +2,58 @@
 
 use std::rc::Rc;
 
-use super::evidence::{Deletion, Listed, Reading};
+use super::evidence::Deletion;
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
 use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
-use super::{Pairing, RuleVerdict};
+use super::{NotRun, Pairing, RuleVerdict};
 use crate::agent::protocol::End;
-use crate::plan::step::Role;
-use crate::plan::{Operation, sample};
+use crate::plan::step::RuleSet;
+use crate::plan::trace::{Asked, ListedAs};
+use crate::plan::Operation;
 use crate::recording::CommandRecord;
-use crate::ruleset::compare;
 
 impl<'a> Pairing<'a> {
-    /// What the reader's `-S` printed of a chain; none where it was not run, or failed.
-    pub(super) fn listing(
-        &self,
-        reading: &Reading<'a>,
-        table: &str,
-        chain: &str,
-    ) -> Option<Listing> {
-        let list = listed(reading, Role::ListRules, table)?;
-        let is_whole = list.command.end == End::Exit(0);
-        let sheet = self.evidence.list(list.command, table);
-        sheet.listing(table, chain).filter(|_| is_whole)
+    /// What the reader's `-S` of all the rules printed of a chain; none where it was not run, or failed, or where only some
+    /// `rules` lay in the lane.
+    pub(super) fn listing(&self, rules: &RuleSet, table: &str, chain: &str) -> Option<Listing> {
+        let is_whole = self.whole == Some(rules);
+        let list = self.look_ups.lists.get(&(ListedAs::Rules, table));
+        let list = list.filter(|list| is_whole && list.end == End::Exit(0))?;
+        let sheet = self.evidence.list(list, table);
+        sheet.listing(table, chain)
+    }
+
+    /// Whether the reader finds the rule among all the rules: it is not asked of parts of them.
+    pub(super) fn look_up(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        self.list(laid, verdict);
+        self.check(laid, verdict);
+        self.delete(laid, verdict);
     }
 
     /// What the reader's listings show of the rule: the worse of `-S` and `-L`.
-    pub(super) fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        let (reading, table) = (&laid.chain.reading, laid.place.table);
-        let of_role = |role| Some(listed(reading, role, table)?.command);
-        let by_rules = of_role(Role::ListRules).map(|command| {
+    fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let lists = &self.look_ups.lists;
+        let listed = |listed_as| lists.get(&(listed_as, laid.place.table)).copied();
+        let by_rules = listed(ListedAs::Rules).map(|command| {
             self.failed(command)
                 .unwrap_or_else(|| self.shown_by_rules(laid, verdict.rewrite_verdict))
         });
-        let by_table = of_role(Role::ListTable).map(|command| {
+        let by_table = listed(ListedAs::Table).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_table(laid, command, verdict.rewrite_verdict))
+                .unwrap_or_else(|| self.shown_by_table(laid, command, verdict))
         });
         let worst = by_rules.into_iter().chain(by_table);
         verdict.list = worst.max_by_key(|verdict| verdict.severity());
+        // It is not asked of parts of the rules, so what it is without those at fault is not known.
+        let save = verdict.as_run.get(&Operation::Save);
+        let save = save.filter(|of| of.verdict == Verdict::Incompatible).cloned();
+        if let Some(as_run) = save.filter(|_| verdict.list == Some(Verdict::Refused)) {
+            verdict.list = Some(Verdict::Incompatible);
+            verdict.as_run.insert(Operation::List, as_run);
+        }
     }
 
     fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<Verdict>) -> Verdict {
@@ -55,22 +66,38 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// `-L -n -v` prints no rule as it was given; how many there are can be counted.
+    /// `-L -n -v` prints no rule as it was given: what the reader lists is compared with what the writer lists of the same
+    /// state, word by word. Where that cannot be told, how many there are can be counted.
     fn shown_by_table(
         &self,
         laid: Laid<'_, 'a>,
         command: &CommandRecord,
-        rewrite: Option<Verdict>,
+        verdict: &mut RuleVerdict,
     ) -> Verdict {
-        let counts = self.evidence.counts(command);
-        let printed = counts.get(&laid.place.rule.chain).copied().unwrap_or(0);
-        match laid.chain.written.as_ref() {
-            _ if self.crossed => Verdict::Invisible,
-            Some(written) if printed < written.listing.rules().len() => {
-                rewrite.map_or(Verdict::Differs, Verdict::of_difference)
-            }
-            _ => Verdict::Same,
+        if self.crossed {
+            return Verdict::Invisible;
         }
+        let rewrite = verdict.rewrite_verdict;
+        let differs = || rewrite.map_or(Verdict::Differs, Verdict::of_difference);
+        let chain = &laid.place.rule.chain;
+        let by_reader = self.evidence.listed_table(command);
+        let printed = by_reader.get(chain).map_or(&[][..], Vec::as_slice);
+        let Some(written) = laid.chain.written.as_ref() else {
+            return Verdict::Same;
+        };
+        if printed.len() < written.listing.rules().len() {
+            return differs();
+        }
+        let by_writer = self.evidence.listed_by_writer(laid.place.table);
+        let own = by_writer.as_ref().and_then(|of| of.get(chain));
+        let own = own.filter(|own| own.len() == printed.len());
+        let pair = own.zip(laid.written_place());
+        let pair = pair.and_then(|(own, at)| own.get(at).zip(printed.get(at)));
+        let Some((own, listed)) = pair.filter(|(own, listed)| own != listed) else {
+            return Verdict::Same;
+        };
+        verdict.reason.get_or_insert(otherwise_listed(own, listed));
+        differs()
     }
 
     /// The verdict where a command that only reads did not end well.
@@ -88,26 +115,28 @@ impl<'a> Pairing<'a> {
     }
 
     /// Whether the reader's `-C` finds the rule, and what is not there.
-    pub(super) fn check(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        let number = laid.place.global + 1;
-        let Some(checks) = laid.chain.reading.checks.get(&number) else {
+    fn check(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let Some(checks) = self.look_ups.checks.get(&laid.place.global) else {
             self.note_unasked(laid, Operation::Check, verdict);
             return;
         };
-        let of_rule = |wanted: Role| {
-            let checks = checks.iter().filter(move |(role, _)| *role == wanted);
-            checks.map(|(_, command)| *command)
-        };
-        let Some(check) = of_rule(Role::Check).next() else {
-            return;
-        };
-        let wrong = of_rule(Role::CheckNearMiss).find(|near| near.end == End::Exit(0));
-        if let Some(near) = wrong {
-            verdict.near_miss = Some(self.changed_word(laid, near));
-            verdict.check = Some(Verdict::FoundWrong);
-            return;
+        for (asked, command) in checks {
+            match asked {
+                Asked::Given => {
+                    let found = self.looked_up(command, Verdict::Found, Verdict::NotFound);
+                    verdict.check.get_or_insert(found);
+                }
+                Asked::NearMiss { otherwise } if command.end == End::Exit(0) => {
+                    verdict.near_miss = Some(otherwise.clone());
+                    verdict.check = Some(Verdict::FoundWrong);
+                }
+                Asked::Reordered => {
+                    let found = self.looked_up(command, Verdict::Found, Verdict::NotFound);
+                    verdict.check_reordered = Some(found);
+                }
+                Asked::NearMiss { .. } => {}
+            }
         }
-        verdict.check = Some(self.looked_up(check, Verdict::Found, Verdict::NotFound));
     }
 
     /// Says why the reader was not asked for a rule, where only some of a large ruleset's were to be asked for.
@@ -117,7 +146,7 @@ impl<'a> Pairing<'a> {
         if is_left_out && self.case.wants(operation) && !self.crossed {
             verdict
                 .not_asked
-                .insert(operation, sample::NOT_SAMPLED.to_owned());
+                .insert(operation, NotRun::NotSampled);
         }
     }
 
@@ -133,21 +162,9 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// What the near miss has otherwise than the rule: `out-interface: -o eth0x`.
-    fn changed_word(&self, laid: Laid<'_, 'a>, near: &CommandRecord) -> String {
-        // `iptables -t TABLE -C CHAIN` stands before the rule.
-        let tokens = near.argv.get(5..).unwrap_or_default();
-        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        let difference = compare(&laid.place.rule.tokens().to_vec(), &tokens);
-        let change = difference.altered.into_iter().next();
-        let word = change.and_then(|change| Some(format!("{}: {}", change.part, change.to?)));
-        word.unwrap_or_else(|| tokens.join(" "))
-    }
-
     /// What the reader's `-D` of the rule took.
-    pub(super) fn delete(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        let number = laid.place.global + 1;
-        let Some(deletion) = laid.chain.reading.deletions.get(&number) else {
+    fn delete(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+        let Some(deletion) = self.look_ups.deletions.get(&laid.place.global) else {
             self.note_unasked(laid, Operation::Delete, verdict);
             return;
         };
@@ -200,6 +217,19 @@ impl<'a> Pairing<'a> {
     }
 }
 
+/// What `-L` prints otherwise than the writer's: ``-L prints `6` where the writer's prints `tcp` ``.
+fn otherwise_listed(own: &[String], listed: &[String]) -> String {
+    let alike = own.iter().zip(listed).take_while(|(a, b)| a == b).count();
+    let ends = own[alike..].iter().rev().zip(listed[alike..].iter().rev());
+    let end = ends.take_while(|(a, b)| a == b).count();
+    let words = |of: &[String]| match of[alike..of.len() - end].join(" ") {
+        words if words.is_empty() => "nothing".to_owned(),
+        words => format!("`{words}`"),
+    };
+    let (own, listed) = (words(own), words(listed));
+    format!("-L prints {listed} where the writer's prints {own}")
+}
+
 /// What a deletion took from its chain.
 enum Taken<'a> {
     Nothing,
@@ -211,9 +241,4 @@ enum Taken<'a> {
 fn held<'a>(laid: Laid<'_, 'a>) -> Option<KernelRule<'a>> {
     let place = laid.kernel_place()?;
     laid.chain.before.as_ref()?.rules.get(place).copied()
-}
-
-fn listed<'r, 'a>(reading: &'r Reading<'a>, role: Role, table: &str) -> Option<&'r Listed<'a>> {
-    let mut lists = reading.lists.iter();
-    lists.find(|list| list.role == role && list.table == table)
 }

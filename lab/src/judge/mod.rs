@@ -8,6 +8,7 @@ mod chain;
 mod complaint;
 mod consequence;
 mod crash;
+mod culprit;
 mod cycle;
 mod effect;
 mod evidence;
@@ -15,6 +16,7 @@ mod kernel;
 mod laid;
 mod lookup;
 mod native;
+mod not_run;
 mod partners;
 mod place;
 mod proof;
@@ -39,14 +41,17 @@ use smallvec::SmallVec;
 
 use crate::catalog::{Backend, Build, BuildId, Family};
 use crate::plan::Operation;
+use crate::plan::step::RuleSet;
 use crate::recording::LoadRecord;
 use crate::ruleset::Change;
 use crate::scenario::{Look, Scenario, Write};
 pub use complaint::core_message;
 pub use crash::Crash;
+pub use culprit::{AsRun, RuleName};
+pub use not_run::NotRun;
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
-use evidence::{Baseline, Evidence, Reading};
+use evidence::{Baseline, Evidence, LookUps, Reading};
 use laid::LaidChains;
 use place::{Place, Places};
 use proof::Proof;
@@ -154,9 +159,9 @@ pub struct RuleVerdict {
     /// Why, where a verdict needs saying so: what a build said, or what could not be told. Of a rule that could not be
     /// written: what is missing, and what its writer said.
     pub reason: Option<String>,
-    /// The operations that were not done with this rule, each with the reason.
+    /// The operations that were asked for and have no verdict about this rule, each with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub not_asked: BTreeMap<Operation, String>,
+    pub not_asked: BTreeMap<Operation, NotRun>,
     /// What came of writing it.
     pub write: Option<Verdict>,
     /// What the reader's save shows of it.
@@ -181,6 +186,14 @@ pub struct RuleVerdict {
     /// What came of it when a reader of the other backend wrote it too.
     #[serde(default)]
     pub reassert: Option<Verdict>,
+    /// Whether the reader's `-C` finds it with its matches in another order: no verdict, and no loss. None where it was not asked
+    /// for so, or has not two matches.
+    #[serde(default)]
+    pub check_reordered: Option<Verdict>,
+    /// What came of operations as they were run on all rules, where others of them are at fault for it: the verdicts about the
+    /// operations say what becomes of the rule without those.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub as_run: BTreeMap<Operation, AsRun>,
     /// What the near miss that `-C` found has otherwise: `out-interface: -o eth0x`.
     #[serde(default)]
     pub near_miss: Option<String>,
@@ -238,6 +251,18 @@ impl RuleVerdict {
         self.write.filter(|verdict| verdict.severity() > 0)
     }
 
+    /// The verdict about an operation, without the doing of other rules.
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        match operation {
+            Operation::Write => self.write,
+            Operation::Effect => None,
+            other => {
+                let mut all = self.by_operation().into_iter();
+                all.find(|(of, _)| *of == other)?.1
+            }
+        }
+    }
+
     /// The verdicts by the operation that they are about, but for the write's.
     pub fn by_operation(&self) -> [(Operation, Option<Verdict>); 10] {
         [
@@ -270,6 +295,7 @@ impl RuleVerdict {
         ]
         .into_iter()
         .flatten()
+        .chain(self.as_run.values().map(|of| of.verdict))
     }
 }
 
@@ -355,6 +381,12 @@ struct Pairing<'a> {
     /// Whether the reader is of the other backend.
     crossed: bool,
     witness: Option<&'a BuildId>,
+    /// What was seen of the reader: on all the rules that the writer took, and on each part that those were split into.
+    readings: Vec<Rc<Reading<'a>>>,
+    /// All the rules that the writer took; none where it took none.
+    whole: Option<&'a RuleSet>,
+    /// What was seen of the reader as it looked rules up.
+    look_ups: LookUps<'a>,
 }
 
 /// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds, and most rulesets between many:
@@ -489,7 +521,11 @@ pub fn judge_among(load: &LoadRecord, case: Case<'_>, known: &mut KnownVerdicts)
     let cells = load.readers.iter().map(|reader| {
         let crossed = case.backend(&reader.id) != backend;
         let witness = reader.witness.as_ref();
+        let readings = evidence.readings(&reader.id);
         let pairing = Pairing {
+            whole: readings.first().map(|whole| whole.rules),
+            look_ups: evidence.look_ups(&reader.id),
+            readings,
             case,
             evidence: &evidence,
             places: &places,
@@ -512,7 +548,7 @@ impl<'a> Pairing<'a> {
     fn cell(&self, reader: &BuildId, known: &mut KnownOfRules) -> Cell {
         let picked = self.picked(reader);
         let is_averted = picked.is_some_and(|picked| picked != self.case.backend(reader));
-        let readings = self.evidence.readings(reader);
+        let readings = &self.readings;
         let reasserted = self.reasserted(reader);
         let baseline = readings
             .first()
@@ -522,10 +558,10 @@ impl<'a> Pairing<'a> {
             reasserted.as_ref(),
             baseline.as_ref(),
         );
-        let chains = self.worst_chains(&readings);
+        let chains = self.worst_chains(readings);
         let reasserted_rules = reasserted.as_ref().zip(baseline.as_ref());
         let proof = Proof::new(&probes, || {
-            let of_rules = self.rules(&readings, reasserted_rules);
+            let of_rules = self.rules(reasserted_rules);
             let of_rules = of_rules.filter_map(|rule| rule.consequence);
             let of_chains = chains.iter().filter_map(|chain| chain.consequence);
             of_rules.chain(of_chains).collect()
@@ -538,7 +574,7 @@ impl<'a> Pairing<'a> {
         let rules = match is_averted {
             true => self.untouched().enumerate().map(keep).collect(),
             false => {
-                let rules = self.rules(&readings, reasserted_rules).enumerate();
+                let rules = self.rules(reasserted_rules).enumerate();
                 rules.map(keep).collect()
             }
         };
@@ -578,10 +614,11 @@ impl<'a> Pairing<'a> {
     fn picked(&self, reader: &BuildId) -> Option<Backend> {
         let detection = self.case.scenario.pairings.detect?;
         let looks = self.evidence.looks(reader);
-        let texts: Vec<String> = looks.iter().map(|l| self.evidence.text(l.stdout)).collect();
-        let looks = looks.iter().zip(&texts).map(|(command, stdout)| Look {
-            backend: self.case.backend(&command.build),
-            mangle: command.argv.iter().any(|word| word == "mangle"),
+        let texts = looks.iter().map(|(_, of)| self.evidence.text(of.stdout));
+        let texts: Vec<String> = texts.collect();
+        let looks = looks.iter().zip(&texts).map(|((look, _), stdout)| Look {
+            backend: look.backend,
+            mangle: look.mangle,
             stdout,
         });
         let looks: Vec<Look<'_>> = looks.collect();
@@ -590,31 +627,49 @@ impl<'a> Pairing<'a> {
 
     /// The rules of a pairing that does not come about.
     fn untouched(&self) -> impl Iterator<Item = RuleVerdict> {
-        self.places.iter().map(|place| self.blank(place))
+        self.places.iter().map(|place| {
+            let mut rule = self.blank(place);
+            let operations = self.case.operations.iter();
+            rule.not_asked = operations.map(|of| (*of, NotRun::Averted)).collect();
+            rule
+        })
     }
 
     fn rules(
         &self,
-        readings: &[Rc<Reading<'a>>],
         reasserted: Option<(&Reasserted<'a>, &Baseline<'a>)>,
     ) -> impl Iterator<Item = RuleVerdict> {
-        let at_fault = at_fault(readings);
+        let readings = &self.readings;
+        let fault = Fault::of(readings);
         let mut chains = LaidChains::new();
         let verdict = move |place: &Place<'a>| {
             if let Some(lacks) = self.evidence.lacks() {
-                return self.lacking(place, lacks);
+                return self.not_written(self.lacking(place, lacks));
             }
-            let Some(number) = deciding(readings, &at_fault, place.global) else {
-                return self.refused_by_writer(place);
+            let Some(number) = fault.deciding(readings, place.global) else {
+                return self.not_written(self.refused_by_writer(place));
             };
+            let failing: Vec<&Reading<'a>> =
+                fault.least.iter().map(|at| readings[*at].as_ref()).collect();
+            let is_innocent =
+                number != 0 && !failing.iter().any(|of| of.rules.contains(place.global));
             let reading = (number, &readings[number]);
             let mut verdict = match chains.get(self, place, reading) {
                 Some(chain) => self.rule(chain.rule(place)),
                 None => self.unknown(place),
             };
+            if let Some(whole) = readings.first()
+                && let Some(chain) = chains.get(self, place, (0, whole))
+            {
+                if is_innocent {
+                    self.beside_culprits(chain.rule(place), &failing, &mut verdict);
+                }
+                self.look_up(chain.rule(place), &mut verdict);
+            }
             if let Some(reasserted) = reasserted {
                 self.reassert(place, reasserted, &mut verdict);
             }
+            self.note_not_run(Some(readings[number].as_ref()), &mut verdict);
             verdict
         };
         self.places.iter().map(verdict)
@@ -627,10 +682,11 @@ impl<'a> Pairing<'a> {
             return Vec::new();
         };
         let mut chains = self.chains(whole);
-        let innocent = readings
-            .iter()
-            .filter(|reading| reading.went_well() && !whole.went_well())
-            .max_by_key(|reading| reading.rules.len());
+        let fault = Fault::of(readings);
+        let numbers = (0..readings.len()).filter(|&at| !fault.failed[at] && fault.failed[0]);
+        let innocent = numbers
+            .max_by_key(|&at| readings[at].rules.len())
+            .map(|at| &readings[at]);
         let Some(innocent) = innocent else {
             return chains;
         };
@@ -650,34 +706,41 @@ impl<'a> Pairing<'a> {
     }
 }
 
-/// The readings that failed on the least sets of rules: what is in such a set is at fault, alone or together.
-fn at_fault(readings: &[Rc<Reading<'_>>]) -> Vec<usize> {
-    let failed: Vec<usize> = (0..readings.len())
-        .filter(|&number| !readings[number].went_well() && !readings[number].rules.is_empty())
-        .collect();
-    let is_part = |part: usize, of: usize| {
-        let (part, of) = (readings[part].rules, readings[of].rules);
-        part.len() < of.len() && part.without(of).is_empty()
-    };
-    let is_least = |number: &usize| !failed.iter().any(|&other| is_part(other, *number));
-    failed.iter().copied().filter(is_least).collect()
+/// What a reader's readings say of who is at fault.
+struct Fault {
+    /// Of each reading, whether the reader failed at it, and does not without any rule.
+    failed: Vec<bool>,
+    /// The readings that failed on the least sets of rules: what is in such a set is at fault, alone or together.
+    least: Vec<usize>,
 }
 
-/// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
-/// others; else of the most rules that went well with it; else of any.
-fn deciding(readings: &[Rc<Reading<'_>>], at_fault: &[usize], index: usize) -> Option<usize> {
-    let size = |number: &usize| readings[*number].rules.len();
-    let with_it = |number: &usize| readings[*number].rules.contains(index);
-    let all = || (0..readings.len()).filter(with_it);
-    at_fault
-        .iter()
-        .copied()
-        .filter(with_it)
-        .min_by_key(size)
-        .or_else(|| {
-            all()
-                .filter(|&at| readings[at].went_well())
-                .max_by_key(size)
-        })
-        .or_else(|| all().min_by_key(size))
+impl Fault {
+    fn of(readings: &[Rc<Reading<'_>>]) -> Self {
+        let bare = readings.iter().find(|of| of.rules.is_empty());
+        let regardless = bare.map(|of| of.failures()).unwrap_or_default();
+        let fails = |of: &Rc<Reading<'_>>| !of.failures().is_subset(&regardless);
+        let failed: Vec<bool> = readings.iter().map(fails).collect();
+        let numbers = (0..readings.len()).filter(|&at| failed[at] && !readings[at].rules.is_empty());
+        let numbers: Vec<usize> = numbers.collect();
+        let is_part = |part: usize, of: usize| {
+            let (part, of) = (readings[part].rules, readings[of].rules);
+            part.len() < of.len() && part.without(of).is_empty()
+        };
+        let is_least = |number: &usize| !numbers.iter().any(|&other| is_part(other, *number));
+        let least = numbers.iter().copied().filter(is_least).collect();
+        Fault { failed, least }
+    }
+
+    /// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
+    /// others; else of the most rules that went well with it; else of any.
+    fn deciding(&self, readings: &[Rc<Reading<'_>>], index: usize) -> Option<usize> {
+        let size = |number: &usize| readings[*number].rules.len();
+        let with_it = |number: &usize| readings[*number].rules.contains(index);
+        let all = || (0..readings.len()).filter(with_it);
+        let least = self.least.iter().copied().filter(with_it);
+        least
+            .min_by_key(size)
+            .or_else(|| all().filter(|&at| !self.failed[at]).max_by_key(size))
+            .or_else(|| all().min_by_key(size))
+    }
 }

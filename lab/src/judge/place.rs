@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::culprit::RuleName;
 use crate::ruleset::{Rule, Ruleset, Table};
 
 /// Where a rule stands in its scenario.
@@ -20,6 +21,17 @@ pub struct Place<'a> {
     pub rule: &'a Rule,
     /// What its verdicts call its table and chain.
     pub names: Names,
+}
+
+impl Place<'_> {
+    /// What verdicts call it.
+    pub fn name(&self) -> RuleName {
+        RuleName {
+            table: self.names.table.clone(),
+            chain: self.names.chain.clone(),
+            index: self.index,
+        }
+    }
 }
 
 /// A table and a chain, in memory once for all verdicts about their rules.

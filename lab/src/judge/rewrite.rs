@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::culprit::{AsRun, Reread};
 use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
@@ -285,11 +286,24 @@ impl<'a> Pairing<'a> {
     ) -> Option<Arc<Rule>> {
         let reread = laid.chain.reread.as_ref()?;
         let at = laid.written_place()?;
-        let is_readable = reread.is_readable;
-        let listing = reread.beside.as_ref();
-        let rule = listing.filter(|_| is_readable).and_then(|l| l.rule(at));
+        let in_parts;
+        let listing = if reread.is_readable {
+            reread.beside.as_ref()
+        } else {
+            let Reread::Innocent { part, because_of } = self.reread_in_parts(laid) else {
+                verdict.recognition = Some(Verdict::Unreadable);
+                return None;
+            };
+            let as_run = AsRun {
+                verdict: Verdict::Incompatible,
+                because_of,
+            };
+            verdict.as_run.insert(Operation::Recognition, as_run);
+            in_parts = laid.chain.beside_written(self, &part.print, laid.place);
+            in_parts.as_ref()
+        };
+        let rule = listing.and_then(|listing| listing.rule(at));
         verdict.recognition = Some(match listing.map(|listing| listing.partner(at)) {
-            _ if !is_readable => Verdict::Unreadable,
             None | Some(Partner::Gone | Partner::Ambiguous) => Verdict::Misread,
             Some(Partner::At(_)) => match is_alike(rule, laid.written()) {
                 true => Verdict::Recognised,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::complaint::{core_message, why_unwritten};
 use super::consequence;
-use super::evidence::Sync;
+use super::evidence::Restored;
 use super::laid::Laid;
 use super::place::Place;
 use super::rewrite::{Fate, Fates, is_alike};
@@ -78,10 +78,7 @@ impl<'a> Pairing<'a> {
         }
         verdict.sync = synced.as_ref().map(|fate| fate.verdict);
         verdict.sync_noflush = noflush.as_ref().map(|fate| fate.verdict);
-        self.list(laid, &mut verdict);
         let drifted = self.cycle(laid, &mut verdict);
-        self.check(laid, &mut verdict);
-        self.delete(laid, &mut verdict);
         let seen = Aftermath {
             read,
             rewritten,
@@ -110,12 +107,11 @@ impl<'a> Pairing<'a> {
     fn synced(
         &self,
         laid: Laid<'_, '_>,
-        sync: &Option<Sync<'_>>,
+        sync: &Option<Restored<'_>>,
         fates: &Option<Rc<Fates>>,
     ) -> Option<Fate> {
-        let sync = sync.as_ref()?;
-        let restored = sync.restored.as_ref().zip(fates.as_deref());
-        Some(self.fate(laid, &sync.saved, restored))
+        let restored = sync.as_ref().zip(fates.as_deref())?;
+        Some(self.fate(laid, &laid.chain.reading.saved, Some(restored)))
     }
 
     /// A rule of which nothing is known yet.

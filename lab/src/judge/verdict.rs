@@ -34,6 +34,8 @@ pub enum Verdict {
     Lossy,
     /// The reader prints it differently or not at all, and restored nothing that would show what comes of it.
     Differs,
+    /// Another rule keeps the build from the rule's table.
+    Incompatible,
     /// The rule is the other backend's.
     Invisible,
     /// A signal ended the build.
@@ -85,7 +87,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, the least first.
-    pub const ALL: [Verdict; 28] = [
+    pub const ALL: [Verdict; 29] = [
         Verdict::Faithful,
         Verdict::Same,
         Verdict::Kept,
@@ -101,6 +103,7 @@ impl Verdict {
         Verdict::Invisible,
         Verdict::Unsupported,
         Verdict::Refused,
+        Verdict::Incompatible,
         Verdict::NothingToRestore,
         Verdict::Unrestorable,
         Verdict::TimedOut,
@@ -133,7 +136,7 @@ impl Verdict {
             Verdict::Doubled => 3,
             Verdict::Invisible => 4,
             Verdict::Unsupported => 5,
-            Verdict::Refused | Verdict::NothingToRestore => 6,
+            Verdict::Refused | Verdict::Incompatible | Verdict::NothingToRestore => 6,
             Verdict::Unrestorable => 7,
             Verdict::TimedOut => 8,
             Verdict::Crashed => 9,
@@ -166,6 +169,7 @@ impl Verdict {
         match self {
             Verdict::Faithful | Verdict::Misprinted => &[Operation::Write],
             Verdict::Refused
+            | Verdict::Incompatible
             | Verdict::Unsupported
             | Verdict::Same
             | Verdict::Differs
@@ -201,6 +205,7 @@ impl Verdict {
             Verdict::Reworded => "reworded",
             Verdict::Lossy => "lossy",
             Verdict::Differs => "differs",
+            Verdict::Incompatible => "incompatible",
             Verdict::Invisible => "invisible",
             Verdict::Crashed => "crashed",
             Verdict::TimedOut => "timed-out",
@@ -237,6 +242,7 @@ impl Verdict {
             Verdict::Reworded => "printed differently, kept",
             Verdict::Lossy => "printed differently, and not kept",
             Verdict::Differs => "printed differently or not at all, and not written back",
+            Verdict::Incompatible => "another rule keeps the program from the rule's table",
             Verdict::Invisible => "not in the reader's tables: not seen, not touched",
             Verdict::Crashed => "the build dies",
             Verdict::TimedOut => "the build hangs",

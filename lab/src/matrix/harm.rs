@@ -10,7 +10,7 @@ use super::losses::{Certainty, Subject};
 use crate::catalog::Tool;
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
-use crate::judge::{Cell, ChainVerdict, ProbeVerdict, RuleVerdict};
+use crate::judge::{RuleName, Cell, ChainVerdict, ProbeVerdict, RuleVerdict};
 use crate::plan::Operation;
 use crate::ruleset::Change;
 
@@ -181,7 +181,11 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
                 Applies::Yes(verdict) => verdict,
             };
             match verdict {
-                None => gaps.push(gap(Some(*operation), "it has no verdict")),
+                None => match rule.not_asked.get(operation) {
+                    Some(why) if why.is_gap() => gaps.push(gap(Some(*operation), why.meaning())),
+                    Some(_) => {}
+                    None => gaps.push(gap(Some(*operation), "it has no verdict")),
+                },
                 Some(Verdict::Unsupported) => {
                     gaps.push(gap(
                         Some(*operation),
@@ -219,7 +223,12 @@ fn verdict(rule: &RuleVerdict, operation: Operation) -> Applies {
 fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
     let operations = rule.by_operation().into_iter();
     let told = operations.filter_map(|(operation, verdict)| {
-        let verdict = verdict.filter(is_told)?;
+        // What others are at fault for is told where that is worse than what the rule suffers without them.
+        let as_run = rule.as_run.get(&operation).map(|of| of.verdict);
+        let both = verdict.into_iter().chain(as_run);
+        let verdict = both
+            .max_by_key(|verdict| verdict.severity())
+            .filter(is_told)?;
         let (consequence, certainty) = consequence(rule, operation, verdict, probes);
         let names = |changes: &[Change]| match tells_parts(verdict) {
             true => changes.iter().map(|change| change.part.clone()).collect(),
@@ -271,6 +280,10 @@ fn reason(rule: &RuleVerdict, verdict: Verdict) -> Option<String> {
                     .map_or(near, |(part, _)| part)
                     .to_owned(),
             )
+        }
+        Verdict::Incompatible => {
+            let mut at_fault = rule.as_run.values().flat_map(|of| &of.because_of);
+            at_fault.next().map(RuleName::to_string)
         }
         Verdict::WrongRule => rule.deleted_instead.clone(),
         Verdict::NotFound | Verdict::NotDeleted | Verdict::Doubled => None,

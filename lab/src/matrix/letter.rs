@@ -193,7 +193,7 @@ pub(super) fn parts(harm: &Harm) -> Vec<LostPart> {
 /// What the writer cannot read after a rewrite is what a reader cannot read of the same encoder.
 fn decoded(verdict: Verdict) -> Verdict {
     match verdict {
-        Verdict::Unreadable => Verdict::Refused,
+        Verdict::Unreadable | Verdict::Incompatible => Verdict::Refused,
         Verdict::Misread | Verdict::Changed | Verdict::Drifts | Verdict::Differs => Verdict::Lossy,
         other => other,
     }

@@ -367,6 +367,12 @@ fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
             return format!("-C finds it with another {part}, too");
         }
         Verdict::WrongRule => return "-D deletes another rule".to_owned(),
+        Verdict::Incompatible => {
+            let mut at_fault = rule.as_run.values().flat_map(|of| &of.because_of);
+            let first = at_fault.next().map(ToString::to_string);
+            let because = first.unwrap_or_else(|| "another rule".to_owned());
+            return format!("the whole table, because of {because}");
+        }
         Verdict::Doubled => return "written again under the other backend".to_owned(),
         _ => {}
     }

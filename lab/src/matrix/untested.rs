@@ -6,7 +6,7 @@ use super::Matrix;
 use super::build_set::{BuildSet, place};
 use super::losses::Subject;
 use crate::catalog::Family;
-use crate::judge::core_message;
+use crate::judge::{RuleVerdict, core_message};
 use crate::plan::Operation;
 
 /// Rules that the same writers could not write, for the same reason.
@@ -95,11 +95,11 @@ pub struct Sampled {
 pub fn sampled(matrix: &Matrix, scenario: &str) -> BTreeMap<Family, Sampled> {
     let mut all: BTreeMap<Family, Sampled> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        let unasked = cell.rules.iter().filter(|rule| !rule.not_asked.is_empty());
-        let operations: BTreeSet<Operation> = unasked
-            .clone()
-            .flat_map(|rule| rule.not_asked.keys().copied())
-            .collect();
+        let is_gap = |rule: &&RuleVerdict| rule.not_asked.values().any(|why| why.is_gap());
+        let unasked = cell.rules.iter().filter(is_gap);
+        let reasons = unasked.clone().flat_map(|rule| &rule.not_asked);
+        let gaps = reasons.filter(|(_, why)| why.is_gap());
+        let operations: BTreeSet<Operation> = gaps.map(|(operation, _)| *operation).collect();
         if !operations.is_empty() {
             let (count, of) = (unasked.count(), cell.rules.len());
             let known = all.entry(cell.family).or_insert_with(|| Sampled {

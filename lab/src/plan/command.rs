@@ -187,6 +187,42 @@ pub fn own_chains(saved: &Text, tables: &[Table], owned: &[String], own: &str) -
     text.into()
 }
 
+/// The rules of what a save printed, by their places among its `-A` lines from 0, in the tables for which `is_meant` says so.
+pub fn rules_of_tables(saved: &Text, is_meant: impl Fn(&str) -> bool) -> RuleSet {
+    let (mut meant, mut rule) = (false, 0);
+    let mut rules = Vec::new();
+    for line in saved.bytes().split(|&byte| byte == b'\n') {
+        if let Some(table) = line.strip_prefix(b"*") {
+            meant = is_meant(String::from_utf8_lossy(table).trim_end());
+        }
+        if is_rule(line) {
+            rules.extend(meant.then_some(rule));
+            rule += 1;
+        }
+    }
+    rules.into_iter().collect()
+}
+
+/// What a save printed with only some of its rules, by their places among its `-A` lines from 0, and all of its chains.
+pub fn only_rules(saved: &Text, rules: &RuleSet) -> Text {
+    let mut rule = 0;
+    let is_kept = |line: &&[u8]| {
+        if !is_rule(line) {
+            return true;
+        }
+        rule += 1;
+        rules.contains(rule - 1)
+    };
+    let lines = saved.bytes().split(|&byte| byte == b'\n');
+    let kept: Vec<&[u8]> = lines.filter(is_kept).collect();
+    kept.join(&b'\n').into()
+}
+
+/// Whether a line of what a save printed is a rule.
+fn is_rule(line: &[u8]) -> bool {
+    line.starts_with(b"-A ")
+}
+
 /// The built-in chain that the own chain is called from.
 pub fn first_hook(table: &str) -> &'static str {
     match table {
@@ -323,6 +359,20 @@ mod tests {
         let expected =
             "*filter\n:OWN - [0:0]\n:MINE - [0:0]\n-A MINE -j DROP\n-A INPUT -j OWN\nCOMMIT\n";
         assert_eq!(text.to_lossy(), expected);
+    }
+
+    #[test]
+    fn a_part_of_a_print_has_all_chains_and_some_rules() {
+        let saved = "# by\n*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n\
+                     -A INPUT -j DROP\n-A INPUT -j ACCEPT\nCOMMIT\n";
+        let saved = Text::from(saved);
+        let of_filter = rules_of_tables(&saved, |table| table == "filter");
+        assert_eq!(of_filter.to_string(), "2-3");
+        let part = only_rules(&saved, &"1,3".parse().unwrap());
+        let expected = "# by\n*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n\
+                        :INPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n";
+        assert_eq!(part.to_lossy(), expected);
+        assert_eq!(only_rules(&saved, &RuleSet::first(3)), saved);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::command;
-use super::script::Lab;
-use super::step::{Action, Answer, Role, RuleSet, Stage, Step};
+use super::script::{Fault, Lab};
+use super::step::{Action, Role, RuleSet, Stage, Step};
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::{Build, Family, Tool};
@@ -17,21 +17,42 @@ const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
 /// The same for nft, as it prints it.
 const NFT_RULE: &str = "ip saddr 192.0.2.1 accept";
 
-/// Takes every build of a lane through the control. `report` gets one sentence for each thing that is wrong.
-pub async fn control(lab: Lab, builds: Vec<Build>, mut report: impl FnMut(String) + Send) {
-    let empty = reset(&lab).await;
+/// Why a build does not pass.
+enum Trouble {
+    /// It did something else than a plain rule takes, in a sentence.
+    Wrong(String),
+    /// A step was not done as it was asked for.
+    Fault(Fault),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Trouble::Fault(fault)
+    }
+}
+
+/// Takes every build of a lane through the control. Returns one sentence for each thing that is wrong.
+///
+/// # Errors
+/// A step that was not done as it was asked for.
+pub async fn control(lab: Lab, builds: Vec<Build>) -> Result<Vec<String>, Fault> {
+    let empty = reset(&lab).await?;
+    let mut wrong = Vec::new();
     for build in &builds {
         let passed = match build.tool {
             Tool::Iptables => iptables(&lab, build, &empty).await,
             Tool::Nft => nft(&lab, build, &empty).await,
         };
-        if let Err(fault) = passed {
-            report(format!("{}: {fault}", build.id));
+        match passed {
+            Ok(()) => {}
+            Err(Trouble::Wrong(what)) => wrong.push(format!("{}: {what}", build.id)),
+            Err(Trouble::Fault(fault)) => return Err(fault),
         }
     }
+    Ok(wrong)
 }
 
-async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), String> {
+async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), Trouble> {
     let (backend, family) = (build.backend, Family::Ipv4);
     // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
     let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
@@ -44,7 +65,7 @@ async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(
         Role::Write,
     )
     .await?;
-    let written = dump(lab).await;
+    let written = dump(lab).await?;
     let saved = run(
         lab,
         build,
@@ -60,7 +81,10 @@ async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(
         .lines()
         .any(|printed| printed.trim_end() == line)
     {
-        return Err(format!("wrote `{line}` and printed {:?}", saved.stdout));
+        return Err(Trouble::Wrong(format!(
+            "wrote `{line}` and printed {:?}",
+            saved.stdout
+        )));
     }
     run(
         lab,
@@ -70,11 +94,10 @@ async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(
         Role::Restore,
     )
     .await?;
-    if dump(lab).await != written {
-        return Err(
-            "restored its own print of a plain rule, and the kernel's rules are not the same"
-                .to_owned(),
-        );
+    if dump(lab).await? != written {
+        let wrong =
+            "restored its own print of a plain rule, and the kernel's rules are not the same";
+        return Err(Trouble::Wrong(wrong.to_owned()));
     }
     let rule: Vec<String> = RULE.split(' ').map(str::to_owned).collect();
     run(
@@ -88,7 +111,7 @@ async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(
     is_empty_again(lab, empty).await
 }
 
-async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), String> {
+async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), Trouble> {
     let given = format!("add table ip lab\nadd chain ip lab c\nadd rule ip lab c {NFT_RULE}\n");
     run(
         lab,
@@ -98,11 +121,13 @@ async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), St
         Role::Write,
     )
     .await?;
-    let written = dump(lab).await;
+    let written = dump(lab).await?;
     let listed = run(lab, build, command::nft_list(), None, Role::WriterPrint).await?;
     let text = listed.stdout.to_lossy().into_owned();
     if !text.lines().any(|line| line.trim() == NFT_RULE) {
-        return Err(format!("wrote `{NFT_RULE}` and printed {text:?}"));
+        return Err(Trouble::Wrong(format!(
+            "wrote `{NFT_RULE}` and printed {text:?}"
+        )));
     }
     let again = format!("flush ruleset\n{text}");
     run(
@@ -113,18 +138,19 @@ async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), St
         Role::Write,
     )
     .await?;
-    if dump(lab).await != written || written == *empty {
-        let fault = "wrote its own print of a plain rule, and the kernel's rules are not the same";
-        return Err(fault.to_owned());
+    if dump(lab).await? != written || written == *empty {
+        let wrong = "wrote its own print of a plain rule, and the kernel's rules are not the same";
+        return Err(Trouble::Wrong(wrong.to_owned()));
     }
     is_empty_again(lab, empty).await
 }
 
-async fn is_empty_again(lab: &Lab, empty: &Arc<KernelDump>) -> Result<(), String> {
-    match reset(lab).await == *empty {
-        true => Ok(()),
-        false => Err("the lane is not as it was after a reset".to_owned()),
+async fn is_empty_again(lab: &Lab, empty: &Arc<KernelDump>) -> Result<(), Trouble> {
+    if reset(lab).await? == *empty {
+        return Ok(());
     }
+    let wrong = "the lane is not as it was after a reset";
+    Err(Trouble::Wrong(wrong.to_owned()))
 }
 
 async fn run(
@@ -133,33 +159,32 @@ async fn run(
     argv: Vec<String>,
     stdin: Option<Text>,
     role: Role,
-) -> Result<Ran, String> {
+) -> Result<Ran, Trouble> {
     let shown = argv.join(" ");
     let action = Action::Command {
         build: build.id.clone(),
         argv,
         stdin,
     };
-    match lab.perform_one(step(role, action)).await {
-        Some(Answer::Ran(ran)) if ran.end == End::Exit(0) => Ok(ran),
-        Some(Answer::Ran(ran)) => Err(format!(
-            "`{shown}` ended with {:?}: {}",
-            ran.end,
-            ran.stderr.to_lossy().trim_end()
-        )),
-        Some(_) | None => Err(format!("`{shown}` was answered by something else")),
+    let (_, answer) = lab.perform_one(step(role, action)).await?;
+    let ran = answer.ran()?;
+    if ran.end == End::Exit(0) {
+        return Ok(ran);
     }
+    Err(Trouble::Wrong(format!(
+        "`{shown}` ended with {:?}: {}",
+        ran.end,
+        ran.stderr.to_lossy().trim_end()
+    )))
 }
 
-async fn dump(lab: &Lab) -> Arc<KernelDump> {
-    match lab.perform_one(step(Role::Dump, Action::Dump)).await {
-        Some(Answer::Dumped(dump)) => dump,
-        Some(_) | None => Arc::default(),
-    }
+async fn dump(lab: &Lab) -> Result<Arc<KernelDump>, Fault> {
+    let (_, answer) = lab.perform_one(step(Role::Dump, Action::Dump)).await?;
+    answer.dumped()
 }
 
-async fn reset(lab: &Lab) -> Arc<KernelDump> {
-    lab.perform_one(step(Role::Reset, Action::Reset)).await;
+async fn reset(lab: &Lab) -> Result<Arc<KernelDump>, Fault> {
+    lab.perform_one(step(Role::Reset, Action::Reset)).await?;
     dump(lab).await
 }
 

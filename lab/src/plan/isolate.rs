@@ -1,11 +1,15 @@
 //! Which rules are at fault when a whole load fails: the load is split until each stands alone.
 
+use super::script::Fault;
 use super::step::RuleSet;
 
 /// Tries rules in the lane and says whether all went well.
 pub trait Trial {
     /// Lays just these rules and does with them what failed before.
-    fn passes(&mut self, rules: &RuleSet) -> impl Future<Output = bool> + Send;
+    ///
+    /// # Errors
+    /// A step that was not done as it was asked for.
+    fn passes(&mut self, rules: &RuleSet) -> impl Future<Output = Result<bool, Fault>> + Send;
 }
 
 /// What a split found.
@@ -20,29 +24,38 @@ pub struct Isolated {
 /// Splits `failing`, a set that is known to fail, until every rule at fault stands alone.
 ///
 /// When not even the chains without any rule pass, the whole set is at fault and nothing is split.
-pub async fn isolate(failing: &RuleSet, trial: &mut (impl Trial + Send)) -> Isolated {
-    if failing.len() > 1 && !trial.passes(&RuleSet::default()).await {
-        return Isolated {
+///
+/// # Errors
+/// A step that was not done as it was asked for.
+pub async fn isolate(
+    failing: &RuleSet,
+    trial: &mut (impl Trial + Send),
+) -> Result<Isolated, Fault> {
+    if failing.len() > 1 && !trial.passes(&RuleSet::default()).await? {
+        return Ok(Isolated {
             innocent: RuleSet::default(),
             faulty: vec![failing.clone()],
-        };
+        });
     }
     let mut innocent = failing.clone();
     let mut faulty = Vec::new();
     loop {
-        let found = least_failing(&innocent, trial).await;
+        let found = least_failing(&innocent, trial).await?;
         for group in &found {
             innocent = innocent.without(group);
         }
         faulty.extend(found);
-        if innocent.is_empty() || trial.passes(&innocent).await {
-            return Isolated { innocent, faulty };
+        if innocent.is_empty() || trial.passes(&innocent).await? {
+            return Ok(Isolated { innocent, faulty });
         }
     }
 }
 
 /// The least groups within `failing` (which fails) that fail by themselves, in order.
-async fn least_failing(failing: &RuleSet, trial: &mut (impl Trial + Send)) -> Vec<RuleSet> {
+async fn least_failing(
+    failing: &RuleSet,
+    trial: &mut (impl Trial + Send),
+) -> Result<Vec<RuleSet>, Fault> {
     let mut found = Vec::new();
     let mut pending = vec![failing.clone()];
     while let Some(group) = pending.pop() {
@@ -54,31 +67,31 @@ async fn least_failing(failing: &RuleSet, trial: &mut (impl Trial + Send)) -> Ve
         let failing_halves: Vec<RuleSet> = {
             let mut halves = Vec::new();
             for half in [second, first] {
-                if !trial.passes(&half).await {
+                if !trial.passes(&half).await? {
                     halves.push(half);
                 }
             }
             halves
         };
         if failing_halves.is_empty() {
-            found.push(shrunk(group, trial).await);
+            found.push(shrunk(group, trial).await?);
             continue;
         }
         pending.extend(failing_halves);
     }
-    found
+    Ok(found)
 }
 
 /// `failing` without every rule that it fails without, too.
-async fn shrunk(failing: RuleSet, trial: &mut (impl Trial + Send)) -> RuleSet {
+async fn shrunk(failing: RuleSet, trial: &mut (impl Trial + Send)) -> Result<RuleSet, Fault> {
     let mut least = failing.clone();
     for rule in failing.iter() {
         let rest = least.without(&RuleSet::from_iter([rule]));
-        if !rest.is_empty() && !trial.passes(&rest).await {
+        if !rest.is_empty() && !trial.passes(&rest).await? {
             least = rest;
         }
     }
-    least
+    Ok(least)
 }
 
 #[cfg(test)]
@@ -86,7 +99,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::plan::script::Script;
+    use crate::plan::script::{Next, Script};
 
     /// Fails when any of the listed groups is wholly in the set.
     struct Model {
@@ -95,12 +108,10 @@ mod tests {
     }
 
     impl Trial for Model {
-        async fn passes(&mut self, rules: &RuleSet) -> bool {
+        async fn passes(&mut self, rules: &RuleSet) -> Result<bool, Fault> {
             self.tried += 1;
-            !self
-                .faults
-                .iter()
-                .any(|fault| fault.iter().all(|rule| rules.contains(rule)))
+            let mut faults = self.faults.iter();
+            Ok(!faults.any(|fault| fault.iter().all(|rule| rules.contains(rule))))
         }
     }
 
@@ -109,17 +120,18 @@ mod tests {
     }
 
     fn run(count: usize, faults: &[&str]) -> (Isolated, usize) {
-        let (sender, receiver) = std::sync::mpsc::channel();
         let mut model = Model {
             faults: faults.iter().map(|fault| set(fault)).collect(),
             tried: 0,
         };
         let mut script = Script::new(|_| async move {
-            let isolated = isolate(&RuleSet::first(count), &mut model).await;
-            sender.send((isolated, model.tried)).unwrap();
+            let isolated = isolate(&RuleSet::first(count), &mut model).await?;
+            Ok((isolated, model.tried))
         });
-        assert!(script.next(None).is_none());
-        receiver.recv().unwrap()
+        match script.next(None).unwrap() {
+            Next::Through(found) => found,
+            Next::Steps(burst) => panic!("{burst:?}"),
+        }
     }
 
     #[rstest]

@@ -9,6 +9,7 @@ pub mod sample;
 pub mod script;
 mod shard;
 pub mod step;
+pub mod trace;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

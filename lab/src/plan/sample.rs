@@ -14,10 +14,6 @@ pub const ALL_UP_TO: usize = 300;
 /// Of more, so many are asked for at most.
 pub const MOST: usize = 100;
 
-/// Why a rule was not asked for.
-pub const NOT_SAMPLED: &str = "not sampled: of more than 300 rules one of each shape is asked for, at most 100; --all-rules \
-                               asks for all";
-
 /// The rules of a scenario that readers are asked for; none where they are asked for all. Of each shape it is the last rule: a
 /// `-D` takes the first that fits, and finds all that look like it in front of it.
 pub fn sample(scenario: &Scenario, family: Family) -> Option<RuleSet> {

@@ -9,31 +9,88 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::step::{Answer, Burst, Step};
+use super::trace::StepRef;
+
+/// A step that was not done, or was done otherwise than it was asked for. It is a fault of the lab, and no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The answer does not fit the step.
+    #[error("{step} was answered with {answer}")]
+    Misfit {
+        /// The step.
+        step: String,
+        /// What came.
+        answer: String,
+    },
+    /// There is no answer.
+    #[error("{step} was not done")]
+    NotDone {
+        /// The step.
+        step: String,
+    },
+    /// The procedure waits for something else than the answer to a step.
+    #[error("a procedure waits for something that is no step")]
+    Stuck,
+}
 
 #[derive(Default)]
 struct Slot {
     asked: Option<Burst>,
     answers: Option<Vec<Answer>>,
+    /// How many steps were answered.
+    done: usize,
 }
+
+/// A step's answer, with the step's place.
+pub type Answered = (StepRef, Answer);
 
 /// The procedure's end of a script: where it asks for a step and gets the answer.
 #[derive(Clone, Default)]
 pub struct Lab(Arc<Mutex<Slot>>);
 
 impl Lab {
-    /// Has `burst` done and returns what came of each step: of fewer than all where it was to stop and did.
-    pub async fn perform(&self, burst: Burst) -> Vec<Answer> {
+    /// Has `burst` done and returns what came of each step: of fewer than all only where it was to stop and did.
+    ///
+    /// # Errors
+    /// An answer that does not fit its step, or a step without one.
+    pub async fn perform(&self, burst: Burst) -> Result<Vec<Answered>, Fault> {
+        let (steps, until_failure) = (burst.steps.clone(), burst.until_failure);
         self.with(|slot| slot.asked = Some(burst));
-        std::future::poll_fn(|_| match self.with(|slot| slot.answers.take()) {
+        let answers = std::future::poll_fn(|_| match self.with(|slot| slot.answers.take()) {
             Some(answers) => Poll::Ready(answers),
             None => Poll::Pending,
         })
-        .await
+        .await;
+        let first = self.with(|slot| {
+            slot.done += answers.len();
+            slot.done - answers.len()
+        });
+        for (step, answer) in steps.iter().zip(&answers) {
+            if !answer.fits(&step.action) {
+                return Err(Fault::Misfit {
+                    step: step.to_string(),
+                    answer: answer.name().to_owned(),
+                });
+            }
+        }
+        let may_stop = until_failure && answers.last().is_some_and(Answer::is_failure);
+        if let Some(step) = steps.get(answers.len()).filter(|_| !may_stop) {
+            return Err(Fault::NotDone {
+                step: step.to_string(),
+            });
+        }
+        let places = (first..).map(StepRef::at);
+        Ok(places.zip(answers).collect())
     }
 
-    /// Has one step done and returns what came of it; none if it was not done.
-    pub async fn perform_one(&self, step: Step) -> Option<Answer> {
-        self.perform(Burst::all(vec![step])).await.pop()
+    /// Has one step done and returns what came of it.
+    ///
+    /// # Errors
+    /// As [`Lab::perform`].
+    pub async fn perform_one(&self, step: Step) -> Result<Answered, Fault> {
+        let shown = step.to_string();
+        let mut answers = self.perform(Burst::all(vec![step])).await?;
+        answers.pop().ok_or(Fault::NotDone { step: shown })
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Slot) -> T) -> T {
@@ -41,30 +98,45 @@ impl Lab {
     }
 }
 
-/// A procedure under way.
-pub struct Script {
-    lab: Lab,
-    procedure: Pin<Box<dyn Future<Output = ()> + Send>>,
+/// What a script comes to next.
+#[derive(Debug)]
+pub enum Next<T> {
+    /// These steps are to be done.
+    Steps(Burst),
+    /// The procedure is through.
+    Through(T),
 }
 
-impl Script {
+/// A procedure under way, which comes to a `T`.
+pub struct Script<T> {
+    lab: Lab,
+    procedure: Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>,
+}
+
+impl<T> Script<T> {
     /// Starts `procedure`; nothing of it runs before the first [`Script::next`].
     pub fn new<F>(procedure: impl FnOnce(Lab) -> F) -> Self
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
         let lab = Lab::default();
         let procedure = Box::pin(procedure(lab.clone()));
         Script { lab, procedure }
     }
 
-    /// The next steps, given what came of those before (none for the first); none when the procedure is through.
-    pub fn next(&mut self, answers: Option<Vec<Answer>>) -> Option<Burst> {
+    /// What comes next, given what came of the steps before (none for the first).
+    ///
+    /// # Errors
+    /// An answer that does not fit its step, or a procedure that waits for something else.
+    pub fn next(&mut self, answers: Option<Vec<Answer>>) -> Result<Next<T>, Fault> {
         self.lab.with(|slot| slot.answers = answers);
         let mut context = Context::from_waker(Waker::noop());
         match pin!(&mut self.procedure).poll(&mut context) {
-            Poll::Ready(()) => None,
-            Poll::Pending => self.lab.with(|slot| slot.asked.take()),
+            Poll::Ready(came) => came.map(Next::Through),
+            Poll::Pending => {
+                let asked = self.lab.with(|slot| slot.asked.take());
+                asked.map(Next::Steps).ok_or(Fault::Stuck)
+            }
         }
     }
 }

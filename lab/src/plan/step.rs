@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{ChainName, Ran, Text};
+use super::script::Fault;
+use crate::agent::protocol::{ChainName, End, Ran, Text};
 use crate::catalog::BuildId;
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
@@ -203,6 +204,8 @@ pub enum Role {
     Check,
     /// The reader's `iptables -C` of a rule that is not there, but nearly.
     CheckNearMiss,
+    /// The reader's `iptables -C` of a rule with its matches in another order.
+    CheckReordered,
     /// The reader's `iptables -D` of a rule.
     Delete,
     /// The scenario's packets are sent.
@@ -304,6 +307,80 @@ pub enum Answer {
     Furnished(Result<(), String>),
     /// What became of each packet, in their order.
     Probed(Vec<Outcome>),
+}
+
+impl Answer {
+    /// Whether an answer of this kind is one to `action`.
+    pub fn fits(&self, action: &Action) -> bool {
+        match action {
+            Action::Command { .. } => matches!(self, Answer::Ran(_)),
+            Action::Dump | Action::DumpChain(_) => matches!(self, Answer::Dumped(_)),
+            Action::Reset => matches!(self, Answer::Reset),
+            Action::Furnish(_) => matches!(self, Answer::Furnished(_)),
+            Action::Probe(packets) => {
+                matches!(self, Answer::Probed(outcomes) if outcomes.len() == packets.len())
+            }
+        }
+    }
+
+    /// What it is, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Answer::Ran(_) => "a command's end",
+            Answer::Dumped(_) => "a dump",
+            Answer::Reset => "a reset",
+            Answer::Furnished(_) => "surroundings",
+            Answer::Probed(_) => "what became of packets",
+        }
+    }
+
+    /// Whether it is of a command that did not exit with status 0.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Answer::Ran(ran) if ran.end != End::Exit(0))
+    }
+
+    /// The command's end.
+    ///
+    /// # Errors
+    /// It is of no command.
+    pub fn ran(self) -> Result<Ran, Fault> {
+        match self {
+            Answer::Ran(ran) => Ok(ran),
+            other => Err(other.misfit("a command")),
+        }
+    }
+
+    /// The kernel's rules.
+    ///
+    /// # Errors
+    /// It is no dump.
+    pub fn dumped(self) -> Result<Arc<KernelDump>, Fault> {
+        match self {
+            Answer::Dumped(dump) => Ok(dump),
+            other => Err(other.misfit("a dump")),
+        }
+    }
+
+    fn misfit(&self, step: &str) -> Fault {
+        Fault::Misfit {
+            step: step.to_owned(),
+            answer: self.name().to_owned(),
+        }
+    }
+}
+
+/// A step as messages name it.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Command { build, argv, .. } => write!(f, "`{}` of {build}", argv.join(" ")),
+            Action::Dump => f.write_str("a dump of the kernel's rules"),
+            Action::DumpChain(chain) => write!(f, "a dump of chain {}", chain.chain),
+            Action::Reset => f.write_str("a reset of the lane"),
+            Action::Furnish(_) => f.write_str("the making of the surroundings"),
+            Action::Probe(packets) => write!(f, "the sending of {} packets", packets.len()),
+        }
+    }
 }
 
 #[cfg(test)]

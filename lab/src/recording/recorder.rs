@@ -9,6 +9,7 @@ use crate::agent::kernel::{KernelDump, SeenRules};
 use crate::agent::protocol::Text;
 use crate::plan::Load;
 use crate::plan::step::{Action, Answer, Step};
+use crate::plan::trace::LoadTrace;
 
 /// Keeps what is seen of one load while it runs.
 pub struct LoadRecorder {
@@ -41,6 +42,7 @@ impl LoadRecorder {
             texts: Vec::new(),
             dumps: Vec::new(),
             observations: Vec::new(),
+            trace: LoadTrace::default(),
         };
         LoadRecorder {
             record,
@@ -73,6 +75,7 @@ impl LoadRecorder {
             (_, Answer::Furnished(furnished)) => Seen::Furnished {
                 lacks: furnished.as_ref().err().cloned(),
             },
+            // An answer that does not fit its step ends the run.
             (_, Answer::Ran(_) | Answer::Reset | Answer::Probed(_)) => Seen::Reset,
         };
         let Step {
@@ -93,9 +96,12 @@ impl LoadRecorder {
         });
     }
 
-    /// The record as it stands.
-    pub fn finish(self) -> LoadRecord {
-        self.record
+    /// The record; `trace` says what each step was to its operation.
+    pub fn finish(self, trace: LoadTrace) -> LoadRecord {
+        LoadRecord {
+            trace,
+            ..self.record
+        }
     }
 
     fn text(&mut self, text: &Text) -> TextRef {

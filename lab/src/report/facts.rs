@@ -70,8 +70,8 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     }
     facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
     facts.extend(rule.potential.map(|of| consequence("predicted", of)));
-    for (operation, why) in &rule.not_asked {
-        facts.push(text(operation.as_str(), why.clone()));
+    for (operation, why) in rule.not_asked.iter().filter(|(_, why)| why.is_gap()) {
+        facts.push(text(operation.as_str(), why.meaning().to_owned()));
     }
     let because = match rule.not_tested() {
         Some(_) => "not tested",

@@ -34,6 +34,7 @@ impl Tone {
             Verdict::Invisible | Verdict::Doubled | Verdict::Averted => Tone::Aside,
             Verdict::Unsupported
             | Verdict::Refused
+            | Verdict::Incompatible
             | Verdict::NothingToRestore
             | Verdict::Unrestorable
             | Verdict::TimedOut

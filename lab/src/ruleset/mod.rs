@@ -30,7 +30,7 @@ pub use compare::{Change, Difference, compare};
 pub use family::{FamilyOf, family_of};
 pub use fault::{Fault, InFile};
 pub use native::{Native, read_listing, statement_ranges, word_ranges, words_of};
-pub use near_miss::{NearMiss, near_misses};
+pub use near_miss::{NearMiss, near_misses, reordered};
 use parse::without_counters;
 pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};

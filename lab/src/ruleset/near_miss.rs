@@ -32,6 +32,45 @@ pub fn near_misses(tokens: &[String]) -> Vec<NearMiss> {
     atoms.iter().filter_map(near_miss).collect()
 }
 
+/// A rule with its matches in another order, given what follows `-A CHAIN`: the last one first. The target and the rule's own
+/// options stay where they are. None where there are not two matches.
+pub fn reordered(tokens: &[String]) -> Option<Vec<String>> {
+    let atoms = dissect(tokens).atoms;
+    let belongs = |atom: &Atom| match atom.kind {
+        Kind::Match { group } => Some(group),
+        Kind::Option { group, .. } => group,
+        _ => None,
+    };
+    // Each match with its options. A `-p` may stand for a match of that name, which is no group here that begins with `-m`.
+    let mut matches: Vec<(usize, Vec<String>)> = Vec::new();
+    for atom in &atoms {
+        let words = &tokens[atom.tokens.clone()];
+        match (&atom.kind, belongs(atom)) {
+            (Kind::Match { group }, _) => matches.push((*group, words.to_vec())),
+            (_, Some(group)) => {
+                if let Some((_, known)) = matches.iter_mut().find(|(of, _)| *of == group) {
+                    known.extend_from_slice(words);
+                }
+            }
+            (_, None) => {}
+        }
+    }
+    if matches.len() < 2 {
+        return None;
+    }
+    let of_match = |atom: &&Atom| {
+        let group = belongs(atom);
+        group.is_some_and(|group| matches.iter().any(|(of, _)| *of == group))
+    };
+    let first = atoms.iter().position(|atom| of_match(&atom))?;
+    let other = |atom: &&Atom| !of_match(atom);
+    let words = |atom: &Atom| tokens[atom.tokens.clone()].to_vec();
+    let before = atoms[..first].iter().flat_map(words);
+    let after = atoms[first..].iter().filter(other).flat_map(words);
+    let turned = matches.iter().rev().flat_map(|(_, words)| words.clone());
+    Some(before.chain(turned).chain(after).collect())
+}
+
 /// Another value for one of the words of an option: the word's place among them, and the value.
 fn other_value(kind: &Kind, option: &str, values: &[String]) -> Option<(usize, String)> {
     let first = values.first()?;

@@ -213,9 +213,9 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How many rules `iptables -L -n` printed of each chain.
-pub fn listed_rules(stdout: &str) -> HashMap<&str, usize> {
-    let mut counts = HashMap::default();
+/// What `iptables -L -n -v` printed of each chain: of each rule its words without the two counters, in order.
+pub fn listed_rules(stdout: &str) -> HashMap<&str, Vec<Vec<&str>>> {
+    let mut listed = HashMap::default();
     let mut lines = stdout.lines();
     while let Some(line) = lines.next() {
         let head = line.strip_prefix("Chain ");
@@ -224,10 +224,13 @@ pub fn listed_rules(stdout: &str) -> HashMap<&str, usize> {
         };
         // The names of the columns, the rules, and an empty line before the next chain.
         lines.next();
-        let rules = lines.by_ref().take_while(|line| !line.is_empty()).count();
-        counts.entry(chain).or_insert(rules);
+        let rules = lines.by_ref().take_while(|line| !line.is_empty());
+        let rules = rules
+            .map(|line| line.split_ascii_whitespace().skip(2).collect())
+            .collect();
+        listed.entry(chain).or_insert(rules);
     }
-    counts
+    listed
 }
 
 fn printed_chain(line: &str) -> Option<Chain> {

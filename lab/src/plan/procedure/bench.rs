@@ -6,10 +6,41 @@ use std::sync::Arc;
 use crate::agent::kernel::KernelDump;
 use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::BuildId;
-use crate::plan::script::Lab;
+use crate::plan::script::{Fault, Lab};
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
+use crate::plan::trace::{
+    LoadTrace, PacketsInto, PrintOf, Refused, RereadPart, Restored, StepRef, Written,
+};
 use crate::plan::{Load, Operation, Reader, command, surroundings};
 use crate::scenario::{Namespace, Probe, Scenario, Setup, Write};
+
+/// A command as it ended, and its place among the load's steps.
+#[derive(Clone)]
+pub struct Command {
+    pub step: StepRef,
+    pub ran: Ran,
+}
+
+impl Command {
+    /// Whether it exited with status 0.
+    pub fn succeeded(&self) -> bool {
+        self.ran.end == End::Exit(0)
+    }
+}
+
+/// A state of the kernel, and the step that dumped it.
+#[derive(Clone)]
+pub struct State {
+    pub step: StepRef,
+    pub holds: Arc<KernelDump>,
+}
+
+impl State {
+    /// Whether both are the same state, at whatever time they were dumped.
+    pub fn is(&self, other: &State) -> bool {
+        Arc::ptr_eq(&self.holds, &other.holds) || self.holds == other.holds
+    }
+}
 
 /// The lane as the procedure knows it.
 pub struct Bench {
@@ -17,25 +48,29 @@ pub struct Bench {
     pub load: Arc<Load>,
     pub scenario: Arc<Scenario>,
     operations: Arc<[Operation]>,
+    /// What the steps were to the operations, so far.
+    pub trace: LoadTrace,
     /// All the rules that the writer takes, once that is known.
     pub whole: Option<RuleSet>,
     /// The rules that are in the lane exactly as the writer left them.
     laid: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
-    baselines: BTreeMap<RuleSet, Arc<KernelDump>>,
+    baselines: BTreeMap<RuleSet, State>,
     /// Sets of rules that come to something else when they are restored at once.
     is_slow: Vec<RuleSet>,
     /// Every state of the kernel that was seen, once: states that are equal are then one in memory, and told apart by
     /// looking at nothing else.
     states: HashSet<Arc<KernelDump>>,
-    /// What the kernel holds, as it was last dumped.
-    pub held: Arc<KernelDump>,
+    /// What the kernel holds, as it was last dumped; none while nothing is known of it.
+    held: Option<State>,
     /// Who printed what of which kernel state.
-    prints: Vec<(BuildId, Arc<KernelDump>, Ran)>,
-    /// The kernel states that packets were sent into.
-    probed: Vec<Arc<KernelDump>>,
+    prints: Vec<(BuildId, State, Command)>,
+    /// The parts in which the writer was given what rewrites had left that it could not print.
+    pub reread: Vec<(State, Vec<RereadPart>)>,
     /// The packets of the load's family.
     probes: Arc<[(Namespace, Probe)]>,
+    /// The kernel states that packets were sent into.
+    probed: Vec<State>,
 }
 
 impl Bench {
@@ -51,15 +86,17 @@ impl Bench {
             load,
             scenario,
             operations,
+            trace: LoadTrace::default(),
             whole: None,
             laid: None,
             baselines: BTreeMap::new(),
             is_slow: Vec::new(),
             states: HashSet::new(),
-            held: Arc::default(),
+            held: None,
             prints: Vec::new(),
-            probed: Vec::new(),
+            reread: Vec::new(),
             probes,
+            probed: Vec::new(),
         }
     }
 
@@ -68,7 +105,7 @@ impl Bench {
     }
 
     /// Makes what the scenario needs, and removes what an earlier load's needed. Says whether the kernel could.
-    pub async fn furnish(&mut self) -> bool {
+    pub async fn furnish(&mut self) -> Result<bool, Fault> {
         let rules = RuleSet::first(self.scenario.rule_count(self.load.family));
         let scene = Scene {
             rules: &rules,
@@ -78,20 +115,20 @@ impl Bench {
         let whole = surroundings(&self.scenario, &self.operations).into_owned();
         for setup in ever_less(&self.scenario, whole) {
             let step = scene.step(Role::Furnish, Action::Furnish(Arc::new(setup)));
-            let answer = self.lab.perform_one(step).await;
-            if matches!(answer, Some(Answer::Furnished(Ok(())))) {
-                return true;
+            let (_, answer) = self.lab.perform_one(step).await?;
+            if matches!(answer, Answer::Furnished(Ok(()))) {
+                return Ok(true);
             }
         }
-        false
+        Ok(false)
     }
 
     /// Empties the lane and has the writer write `rules`, unless they lie there untouched. Says whether it took them.
     ///
     /// Rules that were written one by one before are restored at once, if the dump proves that to come to the same.
-    pub async fn lay(&mut self, scene: Scene<'_>) -> bool {
+    pub async fn lay(&mut self, scene: Scene<'_>) -> Result<bool, Fault> {
         if self.laid.as_ref() == Some(scene.rules) {
-            return true;
+            return Ok(true);
         }
         self.laid = None;
         let load = &self.load;
@@ -106,26 +143,38 @@ impl Bench {
         };
         let slowly = written(self.scenario.write);
         if let Some((known, commands)) = quickly {
-            if self.written(scene, commands).await.as_ref() == Some(&known) {
+            let quick = self.written(scene, commands).await?;
+            if quick.is_ok_and(|state| state.is(&known)) {
                 self.laid = Some(scene.rules.clone());
-                return true;
+                return Ok(true);
             }
             self.is_slow.push(scene.rules.clone());
         }
-        let Some(dump) = self.written(scene, slowly).await else {
-            return false;
+        let state = match self.written(scene, slowly).await? {
+            Ok(state) => state,
+            Err(command) => {
+                let rules = scene.rules.clone();
+                self.trace.refused.push(Refused { rules, command });
+                return Ok(false);
+            }
         };
-        self.baselines.entry(scene.rules.clone()).or_insert(dump);
+        if known.is_none() {
+            self.trace.written.push(Written {
+                rules: scene.rules.clone(),
+                left: state.step,
+            });
+            self.baselines.insert(scene.rules.clone(), state);
+        }
         self.laid = Some(scene.rules.clone());
-        true
+        Ok(true)
     }
 
-    /// Empties the lane and has the writer run `commands`. Returns what the kernel then holds; none where one failed.
+    /// Empties the lane and has the writer run `commands`. Returns what the kernel then holds, or the command that failed.
     async fn written(
         &mut self,
         scene: Scene<'_>,
         commands: Vec<command::Command>,
-    ) -> Option<Arc<KernelDump>> {
+    ) -> Result<Result<State, StepRef>, Fault> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = self.load.writer.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
@@ -133,32 +182,53 @@ impl Bench {
         let reset = scene.step(Role::Reset, Action::Reset);
         let dump = scene.step(Role::Dump, Action::Dump);
         let steps: Vec<Step> = [reset].into_iter().chain(writes).chain([dump]).collect();
-        let answers = self.lab.perform(Burst::until_failure(steps)).await;
+        self.held = None;
+        let mut answers = self.lab.perform(Burst::until_failure(steps)).await?;
         // The dump is there only if every write succeeded.
-        let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() else {
-            return None;
+        let Some((step, last)) = answers.pop() else {
+            return Err(Fault::NotDone {
+                step: "a write".to_owned(),
+            });
         };
-        let dump = self.state(dump);
-        self.held = dump.clone();
-        Some(dump)
+        if last.is_failure() {
+            return Ok(Err(step));
+        }
+        let state = self.state(step, last.dumped()?);
+        self.held = Some(state.clone());
+        Ok(Ok(state))
     }
 
-    /// The state that is equal to this one, if it was seen before.
-    fn state(&mut self, dump: Arc<KernelDump>) -> Arc<KernelDump> {
-        if let Some(known) = self.states.get(&dump) {
-            return known.clone();
-        }
-        self.states.insert(dump.clone());
-        dump
+    /// What was dumped at `step`: the state that is equal to it, if one was seen before.
+    fn state(&mut self, step: StepRef, dump: Arc<KernelDump>) -> State {
+        let holds = match self.states.get(&dump) {
+            Some(known) => known.clone(),
+            None => {
+                self.states.insert(dump.clone());
+                dump
+            }
+        };
+        State { step, holds }
     }
 
     /// What the kernel held when the writer had written `rules`.
-    pub fn baseline(&self, rules: &RuleSet) -> Option<&Arc<KernelDump>> {
+    pub fn baseline(&self, rules: &RuleSet) -> Option<&State> {
         self.baselines.get(rules)
     }
 
+    /// What the kernel holds now. After a command that was not followed by a dump nobody may ask.
+    pub fn held(&self) -> Result<State, Fault> {
+        let held = self.held.clone();
+        held.ok_or_else(|| Fault::NotDone {
+            step: "a dump of the kernel's rules".to_owned(),
+        })
+    }
+
     /// Has the writer and `witness` print the rules that lie in the lane, each once for each set of rules.
-    pub async fn print_baseline(&mut self, rules: &RuleSet, witness: Option<&BuildId>) {
+    pub async fn print_baseline(
+        &mut self,
+        rules: &RuleSet,
+        witness: Option<&BuildId>,
+    ) -> Result<(), Fault> {
         let scene = Scene {
             rules,
             reader: None,
@@ -171,39 +241,58 @@ impl Bench {
         ];
         for (role, build) in prints {
             let Some(build) = build else { continue };
-            if self.lay(scene).await && self.known_print(build).is_none() {
-                self.print_and_dump(scene, role, build).await;
+            if self.lay(scene).await? {
+                self.print(scene, role, build).await?;
             }
         }
+        Ok(())
     }
 
     /// What `build` printed of what the kernel holds now, if it did.
-    pub fn known_print(&self, build: &BuildId) -> Option<&Ran> {
+    fn known_print(&self, build: &BuildId) -> Option<&Command> {
+        let held = self.held.as_ref()?;
         let mut prints = self.prints.iter();
-        let known = prints.find(|(by, of, _)| by == build && *of == self.held);
-        known.map(|(.., ran)| ran)
+        let known = prints.find(|(by, of, _)| by == build && of.is(held));
+        known.map(|(.., command)| command)
     }
 
     /// What `build` prints of what the kernel holds now; it is asked only if that is not known.
-    pub async fn print(&mut self, scene: Scene<'_>, role: Role, build: &BuildId) -> Ran {
+    pub async fn print(
+        &mut self,
+        scene: Scene<'_>,
+        role: Role,
+        build: &BuildId,
+    ) -> Result<Command, Fault> {
         if let Some(known) = self.known_print(build) {
-            return known.clone();
+            return Ok(known.clone());
         }
         self.print_and_dump(scene, role, build).await
     }
 
     /// Has `build` print what the kernel holds, and notes whether that touched anything.
-    pub async fn print_and_dump(&mut self, scene: Scene<'_>, role: Role, build: &BuildId) -> Ran {
+    pub async fn print_and_dump(
+        &mut self,
+        scene: Scene<'_>,
+        role: Role,
+        build: &BuildId,
+    ) -> Result<Command, Fault> {
         let argv = self.load.print_command(build);
         let action = Action::Command {
             build: build.clone(),
             argv,
             stdin: None,
         };
-        let held = self.held.clone();
-        let ran = self.run_and_dump(scene, role, action).await;
-        self.prints.push((build.clone(), held, ran.clone()));
-        ran
+        let of = self.held()?;
+        let is_known = self.known_print(build).is_some();
+        let command = self.run_and_dump(scene, role, action).await?;
+        if !is_known {
+            self.trace.prints.push(PrintOf {
+                state: of.step,
+                command: command.step,
+            });
+            self.prints.push((build.clone(), of, command.clone()));
+        }
+        Ok(command)
     }
 
     /// Has `build` restore `text` with `options`; dump and witness say what that left.
@@ -213,7 +302,23 @@ impl Bench {
         build: &BuildId,
         text: Text,
         options: &[&str],
-    ) -> Ran {
+    ) -> Result<(Command, Restored), Fault> {
+        let restored = self.restore_only(scene, build, text, options).await?;
+        if let Some(witness) = scene.reader.and_then(|reader| reader.witness.as_ref()) {
+            self.print(scene, Role::WitnessPrint, witness).await?;
+        }
+        self.effect(scene).await?;
+        Ok(restored)
+    }
+
+    /// Has `build` restore `text` with `options`; a dump says what that left.
+    pub async fn restore_only(
+        &mut self,
+        scene: Scene<'_>,
+        build: &BuildId,
+        text: Text,
+        options: &[&str],
+    ) -> Result<(Command, Restored), Fault> {
         let mut argv = command::restore(self.load.backend_of(build), self.load.family);
         argv.extend(options.iter().map(|&option| option.to_owned()));
         let restore = Action::Command {
@@ -221,64 +326,73 @@ impl Bench {
             argv,
             stdin: Some(text),
         };
-        let ran = self.run_and_dump(scene, Role::Restore, restore).await;
-        if let Some(witness) = scene.reader.and_then(|reader| reader.witness.as_ref()) {
-            self.print(scene, Role::WitnessPrint, witness).await;
-        }
-        self.effect(scene).await;
-        ran
+        let command = self.run_and_dump(scene, Role::Restore, restore).await?;
+        let restored = Restored {
+            command: command.step,
+            left: self.held()?.step,
+        };
+        Ok((command, restored))
     }
 
     /// Runs a command, and notes by a dump whether what the writer laid is still as it was.
-    pub async fn run_and_dump(&mut self, scene: Scene<'_>, role: Role, action: Action) -> Ran {
-        let mut ran = self.run_all(scene, vec![scene.step(role, action)]).await;
-        ran.pop().unwrap_or(Ran {
-            end: End::NotFound(0),
-            stdout: Text::default(),
-            stderr: Text::default(),
-        })
+    pub async fn run_and_dump(
+        &mut self,
+        scene: Scene<'_>,
+        role: Role,
+        action: Action,
+    ) -> Result<Command, Fault> {
+        let step = scene.step(role, action);
+        let shown = step.to_string();
+        let mut ran = self.run_all(scene, vec![step]).await?;
+        ran.pop().ok_or(Fault::NotDone { step: shown })
     }
 
     /// Runs commands of one build, and notes by a dump whether what the writer laid is still as it was.
-    pub async fn run_all(&mut self, scene: Scene<'_>, mut steps: Vec<Step>) -> Vec<Ran> {
+    pub async fn run_all(
+        &mut self,
+        scene: Scene<'_>,
+        mut steps: Vec<Step>,
+    ) -> Result<Vec<Command>, Fault> {
         steps.push(scene.step(Role::Dump, Action::Dump));
-        let mut answers = self.lab.perform(Burst::all(steps)).await;
-        if let Some(Answer::Dumped(dump)) = answers.pop() {
-            self.now_holds(scene.rules, dump);
+        let mut answers = self.lab.perform(Burst::all(steps)).await?;
+        if let Some((step, dump)) = answers.pop() {
+            self.now_holds(scene.rules, step, dump.dumped()?);
         }
-        let ran = answers.into_iter().filter_map(|answer| match answer {
-            Answer::Ran(ran) => Some(ran),
-            _ => None,
+        let ran = answers.into_iter().map(|(step, answer)| {
+            let ran = answer.ran()?;
+            Ok(Command { step, ran })
         });
         ran.collect()
     }
 
     /// Notes what the kernel holds, and whether those are `rules` as the writer left them.
-    pub fn now_holds(&mut self, rules: &RuleSet, dump: Arc<KernelDump>) {
-        let dump = self.state(dump);
-        let same = self.baseline(rules) == Some(&dump);
+    fn now_holds(&mut self, rules: &RuleSet, step: StepRef, dump: Arc<KernelDump>) {
+        let state = self.state(step, dump);
+        let same = self.baseline(rules).is_some_and(|of| of.is(&state));
         self.laid = same.then(|| rules.clone());
-        self.held = dump;
+        self.held = Some(state);
     }
 
     /// Nothing is known of the lane any more.
     pub fn touched(&mut self) {
         self.laid = None;
+        self.held = None;
     }
 
     /// Sends every packet of the scenario before anything is written.
-    pub async fn probe_empty(&mut self, scene: Scene<'_>) {
+    pub async fn probe_empty(&mut self, scene: Scene<'_>) -> Result<(), Fault> {
         if !self.has_probes() {
-            return;
+            return Ok(());
         }
         let reset = scene.step(Role::Reset, Action::Reset);
         let dump = scene.step(Role::Dump, Action::Dump);
-        let answers = self.lab.perform(Burst::all(vec![reset, dump])).await;
-        if let Some(Answer::Dumped(dump)) = answers.into_iter().next_back() {
-            self.laid = None;
-            self.held = self.state(dump);
-            self.send(scene).await;
+        self.laid = None;
+        let mut answers = self.lab.perform(Burst::all(vec![reset, dump])).await?;
+        if let Some((step, dump)) = answers.pop() {
+            self.held = Some(self.state(step, dump.dumped()?));
+            self.trace.unwritten = Some(self.send(scene).await?);
         }
+        Ok(())
     }
 
     /// Whether packets are sent into the rules. Of parts of them nothing is expected.
@@ -292,18 +406,28 @@ impl Bench {
 
     /// Sends every packet of the scenario into what the kernel holds now, if none were sent into the same before. Says
     /// whether it did.
-    pub async fn effect(&mut self, scene: Scene<'_>) -> bool {
-        let is_new = self.is_probed(scene) && !self.probed.contains(&self.held);
-        if is_new {
-            self.send(scene).await;
+    pub async fn effect(&mut self, scene: Scene<'_>) -> Result<bool, Fault> {
+        if !self.is_probed(scene) {
+            return Ok(false);
         }
-        is_new
+        let held = self.held()?;
+        if self.probed.iter().any(|of| of.is(&held)) {
+            return Ok(false);
+        }
+        let packets = self.send(scene).await?;
+        self.trace.packets.push(PacketsInto {
+            state: held.step,
+            packets,
+            counted: Vec::new(),
+        });
+        Ok(true)
     }
 
-    async fn send(&mut self, scene: Scene<'_>) {
+    async fn send(&mut self, scene: Scene<'_>) -> Result<StepRef, Fault> {
         let step = scene.step(Role::Probe, Action::Probe(self.probes.clone()));
-        self.lab.perform_one(step).await;
-        self.probed.push(self.held.clone());
+        let (step, _) = self.lab.perform_one(step).await?;
+        self.probed.extend(self.held.clone());
+        Ok(step)
     }
 }
 

@@ -1,27 +1,44 @@
 //! A component in a container looks which backend the host uses, and takes its own of that.
 
 use super::bench::{Bench, Scene};
-use crate::agent::protocol::{Ran, Text};
+use crate::agent::protocol::Text;
 use crate::catalog::Backend;
+use crate::plan::script::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage};
+use crate::plan::trace::{LookAt, ReaderTrace};
 use crate::plan::{Reader, command};
 use crate::scenario::{Detection, Look};
 
 impl Bench {
     /// Whether `reader`, having looked, takes the backend that it is of; it does where it does not look.
-    pub async fn picks_its_backend(&mut self, reader: &Reader, rules: &RuleSet) -> bool {
+    pub async fn picks_its_backend(
+        &mut self,
+        reader: &Reader,
+        rules: &RuleSet,
+        trace: &mut ReaderTrace,
+    ) -> Result<bool, Fault> {
         let scene = Scene {
             rules,
             reader: Some(reader),
             stage: Stage::Detect,
         };
         let Some(detection) = self.scenario.pairings.detect else {
-            return true;
+            return Ok(true);
         };
-        self.lay(scene).await && self.look(scene, reader, detection).await == reader.build.backend
+        if !self.lay(scene).await? {
+            return Ok(false);
+        }
+        let picked = self.look(scene, reader, detection, trace).await?;
+        Ok(picked == reader.build.backend)
     }
 
-    async fn look(&mut self, scene: Scene<'_>, reader: &Reader, detection: Detection) -> Backend {
+    async fn look(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        detection: Detection,
+        trace: &mut ReaderTrace,
+    ) -> Result<Backend, Fault> {
         let own = &reader.build;
         let mut seen: Vec<(Backend, bool, Text)> = Vec::new();
         for &(backend, mangle) in detection.looks() {
@@ -36,8 +53,13 @@ impl Bench {
                     argv,
                     stdin: None,
                 };
-                let Ran { stdout, .. } = self.run_and_dump(scene, Role::Look, action).await;
-                seen.push((backend, mangle, stdout));
+                let command = self.run_and_dump(scene, Role::Look, action).await?;
+                trace.looks.push(LookAt {
+                    backend,
+                    mangle,
+                    command: command.step,
+                });
+                seen.push((backend, mangle, command.ran.stdout));
             }
         }
         let texts: Vec<_> = seen.iter().map(|(.., stdout)| stdout.to_lossy()).collect();
@@ -49,6 +71,6 @@ impl Bench {
                 mangle: *mangle,
                 stdout,
             });
-        detection.pick(&looks.collect::<Vec<_>>())
+        Ok(detection.pick(&looks.collect::<Vec<_>>()))
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::bench::{Bench, Scene};
-use super::succeeded;
+use super::bench::{Bench, Command, Scene};
 use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::ChainName;
-use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
+use crate::agent::protocol::{ChainName, End};
+use crate::catalog::{Build, Tool};
+use crate::plan::script::{Answered, Fault};
+use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
+use crate::plan::trace::{Asked, Check, Deletion, ListedAs, Listing, ReaderTrace};
 use crate::plan::{Operation, Reader, command};
-use crate::ruleset::{Rule, near_misses};
+use crate::ruleset::{Rule, compare, near_misses, reordered};
 
 /// A rule of the scenario: its place in the ruleset from 0, its table, itself.
 type Placed<'a> = (usize, &'a str, &'a Rule);
@@ -26,48 +28,82 @@ struct InChain {
 impl Bench {
     /// Has `reader` list `rules`, check for each and delete each. A reader of the other backend looks into other
     /// tables: it only lists.
-    pub async fn look_up(&mut self, reader: &Reader, rules: &RuleSet) {
+    pub async fn look_up(
+        &mut self,
+        reader: &Reader,
+        rules: &RuleSet,
+        trace: &mut ReaderTrace,
+    ) -> Result<(), Fault> {
         let scene = Scene {
             rules,
             reader: Some(reader),
             stage: Stage::List,
         };
-        if self.wants(Operation::List) && self.lay(scene).await {
-            self.list(scene, reader).await;
+        if self.wants(Operation::List) {
+            self.list_by_writer(rules).await?;
+            if self.lay(scene).await? {
+                trace.lists = self.list(scene, &reader.build).await?;
+            }
         }
         if self.load.is_crossed(reader) {
-            return;
+            return Ok(());
         }
-        if self.wants(Operation::Check) && self.lay(scene).await {
-            self.check(scene, reader).await;
+        if self.wants(Operation::Check) && self.lay(scene).await? {
+            self.check(scene, reader, trace).await?;
         }
         if self.wants(Operation::Delete) {
-            self.delete(scene, reader).await;
+            self.delete(scene, reader, trace).await?;
         }
+        Ok(())
     }
 
-    async fn list(&mut self, scene: Scene<'_>, reader: &Reader) {
-        let mut steps = Vec::new();
-        for table in command::known_tables(&self.scenario.ruleset(self.load.family).tables) {
+    /// Has the writer list what it wrote, once: readers' listings are compared with that. nft lists in other words.
+    async fn list_by_writer(&mut self, rules: &RuleSet) -> Result<(), Fault> {
+        let scene = Scene {
+            rules,
+            reader: None,
+            stage: Stage::List,
+        };
+        let is_native = self.load.writer.tool == Tool::Nft;
+        if is_native || !self.trace.listed.is_empty() || !self.lay(scene).await? {
+            return Ok(());
+        }
+        let load = self.load.clone();
+        self.trace.listed = self.list(scene, &load.writer).await?;
+        Ok(())
+    }
+
+    /// Has `build` list every table that iptables knows.
+    async fn list(&mut self, scene: Scene<'_>, build: &Build) -> Result<Vec<Listing>, Fault> {
+        let (backend, family) = (build.backend, self.load.family);
+        let (mut steps, mut listed) = (Vec::new(), Vec::new());
+        for table in command::known_tables(&self.scenario.ruleset(family).tables) {
             let list = |words: &[&str]| Action::Command {
-                build: reader.build.id.clone(),
-                argv: command::iptables(
-                    reader.build.backend,
-                    self.load.family,
-                    &table.name,
-                    words,
-                    &[],
-                ),
+                build: build.id.clone(),
+                argv: command::iptables(backend, family, &table.name, words, &[]),
                 stdin: None,
             };
             steps.push(scene.step(Role::ListRules, list(&["-S"])));
             steps.push(scene.step(Role::ListTable, list(&["-L", "-n", "-v"])));
+            let both = [ListedAs::Rules, ListedAs::Table];
+            listed.extend(both.map(|listed_as| (listed_as, table.name.clone())));
         }
-        self.run_all(scene, steps).await;
+        let ran = self.run_all(scene, steps).await?;
+        let listing = |((listed_as, table), command): ((ListedAs, String), Command)| Listing {
+            listed_as,
+            table,
+            command: command.step,
+        };
+        Ok(listed.into_iter().zip(ran).map(listing).collect())
     }
 
-    /// The reader's `-C` of each rule and of a near miss of it.
-    async fn check(&mut self, scene: Scene<'_>, reader: &Reader) {
+    /// The reader's `-C` of each rule, of a near miss of it, and of its matches in another order.
+    async fn check(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        trace: &mut ReaderTrace,
+    ) -> Result<(), Fault> {
         let scene = Scene {
             stage: Stage::Check,
             ..scene
@@ -79,17 +115,18 @@ impl Bench {
             .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens().to_vec()))
             .collect();
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
-        let mut steps = Vec::new();
+        let (mut steps, mut asked_for) = (Vec::new(), Vec::new());
         for &(index, table, rule) in &placed {
             if !scene.rules.contains(index) || !self.is_asked(index) {
                 continue;
             }
-            let asked = |role, tokens: &[String]| {
+            let mut ask = |role, asked, tokens: &[String]| {
                 let argv = self.with_rule(reader, table, ["-C", &rule.chain], tokens);
-                scene.step_about(index, role, argv)
+                steps.push(scene.step_about(index, role, argv));
+                asked_for.push((index, asked));
             };
             let words = rule.tokens().to_strings();
-            steps.push(asked(Role::Check, &words));
+            ask(Role::Check, Asked::Given, &words);
             let is_there = |tokens: &[String]| {
                 let tokens = tokens.iter().map(String::as_str).collect();
                 there.contains(&(table, rule.chain.as_str(), tokens))
@@ -99,32 +136,56 @@ impl Bench {
             // Of every rule one, and of every kind of value as many as of the others.
             let rarest = absent.min_by_key(|near| changed.get(&near.option).copied());
             if let Some(near) = rarest {
-                steps.push(asked(Role::CheckNearMiss, &near.tokens));
+                let otherwise = otherwise(rule, &near.tokens);
+                ask(
+                    Role::CheckNearMiss,
+                    Asked::NearMiss { otherwise },
+                    &near.tokens,
+                );
                 *changed.entry(near.option).or_insert(0) += 1;
             }
+            if let Some(other_order) = reordered(&words).filter(|words| !is_there(words)) {
+                ask(Role::CheckReordered, Asked::Reordered, &other_order);
+            }
         }
-        self.run_all(scene, steps).await;
+        let ran = self.run_all(scene, steps).await?;
+        let checks = asked_for.into_iter().zip(ran);
+        let checks = checks.map(|((rule, asked), command)| Check {
+            rule,
+            asked,
+            command: command.step,
+        });
+        trace.checks.extend(checks);
+        Ok(())
     }
 
     /// The reader's `-D` of each rule, the last one first: `-D` takes the first rule that fits, so each finds in front of
     /// it what the writer wrote. Where a deletion took what it should not, the rules are laid anew for the next one.
-    /// What else was asked of that chain then says nothing: of the deletions of a rule the last one counts.
-    async fn delete(&mut self, scene: Scene<'_>, reader: &Reader) {
+    /// What else was asked of that chain then says nothing, and is not named in the trace.
+    async fn delete(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        trace: &mut ReaderTrace,
+    ) -> Result<(), Fault> {
         let scene = Scene {
             stage: Stage::Delete,
             ..scene
         };
         let mut pending = self.by_chain(scene.rules);
-        while !pending.is_empty() && self.lay(scene).await {
+        while !pending.is_empty() && self.lay(scene).await? {
             for chain in &mut pending {
                 let steps = self.deletions(scene, reader, chain);
-                let answers = self.lab.perform(Burst::all(steps)).await;
+                let answers = self.lab.perform(Burst::all(steps)).await?;
                 self.touched();
-                let done = taken_well(chain, &answers);
+                let taken = taken(chain, answers)?;
+                let done = taken.done;
+                trace.deletions.extend(taken.deletions.into_iter().take(done));
                 chain.truncate(chain.len() - done);
             }
             pending.retain(|chain| !chain.is_empty());
         }
+        Ok(())
     }
 
     /// Whether readers are asked for the rule at `index` (from 0) by itself.
@@ -188,29 +249,57 @@ impl Bench {
     }
 }
 
-/// How many of the deletions of a chain's rules, the last one first, took just their rule or nothing; the first that took
-/// something else is counted too.
-fn taken_well(chain: &[InChain], answers: &[Answer]) -> usize {
-    // The dump after one deletion is that before the next.
-    for (done, answers) in answers.windows(3).step_by(2).enumerate() {
-        let [
-            Answer::Dumped(before),
-            Answer::Ran(ran),
-            Answer::Dumped(after),
-        ] = answers
-        else {
-            break;
+/// What the near miss `tokens` has otherwise than `rule`: `out-interface: -o eth0x`.
+fn otherwise(rule: &Rule, tokens: &[String]) -> String {
+    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    let difference = compare(&rule.tokens().to_vec(), &tokens);
+    let change = difference.altered.into_iter().next();
+    let word = change.and_then(|change| Some(format!("{}: {}", change.part, change.to?)));
+    word.unwrap_or_else(|| tokens.join(" "))
+}
+
+/// The deletions of a chain's rules.
+struct TakenOf {
+    /// Each, the last rule first.
+    deletions: Vec<Deletion>,
+    /// How many of them took just their rule or nothing; the first that took something else is counted too. What came after
+    /// that one says nothing.
+    done: usize,
+}
+
+/// What the deletions of the rules of `chain` took, the last one first; `answers` begin with a dump of the chain, and after
+/// each deletion there is another.
+fn taken(chain: &[InChain], answers: Vec<Answered>) -> Result<TakenOf, Fault> {
+    let mut answers = answers.into_iter();
+    let not_done = || Fault::NotDone {
+        step: "a deletion".to_owned(),
+    };
+    let (mut before, first) = answers.next().ok_or_else(not_done)?;
+    let mut held = first.dumped()?;
+    let mut taken = TakenOf {
+        deletions: Vec::new(),
+        done: 0,
+    };
+    let mut is_well = true;
+    for rule in chain.iter().rev() {
+        let (command, ran) = answers.next().ok_or_else(not_done)?;
+        let (after, dump) = answers.next().ok_or_else(not_done)?;
+        let (ran, dump) = (ran.ran()?, dump.dumped()?);
+        taken.done += usize::from(is_well);
+        let expected = match ran.end == End::Exit(0) {
+            true => without_rule(&held, rule.place).map(Arc::new),
+            false => Some(held),
         };
-        let place = chain[chain.len() - 1 - done].place;
-        let expected = match succeeded(ran) {
-            true => without_rule(before, place).map(Arc::new),
-            false => Some(before.clone()),
-        };
-        if expected.as_ref() != Some(after) {
-            return done + 1;
-        }
+        is_well &= expected.as_ref() == Some(&dump);
+        taken.deletions.push(Deletion {
+            rule: rule.index,
+            command,
+            before,
+            after,
+        });
+        (before, held) = (after, dump);
     }
-    chain.len()
+    Ok(taken)
 }
 
 /// A dump of one chain without the rule at `place`; none where there is no such rule.
@@ -239,7 +328,9 @@ mod tests {
 
     use super::*;
     use crate::agent::kernel::{NftChain, NftRule, NftTable};
-    use crate::agent::protocol::{End, Ran};
+    use crate::agent::protocol::Ran;
+    use crate::plan::step::Answer;
+    use crate::plan::trace::StepRef;
 
     fn dump(rules: &str) -> Answer {
         let rule = |name: char| NftRule {
@@ -277,6 +368,11 @@ mod tests {
         })
     }
 
+    fn well(chain: &[InChain], answers: Vec<Answer>) -> usize {
+        let answers = (0..).map(StepRef::at).zip(answers).collect();
+        taken(chain, answers).unwrap().done
+    }
+
     /// Four rules, deleted from the last one on; what the chain holds after each, and how each `-D` ended.
     #[rstest]
     #[case::all_well(&[("abc", 0), ("ab", 0), ("a", 0), ("", 0)], 4)]
@@ -297,14 +393,14 @@ mod tests {
             index: place + 7,
             place,
         });
-        assert_eq!(taken_well(&chain, &answers), done);
+        assert_eq!(well(&chain, answers), done);
     }
 
     #[test]
     fn a_deletion_of_one_rule_in_the_middle_took_just_that() {
         let chain = [InChain { index: 2, place: 2 }];
-        let well = vec![dump("abcd"), deletion(0), dump("abd")];
-        assert_eq!(taken_well(&chain, &well), 1);
+        let answers = vec![dump("abcd"), deletion(0), dump("abd")];
+        assert_eq!(well(&chain, answers), 1);
         let chain = [1, 2].map(|place| InChain {
             index: place,
             place,
@@ -317,7 +413,7 @@ mod tests {
             dump("bd"),
         ];
         assert_eq!(
-            taken_well(&chain, &another),
+            well(&chain, another),
             1,
             "the first is to be done no more"
         );

@@ -9,17 +9,18 @@ mod detect;
 mod lookup;
 mod reading;
 mod reassert;
+mod reread;
 
 use std::sync::Arc;
 
 use super::isolate::{Trial, isolate};
-use super::script::Lab;
+use super::script::{Fault, Lab};
 use super::step::{RuleSet, Stage};
-use super::{Load, Operation};
-use crate::agent::protocol::{End, Ran};
+use super::trace::{LoadTrace, ReaderTrace};
+use super::{Load, Operation, Reader};
 use crate::ruleset::Printed;
 use crate::scenario::Scenario;
-use bench::{Bench, Scene};
+use bench::{Bench, Command, Scene};
 
 /// The chain that a reader adds as its own in `sync`, as a component adds its chain to what it saved.
 pub const OWN_CHAIN: &str = "IPTABLES-LAB";
@@ -27,64 +28,78 @@ pub const OWN_CHAIN: &str = "IPTABLES-LAB";
 /// How many times a reader and a writer rewrite in turn before a cycle is given up.
 pub const ROUNDS: usize = 4;
 
-/// Takes `load` through all of `operations`.
+/// Takes `load` through all of `operations`. Returns what each step was to them.
+///
+/// # Errors
+/// A step that was not done as it was asked for.
 pub async fn procedure(
     lab: Lab,
     load: Arc<Load>,
     scenario: Arc<Scenario>,
     operations: Arc<[Operation]>,
-) {
+) -> Result<LoadTrace, Fault> {
     let mut bench = Bench::new(lab, load.clone(), scenario, operations);
-    if !bench.furnish().await {
-        return;
-    }
-    let Some(accepted) = bench.accepted().await else {
-        return;
-    };
-    for reader in &load.readers {
-        if !bench.picks_its_backend(reader, &accepted).await {
-            continue;
+    if bench.furnish().await?
+        && let Some(accepted) = bench.accepted().await?
+    {
+        for reader in &load.readers {
+            let trace = bench.read_by(reader, &accepted).await?;
+            bench.trace.readers.push(trace);
         }
-        bench
-            .print_baseline(&accepted, reader.witness.as_ref())
-            .await;
-        let all_went_well = bench.reading(reader, &accepted).await;
-        let groups = match all_went_well || accepted.len() <= 1 {
-            true => vec![accepted.clone()],
-            false => bench.split_reading(reader, &accepted).await,
-        };
-        for rules in &groups {
-            bench.look_up(reader, rules).await;
-        }
-        bench.reassert(reader, &accepted).await;
     }
+    Ok(bench.trace)
 }
 
 impl Bench {
+    /// Takes `reader` through all operations on `accepted`, the rules that the writer took.
+    async fn read_by(
+        &mut self,
+        reader: &Reader,
+        accepted: &RuleSet,
+    ) -> Result<ReaderTrace, Fault> {
+        let mut trace = ReaderTrace::of(reader.build.id.clone());
+        if !self.picks_its_backend(reader, accepted, &mut trace).await? {
+            return Ok(trace);
+        }
+        self.print_baseline(accepted, reader.witness.as_ref())
+            .await?;
+        let failures = self.reading(reader, accepted, &mut trace).await?;
+        if !failures.is_empty() && accepted.len() > 1 {
+            self.split_reading(reader, (accepted, failures), &mut trace)
+                .await?;
+        }
+        self.look_up(reader, accepted, &mut trace).await?;
+        self.reassert(reader, accepted, &mut trace).await?;
+        Ok(trace)
+    }
+
     /// Writes all rules; where the writer refuses, finds those that it takes. None where it takes not one.
-    async fn accepted(&mut self) -> Option<RuleSet> {
+    async fn accepted(&mut self) -> Result<Option<RuleSet>, Fault> {
         let all = RuleSet::first(self.scenario.rule_count(self.load.family));
         let scene = Scene {
             rules: &all,
             reader: None,
             stage: Stage::Baseline,
         };
-        self.probe_empty(scene).await;
-        let accepted = if self.lay(scene).await {
+        self.probe_empty(scene).await?;
+        let accepted = if self.lay(scene).await? {
             all.clone()
         } else {
-            let isolated = isolate(&all, &mut Writing { bench: self }).await;
-            Some(isolated.innocent).filter(|taken| !taken.is_empty())?
+            let isolated = isolate(&all, &mut Writing { bench: self }).await?;
+            if isolated.innocent.is_empty() {
+                return Ok(None);
+            }
+            isolated.innocent
         };
         self.whole = Some(accepted.clone());
         let scene = Scene {
             rules: &accepted,
             ..scene
         };
-        if self.lay(scene).await {
-            self.effect(scene).await;
+        if self.lay(scene).await? {
+            self.effect(scene).await?;
         }
-        Some(accepted)
+        Ok(Some(accepted))
     }
 }
 
@@ -94,7 +109,7 @@ struct Writing<'a> {
 }
 
 impl Trial for Writing<'_> {
-    async fn passes(&mut self, rules: &RuleSet) -> bool {
+    async fn passes(&mut self, rules: &RuleSet) -> Result<bool, Fault> {
         let scene = Scene {
             rules,
             reader: None,
@@ -104,16 +119,11 @@ impl Trial for Writing<'_> {
     }
 }
 
-/// Whether a command ended with exit status 0.
-pub fn succeeded(ran: &Ran) -> bool {
-    ran.end == End::Exit(0)
-}
-
 /// Whether a save ended well and left no table out. Up to 1.8.8 it exits 0 where it could not decode a table, and
 /// says so only in a comment.
-pub fn printed_whole(ran: &Ran) -> bool {
-    succeeded(ran)
-        && Printed::read(&ran.stdout.to_lossy())
+pub fn printed_whole(command: &Command) -> bool {
+    command.succeeded()
+        && Printed::read(&command.ran.stdout.to_lossy())
             .incompatible_tables()
             .is_empty()
 }

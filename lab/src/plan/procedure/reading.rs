@@ -1,54 +1,87 @@
 //! A reader saves and writes back: rewrite, cycle, sync with and without a flush.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::bench::{Bench, Scene};
-use super::{OWN_CHAIN, ROUNDS, printed_whole, succeeded};
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::Ran;
+use super::bench::{Bench, Command, Scene, State};
+use super::{OWN_CHAIN, ROUNDS, printed_whole};
+use crate::catalog::BuildId;
 use crate::plan::isolate::{Trial, isolate};
+use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
+use crate::plan::trace::{ReaderTrace, Reading, Restored};
 use crate::plan::{Operation, Reader, command};
 
 impl Bench {
-    /// Has `reader` save `rules` and write them back. Says whether it could print and restore all of them.
-    pub async fn reading(&mut self, reader: &Reader, rules: &RuleSet) -> bool {
+    /// Has `reader` save `rules` and write them back. Says at what it failed.
+    pub async fn reading(
+        &mut self,
+        reader: &Reader,
+        rules: &RuleSet,
+        trace: &mut ReaderTrace,
+    ) -> Result<Failures, Fault> {
         let scene = Scene {
             rules,
             reader: Some(reader),
             stage: Stage::Save,
         };
-        if !self.wants(Operation::Save) || !self.lay(scene).await {
-            return true;
+        let mut failures = Failures::default();
+        if !self.wants(Operation::Save) || !self.lay(scene).await? {
+            return Ok(failures);
         }
+        let state = self.held()?;
         let saved = self
             .print_and_dump(scene, Role::ReaderPrint, &reader.build.id)
-            .await;
-        let mut well = printed_whole(&saved);
-        if succeeded(&saved) {
-            well &= self.rewrite(scene, reader, &saved).await;
-            well &= self.sync(scene, reader, &saved).await;
-            well &= self.sync_noflush(scene, reader, &saved).await;
+            .await?;
+        let mut reading = Reading {
+            rules: rules.clone(),
+            state: state.step,
+            saved: saved.step,
+            rewrite: None,
+            reread: Vec::new(),
+            cycle: Vec::new(),
+            sync: None,
+            sync_noflush: None,
+        };
+        failures.note(Operation::Save, printed_whole(&saved));
+        // Scripts load what was printed, whatever the print's exit status was.
+        let well = self.rewrite(scene, reader, &saved, &mut reading).await?;
+        failures.note(Operation::Rewrite, well);
+        if saved.succeeded() {
+            let well = self.sync(scene, reader, &saved, &mut reading).await?;
+            failures.note(Operation::Sync, well);
+            let noflush = self.sync_noflush(scene, reader, &saved, &mut reading);
+            failures.note(Operation::SyncNoflush, noflush.await?);
         }
-        well
+        trace.readings.push(reading);
+        Ok(failures)
     }
 
     /// The reader restores what it saved, the writer reads that, and both go on in turn. Says whether the reader's
     /// restore succeeded.
-    async fn rewrite(&mut self, scene: Scene<'_>, reader: &Reader, saved: &Ran) -> bool {
-        if !self.wants(Operation::Rewrite) || !self.lay(scene).await {
-            return true;
+    async fn rewrite(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        saved: &Command,
+        reading: &mut Reading,
+    ) -> Result<bool, Fault> {
+        if !self.wants(Operation::Rewrite) || !self.lay(scene).await? {
+            return Ok(true);
         }
         let scene = Scene {
             stage: Stage::Rewrite,
             ..scene
         };
-        let id = &reader.build.id;
-        let restored = self.restore(scene, id, saved.stdout.clone(), &[]).await;
+        let text = saved.ran.stdout.clone();
+        let (command, restored) = self.restore(scene, &reader.build.id, text, &[]).await?;
+        reading.rewrite = Some(restored);
+        let mut unreadable = None;
         if self.wants(Operation::Recognition) {
             let writer = self.load.writer.id.clone();
-            self.print(scene, Role::WriterPrint, &writer).await;
+            let reread = self.print(scene, Role::WriterPrint, &writer).await?;
+            if command.succeeded() && !printed_whole(&reread) {
+                unreadable = Some((self.held()?, reread));
+            }
         }
         // A reader of the other backend rewrites its own tables, which are empty.
         if self.wants(Operation::Cycle) && !self.load.is_crossed(reader) {
@@ -56,26 +89,43 @@ impl Bench {
                 stage: Stage::Cycle,
                 ..scene
             };
-            self.cycle(scene, reader).await;
+            self.cycle(scene, reader, &mut reading.cycle).await?;
         }
-        succeeded(&restored)
+        if let Some((left, reread)) = unreadable {
+            let found = self.reread_in_parts(scene, reader, saved, (&left, &reread));
+            reading.reread = found.await?;
+        }
+        Ok(command.succeeded())
     }
 
     /// Writer and reader go on rewriting in turn, until the kernel's rules are as they were after an earlier turn of
     /// the writer.
-    async fn cycle(&mut self, scene: Scene<'_>, reader: &Reader) {
+    async fn cycle(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        turns: &mut Vec<Restored>,
+    ) -> Result<(), Fault> {
         let writer = self.load.writer.id.clone();
-        let mut seen: Vec<Arc<KernelDump>> =
-            self.baseline(scene.rules).cloned().into_iter().collect();
+        let mut seen: Vec<State> = self.baseline(scene.rules).cloned().into_iter().collect();
         for round in 1..=ROUNDS {
-            if !self.turn(scene, Role::WriterPrint, &writer).await || seen.contains(&self.held) {
-                return;
+            let went_on = self
+                .turn(scene, Role::WriterPrint, &writer, turns)
+                .await?;
+            let held = self.held()?;
+            if !went_on || seen.iter().any(|of| of.is(&held)) {
+                return Ok(());
             }
-            seen.push(self.held.clone());
-            if round == ROUNDS || !self.turn(scene, Role::ReaderPrint, &reader.build.id).await {
-                return;
+            seen.push(held);
+            if round == ROUNDS {
+                return Ok(());
+            }
+            let id = &reader.build.id;
+            if !self.turn(scene, Role::ReaderPrint, id, turns).await? {
+                return Ok(());
             }
         }
+        Ok(())
     }
 
     /// `build` restores what it prints. Says whether it could.
@@ -83,82 +133,145 @@ impl Bench {
         &mut self,
         scene: Scene<'_>,
         role: Role,
-        build: &crate::catalog::BuildId,
-    ) -> bool {
-        let saved = self.print(scene, role, build).await;
-        succeeded(&saved) && succeeded(&self.restore(scene, build, saved.stdout, &[]).await)
+        build: &BuildId,
+        turns: &mut Vec<Restored>,
+    ) -> Result<bool, Fault> {
+        let saved = self.print(scene, role, build).await?;
+        if !saved.succeeded() {
+            return Ok(false);
+        }
+        let (command, restored) = self.restore(scene, build, saved.ran.stdout, &[]).await?;
+        turns.push(restored);
+        Ok(command.succeeded())
     }
 
     /// The reader adds a chain and a jump of its own to what it saved, and restores. Says whether it could.
-    async fn sync(&mut self, scene: Scene<'_>, reader: &Reader, saved: &Ran) -> bool {
-        if !self.wants(Operation::Sync) || !self.lay(scene).await {
-            return true;
+    async fn sync(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        saved: &Command,
+        reading: &mut Reading,
+    ) -> Result<bool, Fault> {
+        if !self.wants(Operation::Sync) || !self.lay(scene).await? {
+            return Ok(true);
         }
         let scene = Scene {
             stage: Stage::Sync,
             ..scene
         };
         let tables = &self.scenario.ruleset(self.load.family).tables;
-        let with_own = command::add_own_chain(&saved.stdout, tables, OWN_CHAIN);
-        let restored = self.restore(scene, &reader.build.id, with_own, &[]).await;
-        succeeded(&restored)
+        let with_own = command::add_own_chain(&saved.ran.stdout, tables, OWN_CHAIN);
+        let id = &reader.build.id;
+        let (command, restored) = self.restore(scene, id, with_own, &[]).await?;
+        reading.sync = Some(restored);
+        Ok(command.succeeded())
     }
 
     /// The reader restores, without a flush, what it owns of what it saved, and a chain and a jump of its own. Says
     /// whether it could.
-    async fn sync_noflush(&mut self, scene: Scene<'_>, reader: &Reader, saved: &Ran) -> bool {
-        if !self.wants(Operation::SyncNoflush) || !self.lay(scene).await {
-            return true;
+    async fn sync_noflush(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        saved: &Command,
+        reading: &mut Reading,
+    ) -> Result<bool, Fault> {
+        if !self.wants(Operation::SyncNoflush) || !self.lay(scene).await? {
+            return Ok(true);
         }
         let scene = Scene {
             stage: Stage::SyncNoflush,
             ..scene
         };
         let tables = &self.scenario.ruleset(self.load.family).tables;
-        let own = command::own_chains(&saved.stdout, tables, &self.scenario.own_chains, OWN_CHAIN);
-        let restored = self
-            .restore(scene, &reader.build.id, own, &["--noflush"])
-            .await;
-        succeeded(&restored)
+        let owned = &self.scenario.own_chains;
+        let own = command::own_chains(&saved.ran.stdout, tables, owned, OWN_CHAIN);
+        let id = &reader.build.id;
+        let (command, restored) = self.restore(scene, id, own, &["--noflush"]).await?;
+        reading.sync_noflush = Some(restored);
+        Ok(command.succeeded())
     }
 
-    /// Runs the reading on ever smaller sets, until the rules that this reader fails at stand alone. Returns the sets:
-    /// each that it fails at, and all the others together.
-    pub async fn split_reading(&mut self, reader: &Reader, failing: &RuleSet) -> Vec<RuleSet> {
+    /// Runs the reading on ever smaller sets, until the rules that this reader fails at stand alone, and on all others
+    /// together. What it fails at without any rule is no rule's fault: 1.8.4 at every restore with `--noflush`.
+    pub async fn split_reading(
+        &mut self,
+        reader: &Reader,
+        (failing, whole): (&RuleSet, Failures),
+        trace: &mut ReaderTrace,
+    ) -> Result<(), Fault> {
         let mut trial = Readings {
             bench: self,
             reader,
+            trace,
+            regardless: Failures::default(),
             known: BTreeMap::from([(failing.clone(), false)]),
         };
-        let isolated = isolate(failing, &mut trial).await;
-        let mut groups = Vec::new();
+        trial.regardless = trial.failures(&RuleSet::default()).await?;
+        if whole.but(&trial.regardless).is_empty() {
+            return Ok(());
+        }
+        trial.known.insert(RuleSet::default(), true);
+        let isolated = isolate(failing, &mut trial).await?;
         for group in isolated.faulty.into_iter().chain([isolated.innocent]) {
             if !group.is_empty() {
-                trial.passes(&group).await;
-                groups.push(group);
+                trial.passes(&group).await?;
             }
         }
-        groups
+        Ok(())
+    }
+}
+
+/// The operations at which a reader failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failures(BTreeSet<Operation>);
+
+impl Failures {
+    fn note(&mut self, operation: Operation, went_well: bool) {
+        if !went_well {
+            self.0.insert(operation);
+        }
+    }
+
+    /// Whether it failed at nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These without those.
+    fn but(&self, those: &Failures) -> Failures {
+        Failures(self.0.difference(&those.0).copied().collect())
     }
 }
 
 /// Whether a reader can print and restore a set of rules. No set is tried twice.
-pub struct Readings<'a> {
-    pub bench: &'a mut Bench,
-    pub reader: &'a Reader,
-    pub known: BTreeMap<RuleSet, bool>,
+struct Readings<'a> {
+    bench: &'a mut Bench,
+    reader: &'a Reader,
+    trace: &'a mut ReaderTrace,
+    /// At what it fails without any rule.
+    regardless: Failures,
+    known: BTreeMap<RuleSet, bool>,
+}
+
+impl Readings<'_> {
+    async fn failures(&mut self, rules: &RuleSet) -> Result<Failures, Fault> {
+        self.bench
+            .print_baseline(rules, self.reader.witness.as_ref())
+            .await?;
+        self.bench.reading(self.reader, rules, self.trace).await
+    }
 }
 
 impl Trial for Readings<'_> {
-    async fn passes(&mut self, rules: &RuleSet) -> bool {
+    async fn passes(&mut self, rules: &RuleSet) -> Result<bool, Fault> {
         if let Some(known) = self.known.get(rules) {
-            return *known;
+            return Ok(*known);
         }
-        self.bench
-            .print_baseline(rules, self.reader.witness.as_ref())
-            .await;
-        let well = self.bench.reading(self.reader, rules).await;
+        let failures = self.failures(rules).await?;
+        let well = failures.but(&self.regardless).is_empty();
         self.known.insert(rules.clone(), well);
-        well
+        Ok(well)
     }
 }

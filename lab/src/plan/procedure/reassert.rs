@@ -1,27 +1,34 @@
 //! A reader of the other backend does not find the rules, and writes them itself: then the kernel holds them twice.
 
 use super::bench::{Bench, Scene};
+use crate::plan::script::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
+use crate::plan::trace::{ReaderTrace, Reassertion};
 use crate::plan::{Operation, Reader, command};
 
 impl Bench {
     /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
     /// say which rules those met: of a state of the kernel once, for whichever reader it came from.
-    pub async fn reassert(&mut self, reader: &Reader, rules: &RuleSet) {
+    pub async fn reassert(
+        &mut self,
+        reader: &Reader,
+        rules: &RuleSet,
+        trace: &mut ReaderTrace,
+    ) -> Result<(), Fault> {
         let scene = Scene {
             rules,
             reader: Some(reader),
             stage: Stage::Reassert,
         };
         if !self.load.is_crossed(reader) || !self.wants(Operation::Reassert) {
-            return;
+            return Ok(());
         }
         if self.is_probed(scene) {
             // Rules that lie there untouched have counted the packets of an earlier operation.
             self.touched();
         }
-        if !self.lay(scene).await {
-            return;
+        if !self.lay(scene).await? {
+            return Ok(());
         }
         let (family, how) = (self.load.family, self.scenario.write);
         let commands = command::write(&reader.build, family, &self.scenario, how, rules);
@@ -30,13 +37,20 @@ impl Bench {
             scene.step(Role::Write, Action::Command { build, argv, stdin })
         });
         let writes: Vec<Step> = writes.collect();
-        self.run_all(scene, writes).await;
+        let ran = self.run_all(scene, writes).await?;
+        let refused = ran.iter().find(|command| !command.succeeded());
+        trace.reassertion = Some(Reassertion {
+            refused: refused.map(|command| command.step),
+            left: self.held()?.step,
+        });
         let writer = self.load.writer.id.clone();
-        self.print(scene, Role::WriterPrint, &writer).await;
-        self.print(scene, Role::ReaderPrint, &reader.build.id).await;
-        if !self.effect(scene).await {
-            return;
+        self.print(scene, Role::WriterPrint, &writer).await?;
+        self.print(scene, Role::ReaderPrint, &reader.build.id)
+            .await?;
+        if !self.effect(scene).await? {
+            return Ok(());
         }
+        let mut counted = Vec::new();
         for build in [&writer, &reader.build.id] {
             let mut argv = command::save(self.load.backend_of(build), self.load.family);
             argv.push("-c".to_owned());
@@ -45,7 +59,11 @@ impl Bench {
                 argv,
                 stdin: None,
             };
-            self.run_and_dump(scene, Role::Count, count).await;
+            counted.push(self.run_and_dump(scene, Role::Count, count).await?.step);
         }
+        if let Some(packets) = self.trace.packets.last_mut() {
+            packets.counted = counted;
+        }
+        Ok(())
     }
 }

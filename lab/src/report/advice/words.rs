@@ -103,6 +103,10 @@ pub(super) fn deed(harm: &Harm, writer: &str, reader: &str, changes: Changes) ->
         Verdict::Refused | Verdict::Unsupported => {
             format!("{reader} ends with an error{because}")
         }
+        Verdict::Incompatible => match harm.reason.as_deref().map(inert) {
+            Some(rule) => format!("{reader} cannot read the rule's table, because of rule {rule}"),
+            None => format!("{reader} cannot read the rule's table, because of another rule"),
+        },
         Verdict::NotFound => format!("{reader}'s `iptables -C` does not find the rule"),
         Verdict::NotDeleted => format!("{reader}'s `iptables -D` does not delete the rule"),
         Verdict::FoundWrong => format!(

@@ -138,7 +138,7 @@ fn whole(verdict: Verdict) -> &'static str {
         Verdict::Crashed => "the reader dies",
         Verdict::TimedOut => "the reader hangs",
         Verdict::NothingToRestore => "table not printed, not restored",
-        Verdict::Refused => "reader refuses the table",
+        Verdict::Refused | Verdict::Incompatible => "reader refuses the table",
         Verdict::Unrestorable => "reader cannot restore its own print",
         Verdict::Unreadable => "table unreadable",
         Verdict::NotFound => "-C does not find the rule",

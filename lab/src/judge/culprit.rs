@@ -1,0 +1,210 @@
+//! A rule that keeps a build from a whole table takes the others of that table along. They are not at fault: what was run is
+//! `incompatible` for them, and names the rule whose doing it is; beside it stands what they suffer without that rule.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use foldhash::HashMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Reading, RereadPart};
+use super::laid::Laid;
+use super::verdict::Verdict;
+use super::{Pairing, RuleVerdict};
+use crate::agent::protocol::End;
+use crate::plan::Operation;
+use crate::plan::step::RuleSet;
+
+/// A rule of the scenario.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct RuleName {
+    /// Its table.
+    pub table: Arc<str>,
+    /// Its chain.
+    pub chain: Arc<str>,
+    /// Its place in the chain, from 1.
+    pub index: usize,
+}
+
+/// `KUBE-FIREWALL 2`.
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.chain, self.index)
+    }
+}
+
+/// What came of an operation as it was run on all rules, where other rules are at fault for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AsRun {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rules at fault.
+    pub because_of: Vec<RuleName>,
+}
+
+
+/// The operations that a rule that cannot be read keeps from others of its table.
+const KEPT_FROM: [Operation; 6] = [
+    Operation::Save,
+    Operation::Rewrite,
+    Operation::Recognition,
+    Operation::Cycle,
+    Operation::Sync,
+    Operation::SyncNoflush,
+];
+
+impl<'a> Pairing<'a> {
+    /// Compares what became of a rule as all rules lay in the lane with `alone`: what becomes of it without those at fault,
+    /// which are in the `failing` readings.
+    pub(super) fn beside_culprits(
+        &self,
+        laid: Laid<'_, 'a>,
+        failing: &[&Reading<'a>],
+        alone: &mut RuleVerdict,
+    ) {
+        let saved = &laid.chain.reading.saved;
+        let table = laid.place.table;
+        let all = self.rule(laid);
+        // A reader may exit with an error and have printed the table all the same.
+        let was_printed = matches!(saved.command.end, End::Exit(_))
+            && saved.sheet.has_whole(table)
+            && !saved.gives_up(table);
+        for operation in KEPT_FROM {
+            let Some(without) = alone.of(operation) else {
+                continue;
+            };
+            let with = all.of(operation);
+            if with == Some(without) || (was_printed && operation == Operation::Save) {
+                continue;
+            }
+            let verdict = match with {
+                Some(with) if !is_failure(with) => with,
+                Some(_) | None => Verdict::Incompatible,
+            };
+            let as_run = || AsRun {
+                verdict,
+                because_of: self.names_in(table, failing),
+            };
+            // What the writer cannot read after the rewrite is another rule's doing than what the reader cannot.
+            alone.as_run.entry(operation).or_insert_with(as_run);
+        }
+    }
+
+    /// The names of the rules that the readings were of: those in `table`, or all where none is.
+    fn names_in(&self, table: &str, failing: &[&Reading<'a>]) -> Vec<RuleName> {
+        let is_at_fault = |at: usize| failing.iter().any(|of| of.rules.contains(at));
+        let places = self.places.iter().filter(|of| is_at_fault(of.global));
+        let places: Vec<_> = places.collect();
+        let here = places.iter().filter(|of| of.table == table);
+        let here: Vec<RuleName> = here.map(|of| of.name()).collect();
+        if here.is_empty() {
+            return places.iter().map(|of| of.name()).collect();
+        }
+        here
+    }
+
+    /// What the writer makes of a rule in a table that it cannot print any more after the rewrite: whether the rule is at
+    /// fault, or what it is without those that are.
+    pub(super) fn reread_in_parts(&self, laid: Laid<'_, 'a>) -> Reread<'a> {
+        let reading = &laid.chain.reading;
+        let failing = least_failing(&reading.reread);
+        let well = reading.reread.iter().filter(|part| part.is_well);
+        let Some(well) = well.max_by_key(|part| part.rules.len()) else {
+            return Reread::AtFault;
+        };
+        let lines = self.lines(reading);
+        let printed = laid.chain.read.as_ref().zip(laid.written_place());
+        let at = printed.and_then(|(read, at)| read.place(at));
+        let of_chain = lines.get(&(laid.place.table.to_owned(), laid.place.rule.chain.clone()));
+        let line = of_chain.zip(at).and_then(|(of, at)| of.get(at).copied());
+        match line {
+            Some(line) if failing.iter().any(|of| of.contains(line)) => Reread::AtFault,
+            _ => Reread::Innocent {
+                part: well.clone(),
+                because_of: self.names_of_lines(&lines, &failing),
+            },
+        }
+    }
+
+    /// The places of the rules of each chain among the `-A` lines of what the reader printed.
+    fn lines(&self, reading: &Reading<'a>) -> Rc<Lines> {
+        let stdout = reading.saved.command.stdout;
+        let mut known = self.evidence.lines.borrow_mut();
+        let read = || Rc::new(lines_of(&self.evidence.text(stdout)));
+        known.entry(stdout).or_insert_with(read).clone()
+    }
+
+    /// The scenario's rules that stand on these lines of what the reader printed. Where it printed fewer rules of a chain or
+    /// more, or others, which of them it is may not be told, and the nearest is named.
+    fn names_of_lines(&self, lines: &Lines, failing: &[&RuleSet]) -> Vec<RuleName> {
+        let is_at_fault = |line: usize| failing.iter().any(|of| of.contains(line));
+        let places = self.places.iter().filter(|place| {
+            let key = (place.table.to_owned(), place.rule.chain.clone());
+            let of_chain = lines.get(&key);
+            let line = of_chain.and_then(|of| of.get(place.index - 1));
+            line.is_some_and(|line| is_at_fault(*line))
+        });
+        places.map(|place| place.name()).collect()
+    }
+}
+
+/// The places of the rules of each table and chain among the `-A` lines of a print, from 0.
+pub type Lines = HashMap<(String, String), Vec<usize>>;
+
+fn lines_of(text: &str) -> Lines {
+    let (mut table, mut line) = ("", 0);
+    let mut lines = Lines::default();
+    for of in text.lines() {
+        if let Some(name) = of.strip_prefix('*') {
+            table = name.trim_end();
+        }
+        if let Some(rule) = of.strip_prefix("-A ") {
+            let chain = rule.split(' ').next().unwrap_or_default();
+            let key = (table.to_owned(), chain.to_owned());
+            lines.entry(key).or_default().push(line);
+            line += 1;
+        }
+    }
+    lines
+}
+
+/// What the writer makes of a rule of a table that it cannot print any more.
+pub enum Reread<'a> {
+    /// The rule is at fault, alone or with others, or nobody knows better.
+    AtFault,
+    /// Others are at fault.
+    Innocent {
+        /// The most rules that the writer could print together.
+        part: RereadPart<'a>,
+        /// The rules at fault.
+        because_of: Vec<RuleName>,
+    },
+}
+
+/// The least parts that the writer could not print.
+fn least_failing<'a>(parts: &[RereadPart<'a>]) -> Vec<&'a RuleSet> {
+    let failing = parts.iter().filter(|part| !part.is_well);
+    let failing: Vec<&'a RuleSet> = failing.map(|part| part.rules).collect();
+    let is_part =
+        |one: &RuleSet, of: &RuleSet| one.len() < of.len() && one.without(of).is_empty();
+    let is_least = |rules: &&&RuleSet| !failing.iter().any(|other| is_part(other, rules));
+    failing.iter().filter(is_least).copied().collect()
+}
+
+/// Whether a verdict says that nothing could be done with the rule's table.
+fn is_failure(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Refused
+            | Verdict::Unsupported
+            | Verdict::Crashed
+            | Verdict::TimedOut
+            | Verdict::NothingToRestore
+            | Verdict::Unrestorable
+            | Verdict::Differs
+    )
+}

@@ -1,0 +1,132 @@
+//! Why an operation that was asked for has no verdict about a rule.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Reading;
+use super::{Pairing, RuleVerdict};
+use crate::plan::Operation;
+
+/// Why an operation that was asked for has no verdict about a rule.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotRun {
+    /// The rule could not be written.
+    NotWritten,
+    /// The reader looked which backend is in use, and took the other one.
+    Averted,
+    /// Of a large ruleset only some rules were asked for.
+    NotSampled,
+    /// There is no other build of the backend that could print the rule a second time.
+    NoWitness,
+    /// The writer itself does not print the rule.
+    NotPrinted,
+    /// The reader could not print or restore, so nothing came after that.
+    NothingRestored,
+    /// The rule is in the other backend's tables, where the reader does not look.
+    OtherBackend,
+    /// Only a reader of the other backend writes rules anew that it does not find.
+    SameBackend,
+    /// nft wrote the rule, and no iptables is asked for a rule in nft's words.
+    WrittenByNft,
+}
+
+impl NotRun {
+    /// Every reason.
+    pub const ALL: [NotRun; 9] = [
+        NotRun::NotWritten,
+        NotRun::Averted,
+        NotRun::NotSampled,
+        NotRun::NoWitness,
+        NotRun::NotPrinted,
+        NotRun::NothingRestored,
+        NotRun::OtherBackend,
+        NotRun::SameBackend,
+        NotRun::WrittenByNft,
+    ];
+
+    /// What it means, in half a sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            NotRun::NotWritten => "the rule could not be written",
+            NotRun::Averted => "the reader looks first, and takes its other backend",
+            NotRun::NotSampled => {
+                "not sampled: of more than 300 rules one of each shape is asked for, at most 100; --all-rules asks for all"
+            }
+            NotRun::NoWitness => "there is no other build that could print it a second time",
+            NotRun::NotPrinted => "its writer itself does not print it",
+            NotRun::NothingRestored => "the reader could not print and restore the rules",
+            NotRun::OtherBackend => "it is in the other backend's tables",
+            NotRun::SameBackend => "only a reader of the other backend writes it anew",
+            NotRun::WrittenByNft => "nft wrote it, and no iptables is asked for it in nft's words",
+        }
+    }
+
+    /// Whether it leaves something untested that another run could test.
+    pub fn is_gap(self) -> bool {
+        matches!(self, NotRun::NotSampled)
+    }
+}
+
+impl<'a> Pairing<'a> {
+    /// Gives each operation that was asked for, and has no verdict about the rule, its reason.
+    pub(super) fn note_not_run(&self, reading: Option<&Reading<'a>>, verdict: &mut RuleVerdict) {
+        let asked = self.case.operations.iter().copied();
+        for operation in asked.filter(|of| *of != Operation::Effect) {
+            if verdict.of(operation).is_none() && !verdict.not_asked.contains_key(&operation) {
+                let why = self.why_not_run(operation, reading, verdict);
+                verdict.not_asked.insert(operation, why);
+            }
+        }
+    }
+
+    /// A rule that nobody read, because it could not be written.
+    pub(super) fn not_written(&self, mut verdict: RuleVerdict) -> RuleVerdict {
+        self.note_not_run(None, &mut verdict);
+        verdict
+    }
+
+    fn why_not_run(
+        &self,
+        operation: Operation,
+        reading: Option<&Reading<'a>>,
+        verdict: &RuleVerdict,
+    ) -> NotRun {
+        let is_restored = reading.is_some_and(|of| of.rewrite.is_some());
+        match operation {
+            _ if reading.is_none() => NotRun::NotWritten,
+            Operation::Reassert if !self.crossed => NotRun::SameBackend,
+            Operation::Write
+            | Operation::Recognition
+            | Operation::Cycle
+            | Operation::Check
+            | Operation::Delete
+            | Operation::Reassert
+                if self.is_native() =>
+            {
+                NotRun::WrittenByNft
+            }
+            Operation::Write if verdict.written.is_none() => NotRun::NotPrinted,
+            Operation::Write => NotRun::NoWitness,
+            Operation::Cycle | Operation::Check | Operation::Delete | Operation::List
+                if self.crossed =>
+            {
+                NotRun::OtherBackend
+            }
+            Operation::Recognition if is_restored => NotRun::NotPrinted,
+            Operation::Save
+            | Operation::List
+            | Operation::Rewrite
+            | Operation::Recognition
+            | Operation::Cycle
+            | Operation::Sync
+            | Operation::SyncNoflush
+            | Operation::Check
+            | Operation::Delete
+            | Operation::Reassert
+            | Operation::Effect => NotRun::NothingRestored,
+        }
+    }
+}
