@@ -142,7 +142,7 @@ mod tests {
         ];
         for verdict in Verdict::ALL {
             let is_grave = verdict.severity() > Verdict::Invisible.severity()
-                && verdict != Verdict::Unsupported
+                && ![Verdict::Unsupported, Verdict::Incompatible].contains(&verdict)
                 || verdict == Verdict::Doubled;
             for operation in all {
                 let of_rewrite = verdict == Verdict::Lossy && operation == Operation::List;

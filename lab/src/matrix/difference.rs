@@ -246,7 +246,6 @@ mod tests {
     use super::*;
     use crate::judge::RuleVerdict;
     use crate::plan::Operation;
-    use crate::plan::step::Stage;
 
     fn matrix() -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
@@ -365,13 +364,14 @@ mod tests {
         let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
         let mut recording = crate::recording::read(&file).unwrap().recording;
         recording.head.operations = operations.to_vec();
-        let ran = |stage: Stage| match stage {
-            Stage::Rewrite => operations.contains(&Operation::Rewrite),
-            Stage::Sync => operations.contains(&Operation::Sync),
-            _ => true,
-        };
-        for load in &mut recording.loads {
-            load.observations.retain(|seen| ran(seen.stage));
+        let readers = recording.loads.iter_mut().flat_map(|of| &mut of.trace.readers);
+        for reading in readers.flat_map(|of| &mut of.readings) {
+            if !operations.contains(&Operation::Rewrite) {
+                reading.rewrite = None;
+            }
+            if !operations.contains(&Operation::Sync) {
+                reading.sync = None;
+            }
         }
         Matrix::of(&recording)
     }

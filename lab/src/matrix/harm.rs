@@ -424,7 +424,7 @@ mod tests {
     /// 1.8.4's ip6tables refuses some of Docker's rules: that is nothing that a reader does to them.
     #[test]
     fn what_the_writer_refuses_is_not_tested_and_harms_nobody() {
-        let matrix = matrix("docker-ipv6-by-1.8.4.jsonl");
+        let matrix = matrix("refused-by-its-writer.jsonl");
         let mut refused = 0;
         for cell in &matrix.cells {
             let gaps = gaps(cell, &matrix.operations, Tool::Iptables);

@@ -27,7 +27,7 @@ pub fn sign(verdict: Verdict) -> char {
         Verdict::Invisible => '-',
         Verdict::Unsupported => 'u',
         Verdict::Refused => 'r',
-        Verdict::Incompatible => 'i',
+        Verdict::Incompatible => 'k',
         Verdict::NothingToRestore => 'n',
         Verdict::Unrestorable => 'R',
         Verdict::TimedOut => 'T',

@@ -73,6 +73,7 @@ const YIELDED: &[(&str, &[Verdict])] = &[
     ("misprinted", &[Verdict::Misprinted]),
     ("passed", &[Verdict::Lossy]),
     ("refused", &[Verdict::Refused, Verdict::NothingToRestore]),
+    ("incompatible", &[Verdict::Incompatible, Verdict::Refused]),
     ("reworded", &[Verdict::Reworded]),
     ("timed-out", &[Verdict::TimedOut]),
     ("unreadable", &[Verdict::Unreadable]),
