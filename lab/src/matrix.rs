@@ -54,6 +54,10 @@ pub struct Matrix {
     /// When the run began.
     #[schemars(with = "String")]
     pub started: jiff::Timestamp,
+    /// When it ended; unknown of a run that was killed, and in older reports.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub finished: Option<jiff::Timestamp>,
     /// What was done with each pairing.
     pub operations: Vec<Operation>,
     /// Who said what the kernel held.
@@ -347,6 +351,7 @@ impl<'h> MatrixBuilder<'h> {
             },
             host,
             started: head.started,
+            finished: end.map(|end| end.finished),
             operations: head.operations.clone(),
             builds: head.builds.clone(),
             missing: head.missing.clone(),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::agent::kernel::{KernelDump, SeenRules};
 use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
+use crate::plan::sample::AskedRules;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{LoadTrace, StepKind, StepRef};
 use crate::plan::{LaneKind, Operation, Shard};
@@ -61,6 +62,9 @@ pub struct Head {
     pub witness: BTreeMap<Backend, BuildId>,
     /// The scenarios, whole.
     pub scenarios: Vec<Scenario>,
+    /// Which rules of a large ruleset readers are asked for one by one.
+    #[serde(default)]
+    pub asked_rules: AskedRules,
     /// How many pairings were to be run, counted once for each scenario and family; of a shard, in all shards together.
     pub pairings: usize,
     /// Which part of the plan was run; none where all of it was.

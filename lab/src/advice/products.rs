@@ -75,7 +75,7 @@ pub enum ProductsError {
     Malformed(#[from] toml::de::Error),
     /// There is no such product.
     #[error("no product is called `{name}`")]
-    #[diagnostic(help("{known}; a build's own id will do too"))]
+    #[diagnostic(help("{known}; the id of a build is taken too"))]
     NoProduct {
         /// What was asked for.
         name: String,
@@ -83,8 +83,8 @@ pub enum ProductsError {
         known: String,
     },
     /// The product is known, but not this version.
-    #[error("of {name} {version} it is not known which iptables it ships")]
-    #[diagnostic(help("{known}; a build's own id will do too"))]
+    #[error("it is not known which iptables {name} {version} ships")]
+    #[diagnostic(help("{known}; the id of a build is taken too"))]
     NoVersion {
         /// The product.
         name: String,
@@ -256,9 +256,9 @@ mod tests {
         "may be one of several: 1.5.0 to 1.5.1 (Alpine's iptables 1.8.7), 1.5.2 to 1.5.4"
     )]
     #[case("calico-node", "3.27", "may be one of several")]
-    #[case("kube-router", "1.4.0", "it is not known which iptables it ships")]
-    #[case("tailscale", "1.92.0", "it is not known which iptables it ships")]
-    #[case("kube-router", "", "it is not known which iptables it ships")]
+    #[case("kube-router", "1.4.0", "it is not known which iptables")]
+    #[case("tailscale", "1.92.0", "it is not known which iptables")]
+    #[case("kube-router", "", "it is not known which iptables")]
     #[case("kube-ruter", "1.5", "no product is called `kube-ruter`")]
     fn what_is_not_known_is_said(#[case] name: &str, #[case] version: &str, #[case] said: &str) {
         let products = Products::embedded().unwrap();

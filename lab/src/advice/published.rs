@@ -122,11 +122,6 @@ impl Damage {
         self.harms.iter().max_by_key(by_verdict)
     }
 
-    /// Which parts that concerns, in short.
-    pub fn what(&self) -> String {
-        self.worst().map_or_else(String::new, Harm::parts)
-    }
-
     /// The worst verdict.
     pub fn verdict(&self) -> Option<Verdict> {
         self.worst().map(|harm| harm.verdict)

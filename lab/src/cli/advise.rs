@@ -15,7 +15,6 @@ use crate::advice::{
     Advice, Changes, Member, Node, Products, Published, State, advise, between, node,
 };
 use crate::catalog::{Backend, BuildId};
-use crate::images::Effort;
 use crate::inventory::{self, Inventory};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{Certainty, Harm};
@@ -329,20 +328,24 @@ async fn live(
     scenarios: Vec<Scenario>,
 ) -> Result<Published, Failure> {
     let session = Session::open(common).await?;
-    let images = session.catalog.images.clone();
-    let provision = session.provide(images, Effort::Usual).await?;
+    let own: Vec<BuildId> = members.iter().map(|member| member.build.clone()).collect();
+    let later: Vec<BuildId> = members
+        .iter()
+        .flat_map(|member| {
+            let later = member.product.iter().flat_map(|of| products.later(of));
+            later.map(|of| Member::of_product(&member.name, of, member.backend()).build)
+        })
+        .collect();
+    let provision = session.provide_with_newest(&own, &later).await?;
     let available = session::builds(&provision);
     let newest = Backend::ALL
         .into_iter()
         .filter_map(|backend| witness(&available, backend, None));
     let newest = newest.filter(|build| members.iter().any(|of| of.backend() == build.backend));
     let mut ids: Vec<BuildId> = newest.map(|build| build.id.clone()).collect();
-    for member in members {
-        ids.push(member.build.clone());
-        let later = member.product.iter().flat_map(|of| products.later(of));
-        let later = later.map(|of| Member::of_product(&member.name, of, member.backend()).build);
-        ids.extend(later.filter(|id| available.iter().any(|build| &build.id == id)));
-    }
+    ids.extend(own);
+    let is_available = |id: &BuildId| available.iter().any(|build| &build.id == id);
+    ids.extend(later.into_iter().filter(is_available));
     let ids: Vec<String> = ids.iter().map(|id| globset::escape(id.as_str())).collect();
     let operations = Changes::operations(members.iter().map(|member| member.changes));
     let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;

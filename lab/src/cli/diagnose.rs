@@ -70,7 +70,7 @@ pub fn run(args: &DiagnoseArgs) -> Result<Exit, Failure> {
     if !print.lines().any(|line| line.starts_with(['*', '#'])) {
         let error = miette!(
             help = "give it what `iptables-save` or `ip6tables-save` prints",
-            "{name} is no print of an iptables-save: no line begins a table"
+            "{name} is not what iptables-save prints: no line begins a table"
         );
         return Err(Failure::new(Exit::Usage, error));
     }

@@ -27,6 +27,7 @@ use crate::fault;
 use crate::images::Provision;
 use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
+use crate::plan::sample::AskedRules;
 use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
 use crate::recording::{
     self, Head, Host, LoadRecord, Recording, RecordingError, RecordingWriter, RunEnd,
@@ -39,26 +40,26 @@ use crate::scenario::Scenario;
 pub struct MatrixArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// Who writes, by id or glob; every build where none is named. Repeats.
+    /// Builds that write, by id or glob [default: all]. Repeats.
     #[arg(long, value_name = "ID")]
     writer: Vec<String>,
-    /// Who reads, by id or glob; every build where none is named. Repeats.
+    /// Builds that read, by id or glob [default: all]. Repeats.
     #[arg(long, value_name = "ID")]
     reader: Vec<String>,
-    /// What readers do; write, save, rewrite, recognition and effect where none is named, which decide about a pairing. What an
-    /// operation needs is run with it. Repeats.
+    /// What readers do [default: write, save, rewrite, recognition and effect, which decide about a pairing]. An operation brings
+    /// those that it needs. Repeats.
     #[arg(long, value_enum, value_name = "OPERATION")]
     operation: Vec<Asked>,
     /// Keep every observation in this file, for `replay` and `show --from`.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Go on with the recording of a run that was cut short: what it holds is not run again.
+    /// Continue the recording of a run that was cut short. Nothing that it holds is run again.
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     resume: Option<PathBuf>,
-    /// Write to this file, as JSON, what the run took: seconds by phase, lanes, commands by operation, memory.
+    /// Write what the run took to this file, as JSON: seconds by phase, lanes, commands by operation, memory.
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
-    /// Run only this part of the plan, as 2/3 says the second of three; `merge` puts the recordings together.
+    /// Run only one part of the plan: 2/3 is the second part of three. `merge` puts the recordings together.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     #[command(flatten)]
@@ -101,7 +102,7 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         prepared.keep(shard);
     }
     if let Some((path, stored)) = stored {
-        prepared.take_up(stored.recording)?;
+        prepared.take_up(stored.recording, args.run.pace.asked_rules())?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_exit(Exit::Usage)?);
     }
     let mut shown = outputs.shown();
@@ -164,7 +165,8 @@ impl Prepared {
         pairs: Pairs<'_>,
     ) -> Result<Self, Failure> {
         let provision = session.provide_for(&scenarios, pairs).await?;
-        if let Some(words) = not_available(&provision.missing) {
+        let ready = provision.builds.iter().map(|ready| &ready.build);
+        if let Some(words) = not_available(&provision.missing, ready) {
             session.progress.note(&words);
         }
         let Pairs { writers, readers } = pairs;
@@ -240,8 +242,8 @@ impl Prepared {
     /// Takes up the run that `recording` is of.
     ///
     /// # Errors
-    /// It is the recording of another run: other builds, scenarios, operations or another machine.
-    fn take_up(&mut self, recording: Recording) -> Result<(), Failure> {
+    /// It is the recording of another run: other builds, scenarios, operations or options, or another machine.
+    fn take_up(&mut self, recording: Recording, asked: AskedRules) -> Result<(), Failure> {
         let (now, then) = (&self.head, &recording.head);
         let differing = [
             ("lab's version", now.lab != then.lab),
@@ -251,6 +253,7 @@ impl Prepared {
             ("scenarios", now.scenarios != then.scenarios),
             ("pairings", now.pairings != then.pairings),
             ("shard", now.shard != then.shard),
+            ("use of --all-rules", asked != then.asked_rules),
         ];
         if let Some((what, _)) = differing.into_iter().find(|(_, differs)| *differs) {
             let error = miette!(
@@ -276,12 +279,13 @@ impl Prepared {
     /// # Errors
     /// The recording cannot even be begun.
     pub async fn run(
-        self,
+        mut self,
         session: &Session,
         pace: &PaceArgs,
         mut file: Option<&mut RecordingWriter>,
         keep: impl FnMut(&LoadRecord, &[Cell]),
     ) -> Result<Ran, Failure> {
+        self.head.asked_rules = pace.asked_rules();
         if let (Some(file), None) = (&mut file, &self.recorded) {
             file.head(&self.head).or_exit(Exit::Lacks)?;
         }
@@ -300,7 +304,7 @@ impl Prepared {
             (listener.keep)(load, cells);
         }
         let (mut plan, scenarios) = (self.plan, by_name(&self.head.scenarios));
-        if !pace.all_rules {
+        if self.head.asked_rules == AskedRules::Sample {
             plan.sample(&scenarios);
         }
         let run = Run {
@@ -472,6 +476,7 @@ fn head(
         pairings: plan.pairings(),
         shard: None,
         scenarios,
+        asked_rules: AskedRules::default(),
     }
 }
 
@@ -503,7 +508,7 @@ fn choose_both(
 
 /// The available builds that the patterns name. A build that exists but cannot be had is another thing than one that
 /// does not exist.
-fn chosen(
+pub fn chosen(
     available: &[Build],
     missing: &[Missing],
     patterns: &[String],

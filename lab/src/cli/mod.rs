@@ -34,6 +34,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::catalog::Family;
+use crate::plan::sample::AskedRules;
 use exit::{Exit, Failure};
 use given::RulesArgs;
 
@@ -64,19 +65,21 @@ enum Command {
   iptables-lab matrix
   iptables-lab matrix --scenario kube-firewall --writer '*-nft'
   iptables-lab matrix --scenario 'kube-*' --operation all
-  iptables-lab matrix --rules node.save --ipset node.ipset --format json --output node.json
+  iptables-lab matrix --rules node.save --ipset node.ipset
   iptables-save | iptables-lab matrix --rules -
   iptables-lab matrix --builds own.toml --record run.jsonl --fail-on blackhole
-  iptables-lab matrix --format html --output page.html --format junit --output junit.xml
-  iptables-lab matrix --baseline last.json --known known.toml --fail-on regression
+  iptables-lab matrix --format html --output page.html
+  iptables-lab matrix --format json --output run.json --format junit \\
+    --output junit.xml
+  iptables-lab matrix --baseline last.json --fail-on regression
 
-Without --operation it runs what decides about a pairing: write, save, rewrite, recognition, effect. Left out are list, cycle,
+Without --operation it runs what decides about a pairing: write, save, rewrite, recognition, effect. Left out are list, cycle, \
 sync, sync-noflush, check, delete and reassert; --operation all runs these too.")]
     Matrix(matrix::MatrixArgs),
     /// Show one cell in full: the commands as run, both texts, the verdicts and why.
     #[command(mut_arg("scenario", |arg| arg.help(OF_SHOW)), after_help = "Examples:
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall
-  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall --from run.jsonl
+  iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --from run.jsonl
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft
 
 Without --scenario or --rules it lists the cells of the pairing, one a line.")]
@@ -84,10 +87,12 @@ Without --scenario or --rules it lists the cells of the pairing, one a line.")]
     /// Make a folder for a bug tracker: the least rules that show a loss, a script that reproduces it, since when it is
     /// there.
     #[command(mut_arg("scenario", |arg| arg.help(OF_EVIDENCE)), after_help = "Examples:
-  iptables-lab evidence --scenario kube-firewall --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
-  iptables-lab evidence --rules node.save --writer 1.8.8-nft --reader 1.8.7-nft --output report
-  iptables-lab evidence --scenario nft-expressions --loss crashed --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
-  iptables-lab evidence --scenario kube-router --loss sync --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
+  iptables-lab evidence --scenario kube-firewall \\
+    --writer debian-1.8.9-2-nft --reader debian-1.8.7-1-nft
+  iptables-lab evidence --rules node.save \\
+    --writer 1.8.8-nft --reader 1.8.7-nft --output report
+  iptables-lab evidence --scenario nft-expressions --loss crashed \\
+    --writer debian-nft-1.1.3-1 --reader debian-1.8.11-2-nft
 
 The folder holds REPORT.md, reproduce.sh, the rules as given, written, read and after the rewrite, kernel dumps, the backtrace \
 of a crash if gdb is installed, and the recording. The script ends with 1 while the loss is there, with 0 when it is gone, and with \
@@ -103,9 +108,12 @@ Exit status: 0 if the report is made, 1 if there is no loss to report.")]
     Replay(replay::ReplayArgs),
     /// Say which programs may change rules side by side on a node, what is lost, and the least change that helps.
     #[command(mut_arg("scenario", |arg| arg.help(OF_ADVISE)), after_help = "Examples:
-  iptables-lab advise --host debian@12 --pods kube-router@1.5.1,calico-node@3.26 --published
-  iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft --rules node.save
-  iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published --format json --fail-on unsafe
+  iptables-lab advise --host debian@12 --published \\
+    --pods kube-router@1.5.1,calico-node@3.26
+  iptables-lab advise --host debian-1.8.9-2-nft --pods debian-1.8.7-1-nft \\
+    --rules node.save
+  iptables-lab advise --host debian@12 --pods kube-proxy@1.30 --published \\
+    --fail-on unsafe
   iptables-lab inventory --format json | iptables-lab advise --inventory -
 
 Without --rules or --scenario it answers for Kubernetes' scenarios. It runs them; if nothing can be run, it answers from the \
@@ -136,15 +144,17 @@ if it is proved to give the ruleset that is meant.")]
 The program holds reports/losses.json.xz. To have it answer from another, write that file and compile the program again.")]
     Publish(publish::PublishArgs),
     /// Put the recordings of all shards of a run together, and judge them.
-    #[command(after_help = "Example:
-  iptables-lab matrix --operation all --shard 1/2 --record one.jsonl      on one machine
-  iptables-lab matrix --operation all --shard 2/2 --record two.jsonl      on another one
-  iptables-lab merge one.jsonl two.jsonl --format json")]
+    #[command(
+        after_help = "Example, the first command on one machine and the second on another:
+  iptables-lab matrix --operation all --shard 1/2 --record one.jsonl
+  iptables-lab matrix --operation all --shard 2/2 --record two.jsonl
+  iptables-lab merge one.jsonl two.jsonl --format json"
+    )]
     Merge(merge::MergeArgs),
     /// Compare two reports or recordings: which losses are new, gone, worse or otherwise changed.
     #[command(after_help = "Examples:
   iptables-lab diff last-night.json tonight.json
-  iptables-lab diff last-night.json run.jsonl --format markdown --fail-on regression")]
+  iptables-lab diff last-night.json run.jsonl --fail-on regression")]
     Diff(diff::DiffArgs),
     /// List the builds, make them, or remove what was made.
     #[command(after_help = "Examples:
@@ -196,6 +206,7 @@ struct TreeArgs {
 
 /// What every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Common {
     /// Where builds and tarballs are kept [default: iptables-lab in the user's cache directory].
     #[arg(long, global = true, env = "IPTABLES_LAB_STORE", value_name = "DIR")]
@@ -204,7 +215,7 @@ struct Common {
     /// images/builds.toml. Repeats.
     #[arg(long, global = true, value_name = "FILE")]
     builds: Vec<PathBuf>,
-    /// A directory with release tarballs, which are known by their digest. Repeats.
+    /// A directory with release tarballs; a tarball is found by its digest. Repeats.
     #[arg(long, global = true, value_name = "DIR")]
     tarballs: Vec<PathBuf>,
     /// Where builds are made and run.
@@ -222,7 +233,7 @@ enum EngineChoice {
     Auto,
     /// Containers of a Docker daemon.
     Docker,
-    /// Bare namespaces: as root, or as a user who may make user namespaces.
+    /// Namespaces without a daemon: as root, or as a user who may make user namespaces.
     Native,
 }
 
@@ -236,21 +247,21 @@ struct RunArgs {
 }
 
 /// What `--scenario` says under `show`.
-const OF_SHOW: &str = "The scenario of the cell, by name, glob or the path of a scenario file (`.toml`); the cells of all \
-                       shipped ones are listed where none is named. Repeats";
+const OF_SHOW: &str = "The scenario of the cell, by name, glob or the path of a scenario file (`.toml`). Without it, the cells \
+                       of all shipped scenarios are listed. Repeats";
 
 /// What `--scenario` says under `evidence`.
 const OF_EVIDENCE: &str =
-    "The scenario in which rules are lost, by name or the path of a scenario file (`.toml`): one";
+    "The scenario in which rules are lost, by name or by the path of a scenario file (`.toml`)";
 
 /// What `--scenario` says under `advise`.
-const OF_ADVISE: &str = "Scenarios to answer for, by name, glob or the path of a scenario file (`.toml`); Kubernetes' own where \
-                         none is named. Repeats";
+const OF_ADVISE: &str = "Scenarios to answer for, by name, glob or the path of a scenario file (`.toml`) [default: Kubernetes' \
+                         scenarios]. Repeats";
 
 /// Whose rules are written.
 #[derive(Args)]
 struct InputArgs {
-    /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`); all shipped ones where none is named. Repeats.
+    /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`) [default: all shipped ones]. Repeats.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
     #[command(flatten)]
@@ -260,17 +271,28 @@ struct InputArgs {
 /// How much is run at a time, and how long.
 #[derive(Args)]
 struct PaceArgs {
-    /// Ask readers for each rule with -C and -D, however many there are. Of more than 300 rules they are else asked for one of
-    /// each shape.
+    /// Ask readers for every rule with -C and -D. Without it, they are asked for one rule of each shape if there are more than
+    /// 300.
     #[arg(long)]
     all_rules: bool,
-    /// At most so many lanes of each kind (nft, legacy, cross) side by side, of nft's twice as many; as many as the machine
-    /// has cores where it is not said.
+    /// How many lanes of each kind (nft, legacy, cross) run side by side, and twice as many of nft's [default: as many as the
+    /// machine has cores, at most 4].
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
     lanes: Option<u8>,
-    /// A command that runs longer is killed, and its verdict is timed-out (seconds).
+    /// Kill a command that runs longer than this; its verdict is timed-out.
     #[arg(long, default_value = "10", value_parser = parse_seconds, value_name = "SECONDS")]
     timeout: Duration,
+}
+
+impl PaceArgs {
+    /// Which rules readers are asked for one by one.
+    fn asked_rules(&self) -> AskedRules {
+        if self.all_rules {
+            AskedRules::All
+        } else {
+            AskedRules::Sample
+        }
+    }
 }
 
 fn parse_family(text: &str) -> Result<Family, String> {
@@ -402,7 +424,8 @@ mod tests {
             let after = command
                 .get_after_help()
                 .map(ToString::to_string)
-                .unwrap_or_default();
+                .unwrap_or_default()
+                .replace("\\\n    ", "");
             for line in after.lines().filter(|line| line.starts_with("  ")) {
                 let Some((_, own)) = line.split_once("iptables-lab ") else {
                     continue;
@@ -464,6 +487,26 @@ mod tests {
                 meaning.trim().replace("--fail-on", "`--fail-on`")
             );
             assert!(page.contains(&row), "{row}");
+        }
+    }
+
+    /// Help is read at 80 columns, too: an example that is broken there cannot be copied, and a paragraph that has line breaks
+    /// of its own is broken twice.
+    #[test]
+    fn examples_fit_80_columns_and_paragraphs_are_one_line() {
+        let program = Cli::command();
+        for command in std::iter::once(&program).chain(program.get_subcommands()) {
+            let text = command.get_after_help().map(ToString::to_string);
+            let text = text.unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let is_example = |line: &str| line.starts_with("  ");
+            for line in lines.iter().filter(|line| is_example(line)) {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            let is_text = |line: &str| !line.is_empty() && !is_example(line);
+            for pair in lines.windows(2) {
+                assert!(!pair.iter().all(|line| is_text(line)), "{pair:?}");
+            }
         }
     }
 }

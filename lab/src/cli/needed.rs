@@ -33,27 +33,90 @@ impl Session {
         let known = self.known();
         let writers = known.named(pairs.writers, |image| writing.contains(&image.tool))?;
         let readers = known.named(pairs.readers, |image| image.tool == Tool::Iptables)?;
-        let is_needed =
-            |image: &&Image| writers.contains(&image.name) || readers.contains(&image.name);
-        let images: Vec<Image> = self
-            .catalog
-            .images
-            .iter()
-            .filter(is_needed)
-            .cloned()
-            .collect();
-        let mut asked: BTreeSet<String> = images.iter().map(|image| image.name.clone()).collect();
+        let images =
+            self.images(|image| writers.contains(&image.name) || readers.contains(&image.name));
+        let mut asked = names(&images);
         let mut provision = match pairs.writers.is_empty() && pairs.readers.is_empty() {
             true => self.provide(images, Effort::Usual).await?,
             false => self.try_provide(images, Effort::Usual).await?,
         };
         for backend in backends(&provision, pairs.writers) {
-            while let Some(image) = self.newer_witness(&provision, backend, pairs.readers, &asked) {
-                asked.insert(image.name.clone());
-                provision.join(self.try_provide(vec![image], Effort::Usual).await?);
-            }
+            self.add_witnesses(&mut provision, &mut asked, backend, pairs.readers)
+                .await?;
         }
         Ok(provision)
+    }
+
+    /// The builds of these ids, and the newest of each of their backends that can be had: it may be what they are told to use
+    /// instead, so it has its own witness. A name of `perhaps` that no build can have is passed over.
+    ///
+    /// # Errors
+    /// An id that no build can have, or someone interrupted.
+    pub async fn provide_with_newest(
+        &self,
+        ids: &[BuildId],
+        perhaps: &[BuildId],
+    ) -> Result<Provision, Failure> {
+        let known = self.known();
+        let pattern = |id: &BuildId| globset::escape(id.as_str());
+        let ids: Vec<String> = ids.iter().map(pattern).collect();
+        let mut named = known.named(&ids, |_| false)?;
+        for id in perhaps {
+            named.extend(known.named(&[pattern(id)], |_| false).unwrap_or_default());
+        }
+        let images = self.images(|image| named.contains(&image.name));
+        let mut asked = names(&images);
+        let mut provision = self.try_provide(images, Effort::Usual).await?;
+        for backend in backends(&provision, &ids) {
+            self.add_witnesses(&mut provision, &mut asked, backend, &[])
+                .await?;
+        }
+        Ok(provision)
+    }
+
+    /// Adds every build of the tool and backend of one of `like` to a provision.
+    ///
+    /// # Errors
+    /// The store or the daemon fails, or someone interrupted.
+    pub async fn provide_alike(
+        &self,
+        provision: &mut Provision,
+        like: [&Build; 2],
+    ) -> Result<(), Failure> {
+        let is_alike = |image: &Image| {
+            let mut like = like.iter();
+            like.any(|of| image.tool == of.tool && image.backends.contains(&of.backend))
+        };
+        let ready = provision.builds.iter().map(|ready| &ready.build.id);
+        let missing = provision.missing.iter().map(|missing| &missing.id);
+        let known: BTreeSet<&BuildId> = ready.chain(missing).collect();
+        let is_tried = |of: &KnownImage<'_>| of.ids.iter().any(|id| known.contains(id));
+        let images = self.known().0.into_iter();
+        let images = images.filter(|of| is_alike(of.image) && !is_tried(of));
+        let images: Vec<Image> = images.map(|of| of.image.clone()).collect();
+        provision.join(self.try_provide(images, Effort::Usual).await?);
+        Ok(())
+    }
+
+    /// The images of the catalog that are needed.
+    fn images(&self, is_needed: impl Fn(&Image) -> bool) -> Vec<Image> {
+        let images = self.catalog.images.iter();
+        images.filter(|image| is_needed(image)).cloned().collect()
+    }
+
+    /// Provides witnesses of `backend`, the newest first, until one is had that these readers have in a run of all builds.
+    async fn add_witnesses(
+        &self,
+        provision: &mut Provision,
+        asked: &mut BTreeSet<String>,
+        backend: Backend,
+        readers: &[String],
+    ) -> Result<(), Failure> {
+        while let Some(image) = self.newer_witness(provision, backend, readers, asked) {
+            asked.insert(image.name.clone());
+            provision.join(self.try_provide(vec![image], Effort::Usual).await?);
+        }
+        Ok(())
     }
 
     /// What is known of the images' builds without fetching anything.
@@ -195,6 +258,11 @@ impl Known<'_> {
         }
         Ok(named)
     }
+}
+
+/// What images are called.
+fn names(images: &[Image]) -> BTreeSet<String> {
+    images.iter().map(|image| image.name.clone()).collect()
 }
 
 /// What a glob's matches begin with: all of it where it is none.

@@ -34,25 +34,25 @@ pub enum Format {
 /// In which forms the matrix is written, and where to.
 #[derive(Args)]
 pub struct OutputArgs {
-    /// The form of the matrix; repeats, each with its --output.
+    /// The form of the matrix. Repeats, each with its --output.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Vec<Format>,
-    /// A file for the format at the same place, `-` for standard output; what has none goes to standard output.
+    /// Where the format at the same place goes: a file, or `-` for standard output, which is the default. Repeats.
     #[arg(long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
-    /// End with exit status 1 if this verdict or consequence is anywhere in the matrix, known losses aside, if a loss came
-    /// or became graver since the --baseline, or if something that the --baseline ran is missing; repeats. What no operation
-    /// that runs can come to is refused.
+    /// End with exit status 1 if the matrix has this verdict or consequence, known losses aside. `regression`: a loss is new or
+    /// worse than in the --baseline. `missing`: something that the --baseline ran was not run. A verdict that cannot occur with
+    /// the operations that run is a usage error. Repeats.
     #[arg(long, value_parser = parse_condition, value_name = "VERDICT|CONSEQUENCE|regression|missing")]
     pub fail_on: Vec<Condition>,
-    /// An earlier report (JSON) or recording: the table on standard output is the difference to it, in the operations that both
+    /// An earlier report (JSON) or recording. The table on standard output is the difference to it, in the operations that both
     /// ran.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Losses that are known already (TOML): they are shown as known, and fail nothing.
+    /// A file of known losses (TOML). They are shown as known, and --fail-on ignores them.
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
-    /// Print every scenario's tables and losses. Without it, more than three scenarios are shown on one screen.
+    /// Print the tables and losses of every scenario. Without it, more than three scenarios are shown on one screen.
     #[arg(long)]
     pub full: bool,
 }
@@ -141,7 +141,7 @@ pub fn require_possible(conditions: &[Condition], operations: &[Operation]) -> R
             "add `--operation {lacking}` to those: {}; or run all: --operation all",
             options.join(" ")
         ),
-        "--fail-on {condition} would never fail: {condition} comes of {lacking}, and what runs is {}",
+        "--fail-on {condition} can never be met: {condition} is a verdict of {lacking}, and these operations run: {}",
         named(operations)
     );
     Err(Failure::new(Exit::Usage, error))
@@ -257,7 +257,7 @@ impl Outputs {
         if args.baseline.is_none() && args.fail_on.iter().any(|of| of_baseline.contains(of)) {
             let error = miette!(
                 help = "name an earlier report or recording: --baseline FILE",
-                "there is nothing that a regression, or what is missing, could be told from"
+                "--fail-on regression and --fail-on missing need something to compare with"
             );
             return Err(Failure::new(Exit::Usage, error));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::images;
+use crate::report::wording::counted;
 use crate::runner;
 use crate::scenario::Scenario;
 
@@ -104,11 +105,15 @@ impl Progress {
                     "{spinner} {msg} [{bar:30}] {pos}/{len} loads, {elapsed}",
                     "{msg}",
                 ));
-                bar.set_message(format!("running {pairings} pairings"));
+                bar.set_message(format!("running {}", counted(pairings, "pairing")));
                 bar.enable_steady_tick(Duration::from_millis(100));
                 *lock(&self.run) = Some(bar);
             }
-            None => say(format_args!("running {pairings} pairings in {loads} loads")),
+            None => say(format_args!(
+                "running {} in {}",
+                counted(pairings, "pairing"),
+                counted(loads, "load")
+            )),
         }
     }
 
@@ -124,7 +129,8 @@ impl Progress {
                 },
             ) => {
                 say(format_args!(
-                    "lane {number}: starting a {kind} lane of {builds} builds"
+                    "lane {number}: starting a lane of {} ({kind})",
+                    counted(*builds, "build")
                 ));
             }
             (None, runner::Event::LaneReady { number, took, .. }) => {
@@ -177,7 +183,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn show(bar: &ProgressBar, event: &runner::Event) {
     match event {
         runner::Event::LaneOpening { kind, builds, .. } => {
-            bar.set_message(format!("starting a {kind} lane of {builds} builds"));
+            let builds = counted(*builds, "build");
+            bar.set_message(format!("starting a lane of {builds} ({kind})"));
         }
         runner::Event::LaneReady { .. } => bar.set_message("running"),
         runner::Event::Load { record, .. } => {

@@ -15,7 +15,7 @@ use crate::report::shown::Shown;
 pub struct ReplayArgs {
     /// What `matrix --record` wrote.
     file: PathBuf,
-    /// Write to this file, as JSON, what the judging took: seconds by phase, commands by operation, memory.
+    /// Write what the judging took to this file, as JSON: seconds by phase, commands by operation, memory.
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
     #[command(flatten)]

@@ -32,7 +32,7 @@ pub struct ShowArgs {
     /// Take the cell from this recording instead of running it.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// What readers do; all operations where none is named. What an operation needs is run with it. Repeats.
+    /// What readers do [default: all operations]. An operation brings those that it needs. Repeats.
     #[arg(long, value_enum, value_name = "OPERATION")]
     operation: Vec<Asked>,
     #[command(flatten)]

@@ -18,11 +18,11 @@ pub enum LossKind {
     Changed,
     /// After the reader's rewrite a chain is gone or new, or has another policy, another hook or more rules.
     Chain,
-    /// The reader adds a chain of its own to what it restores, and the kernel then holds another rule. As a choice: whatever
-    /// goes wrong there.
+    /// The reader adds a chain of its own to what it restores, and the kernel then holds another rule; or anything else that goes
+    /// wrong there.
     Sync,
-    /// The reader restores its own chains with `--noflush`, and the kernel then holds another rule. As a choice: whatever
-    /// goes wrong there.
+    /// The reader restores its own chains with `--noflush`, and the kernel then holds another rule; or anything else that goes
+    /// wrong there.
     SyncNoflush,
     /// After the reader's rewrite the writer prints another rule.
     Misread,

@@ -73,6 +73,8 @@ impl Member<'_> {
 pub struct BuildSet {
     ids: BTreeSet<BuildId>,
     spans: Vec<Span>,
+    /// The programs of which every build that ran is in the set.
+    whole: BTreeSet<(Tool, Backend)>,
 }
 
 impl Serialize for BuildSet {
@@ -128,8 +130,11 @@ impl BuildSet {
             of_kind.push(member);
         }
         let mut set = BuildSet::default();
-        for members in by_kind.values_mut() {
+        for (kind, members) in &mut by_kind {
             members.sort_by_key(|member| member.version);
+            if members.iter().all(|member| is_in(member.id)) {
+                set.whole.insert(*kind);
+            }
             let chosen = members.iter().filter(|member| is_in(member.id));
             set.ids.extend(chosen.map(|member| member.id.clone()));
             set.spans.extend(spans(members, &is_in));
@@ -153,6 +158,11 @@ impl BuildSet {
     /// The ranges that they make, by tool and backend, the oldest first; own builds behind them, each alone.
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// Whether every build that ran of a span's program is in the set.
+    pub fn has_every(&self, span: &Span) -> bool {
+        self.whole.contains(&(span.tool, span.backend))
     }
 
     /// Whether there is none.

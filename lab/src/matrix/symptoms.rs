@@ -56,7 +56,7 @@ const ALL: &[(&str, &str, Shows)] = &[
     ),
     (
         "rules multiply, the same rule again and again in iptables-save",
-        "-C does not find the rule that is there, so whoever looks first adds it once more",
+        "-C does not find the rule that is there, so a program that checks first adds it again",
         |cell| rule(cell, |rule| rule.check == Some(Verdict::NotFound)),
     ),
     (

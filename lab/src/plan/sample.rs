@@ -3,10 +3,23 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::step::RuleSet;
 use crate::catalog::Family;
 use crate::ruleset::{Addresses, Shape};
 use crate::scenario::Scenario;
+
+/// Which rules of a large ruleset readers are asked for one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AskedRules {
+    /// One of each shape.
+    #[default]
+    Sample,
+    /// Every one.
+    All,
+}
 
 /// Of so many rules each is asked for.
 pub const ALL_UP_TO: usize = 300;

@@ -149,6 +149,7 @@ fn differing(one: &Head, other: &Head) -> Option<&'static str> {
         ),
         ("witnesses", one.witness != other.witness),
         ("scenarios", one.scenarios != other.scenarios),
+        ("uses of --all-rules", one.asked_rules != other.asked_rules),
         ("plans", one.pairings != other.pairings),
     ];
     differing

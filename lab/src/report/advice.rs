@@ -10,6 +10,7 @@ pub use json::{render as json, schema};
 use words::{list, name};
 
 use super::terminal::{HEADING, inert, paint, wrap};
+use super::wording::counted;
 use crate::advice::{Advice, Changes, Found, Member, Pair, State, Untested};
 use crate::catalog::{Backend, BuildId};
 use crate::matrix::Certainty;
@@ -383,9 +384,9 @@ impl Alike<'_> {
         match all {
             1 => format!("{consequence}{}; {place}", self.deed),
             rules => format!(
-                "{consequence}{}; {rules} rules of {} scenarios{confirmed}. Example: {place}",
+                "{consequence}{}; {rules} rules of {}{confirmed}. Example: {place}",
                 self.deed,
-                scenarios.len()
+                counted(scenarios.len(), "scenario")
             ),
         }
     }
@@ -496,14 +497,14 @@ fn untested_rules(rules: &[&Untested], details: Details) -> Vec<String> {
             same.len(),
         );
         match (details, all) {
-            (Details::Short, 1) => said.push(format!("{} {first}", because(reason))),
+            (Details::Short, 1) => said.push(format!("{first} ({})", inert(reason))),
             (Details::Short, _) => {
-                said.push(format!("{} {all} rules. Example: {first}", because(reason)));
+                said.push(format!("{all} rules ({}). Example: {first}", inert(reason)));
             }
             (Details::Full, _) => {
                 said.extend(
                     same.iter()
-                        .map(|of| format!("{} {}", because(reason), rule(of))),
+                        .map(|of| format!("{} ({})", rule(of), inert(reason))),
                 );
             }
         }
@@ -516,10 +517,6 @@ fn untested_rules(rules: &[&Untested], details: Details) -> Vec<String> {
         ));
     }
     said
-}
-
-fn because(reason: &str) -> String {
-    format!("{}:", inert(reason))
 }
 
 fn has_more(advice: &Advice<'_>) -> bool {

@@ -1,5 +1,6 @@
 //! The builds as a table: id, version, backend, origin, digest; below it those that cannot be had, and why.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use tabled::builder::Builder;
@@ -54,23 +55,38 @@ pub fn render(rows: &[Row], width: usize) -> String {
     page
 }
 
-/// What cannot be had here, in one line; the reasons are in the list of builds. None where nothing is missing.
-pub fn not_available(missing: &[Missing]) -> Option<String> {
-    let mut images: Vec<&str> = missing.iter().map(|missing| missing.id.image()).collect();
-    images.sort_by_key(|image| Version::new(*image));
-    images.dedup();
-    let is_release = |image: &&str| image.starts_with(|first: char| first.is_ascii_digit());
-    let what = match (images.iter().all(is_release), images.len()) {
+/// What cannot be had here, in one line; the reasons are in the list of builds. None where nothing is missing. A version of which
+/// one backend is `available` is named with the other.
+pub fn not_available<'a>(
+    missing: &'a [Missing],
+    available: impl IntoIterator<Item = &'a Build>,
+) -> Option<String> {
+    let available = available.into_iter().map(|build| build.id.image());
+    let available: BTreeSet<&str> = available.collect();
+    let is_there = |missing: &Missing| available.contains(missing.id.image());
+    let name = |missing: &'a Missing| match is_there(missing) {
+        true => missing.id.as_str(),
+        false => missing.id.image(),
+    };
+    let mut names: Vec<&str> = missing.iter().map(name).collect();
+    let is_package = |name: &str| !name.starts_with(|first: char| first.is_ascii_digit());
+    names.sort_by_key(|name| (is_package(name), Version::new(*name)));
+    names.dedup();
+    let is_release = |missing: &Missing| {
+        let image = missing.id.image();
+        image.starts_with(|first: char| first.is_ascii_digit()) && !is_there(missing)
+    };
+    let what = match (missing.iter().all(is_release), names.len()) {
         (_, 0) => return None,
         (true, 1) => "release",
         (true, _) => "releases",
-        (false, 1) => "image",
-        (false, _) => "images",
+        (false, 1) => "build",
+        (false, _) => "builds",
     };
     Some(format!(
         "{} {what} not available here: {}; see `iptables-lab builds`",
-        images.len(),
-        images.join(", ")
+        names.len(),
+        names.join(", ")
     ))
 }
 
@@ -109,8 +125,10 @@ fn indented(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
-    use crate::catalog::{Backend, Catalog, Source};
+    use crate::catalog::{Backend, Catalog, Digest, Origin, Source, Tool};
 
     fn missing(id: &str, reason: &str) -> Row {
         Row::Missing(Missing {
@@ -137,6 +155,39 @@ mod tests {
             missing("1.8.10", "its tarball is nowhere"),
         ];
         insta::assert_snapshot!(plain(&rows, 40));
+        Ok(())
+    }
+
+    #[rstest]
+    #[case::releases(&["1.8.10-nft", "1.8.10-legacy", "1.8.4-nft"], "2 releases not available here: 1.8.4, 1.8.10")]
+    #[case::packages(&["1.8.4-nft", "debian-sid-nft"], "2 builds not available here: 1.8.4, debian-sid")]
+    #[case::one_backend(&["1.8.9-legacy"], "1 build not available here: 1.8.9-legacy")]
+    fn what_cannot_be_had_is_one_line(
+        #[case] missing: &[&str],
+        #[case] words: &str,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let missing: Vec<Missing> = missing
+            .iter()
+            .map(|id| Missing {
+                id: BuildId::named(id),
+                reason: "for some reason".to_owned(),
+            })
+            .collect();
+        let digest: Digest = "0".repeat(64).parse()?;
+        let there = Build {
+            id: BuildId::named("1.8.9-nft"),
+            version: Version::new("1.8.9"),
+            tool: Tool::Iptables,
+            backend: Backend::Nft,
+            origin: Origin::Upstream,
+            key: digest.clone(),
+            digest,
+            libnftnl: None,
+            banner: String::new(),
+        };
+        let said = not_available(&missing, [&there]);
+        assert_eq!(said, Some(format!("{words}; see `iptables-lab builds`")));
+        assert_eq!(not_available(&[], [&there]), None);
         Ok(())
     }
 

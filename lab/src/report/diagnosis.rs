@@ -5,8 +5,10 @@ use std::fmt::Write;
 
 use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
-use super::wording::builds;
-use crate::advice::{Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step};
+use super::wording::{Parts, builds, counted};
+use crate::advice::{
+    Damage, Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step,
+};
 use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
 
@@ -55,7 +57,7 @@ fn of_finding(finding: &Finding, width: usize) -> String {
 pub(super) fn words_of(finding: &Finding) -> (String, String) {
     match finding {
         Finding::Damaged(damaged) => (
-            format!("{} {} {}: {}", table(&damaged.place), damaged.rule.chain, damaged.index, damaged.damage.what()),
+            format!("{} {} {}: {}", table(&damaged.place), damaged.rule.chain, damaged.index, done(&damaged.damage)),
             of_damage(damaged),
         ),
         Finding::Repeated { place, rule, indices } => (
@@ -86,6 +88,22 @@ pub(super) fn words_of(finding: &Finding) -> (String, String) {
                 .to_owned(),
         ),
     }
+}
+
+/// What was done to the rule: `the reader drops `-m mark``.
+fn done(damage: &Damage) -> String {
+    let worst = damage.worst().filter(|harm| harm.takes_parts());
+    let harm = worst.or_else(|| damage.harms.iter().find(|harm| harm.takes_parts()));
+    let parts = harm.map(|harm| Parts {
+        lost: &harm.lost,
+        altered: &harm.altered,
+        added: &harm.added,
+    });
+    let done = parts.and_then(Parts::done);
+    format!(
+        "the reader {}",
+        done.as_deref().unwrap_or("changes the rule")
+    )
 }
 
 fn of_damage(damaged: &Damaged) -> String {
@@ -134,15 +152,12 @@ fn name(system: Option<&str>) -> &str {
 }
 
 fn of_likely(likely: &Likely) -> String {
-    let lines = match likely.explained {
-        1 => "1 damaged line is".to_owned(),
-        lines => format!("{lines} damaged lines are"),
-    };
     format!(
-        "Likely cause: {} wrote the rules, and {} read them and wrote them back ({lines} what such a pair leaves). Use one release \
-         for both, the newer one.",
+        "Likely cause: {} wrote the rules, and {} read them and wrote them back. That explains {}. Use one release for both, the \
+         newer one.",
         builds(&likely.writers),
         builds(&likely.readers),
+        counted(likely.explained, "damaged line"),
     )
 }
 
@@ -178,8 +193,8 @@ pub(super) fn sentences(steps: &BTreeSet<Step>) -> Vec<String> {
     for step in steps {
         match step {
             Step::PrintAnew { by } => said.push(format!(
-                "iptables {by} printed this, and it prints sound rules so, too: the kernel may still hold the whole rules. Print \
-                 them with a newer release, and diagnose that.",
+                "iptables {by} printed this. It prints undamaged rules like this too, so the kernel may still hold the whole rules. \
+                 Print them with a newer release, and diagnose that print.",
             )),
             Step::SayFamily => said.push(
                 "The print does not say whether these are IPv4 or IPv6 rules. Name them with --family to get commands.".to_owned(),

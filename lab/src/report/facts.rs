@@ -1,8 +1,11 @@
 //! What is known of a rule, a chain or a packet of a cell, each with its name: the same in every format.
 
+use std::borrow::Cow;
+
 use nix::sys::signal::Signal;
 
-use crate::judge::verdict::{Consequence, Verdict};
+use crate::catalog::BuildId;
+use crate::judge::verdict::{Consequence, Effect, Verdict};
 use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
 use crate::ruleset::Change;
@@ -11,7 +14,7 @@ use crate::ruleset::Change;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// What it is: `given`, `rewrite`, `lost`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What is known.
     pub said: Said,
 }
@@ -25,22 +28,36 @@ pub enum Said {
     Text(String),
 }
 
-/// What is known of a rule.
+/// The texts of a rule: as the scenario has it, and as builds print it, before and after the reader's rewrite. `witness` prints it
+/// a second time.
+pub fn texts(rule: &RuleVerdict, witness: Option<&BuildId>) -> Vec<Fact> {
+    let witness = witness.map_or("newest", BuildId::as_str);
+    let texts: [(Cow<'static, str>, _); 6] = [
+        ("given".into(), Some(&rule.given)),
+        ("written".into(), rule.written.as_ref()),
+        ("read".into(), rule.read.as_ref()),
+        (
+            format!("{witness} before").into(),
+            rule.witness_before.as_ref(),
+        ),
+        (
+            format!("{witness} after").into(),
+            rule.witness_after.as_ref(),
+        ),
+        ("writer after".into(), rule.reread.as_ref()),
+    ];
+    let known = texts.into_iter().filter_map(|(name, said)| {
+        Some(Fact {
+            name,
+            said: Said::Text(said?.to_string()),
+        })
+    });
+    known.collect()
+}
+
+/// What is known of a rule beside its texts.
 pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let texts = [
-        ("given", Some(&rule.given)),
-        ("written", rule.written.as_ref()),
-        ("read", rule.read.as_ref()),
-        ("witness before", rule.witness_before.as_ref()),
-        ("witness after", rule.witness_after.as_ref()),
-        ("reread", rule.reread.as_ref()),
-    ];
-    facts.extend(
-        texts
-            .into_iter()
-            .filter_map(|(name, said)| Some(text(name, said?.to_string()))),
-    );
     let operations = [
         ("write", rule.write),
         ("save", rule.read_verdict),
@@ -69,7 +86,13 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
         );
     }
     facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
-    facts.extend(rule.potential.map(|of| consequence("predicted", of)));
+    let predicted = rule.potential.filter(|_| rule.consequence.is_none());
+    facts.extend(predicted.map(|of| consequence("predicted", of)));
+    for (operation, as_run) in &rule.as_run {
+        let at_fault: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
+        let said = format!("{}, because of {}", as_run.verdict, at_fault.join(", "));
+        facts.push(text(&format!("{operation}, as run"), said));
+    }
     for (operation, why) in rule.not_asked.iter().filter(|(_, why)| why.is_gap()) {
         facts.push(text(operation.as_str(), why.meaning().to_owned()));
     }
@@ -104,8 +127,8 @@ pub fn of_probe(probe: &ProbeVerdict) -> Vec<Fact> {
     let sent = |said: &Option<String>| said.clone().unwrap_or_else(|| "not sent".to_owned());
     let mut facts = vec![
         text("expected", probe.expected.clone()),
-        text("before", sent(&probe.before)),
-        text("written", sent(&probe.written)),
+        text("before the write", sent(&probe.before)),
+        text("after the write", sent(&probe.written)),
     ];
     if probe.as_expected == Some(false) {
         facts.push(text(
@@ -114,9 +137,16 @@ pub fn of_probe(probe: &ProbeVerdict) -> Vec<Fact> {
         ));
     }
     for (operation, effect) in &probe.after {
-        let then = probe.then.get(operation);
-        let then = then.map_or_else(String::new, |then| format!(": {then}"));
-        facts.push(text(operation.as_str(), format!("{effect}{then}")));
+        let said = match (effect, probe.then.get(operation)) {
+            (Effect::AsBefore, _) => "as before".to_owned(),
+            (Effect::Dropped, Some(then)) => then.clone(),
+            (effect, Some(then)) => format!("{effect}: {then}"),
+            (effect, None) => effect.to_string(),
+        };
+        facts.push(Fact {
+            name: format!("after {operation}").into(),
+            said: Said::Text(said),
+        });
     }
     facts
 }
@@ -149,7 +179,7 @@ fn details(rule: &RuleVerdict) -> Vec<Fact> {
 
 fn text(name: &'static str, said: String) -> Fact {
     Fact {
-        name,
+        name: name.into(),
         said: Said::Text(said),
     }
 }
@@ -157,7 +187,7 @@ fn text(name: &'static str, said: String) -> Fact {
 fn verdicts(operations: &[(&'static str, Option<Verdict>)]) -> Vec<Fact> {
     let known = operations.iter().filter_map(|(name, verdict)| {
         Some(Fact {
-            name,
+            name: (*name).into(),
             said: Said::Verdict((*verdict)?),
         })
     });
@@ -188,7 +218,7 @@ pub struct Pair<'a> {
     pub label: &'static str,
 }
 
-/// The two texts that show best what befell a rule; none where all texts are alike, or there is only one.
+/// The two texts that show best what happened to a rule; none where all texts are alike, or there is only one.
 pub fn pair(rule: &RuleVerdict) -> Option<Pair<'_>> {
     let written = rule.written.as_deref().unwrap_or(&rule.given);
     let drifted = rule.drift.as_ref().and_then(|drift| drift.to.as_deref());

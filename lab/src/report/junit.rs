@@ -109,7 +109,8 @@ fn description(matrix: &Matrix, cell: &Cell) -> String {
         if !facts::is_unharmed(rule) {
             let known = known(&rule.table, &rule.chain, Some(rule.index));
             let place = format!("{} {} {}{known}", rule.table, rule.chain, rule.index);
-            tell(place, facts::of_rule(rule));
+            let texts = facts::texts(rule, None);
+            tell(place, [texts, facts::of_rule(rule)].concat());
         }
     }
     for chain in &cell.chains {

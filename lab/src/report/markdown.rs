@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::facts;
 use super::terminal::{inert, sign};
-use super::{by_reason, screen, wording};
+use super::{by_reason, folded, screen, wording};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{Letters, Loss, Matrix, ScenarioHead, broken, groups, losses, packet_changes};
 
@@ -65,7 +65,7 @@ fn head(matrix: &Matrix) -> String {
     if let Some(said) = wording::cut_short(matrix) {
         let _ = writeln!(text, "**{}**\n", escape(&said));
     }
-    let table = screen::folded_lines(matrix, screen::COLUMNS).join("\n");
+    let table = folded::lines(matrix, screen::COLUMNS).join("\n");
     let table = inert(&anstream::adapter::strip_str(&table).to_string());
     let _ = writeln!(text, "```text\n{}\n```\n", table.trim_end());
     let groups = groups(matrix).groups;

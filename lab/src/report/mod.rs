@@ -8,6 +8,7 @@ pub mod difference;
 pub mod dump;
 pub mod evidence;
 pub mod facts;
+pub mod folded;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod hostile;

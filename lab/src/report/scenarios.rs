@@ -159,6 +159,9 @@ fn setup(setup: &Setup) -> String {
         let (name, kind, entries) = (&set.name, set.kind.as_str(), set.entries.join(" "));
         line(format!("set {name} ({kind}, {}): {entries}", set.family));
     }
+    for account in &setup.accounts {
+        line(format!("nfacct object {account}"));
+    }
     text
 }
 

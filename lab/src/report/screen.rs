@@ -1,14 +1,11 @@
 //! The matrix on one screen of the terminal: what is lost, folded; the losses, the worst first; the worst scenarios; and what to do next.
 
-use std::ops::Range;
-
+use super::folded::{self, tone};
 use super::marks::{Piece, PieceKind, pieces};
-use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
+use super::terminal::{HEADING, inert, paint, style, wrap};
 use super::wording;
 use crate::judge::verdict::Verdict;
-use crate::matrix::{
-    BuildSet, ExampleRule, Folded, Group, Groups, Layer, Letter, Letters, Matrix, folded, groups,
-};
+use crate::matrix::{ExampleRule, Group, Groups, Letters, Matrix, WorstScenario, groups};
 
 /// The most lines that a screen has.
 pub const LINES: usize = 100;
@@ -70,198 +67,8 @@ fn head(matrix: &Matrix, width: usize) -> Vec<String> {
         let said = wrap(&inert(&said), width).into_iter();
         lines.extend(said.map(|line| paint(style(Verdict::Lossy), line)));
     }
-    lines.extend(folded_lines(matrix, width));
+    lines.extend(folded::lines(matrix, width));
     lines
-}
-
-/// The folded matrices with their legend, in `width` columns.
-pub fn folded_lines(matrix: &Matrix, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let all = folded(matrix);
-    let mut used = Letters::default();
-    for of in all.iter().filter(|of| of.is_harmed()) {
-        let title = wrap(&wording::folded_title(of), width).into_iter();
-        lines.extend(title.map(|line| paint(ASIDE, line)));
-        lines.extend(table(of, width));
-        used = used.and(of.letters());
-    }
-    if !used.is_empty() {
-        lines.extend(wrap_at(&wording::legend(used), " · ", width));
-    }
-    for of in all.iter().filter(|of| !of.is_harmed()) {
-        let said = wrap(&wording::nothing_lost(of), width).into_iter();
-        lines.extend(said.map(|line| paint(style(Verdict::Same), line)));
-    }
-    lines
-}
-
-/// Breaks a list between its items only.
-fn wrap_at(text: &str, between: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for item in text.split(between) {
-        match lines.last_mut() {
-            Some(last)
-                if last.chars().count() + between.chars().count() + item.chars().count()
-                    <= width =>
-            {
-                last.push_str(between);
-                last.push_str(item);
-            }
-            _ => lines.push(item.to_owned()),
-        }
-    }
-    lines
-}
-
-/// The least columns that the names of a row get.
-const LABEL: usize = 18;
-
-/// One folded matrix: the number of a column is that of the row of the same builds.
-fn table(of: &Folded, width: usize) -> Vec<String> {
-    let signs = |letters: &Option<Letters>| match letters {
-        Some(letters) if letters.is_empty() => ".".to_owned(),
-        Some(letters) => letters.signs(),
-        None => String::new(),
-    };
-    let widths: Vec<usize> = (0..of.columns.len())
-        .map(|column| {
-            let rows = of.layers.iter().flat_map(|layer| layer.rows.values());
-            let widest = rows.map(|row| signs(&row[column]).len()).max().unwrap_or(0);
-            widest.max((column + 1).to_string().len()) + 1
-        })
-        .collect();
-    let names = Names::of(of);
-    let longest = names.rows.iter().map(|(_, name)| name.chars().count() + 3);
-    let longest = longest.max().unwrap_or(0);
-    let mut lines = Vec::new();
-    for block in blocks(&widths, width.saturating_sub(LABEL)) {
-        let taken: usize = widths[block.clone()].iter().sum();
-        let label = longest
-            .min(width.saturating_sub(taken))
-            .max(LABEL.min(width));
-        let numbers = block
-            .clone()
-            .map(|at| format!("{:>1$}", at + 1, widths[at]));
-        let numbers: String = numbers.collect();
-        lines.push(paint(ASIDE, format!("{:label$}{numbers}", "")));
-        for layer in &of.layers {
-            if let Some(said) = wording::layer(layer, &of.layers) {
-                lines.push(paint(ASIDE, said));
-            }
-            let shown = Shown {
-                label,
-                widths: &widths,
-                block: block.clone(),
-            };
-            lines.extend(rows(layer, &names, &shown, signs));
-        }
-    }
-    for line in wrap_at(&names.unexplained.join("; "), "; ", width.saturating_sub(2)) {
-        if !line.is_empty() {
-            lines.push(paint(ASIDE, format!("  {line}")));
-        }
-    }
-    lines
-}
-
-/// The columns, in blocks that fit side by side into `room`.
-fn blocks(widths: &[usize], room: usize) -> Vec<Range<usize>> {
-    let mut blocks: Vec<Range<usize>> = Vec::new();
-    let mut taken = 0;
-    for (at, width) in widths.iter().enumerate() {
-        match blocks.last_mut() {
-            Some(last) if taken + width <= room => last.end = at + 1,
-            _ => {
-                blocks.push(at..at + 1);
-                taken = 0;
-            }
-        }
-        taken += width;
-    }
-    blocks
-}
-
-/// What part of a folded matrix is shown, and how wide.
-struct Shown<'w> {
-    label: usize,
-    widths: &'w [usize],
-    block: Range<usize>,
-}
-
-fn rows(
-    layer: &Layer,
-    names: &Names,
-    shown: &Shown<'_>,
-    signs: impl Fn(&Option<Letters>) -> String,
-) -> Vec<String> {
-    let (label, block) = (shown.label, &shown.block);
-    let mut lines = Vec::new();
-    for (at, cells) in &layer.rows {
-        let (number, name) = &names.rows[*at];
-        let mut said = wrap(name, label.saturating_sub(3)).into_iter();
-        let first = format!("{number} {}", said.next().unwrap_or_default());
-        let cells = cells[block.clone()]
-            .iter()
-            .zip(&shown.widths[block.clone()]);
-        let cells = cells.map(|(letters, width)| {
-            let text = format!("{:>width$}", signs(letters));
-            match letters {
-                Some(letters) => paint(tone(*letters), text),
-                None => text,
-            }
-        });
-        let line: String = cells.collect();
-        lines.push(format!("{first:<label$}{line}"));
-        lines.extend(said.map(|line| format!("   {line}")));
-    }
-    lines
-}
-
-/// What the rows and columns of a folded matrix are called.
-struct Names {
-    /// The number and the builds of each row.
-    rows: Vec<(String, String)>,
-    /// The columns that no row explains.
-    unexplained: Vec<String>,
-}
-
-impl Names {
-    fn of(of: &Folded) -> Names {
-        let same = |one: &BuildSet, other: &BuildSet| one.ids().eq(other.ids());
-        let number = |row: &BuildSet| {
-            let at = of.columns.iter().position(|column| same(row, column));
-            at.map_or_else(|| "  ".to_owned(), |at| format!("{:>2}", at + 1))
-        };
-        let numbers: Vec<String> = of.rows.iter().map(number).collect();
-        let rows = of.rows.iter().zip(numbers);
-        let columns = of.columns.iter().enumerate();
-        Names {
-            rows: rows
-                .map(|(row, number)| (number, wording::class(row)))
-                .collect(),
-            unexplained: columns
-                .filter(|(_, column)| !of.rows.iter().any(|row| same(row, column)))
-                .map(|(at, column)| format!("{} {}", at + 1, wording::class(column)))
-                .collect(),
-        }
-    }
-}
-
-/// The colour of letters: red where a rule silently becomes another one.
-fn tone(letters: Letters) -> anstyle::Style {
-    let silent = [
-        Letter::Mark,
-        Letter::Port,
-        Letter::Address,
-        Letter::Interface,
-        Letter::Other,
-    ];
-    let is_silent = silent.into_iter().any(|of| letters.has(of));
-    match (letters.is_empty(), is_silent) {
-        (true, _) => style(Verdict::Same),
-        (false, true) => style(Verdict::Lossy),
-        (false, false) => style(Verdict::Unrestorable),
-    }
 }
 
 /// The losses, the worst first, in at most `room` lines; the mildest are counted.
@@ -287,29 +94,26 @@ fn losses(groups: &[Group], width: usize, room: usize) -> Vec<String> {
     lines
 }
 
-/// A group in at most [`GROUP`] lines: its sentence, and one rule before and after.
+/// A group in at most [`GROUP`] lines: its sentence, whole, and one rule before and after, where there is room for that too.
 fn group_lines(group: &Group, width: usize) -> Vec<String> {
     let example = group.example.as_ref().map(|of| example_lines(of, width));
     let example = example.unwrap_or_default();
-    let room = GROUP - example.len();
     let width = width.saturating_sub(4);
     let said = wording::group(group).into_iter();
-    let mut said = said.map(|of| wrap(&inert(&of), width));
-    let fits = |lines: &Vec<String>| {
-        lines.len() <= room && lines.iter().all(|line| line.chars().count() <= width)
+    let said: Vec<Vec<String>> = said.map(|of| wrap(&inert(&of), width)).collect();
+    let fitting = |room: usize| {
+        said.iter().find(|lines| {
+            lines.len() <= room && lines.iter().all(|line| line.chars().count() <= width)
+        })
     };
-    let mut least = Vec::new();
-    let text = said.find(|lines| {
-        least.clone_from(lines);
-        fits(lines)
-    });
-    let mut text = text.unwrap_or(least);
-    if text.len() > room {
-        text.truncate(room);
-        if let Some(last) = text.last_mut() {
-            last.push('…');
+    let (text, example) = match fitting(GROUP - example.len()) {
+        Some(text) => (text.clone(), example),
+        None => {
+            let mut text = fitting(GROUP).or(said.last()).cloned().unwrap_or_default();
+            text.truncate(GROUP);
+            (text, Vec::new())
         }
-    }
+    };
     let letters = Letters::of(group.letter, group.worst.certainty);
     let mut lines = Vec::new();
     for (at, line) in text.into_iter().enumerate() {
@@ -396,7 +200,7 @@ fn cut(text: &str, room: usize) -> String {
 fn end(
     matrix: &Matrix,
     groups: &[Group],
-    scenarios: &[crate::matrix::WorstScenario],
+    scenarios: &[WorstScenario],
     width: usize,
 ) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -409,14 +213,15 @@ fn end(
         }));
     };
     say(wording::whole_table(), 3);
-    if !matrix.missing.is_empty() {
-        say(&wording::not_available(matrix), 2);
+    if let Some(said) = wording::not_available(matrix) {
+        say(&said, 3);
     }
     for said in wording::known(matrix) {
         say(&said, 1);
     }
     say(&wording::count(matrix), 2);
     say(&wording::machine_in_short(matrix), 2);
+    say(&wording::when(matrix), 1);
     let next = wording::next(matrix, groups, scenarios);
     lines.push(paint(HEADING, "Go on"));
     for (command, what) in next {
@@ -445,6 +250,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::matrix::{How, LostPart};
 
     fn matrix(name: &str) -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
@@ -503,20 +309,30 @@ mod tests {
                 .find_map(|word| word.parse::<usize>().ok())
                 .unwrap();
         assert!((6..14).contains(&told), "{last}");
-        for group in &one {
-            assert!(group_lines(group, width).len() <= GROUP);
-        }
     }
 
-    #[test]
-    fn columns_that_do_not_fit_side_by_side_are_below_each_other() {
-        assert_eq!(blocks(&[5, 5, 5, 5], 11), [0..2, 2..4]);
-        let only = |widths: &[usize]| match blocks(widths, 20).as_slice() {
-            [only] => Some(only.clone()),
-            _ => None,
-        };
-        assert_eq!(only(&[5, 5]), Some(0..2));
-        assert_eq!(only(&[30]), Some(0..1));
+    #[rstest]
+    fn a_group_has_four_lines_and_its_sentence_is_whole(#[values(60, 80, 100)] width: usize) {
+        let mut groups = RECORDINGS.map(|name| groups(&matrix(name)).groups).concat();
+        // One of which much is to be said.
+        let mut last = groups[0].clone();
+        let name = |number| format!("match an-extension-of-many-{number}");
+        last.parts = (1..20)
+            .map(|number| LostPart {
+                letter: last.letter,
+                how: How::Lost,
+                name: name(number),
+            })
+            .collect();
+        last.reason = Some("Table is incompatible, and this is why: ".repeat(5));
+        groups.push(last);
+        for group in &groups {
+            let lines = plain(&group_lines(group, width).join("\n"));
+            assert!(lines.lines().count() <= GROUP, "{lines}");
+            let is_rule = |line: &&str| line.starts_with("    - ") || line.starts_with("    + ");
+            let mut sentence = lines.lines().filter(|line| !is_rule(line));
+            assert!(!sentence.any(|line| line.contains('…')), "{lines}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::facts::{self, Fact, Said};
 use super::terminal::{HEADING, inert, paint, sign, style};
+use crate::catalog::BuildId;
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
@@ -20,7 +21,7 @@ use crate::scenario::Scenario;
 pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     let mut page = String::new();
     let title = format!(
-        "{} / {} / {} / {}",
+        "{} → {}, {}, {}",
         cell.writer, cell.reader, cell.scenario, cell.family
     );
     let _ = writeln!(page, "{}", paint(HEADING, title));
@@ -31,7 +32,7 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     let _ = writeln!(page, "{mark}: {}", cell.verdict.meaning());
     page.push_str(&not_tested(cell));
     page.push('\n');
-    page.push_str(&verdicts(cell));
+    page.push_str(&verdicts(cell, commands::witness(cell, load)));
     page.push_str(&packets(cell));
     page.push_str(&warnings(cell));
     page.push_str(&crashes(cell));
@@ -62,14 +63,14 @@ fn not_tested(cell: &Cell) -> String {
     text
 }
 
-fn verdicts(cell: &Cell) -> String {
+fn verdicts(cell: &Cell, witness: Option<&BuildId>) -> String {
     let mut text = format!("{}\n", paint(HEADING, "verdicts"));
     let mut unharmed = 0;
     for rule in &cell.rules {
         if facts::is_unharmed(rule) {
             unharmed += 1;
         } else {
-            text.push_str(&of_rule(rule));
+            text.push_str(&of_rule(rule, witness));
         }
     }
     for chain in &cell.chains {
@@ -78,7 +79,7 @@ fn verdicts(cell: &Cell) -> String {
     if unharmed > 0 {
         let _ = writeln!(
             text,
-            "  {unharmed} of {} rules: same, kept, recognised",
+            "  {unharmed} of {} rules: nothing lost",
             cell.rules.len()
         );
     }
@@ -86,9 +87,9 @@ fn verdicts(cell: &Cell) -> String {
     text
 }
 
-fn of_rule(rule: &RuleVerdict) -> String {
+fn of_rule(rule: &RuleVerdict, witness: Option<&BuildId>) -> String {
     let place = format!("  {} {} {}\n", rule.table, rule.chain, rule.index);
-    place + &lines(facts::of_rule(rule))
+    place + &lines([facts::texts(rule, witness), facts::of_rule(rule)].concat())
 }
 
 fn of_chain(chain: &ChainVerdict) -> String {
@@ -114,13 +115,15 @@ fn packets(cell: &Cell) -> String {
 }
 
 fn lines(facts: Vec<Fact>) -> String {
+    let names = facts.iter().map(|fact| fact.name.chars().count());
+    let width = names.max().unwrap_or(0).max(15);
     let mut text = String::new();
     for Fact { name, said } in facts {
         let said = match said {
             Said::Verdict(verdict) => explained(verdict),
             Said::Text(said) => inert(&said),
         };
-        let _ = writeln!(text, "    {name:<15} {said}");
+        let _ = writeln!(text, "    {name:<width$} {said}");
     }
     text
 }
@@ -147,7 +150,7 @@ fn crashes(cell: &Cell) -> String {
     let mut text = String::new();
     for crash in &cell.crashes {
         let died = facts::crash(crash);
-        let died = format!("{}; the least rules on which it does", inert(&died));
+        let died = format!("{}. The fewest rules that cause it:", inert(&died));
         let _ = writeln!(text, "{}", paint(HEADING, died));
         for line in crash.rules.lines() {
             let _ = writeln!(text, "  {}", inert(line));

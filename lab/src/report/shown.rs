@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::show::{both_prints, commands};
-use crate::catalog::{BuildId, Family, name_in_docker};
+use crate::catalog::{BuildId, Family};
 use crate::judge::Cell;
 use crate::recording::LoadRecord;
 use crate::scenario::Scenario;
@@ -27,10 +27,10 @@ type Pairing = (String, Family, BuildId, BuildId);
 pub struct ShownCell {
     /// What the writer and the reader print of the same kernel state; none where one of them was not asked.
     pub prints: Option<(Rc<str>, Rc<str>)>,
-    /// The commands that show what befell the rules, in order, with [`commands::STAND_INS`] for the images.
+    /// The commands that show what happened to the rules, in order, with [`commands::STAND_INS`] for the images.
     pub commands: Vec<Rc<str>>,
-    /// The image of the witness, which the last of them stands for.
-    pub witness: Option<String>,
+    /// The witness, whose image the last of them stands for.
+    pub witness: Option<BuildId>,
 }
 
 impl Shown {
@@ -41,8 +41,7 @@ impl Shown {
                 .map(|(written, read)| (self.text(written), self.text(read)));
             let commands = commands::excerpt(cell, load, scenario).into_iter();
             let commands = commands.map(|piece| self.text(piece)).collect();
-            let witness = commands::witness(cell, load);
-            let witness = witness.map(|build| name_in_docker(build.image()).into_owned());
+            let witness = commands::witness(cell, load).cloned();
             let shown = ShownCell {
                 prints,
                 commands,

@@ -6,7 +6,7 @@ use tabled::builder::Builder;
 use tabled::settings::{Alignment, Padding, Style as Borders, object::Columns};
 
 use super::terminal::{ASIDE, HEADING, absent, inert, paint, sign, style, wrap};
-use super::{by_reason, wording};
+use super::wording;
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{Loss, Matrix, ScenarioHead, broken, losses, packet_changes};
@@ -40,7 +40,6 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
         page.push('\n');
     }
     page.push_str(&legend(matrix, width));
-    page.push_str(&not_run(matrix, width));
     page.push_str(&summary(matrix, width));
     page
 }
@@ -226,25 +225,18 @@ fn meaning(text: &str, width: usize) -> String {
     wrap(text, width.saturating_sub(31)).join(&format!("\n{:31}", ""))
 }
 
-/// What could not be run: it never vanishes.
-fn not_run(matrix: &Matrix, width: usize) -> String {
-    if matrix.missing.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("{}\n", paint(HEADING, wording::not_run(matrix)));
-    for (reason, ids) in by_reason(&matrix.missing) {
-        let said = inert(&format!("{}: {reason}", ids.join(", ")));
-        let lines = wrap(&said, width.saturating_sub(4));
-        let _ = writeln!(text, "  {}", lines.join("\n    "));
-    }
-    text.push('\n');
-    text
-}
-
 fn summary(matrix: &Matrix, width: usize) -> String {
     let lines = |text: &str| wrap(&inert(text), width.saturating_sub(2)).join("\n  ");
-    let (count, machine) = (wording::count(matrix), wording::machine(matrix));
-    let mut text = format!("{}\n{}\n", lines(&count), lines(&machine));
+    let mut text = String::new();
+    // What could not be run never vanishes.
+    let all = wording::not_available(matrix).into_iter();
+    for said in all.chain([
+        wording::count(matrix),
+        wording::machine(matrix),
+        wording::when(matrix),
+    ]) {
+        let _ = writeln!(text, "{}", lines(&said));
+    }
     for said in wording::known(matrix) {
         let _ = writeln!(text, "{}", lines(&said));
     }

@@ -1,10 +1,12 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
 mod folded;
+mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use folded::*;
+pub use parts::{Parts, option};
 
 use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
@@ -63,29 +65,65 @@ pub fn no_cell(matrix: &Matrix, scenario: &ScenarioHead) -> &'static str {
 
 /// A set of builds: `iptables-nft 1.8.8 to 1.8.13 and iptables-legacy 1.8.4`. Both ends of a range are builds that ran.
 pub fn builds(set: &BuildSet) -> String {
-    let spans = set.spans();
+    by_program(set, |_| None)
+}
+
+/// The same in less room: of several programs, one of which every build is in the set has no names, `nft (all 4)`.
+pub fn builds_by_number(set: &BuildSet) -> String {
+    let mut kinds: Vec<_> = set.spans().iter().map(|of| (of.tool, of.backend)).collect();
+    kinds.dedup();
+    by_program(set, |spans| {
+        let of_kind = spans.iter().map(|span| span.names.len()).sum::<usize>();
+        let is_whole = spans.first().is_some_and(|span| set.has_every(span));
+        (is_whole && of_kind > 2 && kinds.len() > 1).then(|| format!("(all {of_kind})"))
+    })
+}
+
+/// The builds of each program: what is said in place of their ranges, or these.
+fn by_program(set: &BuildSet, instead: impl Fn(&[Span]) -> Option<String>) -> String {
     let alike = |one: &Span, next: &Span| (one.tool, one.backend) == (next.tool, next.backend);
-    let kinds = spans.chunk_by(alike).filter_map(|kind| {
-        let first = kind.first()?;
-        let tool = match first.tool {
-            Tool::Iptables => format!("iptables-{}", first.backend),
-            Tool::Nft => "nft".to_owned(),
-        };
-        let ranges: Vec<String> = kind.iter().map(range).collect();
-        Some(format!("{tool} {}", ranges.join(", ")))
+    let kinds = set.spans().chunk_by(alike).filter_map(|kind| {
+        let tool = program(kind.first()?);
+        let ranges = || kind.iter().map(range).collect::<Vec<_>>().join(", ");
+        Some(format!("{tool} {}", instead(kind).unwrap_or_else(ranges)))
     });
     kinds.collect::<Vec<_>>().join(" and ")
 }
 
+/// A set of builds where there is little room: `iptables-nft 1.8.8 and 5 more builds`.
+pub fn builds_in_short(set: &BuildSet) -> String {
+    let first = set.spans().first();
+    let first = first.and_then(|span| Some((program(span), name(span.names.first()?))));
+    let Some((tool, name)) = first else {
+        return String::new();
+    };
+    match set.ids().count() {
+        0 | 1 => format!("{tool} {name}"),
+        2 => format!("{tool} {name} and 1 more build"),
+        all => format!("{tool} {name} and {} more builds", all - 1),
+    }
+}
+
+/// The program that builds are of: `iptables-nft`, `nft`.
+fn program(span: &Span) -> String {
+    match span.tool {
+        Tool::Iptables => format!("iptables-{}", span.backend),
+        Tool::Nft => "nft".to_owned(),
+    }
+}
+
 /// Builds in a row by their names: both where there are two, the first and the last where there are more.
 fn range(span: &Span) -> String {
-    let name = |name: &BuildName| match name.kind {
-        NameKind::Released | NameKind::Own => name.stem.clone(),
-        NameKind::InPlace => format!("{} (own build)", name.stem),
-    };
     match span.names.as_slice() {
         [first, _, .., last] => format!("{} to {}", name(first), name(last)),
         few => few.iter().map(name).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn name(name: &BuildName) -> String {
+    match name.kind {
+        NameKind::Released | NameKind::Own => name.stem.clone(),
+        NameKind::InPlace => format!("{} (own build)", name.stem),
     }
 }
 
@@ -214,9 +252,29 @@ pub fn consequences(matrix: &Matrix) -> BTreeSet<Consequence> {
     of_cells.collect()
 }
 
+/// The builds that could not be had, in a line; none where there is none.
+pub fn not_available(matrix: &Matrix) -> Option<String> {
+    super::builds::not_available(&matrix.missing, &matrix.builds)
+}
+
+/// When the run began, and how long it took where its end is known.
+pub fn when(matrix: &Matrix) -> String {
+    let began = matrix.started.strftime("%Y-%m-%d %H:%M UTC");
+    let Some(finished) = matrix.finished else {
+        return format!("Began {began}");
+    };
+    let seconds = finished.duration_since(matrix.started).as_secs();
+    let took = match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    };
+    format!("Began {began}, ended after {took}")
+}
+
 /// The heading over the builds that could not be had.
 pub fn not_run(matrix: &Matrix) -> String {
-    format!("not run: {} builds", matrix.missing.len())
+    format!("not run: {}", counted(matrix.missing.len(), "build"))
 }
 
 /// How much was run, and how much of it is damage that nobody is told about.
@@ -233,13 +291,21 @@ pub fn count(matrix: &Matrix) -> String {
         some => format!("; not tested, because nothing could be written: {some}"),
     };
     format!(
-        "{} of {} pairings run ({} writers, {} readers, {} scenarios); silent damage in {silent}{untested}",
+        "{} of {} run ({}, {}, {}); silent damage in {silent}{untested}",
         matrix.cells.len(),
-        matrix.pairings,
-        matrix.writers().len(),
-        matrix.readers().len(),
-        matrix.scenarios.len(),
+        counted(matrix.pairings, "pairing"),
+        counted(matrix.writers().len(), "writer"),
+        counted(matrix.readers().len(), "reader"),
+        counted(matrix.scenarios.len(), "scenario"),
     )
+}
+
+/// `1 writer`, `2 writers`.
+pub fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    }
 }
 
 /// Where it was run, and who said what the kernel held.
@@ -374,6 +440,15 @@ mod tests {
     fn a_range_names_builds_that_ran_at_both_ends(#[case] ran: &[&str], #[case] words: &str) {
         let set = set(ran, Tool::Iptables, Backend::Nft, Origin::Upstream);
         assert_eq!(builds(&set), words);
+    }
+
+    #[rstest]
+    #[case::one(&["1.8.8*", "1.8.9"], "iptables-nft 1.8.8")]
+    #[case::two(&["1.8.8*", "1.8.10*"], "iptables-nft 1.8.8 and 1 more build")]
+    #[case::apart(&["1.8.4*", "1.8.5", "1.8.6*", "1.8.7*"], "iptables-nft 1.8.4 and 2 more builds")]
+    fn where_there_is_little_room_builds_are_counted(#[case] ran: &[&str], #[case] words: &str) {
+        let set = set(ran, Tool::Iptables, Backend::Nft, Origin::Upstream);
+        assert_eq!(builds_in_short(&set), words);
     }
 
     #[test]

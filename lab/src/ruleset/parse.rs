@@ -103,7 +103,7 @@ impl Parser<'_> {
             Some(_) if content == "COMMIT" => self.commit(line),
             Some(_) => Err(self
                 .fault(line.span(), "this is no line of a ruleset")
-                .with_help("the lines there are: `*table`, `:CHAIN policy`, `-A CHAIN …`, `COMMIT`, `# comment`")),
+                .with_help("a line is `*table`, `:CHAIN policy`, `-A CHAIN …`, `COMMIT` or `# comment`")),
         }
     }
 

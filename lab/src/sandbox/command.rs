@@ -137,9 +137,9 @@ impl Shell {
         nix::sys::wait::waitpid(process, None)?;
         Err(match failure {
             Failure::Executing(errno) => errno.into(),
-            Failure::Entering(errno) => {
-                io::Error::other(format!("a command cannot be shut up: {errno}"))
-            }
+            Failure::Entering(errno) => io::Error::other(format!(
+                "the command could not be confined to its namespaces: {errno}"
+            )),
         })
     }
 }

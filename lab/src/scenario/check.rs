@@ -29,6 +29,8 @@ pub(super) struct SetupInFile {
     sysctls: BTreeMap<Spanned<String>, String>,
     #[schemars(with = "Vec<Set>")]
     sets: Vec<Spanned<Set>>,
+    #[schemars(with = "Vec<String>")]
+    nfacct: Vec<Spanned<String>>,
 }
 
 /// The setup, if it can be made.
@@ -92,6 +94,13 @@ pub(super) fn setup(file: SetupInFile, text: &str) -> Result<Setup, Fault> {
         refuse(wrong, text, at, || format!("set `{}`", set.name))?;
         setup.sets.push(set);
     }
+    for account in file.nfacct {
+        let at = account.span();
+        let account = account.into_inner();
+        let wrong = wrong_with_account(&account, &setup.accounts);
+        refuse(wrong, text, at, || format!("nfacct object `{account}`"))?;
+        setup.accounts.push(account);
+    }
     Ok(setup)
 }
 
@@ -143,6 +152,9 @@ const LONGEST_INTERFACE: usize = 15;
 
 /// `IPSET_MAXNAMELEN` less the NUL.
 pub(super) const LONGEST_SET: usize = 31;
+
+/// `NFACCT_NAME_MAX` less the NUL.
+pub(super) const LONGEST_ACCOUNT: usize = 31;
 
 fn wrong_with_interface(interface: &Interface, earlier: &[Interface]) -> Option<String> {
     let Interface {
@@ -229,6 +241,16 @@ fn wrong_with_set(set: &Set, earlier: &[Set]) -> Option<String> {
         let unknown = entry.parts.iter().any(is_unknown);
         unknown.then(|| format!("has the entry `{text}`, which is no set above it"))
     })
+}
+
+fn wrong_with_account(name: &str, earlier: &[String]) -> Option<String> {
+    if name.is_empty() || name.len() > LONGEST_ACCOUNT {
+        return Some(format!(
+            "has a name that is not of 1 to {LONGEST_ACCOUNT} bytes"
+        ));
+    }
+    let is_twice = earlier.iter().any(|other| other == name);
+    is_twice.then(|| "is named twice".to_owned())
 }
 
 fn wrong_with_families(probe: &Probe, families: &[Family]) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::LONGEST_SET;
+use super::check::{LONGEST_ACCOUNT, LONGEST_SET};
 use super::{Pairings, Scenario, Set, SetKind, Setup, System, Write, name_of_file, some_rules};
 use crate::catalog::Family;
 use crate::ruleset::{InFile, Rule, Ruleset, with_numbers};
@@ -81,7 +81,7 @@ fn surroundings(ruleset: &Ruleset, family: Family, known: &[Set]) -> Setup {
     let sets = known.iter().map(|set| (*set).clone()).chain(empty);
     let accounts: BTreeSet<&str> = rules()
         .flat_map(|rule| values(rule, &["--nfacct-name"]))
-        .filter(|name| !name.is_empty() && name.len() <= LONGEST_SET)
+        .filter(|name| !name.is_empty() && name.len() <= LONGEST_ACCOUNT)
         .collect();
     Setup {
         sets: sets.collect(),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use nix::errno::Errno;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +134,7 @@ impl Outcome {
     }
 }
 
-/// `delivered to 10.0.0.1:80 (inner) from 192.0.2.1`, `dropped`, `dropped (errno 111)`.
+/// `delivered to 10.0.0.1:80 (inner) from 192.0.2.1`, `dropped`, `dropped (EPERM)`.
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.arrival, self.refused) {
@@ -151,7 +152,10 @@ impl std::fmt::Display for Outcome {
                     false => f.write_str(", unanswered"),
                 }
             }
-            (None, Some(errno)) => write!(f, "dropped (errno {errno})"),
+            (None, Some(errno)) => match Errno::from_raw(errno) {
+                Errno::UnknownErrno => write!(f, "dropped (errno {errno})"),
+                known => write!(f, "dropped ({known:?})"),
+            },
             (None, None) => f.write_str("dropped"),
         }
     }

@@ -77,6 +77,7 @@ addresses = [
 routes = [{ at = "peer", to = "10.0.0.0/24", via = "192.0.2.1" }]
 sysctls = { "net.ipv4.conf.br0.route_localnet" = "1" }
 sets = [{ name = "s", type = "hash:ip", family = "ipv4", entries = ["10.0.0.3"] }]
+nfacct = ["web"]
 [[probe]]
 name = "p"
 kind = "tcp"
@@ -93,6 +94,7 @@ expect = "to 127.0.0.3:8080"
     let setup = &scenario.setup;
     assert_eq!(setup.ends(), [Namespace::Peer, Namespace::Inner].into());
     assert_eq!(setup.sets[0].kind, SetKind::HashIp);
+    assert_eq!(setup.accounts, ["web"]);
     assert_eq!(setup.addresses[1].interface, "eth0");
     assert_eq!(String::from(setup.addresses[0].address), "10.0.0.1/24");
     let probe = &scenario.probes[0];
@@ -348,6 +350,8 @@ fn a_probe_has_to_be_sent_from_somewhere(
     "sets = [{ name = \"s\", type = \"hash:ip\", family = \"ipv4\" }, { name = \"s\", type = \"hash:ip\", family = \"ipv4\" }]",
     "the name of another"
 )]
+#[case::account_twice("nfacct = [\"web\", \"web\"]", "is named twice")]
+#[case::account_without_a_name("nfacct = [\"\"]", "of 1 to 31 bytes")]
 fn a_setup_that_cannot_be_made_is_refused(#[case] setup: &str, #[case] says: &str) {
     let error = wrong(&format!("{HEAD}{RULES}[setup]\n{setup}\n"));
     assert!(error.message.contains(says), "{}", error.message);

@@ -531,7 +531,7 @@ fn shows_the_loss(output: &Output) {
     let restore = format!("docker exec -i lab-{image} iptables-nft-restore");
     let lines = [
         "-m mark --mark 0x8000/0x8000 -j DROP\n+ -A KUBE-FIREWALL",
-        "lost            match mark: `-m mark --mark 0x8000/0x8000`",
+        " match mark: `-m mark --mark 0x8000/0x8000`",
         &save,
         &restore,
     ];

@@ -114,7 +114,7 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
         "{first}"
     );
     for said in [
-        "- `match mark` is lost: `-m mark --mark 0x8000/0x8000` is now nothing",
+        "- `match mark` is lost: `-m mark --mark 0x8000/0x8000`",
         "Blackhole (confirmed with packets): packets that the rules let through are dropped.",
         "- `ping-localhost`: delivered to 127.0.0.1",
         "it ended with exit status 1: the loss is there",
@@ -153,7 +153,7 @@ fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
     assert!(output.status.success(), "{}", both(&output));
     let report = read(&folder, "REPORT.md");
     for said in [
-        "# match mark lost in what the writer prints after the reader's restore (",
+        "# The writer prints a rule without -m mark after the reader's restore (",
         "**Fixed upstream in 1.8.",
         " is the first writer without it, debian-1.8.7-1-nft the last with it.**",
         "Blackhole as soon as the writer restores what it prints: ",
@@ -325,7 +325,7 @@ fn without_builds_the_script_says_how_it_is_run() {
         assert_eq!(output.status.code(), Some(125), "{}", both(&output));
         let said = String::from_utf8(output.stderr).unwrap();
         for line in [
-            "match mark lost when the reader prints and restores the rules: debian-1.8.9-2-nft writes",
+            "the reader drops `-m mark` when it prints and restores the rules: debian-1.8.9-2-nft writes",
             "\nExit status: 1 while the loss is there",
             "./reproduce.sh WRITER READER\n",
             "\n  /path/to/rootfs  ",
@@ -372,12 +372,12 @@ fn where_nothing_is_lost_no_folder_is_made() {
 }
 
 #[rstest]
-#[case(&["--writer", WRITER, "--reader", READER], "name a --scenario")]
+#[case(&["--writer", WRITER, "--reader", READER], "name it with --scenario")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-*"], "a report is about one scenario")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "nft-native-filter"], "nothing is left to run: of nft-native-filter")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-firewall", "--loss", "all"], "invalid value 'all' for '--loss <KIND>'")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-proxy-nat", "--family", "ipv6"], "has no ipv6 rules")]
-#[case(&["--writer", "nobody", "--reader", READER, "--scenario", "kube-firewall"], "is called `nobody`, as the writer")]
+#[case(&["--writer", "nobody", "--reader", READER, "--scenario", "kube-firewall"], "no build is called `nobody`")]
 fn bad_input_is_named(#[case] words: &[&str], #[case] why: &str) {
     needs!(Engine);
     let folder = tempfile::tempdir().unwrap();

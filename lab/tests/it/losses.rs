@@ -84,7 +84,7 @@ fn a_policy_that_is_reset_is_shrunk_to_its_chain_and_reproduced() {
     ");
     let report = read(&folder, "REPORT.md");
     for said in [
-        "# the reader's restore changes a chain: the policy was DROP and is ACCEPT (",
+        "# The reader's restore changes a chain: the policy was DROP and is ACCEPT (",
         "**Not fixed: ",
         "; debian-1.8.7-1-nft does not have it.",
         "- policy before: `DROP`\n- policy after: `ACCEPT`",
@@ -260,7 +260,7 @@ fn a_restore_without_a_flush_that_fails_is_reproduced(#[case] more: &[&str]) {
     assert!(output.status.success(), "{}", both(&output));
     let report = read(&folder, "REPORT.md");
     for said in [
-        "# the reader refuses to restore its own chains with --noflush (1.8.5-nft writes, 1.8.4-nft reads)",
+        "# The reader refuses to restore its own chains with --noflush (1.8.5-nft writes, 1.8.4-nft reads)",
         "The reader's restore with --noflush says:\n\n```\nBad argument `-'",
         "exit status 1: the loss is there",
     ] {
@@ -288,9 +288,9 @@ fn a_deletion_that_takes_another_rule_is_shrunk_to_both() {
 
 /// In `sync`, 1.8.7 leaves a table out with exit status 0; a chain that is added to what is left then stands alone.
 #[rstest]
-#[case::changed("kube-firewall", (WRITER, READER), "changed", &["# match mark lost by the reader's restore ("])]
+#[case::changed("kube-firewall", (WRITER, READER), "changed", &["# The reader's restore drops -m mark ("])]
 #[case::drifts("kube-firewall", (READER, WRITER), "drifts", &[
-    "# match mark lost when reader and writer restore in turn (",
+    "# A rule loses -m mark when reader and writer restore in turn (",
     "In round 1, debian-1.8.7-1-nft restores what it printed; after that, a third build (the newest) prints:",
     " is the first writer without it, ",
 ])]
@@ -299,13 +299,13 @@ fn a_deletion_that_takes_another_rule_is_shrunk_to_both() {
     "-m mark --mark ",
 ])]
 #[case::not_found("kube-firewall", (WRITER, READER), "not-found", &["# -C does not find the rule ("])]
-#[case::refused("kube-router", (WRITER, READER), "refused", &["# the reader cannot print the table ("])]
+#[case::refused("kube-router", (WRITER, READER), "refused", &["# The reader cannot print the table ("])]
 #[case::sync("kube-router", (WRITER, READER), "sync", &[
-    " when the reader restores with a chain of its own (",
+    " when it restores with a chain of its own (",
     "- `after.save`: what a third build, the newest, prints after the reader restored with its own chain",
 ])]
 #[case::unreadable("kube-router", (READER, WRITER), "unreadable", &[
-    "# the writer cannot print its table after the reader's restore (",
+    "# The writer cannot print its table after the reader's restore (",
 ])]
 fn a_kind_of_loss_is_reproduced(
     #[case] scenario: &str,

@@ -91,8 +91,8 @@ fn a_cell_opens_by_click_and_says_everything() {
         "-m mark --mark 0x8000/0x8000",
         "as the reader prints it",
         "ping-localhost",
-        "rewrite: dropped",
-        "What both print of the same kernel state",
+        "after rewrite: dropped",
+        "What both print of the same rules in the kernel",
         "docker exec -i lab-debian-1.8.7-1 iptables-nft-restore",
     ] {
         assert!(said.contains(words), "{words}: {said}");

@@ -189,7 +189,7 @@ fn a_run_that_was_cut_short_is_taken_up_and_comes_to_the_same_matrix() {
     let folder = tempfile::tempdir().unwrap();
     let cut = folder.path().join("cut.jsonl");
     fs::write(&cut, format!("{}\n{{\"load\":{{\"scen", kept.join("\n"))).unwrap();
-    let resume = |scenario: &str| {
+    let resume = |scenario: &str, more: &[&str]| {
         let mut command = iptables_lab();
         command
             .args([
@@ -205,12 +205,20 @@ fn a_run_that_was_cut_short_is_taken_up_and_comes_to_the_same_matrix() {
             .arg(&cut);
         command
             .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"])
+            .args(more)
             .output()
             .unwrap()
     };
-    let other = resume("kube-proxy-nat");
+    let other = resume("kube-proxy-nat", &[]);
     assert_eq!(other.status.code(), Some(2), "{}", both(&other));
-    let output = resume("kube-firewall");
+    let other = resume("kube-firewall", &["--all-rules"]);
+    assert_eq!(other.status.code(), Some(2), "{}", both(&other));
+    assert!(
+        both(&other).contains("its use of --all-rules"),
+        "{}",
+        both(&other)
+    );
+    let output = resume("kube-firewall", &[]);
     assert!(output.status.success(), "{}", both(&output));
     let taken_up = iptables_lab::recording::read(&cut).unwrap().recording;
     assert_eq!(taken_up.loads[..2], run.recording.loads[..2]);

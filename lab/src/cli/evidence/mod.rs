@@ -10,12 +10,14 @@ use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
 use super::given::scenarios;
+use super::matrix::chosen;
+use super::needed::Pairs;
 use super::output;
 use super::session::{self, Session};
 use super::{Common, RunArgs};
 use crate::catalog::Build;
 use crate::evidence::{Found, History, Loss, LossKind, Rules};
-use crate::images::{Effort, Provision};
+use crate::images::Provision;
 use crate::plan::Operation;
 use crate::recording::RecordingWriter;
 use crate::report::evidence::nothing_found;
@@ -36,11 +38,10 @@ pub struct EvidenceArgs {
     /// The folder to make; if it exists, it must be empty [default: evidence-SCENARIO-WRITER-READER].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// The kind of loss that the report is about [default: the worst of the pairing]. `sync` and `sync-noflush` stand for
-    /// anything that goes wrong there.
+    /// The kind of loss that the report is about [default: the worst of the pairing].
     #[arg(long, value_name = "KIND")]
     loss: Option<LossKind>,
-    /// How many rulesets are tried at most while the rules are shrunk.
+    /// The most rulesets to try while the rules are shrunk.
     #[arg(long, value_name = "N", default_value = "200")]
     steps: usize,
     #[command(flatten)]
@@ -51,12 +52,17 @@ pub async fn run(args: &EvidenceArgs, common: &Common) -> Result<Exit, Failure> 
     let scenario = the_scenario(args)?;
     let folder = Folder::create(args, &scenario)?;
     let session = Session::open(common).await?;
-    let images = session.catalog.images.clone();
-    let provision = session.provide(images, Effort::Usual).await?;
-    let lab = Lab {
+    let pairs = Pairs {
+        writers: &[globset::escape(&args.writer)],
+        readers: &[globset::escape(&args.reader)],
+    };
+    let provision = session
+        .provide_for(std::slice::from_ref(&scenario), pairs)
+        .await?;
+    let mut lab = Lab {
         args,
         session: &session,
-        provision: &provision,
+        provision,
     };
     let made = lab.evidence(&scenario, &folder).await;
     if !matches!(made, Ok(true)) {
@@ -75,7 +81,9 @@ pub async fn run(args: &EvidenceArgs, common: &Common) -> Result<Exit, Failure> 
 fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
     let refuse = |error| Err(Failure::new(Exit::Usage, error));
     if args.run.input.scenario.is_empty() && args.run.input.given.rules.is_empty() {
-        return refuse(miette!("name a --scenario, or a file of --rules"));
+        return refuse(miette!(
+            "evidence is about one scenario: name it with --scenario, or give a file with --rules"
+        ));
     }
     let mut named = scenarios(&args.run.input.scenario, &args.run.input.given)?;
     let scenario = named.pop();
@@ -98,7 +106,8 @@ fn the_scenario(args: &EvidenceArgs) -> Result<Scenario, Failure> {
 struct Lab<'a> {
     args: &'a EvidenceArgs,
     session: &'a Session,
-    provision: &'a Provision,
+    /// The builds of the pairing and their witnesses; all builds like these once the least rules are known.
+    provision: Provision,
 }
 
 /// The least rules that show a loss.
@@ -109,11 +118,26 @@ struct Least {
 }
 
 impl Lab<'_> {
+    /// The writer and the reader.
+    fn pair(&self) -> Result<(Build, Build), Failure> {
+        let (builds, missing) = (session::builds(&self.provision), &self.provision.missing);
+        let one = |id: &str| {
+            let found = chosen(&builds, missing, &[globset::escape(id)])?;
+            // A name that is no glob matches one build, or it is an error.
+            found.into_iter().next().ok_or_else(|| {
+                let error = miette!(
+                    help = "`iptables-lab builds list` says which there are",
+                    "no build that can run here is called `{id}`"
+                );
+                Failure::new(Exit::Usage, error)
+            })
+        };
+        Ok((one(&self.args.writer)?, one(&self.args.reader)?))
+    }
+
     /// Fills the folder; false where nothing is lost.
-    async fn evidence(&self, scenario: &Scenario, folder: &Folder) -> Result<bool, Failure> {
-        let builds = session::builds(self.provision);
-        let writer = one(&builds, "writer", &self.args.writer)?;
-        let reader = one(&builds, "reader", &self.args.reader)?;
+    async fn evidence(&mut self, scenario: &Scenario, folder: &Folder) -> Result<bool, Failure> {
+        let (writer, reader) = self.pair()?;
         let kinds = match &self.args.loss {
             Some(kind) => std::slice::from_ref(kind),
             None => LossKind::ALL.as_slice(),
@@ -168,6 +192,9 @@ impl Lab<'_> {
         ));
         let tried = self.try_out(folder, &writer, &reader).await?;
         files.extend(kept(folder));
+        self.session
+            .provide_alike(&mut self.provision, [&writer, &reader])
+            .await?;
         let everywhere = self
             .everywhere(&least.scenario, loss, &writer, &reader)
             .await?;
@@ -193,18 +220,6 @@ impl Lab<'_> {
         folder.write("REPORT.md", &page)?;
         Ok(true)
     }
-}
-
-/// The build of this id.
-fn one(builds: &[Build], role: &str, id: &str) -> Result<Build, Failure> {
-    let found = builds.iter().find(|build| build.id.as_str() == id);
-    found.cloned().ok_or_else(|| {
-        let error = miette!(
-            help = "`iptables-lab builds list` says which there are",
-            "no build that can run here is called `{id}`, as the {role}"
-        );
-        Failure::new(Exit::Usage, error)
-    })
 }
 
 fn comes_and_goes(found: &Found) -> Failure {

@@ -14,6 +14,7 @@ use crate::matrix::Matrix;
 use crate::plan::Operation;
 use crate::recording::{LoadRecord, RecordingWriter};
 use crate::report::evidence::{Shrunk, Tried};
+use crate::report::wording::counted;
 use crate::scenario::Scenario;
 
 impl Lab<'_> {
@@ -55,10 +56,10 @@ impl Lab<'_> {
             tried += candidates.len();
             let now = shrink.left();
             self.session.progress.note(&format!(
-                "shrinking: {} rules of {} words are left, {} smaller rulesets are tried ({tried} of at most {})",
-                now.rules,
-                now.words,
-                candidates.len(),
+                "shrinking: {} of {} left; trying {} ({tried} of at most {})",
+                counted(now.rules, "rule"),
+                counted(now.words, "word"),
+                counted(candidates.len(), "smaller ruleset"),
                 self.args.steps
             ));
             shrink.tell(
@@ -124,7 +125,7 @@ impl Lab<'_> {
         reader: &Build,
     ) -> Result<Matrix, Failure> {
         let alike = |like: &Build| -> Vec<String> {
-            let builds = session::builds(self.provision);
+            let builds = session::builds(&self.provision);
             let alike = builds
                 .iter()
                 .filter(|of| of.tool == like.tool && of.backend == like.backend);
@@ -167,7 +168,7 @@ impl Lab<'_> {
         let operations = Operation::with_needs(operations);
         let prepared = Prepared::of(
             self.session,
-            self.provision,
+            &self.provision,
             operations,
             scenarios,
             writers,

@@ -7,6 +7,7 @@ use crate::judge::verdict::Verdict;
 use crate::matrix::{Certainty, Harm};
 use crate::plan::Operation;
 use crate::report::terminal::inert;
+use crate::report::wording::Parts;
 
 /// A member's name, with the build that is tested for it where that only stands in for what it ships.
 pub(super) fn name(member: &Member) -> String {
@@ -117,54 +118,33 @@ pub(super) fn deed(harm: &Harm, writer: &str, reader: &str, changes: Changes) ->
         ),
         Verdict::WrongRule => format!("{reader}'s `iptables -D` deletes another rule{because}"),
         Verdict::Doubled => format!("{reader} writes the rule again under its own backend"),
-        Verdict::Drifts => format!("both go on rewriting, and the rule {}", becomes(harm)),
+        Verdict::Drifts => {
+            let becomes = parts(harm).suffered();
+            let becomes = becomes.unwrap_or_else(|| "changes".to_owned());
+            format!(
+                "{reader}'s first rewrite keeps the rule; as {writer} and {reader} go on rewriting, it {becomes}"
+            )
+        }
         _ => format!("{reader} {}", loses(harm)),
     }
 }
 
 fn loses(harm: &Harm) -> String {
-    let said = [
-        ("drops", &harm.lost),
-        ("changes", &harm.altered),
-        ("adds", &harm.added),
-    ];
-    let said = said.iter().filter(|(_, parts)| !parts.is_empty());
-    let said: Vec<String> = said
-        .map(|(how, parts)| format!("{how} {}", options(parts)))
-        .collect();
-    match said.is_empty() {
-        true => "loses the whole rule".to_owned(),
-        false => list(&said),
-    }
+    let done = parts(harm).done();
+    done.unwrap_or_else(|| "loses the whole rule".to_owned())
 }
 
 fn read_as(harm: &Harm) -> String {
-    let said = [
-        ("without", &harm.lost),
-        ("with another", &harm.altered),
-        ("with an added", &harm.added),
-    ];
-    let said = said.iter().filter(|(_, parts)| !parts.is_empty());
-    let said: Vec<String> = said
-        .map(|(how, parts)| format!("{how} {}", options(parts)))
-        .collect();
-    match said.is_empty() {
-        true => "otherwise".to_owned(),
-        false => list(&said),
+    let left = parts(harm).left();
+    left.unwrap_or_else(|| "differently".to_owned())
+}
+
+fn parts(harm: &Harm) -> Parts<'_> {
+    Parts {
+        lost: &harm.lost,
+        altered: &harm.altered,
+        added: &harm.added,
     }
-}
-
-fn becomes(harm: &Harm) -> String {
-    format!("is then read {}", read_as(harm))
-}
-
-/// Parts, as they are typed: `-m mark`.
-fn options(parts: &[String]) -> String {
-    let option = |part: &String| match part.strip_prefix("match ") {
-        Some(extension) => format!("`-m {}`", inert(extension)),
-        None => format!("`{}`", inert(part)),
-    };
-    parts.iter().map(option).collect::<Vec<_>>().join(", ")
 }
 
 /// What a harm does to packets, and how sure that is; none where nothing is known.

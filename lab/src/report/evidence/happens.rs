@@ -104,17 +104,12 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
     }
     let mut differ = |how: &str, changes: &[crate::ruleset::Change]| {
         for change in changes {
-            let side = |side: &Option<String>| {
-                side.as_ref()
-                    .map_or("nothing".to_owned(), |words| code(words))
+            let what = match (&change.from, &change.to) {
+                (Some(from), Some(to)) => format!(": {} is now {}", code(from), code(to)),
+                (Some(only), None) | (None, Some(only)) => format!(": {}", code(only)),
+                (None, None) => String::new(),
             };
-            let _ = writeln!(
-                text,
-                "- {} {how}: {} is now {}",
-                code(&change.part),
-                side(&change.from),
-                side(&change.to)
-            );
+            let _ = writeln!(text, "- {} {how}{what}", code(&change.part));
         }
     };
     differ("is lost", &rule.lost);

@@ -86,7 +86,7 @@ pub fn render(evidence: &Evidence<'_>) -> String {
     let Evidence { writer, reader, .. } = evidence;
     let mut page = format!(
         "# {} ({} writes, {} reads)\n\n",
-        escape(&title::title(evidence.loss)),
+        escape(&capital(&title::title(evidence.loss)).replace('`', "")),
         writer.id,
         reader.id
     );

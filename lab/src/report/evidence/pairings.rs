@@ -24,12 +24,12 @@ pub(super) fn versions(evidence: &Evidence<'_>) -> String {
     let host = &matrix.host;
     let _ = writeln!(
         text,
-        "\nLinux {} ({}), through {}; iptables-lab {}; {}.\n",
+        "\nLinux {} ({}); engine: {}; iptables-lab {}; {}.\n",
         escape(&host.kernel),
         escape(&host.arch),
         escape(&host.engine),
         matrix.lab.version,
-        matrix.started
+        matrix.started.strftime("%Y-%m-%d %H:%M UTC")
     );
     if let Some(source) = &evidence.found_in.source {
         let _ = writeln!(

@@ -1,35 +1,55 @@
 //! A loss in half a sentence: the title of a bug report.
 
-use crate::evidence::{Loss, LossKind, Parts};
+use crate::evidence::{Loss, LossKind};
 use crate::plan::Operation;
+use crate::report::wording::Parts;
 
 /// What is wrong, and what was done.
 pub fn title(loss: &Loss) -> String {
-    let what = || parts(&loss.parts, loss.kind);
+    let parts = Parts {
+        lost: &loss.parts.lost,
+        altered: &loss.parts.altered,
+        added: &loss.parts.added,
+    };
+    let done = |whole: &str| parts.done().unwrap_or_else(|| whole.to_owned());
     match loss.kind {
         LossKind::WrongRule => "-D deletes another rule".to_owned(),
         LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
-        LossKind::Lossy => format!("{} when the reader prints and restores the rules", what()),
+        LossKind::Lossy => format!(
+            "the reader {} when it prints and restores the rules",
+            done("loses a rule")
+        ),
         LossKind::Changed if loss.operation == Operation::Reassert => {
             "the writer's rules change when a reader of the other backend writes its own".to_owned()
         }
-        LossKind::Changed => format!("{} by the reader's restore", what()),
-        LossKind::Chain => format!("the reader's restore changes a chain: {}", what()),
+        LossKind::Changed => format!("the reader's restore {}", done("changes a rule")),
+        LossKind::Chain => {
+            let what = loss.parts.chain.as_deref();
+            let what = what.map_or_else(String::new, |what| format!(": {what}"));
+            format!("the reader's restore changes a chain{what}")
+        }
         LossKind::Sync => format!(
-            "{} when the reader restores with a chain of its own",
-            what()
+            "the reader {} when it restores with a chain of its own",
+            done("changes a rule")
         ),
         LossKind::SyncNoflush => format!(
-            "{} when the reader restores its own chains with --noflush",
-            what()
+            "the reader {} when it restores its own chains with --noflush",
+            done("changes a rule")
         ),
         LossKind::Drifts => {
-            format!("{} when reader and writer restore in turn", what())
+            let becomes = parts.suffered();
+            format!(
+                "a rule {} when reader and writer restore in turn",
+                becomes.as_deref().unwrap_or("changes")
+            )
         }
-        LossKind::Misread => format!(
-            "{} in what the writer prints after the reader's restore",
-            what()
-        ),
+        LossKind::Misread => {
+            let left = parts.left();
+            format!(
+                "the writer prints a rule {} after the reader's restore",
+                left.as_deref().unwrap_or("differently")
+            )
+        }
         LossKind::Unreadable => {
             "the writer cannot print its table after the reader's restore".to_owned()
         }
@@ -59,28 +79,6 @@ pub fn title(loss: &Loss) -> String {
     }
 }
 
-/// `match mark lost, source, destination altered`: what became of which parts.
-fn parts(parts: &Parts, kind: LossKind) -> String {
-    if let Some(chain) = &parts.chain {
-        return chain.clone();
-    }
-    let named = [
-        (&parts.lost, "lost"),
-        (&parts.altered, "altered"),
-        (&parts.added, "added"),
-    ];
-    let named = named.into_iter().filter(|(names, _)| !names.is_empty());
-    let words: Vec<String> = named
-        .map(|(names, how)| format!("{} {how}", names.join(", ")))
-        .collect();
-    match (words.is_empty(), kind) {
-        (false, _) => words.join(" and "),
-        (true, LossKind::Lossy) => "the rule lost".to_owned(),
-        (true, LossKind::Chain) => "it is another chain".to_owned(),
-        (true, _) => "the rule changed".to_owned(),
-    }
-}
-
 /// Doing what, where that is not printing or restoring.
 fn doing(operation: Operation) -> &'static str {
     match operation {
@@ -104,28 +102,24 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
+    use crate::evidence;
 
     #[rstest]
-    #[case::lost(&["match mark"], &[], "match mark lost by the reader's restore")]
-    #[case::altered(&[], &["source", "destination"], "source, destination altered by the reader's restore")]
-    #[case::both(&["match udp"], &["protocol"], "match udp lost and protocol altered by the reader's restore")]
-    #[case::unknown(&[], &[], "the rule changed by the reader's restore")]
-    fn what_is_altered_is_not_called_lost(
+    #[case::lost(LossKind::Changed, &["match mark"], "the reader's restore drops `-m mark`")]
+    #[case::no_part(LossKind::Changed, &[], "the reader's restore changes a rule")]
+    #[case::misread(LossKind::Misread, &["match mark"], "the writer prints a rule without `-m mark` after the reader's restore")]
+    #[case::drifts(LossKind::Drifts, &[], "a rule changes when reader and writer restore in turn")]
+    fn a_title_says_who_does_what(
+        #[case] kind: LossKind,
         #[case] lost: &[&str],
-        #[case] altered: &[&str],
         #[case] words: &str,
     ) {
         let loss = Loss {
-            kind: LossKind::Changed,
+            kind,
             operation: Operation::Rewrite,
-            parts: Parts {
-                lost: names(lost),
-                altered: names(altered),
-                ..Parts::default()
+            parts: evidence::Parts {
+                lost: lost.iter().map(|name| (*name).to_owned()).collect(),
+                ..evidence::Parts::default()
             },
             potential: None,
             spares_rewrite: false,

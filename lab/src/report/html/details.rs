@@ -1,5 +1,6 @@
 //! The details of a scenario's cells as one compressed block, in which everything is kept once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use super::super::facts::{self, Fact, Said};
 use super::super::marks::{Piece, pieces};
 use super::super::shown::{Shown, ShownCell};
 use super::PageError;
-use crate::catalog::Family;
+use crate::catalog::{Family, name_in_docker};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
 
@@ -37,6 +38,8 @@ struct Block {
 struct RuleDetail {
     place: String,
     pair: Option<PairDetail>,
+    /// Its texts, by who prints them.
+    texts: Vec<FactDetail>,
     facts: Vec<FactDetail>,
     /// Why and where its loss is known already, where others of the cell are not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +55,7 @@ struct PairDetail {
 
 /// A name, what is known, and the verdict where it is one.
 #[derive(Serialize)]
-struct FactDetail(&'static str, String, Option<&'static str>);
+struct FactDetail(Cow<'static, str>, String, Option<&'static str>);
 
 #[derive(Serialize)]
 struct PacketDetail {
@@ -147,7 +150,8 @@ pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, P
         let detail = detail(matrix, cell, shown.of(cell), &mut lists)?;
         let place = lists.place(List::Cells, &detail)?;
         let of_family = lists.block.of.entry(cell.family).or_default();
-        let witness = shown.of(cell).and_then(|shown| shown.witness.clone());
+        let witness = shown.of(cell).and_then(|shown| shown.witness.as_ref());
+        let witness = witness.map(|build| name_in_docker(build.image()).into_owned());
         of_family.insert(format!("{}/{}", cell.writer, cell.reader), (place, witness));
     }
     let json = serde_json::to_vec(&lists.block)?;
@@ -164,6 +168,7 @@ fn detail(
 ) -> Result<CellDetail, PageError> {
     let in_words = |place: Option<usize>| Some(matrix.known.get(place?)?.in_words());
     let partly = |known: Option<usize>| in_words(known.filter(|_| cell.known.is_none()));
+    let witness = shown.and_then(|shown| shown.witness.as_ref());
     let mut rules = Vec::new();
     let mut unharmed = 0;
     for rule in &cell.rules {
@@ -174,6 +179,7 @@ fn detail(
         let detail = RuleDetail {
             place: format!("{} {} {}", rule.table, rule.chain, rule.index),
             pair: facts::pair(rule).map(|pair| pair_detail(&pair)),
+            texts: facts::texts(rule, witness).into_iter().map(fact).collect(),
             facts: facts::of_rule(rule).into_iter().map(fact).collect(),
             known: partly(cell.known_of(&rule.table, &rule.chain, Some(rule.index))),
         };
@@ -184,6 +190,7 @@ fn detail(
             let detail = RuleDetail {
                 place: format!("{} chain {}", chain.table, chain.chain),
                 pair: None,
+                texts: Vec::new(),
                 facts: facts::of_chain(chain).into_iter().map(fact).collect(),
                 known: partly(cell.known_of(&chain.table, &chain.chain, None)),
             };

@@ -132,7 +132,6 @@
     make("span", { class: "word " + data.verdicts[verdict][1] }, data.verdicts[verdict][0] + " " + verdict);
   const marked = (pieces, mark) =>
     make("code", {}, ...pieces.map((piece) => piece.kind === "own" ? make(mark, {}, piece.text) : piece.text));
-  const texts = ["given", "written", "read", "witness before", "witness after", "reread"];
   const known = (facts) =>
     make("dl", { class: "known" }, ...facts.flatMap(([name, said, verdict]) => [
       make("dt", {}, name),
@@ -160,9 +159,10 @@
         make("div", {}, make("b", {}, "as it was written"), marked(detail.pair.written, "del")),
         make("div", {}, make("b", {}, detail.pair.label), marked(detail.pair.other, "ins"))));
     }
-    part.push(known(detail.facts.filter(([name]) => !texts.includes(name))));
-    const said = detail.facts.filter(([name]) => texts.includes(name));
-    if (said.length) part.push(make("details", {}, make("summary", {}, "As each build prints it"), known(said)));
+    part.push(known(detail.facts));
+    if (detail.texts.length) {
+      part.push(make("details", {}, make("summary", {}, "As each build prints it"), known(detail.texts)));
+    }
     return part;
   };
 
@@ -173,7 +173,7 @@
     const cells = (detail) => {
       const said = new Map(detail.facts.map(([name, text]) => [name, text]));
       return make("td", {}, ...names.filter((name) => said.has(name)).flatMap((name) => {
-        const isBad = !["expected", "before", "written"].includes(name) && said.get(name) !== "as-before";
+        const isBad = name.startsWith("after ") && name !== "after the write" && said.get(name) !== "as before";
         return [make("span", { class: isBad ? "bad" : null }, `${name}: ${said.get(name)}`), make("br")];
       }));
     };
@@ -255,16 +255,16 @@
     if (consequences.length) {
       parts.push(make("p", { class: "consequence" }, [...new Set(consequences)].join("; ")));
     } else if (predicted.length) {
-      parts.push(make("p", {}, "By the rules, if no packet shows otherwise: " + [...new Set(predicted)].join("; ")));
+      parts.push(make("p", {}, "Predicted: " + [...new Set(predicted)].join("; ")));
     }
     if (detail.known) parts.push(make("p", {}, "Known: " + detail.known));
     for (const [died, rules] of detail.crashes) {
-      parts.push(make("h3", {}, died + "; the least rules on which it does"), make("pre", { tabindex: "0" }, rules));
+      parts.push(make("h3", {}, died + ". The fewest rules that cause it:"), make("pre", { tabindex: "0" }, rules));
     }
     if (detail.picked) parts.push(make("p", {}, `The reader looks first, and takes its ${detail.picked} backend.`));
-    if (detail.rules.length) parts.push(make("h3", {}, "What befell the rules"));
+    if (detail.rules.length) parts.push(make("h3", {}, "Rules"));
     for (const each of detail.rules) parts.push(...rule(all.rules[each]));
-    parts.push(make("p", { class: "quiet" }, `${detail.unharmed} of ${detail.all} rules: same, kept, recognised`));
+    parts.push(make("p", { class: "quiet" }, `${detail.unharmed} of ${detail.all} rules: nothing lost`));
     if (detail.packets.length) {
       parts.push(make("h3", {}, "Packets, before and after"), packets(detail.packets.map((each) => all.packets[each])));
     }
@@ -272,7 +272,7 @@
       parts.push(make("h3", {}, "Warnings"), known(detail.warnings));
     }
     if (detail.prints !== null) {
-      parts.push(make("h3", {}, "What both print of the same kernel state"),
+      parts.push(make("h3", {}, "What both print of the same rules in the kernel"),
         prints(all.prints[detail.prints], of.writer, of.reader));
     }
     if (text !== null) {

@@ -10,7 +10,7 @@ use super::super::marks::{Piece, pieces};
 use super::super::shown::Shown;
 use super::super::terminal::sign;
 use super::super::tone::Tone;
-use super::super::{by_reason, screen, wording};
+use super::super::{by_reason, folded, screen, wording};
 use super::PageError;
 use super::address::address;
 use super::details;
@@ -142,7 +142,7 @@ impl Page {
         let missing = by_reason(&matrix.missing).into_iter();
         Ok(Page {
             version: matrix.lab.version.clone(),
-            started: matrix.started.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            started: wording::when(matrix),
             count: wording::count(matrix),
             machine: wording::machine(matrix),
             operations: matrix.operations.iter().map(|of| of.as_str()).collect(),
@@ -175,7 +175,7 @@ impl Page {
 }
 
 fn folded(matrix: &Matrix) -> String {
-    let lines = screen::folded_lines(matrix, screen::COLUMNS).join("\n");
+    let lines = folded::lines(matrix, screen::COLUMNS).join("\n");
     anstream::adapter::strip_str(&lines).to_string()
 }
 

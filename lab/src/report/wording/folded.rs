@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{builds, certainty, range};
+use super::{builds, builds_by_number, builds_in_short, certainty, counted, option, range};
 use crate::catalog::{Backend, Tool};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
@@ -90,29 +90,13 @@ pub fn legend(all: Letters) -> String {
     items.join(" · ")
 }
 
-/// A part of a rule, as it is written: `-m mark` of `match mark`.
-fn part(name: &str) -> String {
-    match name {
-        "source" => "-s".to_owned(),
-        "destination" => "-d".to_owned(),
-        "protocol" => "-p".to_owned(),
-        "in-interface" => "-i".to_owned(),
-        "out-interface" => "-o".to_owned(),
-        name => match name.split_once(' ') {
-            Some(("match", of)) => format!("-m {of}"),
-            Some(("target", of)) => format!("-j {of}"),
-            _ => name.to_owned(),
-        },
-    }
-}
-
 /// What is lost, with at most so many names: `-m mark, -m connmark lost`. Of a whole rule what comes of it.
 fn what(parts: &BTreeSet<LostPart>, most: usize) -> String {
     let mut by_how: Vec<(How, Vec<String>)> = Vec::new();
     for of in parts {
         match by_how.iter_mut().find(|(how, _)| *how == of.how) {
-            Some((_, names)) => names.push(part(&of.name)),
-            None => by_how.push((of.how, vec![part(&of.name)])),
+            Some((_, names)) => names.push(option(&of.name)),
+            None => by_how.push((of.how, vec![option(&of.name)])),
         }
     }
     let words = by_how.into_iter().map(|(how, names)| {
@@ -197,42 +181,40 @@ fn worst_in_short(of: &Gravest) -> String {
     }
 }
 
-fn scenarios(count: usize) -> String {
-    match count {
-        1 => "1 scenario".to_owned(),
-        many => format!("{many} scenarios"),
-    }
-}
-
 /// A group of losses: what, from whom to whom, since when, the worst effect, where. The most words come first; the others are for less
 /// room.
 pub fn group(group: &Group) -> Vec<String> {
-    let (between, short) = (between(group), worst_in_short(&group.worst));
-    let worst = worst(&group.worst);
+    let (from, to) = (&group.encoders, &group.decoders);
+    let by_number = format!("{} → {}", builds_by_number(from), builds_by_number(to));
+    let in_short = format!("{} → {}", builds_in_short(from), builds_in_short(to));
+    let mut all = Vec::new();
+    for between in [between(group), by_number] {
+        for most in [usize::MAX, 3, 1] {
+            all.extend(sentences(group, &between, &what(&group.parts, most)));
+        }
+    }
+    all.extend(sentences(group, &in_short, &what(&group.parts, 1)));
+    all
+}
+
+/// What is said of a group, where what is lost and between whom is said so.
+fn sentences(group: &Group, between: &str, what: &str) -> [String; 6] {
+    let (worst, short) = (worst(&group.worst), worst_in_short(&group.worst));
     let since = since(group).map_or_else(String::new, |said| format!("; {said}"));
-    let found = scenarios(group.scenarios.len());
+    let since_in_short = since.replace("readers fixed", "fixed");
+    let found = counted(group.scenarios.len(), "scenario");
     let reason = group.reason.as_deref();
     let reason = reason.map_or_else(String::new, |said| format!(" ({})", unplaced(said)));
-    let (example, rules) = (&group.cell.scenario, group.rules);
-    let rules = match rules {
-        1 => "1 rule".to_owned(),
-        many => format!("{many} rules"),
-    };
-    let mut all = Vec::new();
-    for most in [usize::MAX, 3, 1] {
-        let what = what(&group.parts, most);
-        let head = format!("{what}: {between}{since}; {worst}");
-        all.push(format!(
-            "{what}{reason}: {between}{since}; {worst}; {rules} in {found}, as {example}"
-        ));
-        all.push(format!("{head}; {rules} in {found}, as {example}"));
-        all.push(format!("{head}; {rules} in {found}"));
-        all.push(format!("{head}; {found}"));
-        all.push(format!("{what}: {between}{since}; {short}; {found}"));
-        let since = since.replace("readers fixed", "fixed");
-        all.push(format!("{what}: {between}{since}; {short}; {found}"));
-    }
-    all
+    let (example, rules) = (&group.cell.scenario, counted(group.rules, "rule"));
+    let head = format!("{what}: {between}{since}; {worst}");
+    [
+        format!("{what}{reason}: {between}{since}; {worst}; {rules} in {found}, as {example}"),
+        format!("{head}; {rules} in {found}, as {example}"),
+        format!("{head}; {rules} in {found}"),
+        format!("{head}; {found}"),
+        format!("{what}: {between}{since}; {short}; {found}"),
+        format!("{what}: {between}{since_in_short}; {short}; {found}"),
+    ]
 }
 
 /// What was said, without the line of the input where it was.
@@ -246,10 +228,8 @@ fn unplaced(said: &str) -> &str {
 
 /// The groups that there was no room for.
 pub fn milder(count: usize) -> String {
-    match count {
-        1 => "and 1 milder loss (--full shows all)".to_owned(),
-        many => format!("and {many} milder losses (--full shows all)"),
-    }
+    let losses = if count == 1 { "loss" } else { "losses" };
+    format!("and {count} milder {losses} (--full shows all)")
 }
 
 /// A scenario: the worst that comes of what is lost, and how often.
@@ -263,14 +243,15 @@ pub fn other_scenarios(matrix: &Matrix, lost: usize, more: usize) -> String {
     let ran: BTreeSet<&str> = matrix.cells.iter().map(|of| of.scenario.as_str()).collect();
     let mut said = Vec::new();
     if more > 0 {
-        said.push(format!("and {more} more"));
+        said.push(format!("and {more} more with losses"));
     }
     match ran.len().saturating_sub(lost) {
         0 => {}
-        unharmed => said.push(format!("in {unharmed} nothing is lost")),
+        unharmed => said.push(format!("nothing is lost in {unharmed}")),
     }
     match matrix.scenarios.len().saturating_sub(ran.len()) {
         0 => {}
+        1 => said.push("1 was not run".to_owned()),
         not_run => said.push(format!("{not_run} were not run")),
     }
     said.join("; ")
@@ -312,26 +293,38 @@ pub fn next(
     all
 }
 
-/// The builds that could not be had, in a line.
-pub fn not_available(matrix: &Matrix) -> String {
-    let ids = matrix.missing.iter().map(|of| of.id.as_str());
-    let ids: Vec<&str> = ids.collect();
-    let said = match ids.len() {
-        1 => "1 build was not run".to_owned(),
-        many => format!("{many} builds were not run"),
-    };
-    format!("{said} (see iptables-lab builds): {}", ids.join(", "))
-}
-
-/// Where and when it was run, in a line.
+/// Where it was run, in a line.
 pub fn machine_in_short(matrix: &Matrix) -> String {
     let machine = format!(
-        "kernel {}, {}; engine {}; begun {}",
-        matrix.host.kernel,
-        matrix.host.arch,
-        matrix.host.engine,
-        matrix.started.strftime("%Y-%m-%d %H:%M UTC"),
+        "Kernel {}, {}; engine: {}",
+        matrix.host.kernel, matrix.host.arch, matrix.host.engine
     );
     let notes = matrix.host.notes.iter();
     notes.fold(machine, |said, note| format!("{said}; {note}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reference has the letters that the screen has, in their order, and no other.
+    #[test]
+    fn the_docs_explain_every_letter_and_no_other() {
+        let page = include_str!("../../../../docs/reference/verdicts.md");
+        let (_, section) = page
+            .split_once("## Letters of the folded matrix")
+            .expect("the page has the section");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows: Vec<&str> = section
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        let letters = Letter::ALL.map(|of| format!("| `{}` | {} |", of.sign(), letter(of)));
+        let all: Vec<String> = letters
+            .into_iter()
+            .chain(["| `.` | nothing |".to_owned()])
+            .collect();
+        assert_eq!(rows, all);
+        assert!(section.contains("A capital is confirmed with packets, a small letter predicted"));
+    }
 }
