@@ -14,9 +14,8 @@ use schemars::JsonSchema;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::agent::kernel::{KernelDump, SeenRules};
-use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
+use crate::observed::{End, KernelDump, SeenRules, Text};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::{LaneKind, Operation, Shard};
 use crate::scenario::{Outcome, Scenario};

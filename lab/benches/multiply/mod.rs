@@ -5,9 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use iptables_lab::agent::kernel::{KernelDump, NftRule, SeenRules};
-use iptables_lab::agent::protocol::Text;
 use iptables_lab::catalog::BuildId;
+use iptables_lab::observed::{KernelDump, NftRule, SeenRules, Text};
 use iptables_lab::recording::{LoadRecord, Recording, Seen};
 use iptables_lab::scenario::Scenario;
 

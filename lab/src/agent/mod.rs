@@ -19,11 +19,12 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::observed::{End, KernelDump, Ran};
 use crate::scenario::Namespace;
 use kernel::surroundings::{self, Surroundings};
-use kernel::{KernelDump, KernelError, LegacyTables, NetworkOf};
+use kernel::{KernelError, LegacyTables, NetworkOf};
 use probe::Round;
-use protocol::{End, Ran, Reply, Request};
+use protocol::{Reply, Request};
 use recent::Recent;
 
 /// Answers requests, one JSON object a line, until `input` ends.

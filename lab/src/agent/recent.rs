@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::kernel::{KernelDump, SeenRules};
 use super::protocol::Reply;
+use crate::observed::{KernelDump, SeenRules};
 
 /// How many are kept.
 const KEPT: usize = 8;
@@ -67,8 +67,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::agent::kernel::{LegacyChain, LegacyTable};
     use crate::catalog::Family;
+    use crate::observed::{LegacyChain, LegacyTable};
 
     /// A dump with one rule.
     fn dump(rule: u8) -> Reply {

@@ -10,9 +10,8 @@ use super::partners::Alignments;
 use super::rewrite::Fates;
 use super::sheet::Sheet;
 
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::End;
 use crate::catalog::{Backend, BuildId};
+use crate::observed::{End, KernelDump};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
 use crate::ruleset::{KnownRules, Printed, Rule, between_stamps, listed_rules, read_listing};

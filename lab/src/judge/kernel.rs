@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::agent::kernel::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::catalog::{Backend, Family};
+use crate::observed::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::plan::procedure::OWN_CHAIN;
 
 /// One chain of a dump.

@@ -9,7 +9,7 @@ use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
-use crate::agent::protocol::End;
+use crate::observed::End;
 use crate::plan::step::Role;
 use crate::plan::{Operation, sample};
 use crate::recording::CommandRecord;

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use super::kernel::KernelRule;
-use crate::agent::kernel::NftRule;
 use crate::catalog::Family;
+use crate::observed::NftRule;
 use crate::ruleset::{Change, Difference};
 
 /// What a rule of nft's has become.

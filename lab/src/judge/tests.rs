@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::agent::protocol::{End, Text};
+use crate::observed::{End, Text};
 use crate::plan::step::{Role, Stage};
 use crate::recording::{self, Seen};
 

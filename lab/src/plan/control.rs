@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::command;
 use super::script::Lab;
 use super::step::{Action, Answer, Role, RuleSet, Stage, Step};
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::{Build, Family, Tool};
+use crate::observed::{End, KernelDump, Ran, Text};
 
 const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
 

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{ChainName, Ran, Text};
 use crate::catalog::BuildId;
+use crate::observed::{ChainName, KernelDump, Ran, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.

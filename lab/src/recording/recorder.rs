@@ -5,8 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 
 use super::{CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef};
-use crate::agent::kernel::{KernelDump, SeenRules};
-use crate::agent::protocol::Text;
+use crate::observed::{KernelDump, SeenRules, Text};
 use crate::plan::Load;
 use crate::plan::step::{Action, Answer, Step};
 

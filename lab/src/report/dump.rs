@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::terminal::inert;
-use crate::agent::kernel::{KernelDump, LegacyTable, NftTable};
+use crate::observed::{KernelDump, LegacyTable, NftTable};
 
 /// Everything that the dump holds; one sentence where that is nothing.
 pub fn render(dump: &KernelDump) -> String {

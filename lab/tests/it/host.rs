@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use iptables_lab::agent::kernel::{self, KernelDump};
+use iptables_lab::agent::kernel;
 use iptables_lab::docker::Docker;
+use iptables_lab::observed::KernelDump;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;

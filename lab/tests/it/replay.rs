@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use iptables_lab::agent::protocol::{End, Ran};
 use iptables_lab::catalog::BuildId;
+use iptables_lab::observed::{End, Ran};
 use iptables_lab::plan::procedure::procedure;
 use iptables_lab::plan::script::Script;
 use iptables_lab::plan::step::{Action, Answer, Step};

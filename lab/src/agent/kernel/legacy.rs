@@ -20,8 +20,8 @@ use super::known::Known;
 use super::netlink::ATTEMPTS;
 use super::nft;
 use super::sockopt;
-use super::{LegacyChain, LegacyTable};
 use crate::catalog::Family;
+use crate::observed::{LegacyChain, LegacyTable};
 use entry::{
     ACCEPT, DROP, Entry, Layout, RETURN, entries, error_entry, layout, policy_entry, u32_at,
 };

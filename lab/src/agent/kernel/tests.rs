@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
@@ -14,6 +15,8 @@ use rstest::rstest;
 
 use super::attributes::{Attributes, put};
 use super::*;
+use crate::catalog::Family;
+use crate::observed::{LegacyTable, NftTable};
 
 const NFT: &[u8] = include_bytes!("testdata/nft-1.0.6.nft");
 const IPTABLES_NFT: &[u8] = include_bytes!("testdata/iptables-1.8.9.nft");

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::BuildId;
+use crate::observed::{End, KernelDump, Ran, Text};
 use crate::plan::script::Lab;
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::{Load, Operation, Reader, command, surroundings};

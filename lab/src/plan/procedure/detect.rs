@@ -1,8 +1,8 @@
 //! A component in a container looks which backend the host uses, and takes its own of that.
 
 use super::bench::{Bench, Scene};
-use crate::agent::protocol::{Ran, Text};
 use crate::catalog::Backend;
+use crate::observed::{Ran, Text};
 use crate::plan::step::{Action, Role, RuleSet, Stage};
 use crate::plan::{Reader, command};
 use crate::scenario::{Detection, Look};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::bench::{Bench, Scene};
 use super::succeeded;
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::ChainName;
+use crate::observed::{ChainName, KernelDump};
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::{Operation, Reader, command};
 use crate::ruleset::{Rule, near_misses};
@@ -238,8 +237,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::agent::kernel::{NftChain, NftRule, NftTable};
-    use crate::agent::protocol::{End, Ran};
+    use crate::observed::{End, NftChain, NftRule, NftTable, Ran};
 
     fn dump(rules: &str) -> Answer {
         let rule = |name: char| NftRule {

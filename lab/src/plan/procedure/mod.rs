@@ -16,7 +16,7 @@ use super::isolate::{Trial, isolate};
 use super::script::Lab;
 use super::step::{RuleSet, Stage};
 use super::{Load, Operation};
-use crate::agent::protocol::{End, Ran};
+use crate::observed::{End, Ran};
 use crate::ruleset::Printed;
 use crate::scenario::Scenario;
 use bench::{Bench, Scene};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::bench::{Bench, Scene};
 use super::{OWN_CHAIN, ROUNDS, printed_whole, succeeded};
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::Ran;
+use crate::observed::{KernelDump, Ran};
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::{Operation, Reader, command};

@@ -6,9 +6,10 @@ use nix::libc;
 use super::{NFTABLES, kind, split};
 use crate::agent::kernel::attributes::{Attributes, hex, plain, without_nul, word};
 use crate::agent::kernel::error::KernelError;
+use crate::agent::kernel::expression;
 use crate::agent::kernel::known::Known;
 use crate::agent::kernel::netlink::messages;
-use crate::agent::kernel::{NftChain, NftHook, NftRule, NftSet, NftTable, expression};
+use crate::observed::{NftChain, NftHook, NftRule, NftSet, NftTable};
 
 /// A table's family and name, and the name of a chain or set in it, if it is one.
 type Key<'a> = (u8, &'a [u8], &'a [u8]);
