@@ -12,5 +12,5 @@ pub use command::{End, Ran};
 pub use legacy::{LegacyChain, LegacyTable};
 pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable};
 pub use seen::SeenRules;
-pub use state::{ChainName, KernelDump};
+pub use state::{ChainName, State};
 pub use text::Text;

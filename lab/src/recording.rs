@@ -15,7 +15,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
-use crate::observed::{End, KernelDump, SeenRules, Text};
+use crate::observed::{End, SeenRules, State, Text};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::{LaneKind, Operation, Shard};
 use crate::scenario::{Outcome, Scenario};
@@ -113,7 +113,7 @@ pub struct LoadRecord {
     pub texts: Vec<Text>,
     /// Every distinct dump. A rule that is in several of them is one in memory.
     #[serde(deserialize_with = "sharing_rules")]
-    pub dumps: Vec<Arc<KernelDump>>,
+    pub dumps: Vec<Arc<State>>,
     /// What was done and seen, in order.
     pub observations: Vec<Observation>,
 }
@@ -211,7 +211,7 @@ impl LoadRecord {
     }
 
     /// The dump behind a reference of this load.
-    pub fn dump(&self, dump: DumpRef) -> &KernelDump {
+    pub fn dump(&self, dump: DumpRef) -> &State {
         &self.dumps[dump.0]
     }
 
@@ -263,10 +263,10 @@ impl LoadRecord {
 }
 
 /// Reads dumps, one after the other, so that no more than one of them has rules of its own that another has too.
-fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<KernelDump>>, D::Error> {
+fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<State>>, D::Error> {
     struct Dumps;
     impl<'de> Visitor<'de> for Dumps {
-        type Value = Vec<Arc<KernelDump>>;
+        type Value = Vec<Arc<State>>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("a list of dumps")
@@ -274,7 +274,7 @@ fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<KernelDum
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             let (mut rules, mut dumps) = (SeenRules::default(), Vec::new());
-            while let Some(mut dump) = list.next_element::<KernelDump>()? {
+            while let Some(mut dump) = list.next_element::<State>()? {
                 rules.share_with(&mut dump);
                 dumps.push(Arc::new(dump));
             }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iptables_lab::catalog::BuildId;
-use iptables_lab::observed::{KernelDump, NftRule, SeenRules, Text};
+use iptables_lab::observed::{NftRule, SeenRules, State, Text};
 use iptables_lab::recording::{LoadRecord, Recording, Seen};
 use iptables_lab::scenario::Scenario;
 
@@ -243,7 +243,7 @@ impl Copier {
         renamed.collect::<Vec<_>>().join(" ")
     }
 
-    fn dump(&self, dump: &mut KernelDump) {
+    fn dump(&self, dump: &mut State) {
         for table in &mut dump.nft {
             let chains = std::mem::take(&mut table.chains);
             for chain in chains {

@@ -19,7 +19,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::observed::{End, KernelDump, Ran};
+use crate::observed::{End, Ran, State};
 use crate::scenario::Namespace;
 use kernel::surroundings::{self, Surroundings};
 use kernel::{KernelError, LegacyTables, NetworkOf};
@@ -302,7 +302,7 @@ fn done(what: &str, result: Result<(), KernelError>) -> Reply {
     }
 }
 
-fn dumped(result: Result<KernelDump, KernelError>) -> Reply {
+fn dumped(result: Result<State, KernelError>) -> Reply {
     match result {
         Ok(dump) => Reply::Dumped { dump: dump.into() },
         Err(error) => failed("reading the kernel's rules", &error),

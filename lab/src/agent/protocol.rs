@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Family};
-use crate::observed::{ChainName, KernelDump, Ran, Text};
+use crate::observed::{ChainName, Ran, State, Text};
 use crate::scenario::{Namespace, Probe, Setup};
 
 /// What the lab asks of an agent. Each request is answered by exactly one [`Reply`].
@@ -154,7 +154,7 @@ pub enum Reply {
     /// To [`Request::Dump`] and [`Request::DumpChain`].
     Dumped {
         /// What the kernel holds.
-        dump: Arc<KernelDump>,
+        dump: Arc<State>,
     },
     /// To the same, where the kernel holds what it held not long ago.
     DumpedBefore {

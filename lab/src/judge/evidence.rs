@@ -11,7 +11,7 @@ use super::rewrite::Fates;
 use super::sheet::Sheet;
 
 use crate::catalog::{Backend, BuildId};
-use crate::observed::{End, KernelDump};
+use crate::observed::{End, State};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Observation, Seen, TextRef};
 use crate::ruleset::{KnownRules, Printed, Rule, between_stamps, listed_rules, read_listing};
@@ -345,7 +345,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// A dump of this load.
-    pub fn dump(&self, dump: DumpRef) -> &'a KernelDump {
+    pub fn dump(&self, dump: DumpRef) -> &'a State {
         self.load.dump(dump)
     }
 

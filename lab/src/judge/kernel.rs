@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::catalog::{Backend, Family};
-use crate::observed::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
+use crate::observed::{LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable, State};
 use crate::plan::procedure::OWN_CHAIN;
 
 /// One chain of a dump.
@@ -51,7 +51,7 @@ pub struct KernelChains<'a> {
 
 impl<'a> KernelChains<'a> {
     /// The chains in the tables that `backend` writes; of legacy tables, for `family`.
-    pub fn of(dump: &'a KernelDump, backend: Backend, family: Family) -> Self {
+    pub fn of(dump: &'a State, backend: Backend, family: Family) -> Self {
         let mut chains: HashMap<_, HashMap<_, _>> = HashMap::default();
         match backend {
             Backend::Nft => {
@@ -189,7 +189,7 @@ fn named_table(family: Family, table: &str) -> (&str, &str) {
     table.split_once(' ').unwrap_or((family.nft(), table))
 }
 
-fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'a NftTable> {
+fn nft_table<'a>(dump: &'a State, family: Family, table: &str) -> Option<&'a NftTable> {
     let (family, table) = named_table(family, table);
     dump.nft
         .iter()
@@ -198,7 +198,7 @@ fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'
 
 /// The names of the chains in a table that `backend` writes for `family`.
 pub fn chain_names<'a>(
-    dump: &'a KernelDump,
+    dump: &'a State,
     backend: Backend,
     family: Family,
     table: &str,

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::{KernelDump, NftRule};
+use super::{NftRule, State};
 
 /// The rules of dumps that were seen before. Most rules of most dumps are: they are in memory once, and known to be equal
 /// without a look at them. So are the expressions of those that are new, most of which other rules have too.
@@ -16,7 +16,7 @@ pub struct SeenRules {
 
 impl SeenRules {
     /// Has `dump` hold the rules that were seen before in the place of its own that are equal.
-    pub fn share_with(&mut self, dump: &mut KernelDump) {
+    pub fn share_with(&mut self, dump: &mut State) {
         let chains = dump.nft.iter_mut().flat_map(|table| &mut table.chains);
         for rule in chains.flat_map(|chain| &mut chain.rules) {
             if share(&self.nft, rule) {

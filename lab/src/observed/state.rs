@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{LegacyTable, NftTable};
 use crate::catalog::{Backend, Family};
 
-/// All rules of one network namespace, in the kernel's own terms, without handles and counters.
+/// What the kernel holds in one network namespace, in its own terms, without handles and counters.
 ///
-/// Two equal dumps are the same rules: nothing that decides about a packet is left out.
+/// Two that are equal are the same rules: nothing that decides about a packet is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct KernelDump {
+pub struct State {
     /// nf_tables tables of every family, in the kernel's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nft: Vec<NftTable>,
@@ -18,7 +18,7 @@ pub struct KernelDump {
     pub legacy: Vec<LegacyTable>,
 }
 
-impl KernelDump {
+impl State {
     /// What it holds of one chain: its table with nothing but that chain and the sets that its rules may use.
     pub fn only(mut self, name: &ChainName) -> Self {
         let ChainName { table, chain, .. } = name;

@@ -9,7 +9,7 @@ use super::command;
 use super::script::Lab;
 use super::step::{Action, Answer, Role, RuleSet, Stage, Step};
 use crate::catalog::{Build, Family, Tool};
-use crate::observed::{End, KernelDump, Ran, Text};
+use crate::observed::{End, Ran, State, Text};
 
 const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
 
@@ -30,7 +30,7 @@ pub async fn control(lab: Lab, builds: Vec<Build>, mut report: impl FnMut(String
     }
 }
 
-async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), String> {
+async fn iptables(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), String> {
     let (backend, family) = (build.backend, Family::Ipv4);
     // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
     let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
@@ -87,7 +87,7 @@ async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(
     is_empty_again(lab, empty).await
 }
 
-async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), String> {
+async fn nft(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), String> {
     let given = format!("add table ip lab\nadd chain ip lab c\nadd rule ip lab c {NFT_RULE}\n");
     run(
         lab,
@@ -119,7 +119,7 @@ async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), St
     is_empty_again(lab, empty).await
 }
 
-async fn is_empty_again(lab: &Lab, empty: &Arc<KernelDump>) -> Result<(), String> {
+async fn is_empty_again(lab: &Lab, empty: &Arc<State>) -> Result<(), String> {
     match reset(lab).await == *empty {
         true => Ok(()),
         false => Err("the lane is not as it was after a reset".to_owned()),
@@ -150,14 +150,14 @@ async fn run(
     }
 }
 
-async fn dump(lab: &Lab) -> Arc<KernelDump> {
+async fn dump(lab: &Lab) -> Arc<State> {
     match lab.perform_one(step(Role::Dump, Action::Dump)).await {
         Some(Answer::Dumped(dump)) => dump,
         Some(_) | None => Arc::default(),
     }
 }
 
-async fn reset(lab: &Lab) -> Arc<KernelDump> {
+async fn reset(lab: &Lab) -> Arc<State> {
     lab.perform_one(step(Role::Reset, Action::Reset)).await;
     dump(lab).await
 }

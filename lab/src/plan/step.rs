@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::BuildId;
-use crate::observed::{ChainName, KernelDump, Ran, Text};
+use crate::observed::{ChainName, Ran, State, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
@@ -296,7 +296,7 @@ pub enum Answer {
     /// The command ended.
     Ran(Ran),
     /// The kernel's rules.
-    Dumped(Arc<KernelDump>),
+    Dumped(Arc<State>),
     /// The lane is empty.
     Reset,
     /// The lane is furnished, or cannot be: what the kernel lacks, in its own words.

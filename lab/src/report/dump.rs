@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::terminal::inert;
-use crate::observed::{KernelDump, LegacyTable, NftTable};
+use crate::observed::{LegacyTable, NftTable, State};
 
 /// Everything that the dump holds; one sentence where that is nothing.
-pub fn render(dump: &KernelDump) -> String {
+pub fn render(dump: &State) -> String {
     let nft = dump.nft.iter().map(of_nft);
     let legacy = dump.legacy.iter().map(of_legacy);
     let text: String = nft.chain(legacy).collect();

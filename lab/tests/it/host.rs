@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use iptables_lab::agent::kernel;
 use iptables_lab::docker::Docker;
-use iptables_lab::observed::KernelDump;
+use iptables_lab::observed::State;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
@@ -25,7 +25,7 @@ pub struct Host {
     /// But for those of containers, which come and go with other tests.
     mounts: Vec<String>,
     /// None where this user may not look at them.
-    rules: Option<KernelDump>,
+    rules: Option<State>,
 }
 
 /// The host as it is, as this thread sees it.

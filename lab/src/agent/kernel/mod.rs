@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use crate::catalog::Backend;
-use crate::observed::{KernelDump, NftRule};
+use crate::observed::{NftRule, State};
 
 pub use error::KernelError;
 use known::Known;
@@ -38,8 +38,8 @@ impl Reader {
     ///
     /// # Errors
     /// The kernel refuses, sends what it should not, or its rules do not stand still.
-    pub fn dump(&mut self) -> Result<KernelDump, KernelError> {
-        Ok(KernelDump {
+    pub fn dump(&mut self) -> Result<State, KernelError> {
+        Ok(State {
             nft: nft::dump(&mut self.nft)?,
             legacy: legacy::dump(&mut self.legacy)?,
         })

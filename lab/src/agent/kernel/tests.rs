@@ -358,7 +358,7 @@ fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
             assert_eq!(show(&written.nft), show(&captured));
             assert_eq!(written.legacy, [], "nobody touched a legacy table");
             reset().expect("resettable");
-            assert_eq!(reader.dump().expect("readable"), KernelDump::default());
+            assert_eq!(reader.dump().expect("readable"), State::default());
         }
     });
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::catalog::BuildId;
-use crate::observed::{End, KernelDump, Ran, Text};
+use crate::observed::{End, Ran, State, Text};
 use crate::plan::script::Lab;
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::{Load, Operation, Reader, command, surroundings};
@@ -21,18 +21,18 @@ pub struct Bench {
     /// The rules that are in the lane exactly as the writer left them.
     laid: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
-    baselines: BTreeMap<RuleSet, Arc<KernelDump>>,
+    baselines: BTreeMap<RuleSet, Arc<State>>,
     /// Sets of rules that come to something else when they are restored at once.
     is_slow: Vec<RuleSet>,
     /// Every state of the kernel that was seen, once: states that are equal are then one in memory, and told apart by
     /// looking at nothing else.
-    states: HashSet<Arc<KernelDump>>,
+    states: HashSet<Arc<State>>,
     /// What the kernel holds, as it was last dumped.
-    pub held: Arc<KernelDump>,
+    pub held: Arc<State>,
     /// Who printed what of which kernel state.
-    prints: Vec<(BuildId, Arc<KernelDump>, Ran)>,
+    prints: Vec<(BuildId, Arc<State>, Ran)>,
     /// The kernel states that packets were sent into.
-    probed: Vec<Arc<KernelDump>>,
+    probed: Vec<Arc<State>>,
     /// The packets of the load's family.
     probes: Arc<[(Namespace, Probe)]>,
 }
@@ -124,7 +124,7 @@ impl Bench {
         &mut self,
         scene: Scene<'_>,
         commands: Vec<command::Command>,
-    ) -> Option<Arc<KernelDump>> {
+    ) -> Option<Arc<State>> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = self.load.writer.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
@@ -143,7 +143,7 @@ impl Bench {
     }
 
     /// The state that is equal to this one, if it was seen before.
-    fn state(&mut self, dump: Arc<KernelDump>) -> Arc<KernelDump> {
+    fn state(&mut self, dump: Arc<State>) -> Arc<State> {
         if let Some(known) = self.states.get(&dump) {
             return known.clone();
         }
@@ -152,7 +152,7 @@ impl Bench {
     }
 
     /// What the kernel held when the writer had written `rules`.
-    pub fn baseline(&self, rules: &RuleSet) -> Option<&Arc<KernelDump>> {
+    pub fn baseline(&self, rules: &RuleSet) -> Option<&Arc<State>> {
         self.baselines.get(rules)
     }
 
@@ -253,7 +253,7 @@ impl Bench {
     }
 
     /// Notes what the kernel holds, and whether those are `rules` as the writer left them.
-    pub fn now_holds(&mut self, rules: &RuleSet, dump: Arc<KernelDump>) {
+    pub fn now_holds(&mut self, rules: &RuleSet, dump: Arc<State>) {
         let dump = self.state(dump);
         let same = self.baseline(rules) == Some(&dump);
         self.laid = same.then(|| rules.clone());

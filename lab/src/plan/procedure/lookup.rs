@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bench::{Bench, Scene};
 use super::succeeded;
-use crate::observed::{ChainName, KernelDump};
+use crate::observed::{ChainName, State};
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::{Operation, Reader, command};
 use crate::ruleset::{Rule, near_misses};
@@ -213,7 +213,7 @@ fn taken_well(chain: &[InChain], answers: &[Answer]) -> usize {
 }
 
 /// A dump of one chain without the rule at `place`; none where there is no such rule.
-fn without_rule(dump: &KernelDump, place: usize) -> Option<KernelDump> {
+fn without_rule(dump: &State, place: usize) -> Option<State> {
     let mut dump = dump.clone();
     let nft = dump.nft.iter_mut().flat_map(|table| &mut table.chains);
     for chain in nft {
@@ -260,7 +260,7 @@ mod tests {
             objects: Vec::new(),
             other: Vec::new(),
         };
-        let dump = KernelDump {
+        let dump = State {
             nft: vec![table],
             legacy: Vec::new(),
         };

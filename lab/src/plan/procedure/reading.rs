@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bench::{Bench, Scene};
 use super::{OWN_CHAIN, ROUNDS, printed_whole, succeeded};
-use crate::observed::{KernelDump, Ran};
+use crate::observed::{Ran, State};
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::{Operation, Reader, command};
@@ -64,8 +64,7 @@ impl Bench {
     /// the writer.
     async fn cycle(&mut self, scene: Scene<'_>, reader: &Reader) {
         let writer = self.load.writer.id.clone();
-        let mut seen: Vec<Arc<KernelDump>> =
-            self.baseline(scene.rules).cloned().into_iter().collect();
+        let mut seen: Vec<Arc<State>> = self.baseline(scene.rules).cloned().into_iter().collect();
         for round in 1..=ROUNDS {
             if !self.turn(scene, Role::WriterPrint, &writer).await || seen.contains(&self.held) {
                 return;
