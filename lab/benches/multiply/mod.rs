@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iptables_lab::catalog::BuildId;
-use iptables_lab::observed::{NftRule, SeenRules, State, Text};
+use iptables_lab::observed::expression::Expression;
+use iptables_lab::observed::{LegacyRule, NftRule, SeenRules, State, Text};
 use iptables_lab::recording::{LoadRecord, Recording, Seen};
 use iptables_lab::scenario::Scenario;
 
@@ -290,20 +291,31 @@ impl Copier {
         match self.copies {
             Copies::Chains | Copies::Scattered => {
                 for expression in &mut rule.expressions {
-                    *expression = self.words(expression, at).into();
+                    let copy = self.words(&expression.to_string(), at);
+                    *expression = Expression::read(&copy).into();
                 }
             }
-            Copies::Rules => rule
-                .expressions
-                .push(format!("match name comment rev 0 info 0x{at:08x}").into()),
+            Copies::Rules => rule.expressions.push(
+                Expression::read(&format!("match name comment rev 0 info 0x{at:08x}")).into(),
+            ),
         }
         rule.into()
     }
 
-    fn legacy(&self, rule: &Arc<str>, at: usize) -> Arc<str> {
-        match self.copies {
-            Copies::Chains | Copies::Scattered => self.words(rule, at).into(),
-            Copies::Rules => format!("{rule} | match comment rev 0 0x{at:08x}").into(),
-        }
+    fn legacy(&self, rule: &Arc<LegacyRule>, at: usize) -> Arc<LegacyRule> {
+        let copy = match self.copies {
+            Copies::Chains | Copies::Scattered => self.words(&rule.to_string(), at),
+            Copies::Rules => with_comment(&rule.to_string(), at),
+        };
+        LegacyRule::read(&copy).into()
+    }
+}
+
+/// A legacy rule with one more match, in front of what it does.
+fn with_comment(rule: &str, at: usize) -> String {
+    let comment = format!("match comment rev 0 0x{at:08x}");
+    match rule.rsplit_once(" | ") {
+        Some((before, last)) => format!("{before} | {comment} | {last}"),
+        None => format!("{comment} | {rule}"),
     }
 }

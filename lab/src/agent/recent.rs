@@ -68,14 +68,14 @@ mod tests {
 
     use super::*;
     use crate::catalog::Family;
-    use crate::observed::{LegacyChain, LegacyTable};
+    use crate::observed::{LegacyChain, LegacyRule, LegacyTable};
 
     /// A dump with one rule.
     fn dump(rule: u8) -> Reply {
         let chain = LegacyChain {
             name: "INPUT".to_owned(),
             policy: None,
-            rules: vec![rule.to_string().into()],
+            rules: vec![LegacyRule::read(&rule.to_string()).into()],
         };
         let table = LegacyTable {
             family: Family::Ipv4,

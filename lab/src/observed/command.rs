@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::text::Text;
 
 /// A command as it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,16 @@
 //! Legacy tables: their chains and rules.
 
+mod conditions;
+mod rule;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Family;
+
+pub use conditions::{Conditions, Interface, Network};
+pub use rule::{LegacyEntry, LegacyRule, LegacyTarget};
 
 /// One registered legacy table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,7 +31,6 @@ pub struct LegacyChain {
     /// `ACCEPT` or `DROP` for a built-in chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Its rules in order, without the trailing policy or return entry: the fields of `struct ipt_ip` that are set,
-    /// each match and the target with revision and payload in hexadecimal, jumps by chain name.
-    pub rules: Vec<Arc<str>>,
+    /// Its rules in order, without the policy or the return that the kernel has at its end.
+    pub rules: Vec<Arc<LegacyRule>>,
 }

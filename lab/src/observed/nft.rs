@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::expression::{Attribute, Expression};
+
 /// One nf_tables table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftTable {
@@ -62,9 +64,11 @@ pub struct NftHook {
 /// One nf_tables rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftRule {
-    /// Its expressions in order, each as `nft --debug=netlink` prints it, without the brackets:
-    /// `meta load mark => reg 1`. What this program does not know is printed as its raw attributes.
-    pub expressions: Vec<Arc<str>>,
+    /// Its expressions in order.
+    pub expressions: Vec<Arc<Expression>>,
+    /// What else the kernel says of it and this program does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<Attribute>,
     /// `NFTA_RULE_COMPAT`: protocol and flags that nft_compat hands to xtables matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat: Option<String>,

@@ -3,15 +3,18 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::{NftRule, State};
+use super::expression::Expression;
+use super::legacy::LegacyRule;
+use super::nft::NftRule;
+use super::state::State;
 
 /// The rules of dumps that were seen before. Most rules of most dumps are: they are in memory once, and known to be equal
 /// without a look at them. So are the expressions of those that are new, most of which other rules have too.
 #[derive(Debug, Default)]
 pub struct SeenRules {
     nft: foldhash::HashSet<Arc<NftRule>>,
-    expressions: foldhash::HashSet<Arc<str>>,
-    legacy: foldhash::HashSet<Arc<str>>,
+    expressions: foldhash::HashSet<Arc<Expression>>,
+    legacy: foldhash::HashSet<Arc<LegacyRule>>,
 }
 
 impl SeenRules {
@@ -47,7 +50,7 @@ impl SeenRules {
 }
 
 /// Puts what was seen in the place of what is equal to it; false where nothing is.
-fn share<R: Eq + Hash + ?Sized>(seen: &foldhash::HashSet<Arc<R>>, new: &mut Arc<R>) -> bool {
+fn share<R: Eq + Hash>(seen: &foldhash::HashSet<Arc<R>>, new: &mut Arc<R>) -> bool {
     match seen.get(&**new) {
         Some(known) => {
             *new = known.clone();

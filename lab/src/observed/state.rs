@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LegacyTable, NftTable};
+use super::legacy::LegacyTable;
+use super::nft::NftTable;
 use crate::catalog::{Backend, Family};
 
 /// What the kernel holds in one network namespace, in its own terms, without handles and counters.

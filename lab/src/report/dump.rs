@@ -34,6 +34,9 @@ fn of_nft(table: &NftTable) -> String {
             for expression in &rule.expressions {
                 let _ = writeln!(text, "      [ {expression} ]");
             }
+            for attribute in &rule.other {
+                let _ = writeln!(text, "      [ {attribute} ]");
+            }
             if let Some(compat) = &rule.compat {
                 let _ = writeln!(text, "      compat {compat}");
             }

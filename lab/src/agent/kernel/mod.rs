@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use crate::catalog::Backend;
-use crate::observed::{NftRule, State};
+use crate::observed::{LegacyRule, NftRule, State};
 
 pub use error::KernelError;
 use known::Known;
@@ -30,7 +30,7 @@ pub use link::NetworkOf;
 #[derive(Debug, Default)]
 pub struct Reader {
     nft: Known<NftRule>,
-    legacy: Known<str>,
+    legacy: Known<LegacyRule>,
 }
 
 impl Reader {

@@ -237,11 +237,13 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::observed::expression::Expression;
     use crate::observed::{End, NftChain, NftRule, NftTable, Ran};
 
     fn dump(rules: &str) -> Answer {
         let rule = |name: char| NftRule {
-            expressions: vec![name.to_string().into()],
+            expressions: vec![Expression::read(&name.to_string()).into()],
+            other: Vec::new(),
             compat: None,
             userdata: None,
         };
