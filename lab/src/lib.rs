@@ -24,6 +24,7 @@ pub mod inventory;
 pub mod judge;
 pub mod leftovers;
 pub mod matrix;
+pub mod observed;
 pub mod plan;
 pub mod recording;
 pub mod report;

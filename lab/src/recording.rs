@@ -14,9 +14,8 @@ use schemars::JsonSchema;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::agent::kernel::{KernelDump, SeenRules};
-use crate::agent::protocol::{End, Text};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
+use crate::observed::{End, SeenRules, State, Text};
 use crate::plan::sample::AskedRules;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{LoadTrace, StepKind, StepRef};
@@ -119,7 +118,7 @@ pub struct LoadRecord {
     pub texts: Vec<Text>,
     /// Every distinct dump. A rule that is in several of them is one in memory.
     #[serde(deserialize_with = "sharing_rules")]
-    pub dumps: Vec<Arc<KernelDump>>,
+    pub dumps: Vec<Arc<State>>,
     /// What was done and seen, step by step, in order.
     pub observations: Vec<Observation>,
     /// What each step was to its operation.
@@ -219,7 +218,7 @@ impl LoadRecord {
     }
 
     /// The dump behind a reference of this load.
-    pub fn dump(&self, dump: DumpRef) -> &KernelDump {
+    pub fn dump(&self, dump: DumpRef) -> &State {
         &self.dumps[dump.0]
     }
 
@@ -323,10 +322,10 @@ impl LoadRecord {
 }
 
 /// Reads dumps, one after the other, so that no more than one of them has rules of its own that another has too.
-fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<KernelDump>>, D::Error> {
+fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<State>>, D::Error> {
     struct Dumps;
     impl<'de> Visitor<'de> for Dumps {
-        type Value = Vec<Arc<KernelDump>>;
+        type Value = Vec<Arc<State>>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("a list of dumps")
@@ -334,7 +333,7 @@ fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<KernelDum
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             let (mut rules, mut dumps) = (SeenRules::default(), Vec::new());
-            while let Some(mut dump) = list.next_element::<KernelDump>()? {
+            while let Some(mut dump) = list.next_element::<State>()? {
                 rules.share_with(&mut dump);
                 dumps.push(Arc::new(dump));
             }

@@ -5,9 +5,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use iptables_lab::agent::kernel::{KernelDump, NftRule, SeenRules};
-use iptables_lab::agent::protocol::Text;
 use iptables_lab::catalog::BuildId;
+use iptables_lab::observed::expression::Expression;
+use iptables_lab::observed::{LegacyRule, NftRule, SeenRules, State, Text};
 use iptables_lab::recording::{LoadRecord, Recording, Seen};
 use iptables_lab::scenario::Scenario;
 
@@ -244,7 +244,7 @@ impl Copier {
         renamed.collect::<Vec<_>>().join(" ")
     }
 
-    fn dump(&self, dump: &mut KernelDump) {
+    fn dump(&self, dump: &mut State) {
         for table in &mut dump.nft {
             let chains = std::mem::take(&mut table.chains);
             for chain in chains {
@@ -291,20 +291,31 @@ impl Copier {
         match self.copies {
             Copies::Chains | Copies::Scattered => {
                 for expression in &mut rule.expressions {
-                    *expression = self.words(expression, at).into();
+                    let copy = self.words(&expression.to_string(), at);
+                    *expression = Expression::read(&copy).into();
                 }
             }
-            Copies::Rules => rule
-                .expressions
-                .push(format!("match name comment rev 0 info 0x{at:08x}").into()),
+            Copies::Rules => rule.expressions.push(
+                Expression::read(&format!("match name comment rev 0 info 0x{at:08x}")).into(),
+            ),
         }
         rule.into()
     }
 
-    fn legacy(&self, rule: &Arc<str>, at: usize) -> Arc<str> {
-        match self.copies {
-            Copies::Chains | Copies::Scattered => self.words(rule, at).into(),
-            Copies::Rules => format!("{rule} | match comment rev 0 0x{at:08x}").into(),
-        }
+    fn legacy(&self, rule: &Arc<LegacyRule>, at: usize) -> Arc<LegacyRule> {
+        let copy = match self.copies {
+            Copies::Chains | Copies::Scattered => self.words(&rule.to_string(), at),
+            Copies::Rules => with_comment(&rule.to_string(), at),
+        };
+        LegacyRule::read(&copy).into()
+    }
+}
+
+/// A legacy rule with one more match, in front of what it does.
+fn with_comment(rule: &str, at: usize) -> String {
+    let comment = format!("match comment rev 0 0x{at:08x}");
+    match rule.rsplit_once(" | ") {
+        Some((before, last)) => format!("{before} | {comment} | {last}"),
+        None => format!("{comment} | {rule}"),
     }
 }

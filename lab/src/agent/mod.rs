@@ -19,11 +19,12 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::observed::{End, Ran, State};
 use crate::scenario::Namespace;
 use kernel::surroundings::{self, Surroundings};
-use kernel::{KernelDump, KernelError, LegacyTables, NetworkOf};
+use kernel::{KernelError, LegacyTables, NetworkOf};
 use probe::Round;
-use protocol::{End, Ran, Reply, Request};
+use protocol::{Reply, Request};
 use recent::Recent;
 
 /// Answers requests, one JSON object a line, until `input` ends.
@@ -301,7 +302,7 @@ fn done(what: &str, result: Result<(), KernelError>) -> Reply {
     }
 }
 
-fn dumped(result: Result<KernelDump, KernelError>) -> Reply {
+fn dumped(result: Result<State, KernelError>) -> Reply {
     match result {
         Ok(dump) => Reply::Dumped { dump: dump.into() },
         Err(error) => failed("reading the kernel's rules", &error),

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::kernel::{KernelDump, SeenRules};
 use super::protocol::Reply;
+use crate::observed::{SeenRules, State};
 
 /// How many are kept.
 const KEPT: usize = 8;
@@ -13,7 +13,7 @@ const KEPT: usize = 8;
 /// The dumps that went over one stream, the newest first.
 #[derive(Debug, Default)]
 pub struct Recent {
-    dumps: VecDeque<Arc<KernelDump>>,
+    dumps: VecDeque<Arc<State>>,
     /// Those of the dumps that came. A rule that is in several of them is one in memory: where there are thousands, most of
     /// what the lab holds are dumps that were kept.
     rules: SeenRules,
@@ -53,7 +53,7 @@ impl Recent {
         }
     }
 
-    fn keep(&mut self, dump: &Arc<KernelDump>) {
+    fn keep(&mut self, dump: &Arc<State>) {
         if self.dumps.len() == KEPT {
             self.dumps.pop_back();
             self.rules.forget_unused();
@@ -67,15 +67,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::agent::kernel::{LegacyChain, LegacyTable};
     use crate::catalog::Family;
+    use crate::observed::{LegacyChain, LegacyRule, LegacyTable};
 
     /// A dump with one rule.
     fn dump(rule: u8) -> Reply {
         let chain = LegacyChain {
             name: "INPUT".to_owned(),
             policy: None,
-            rules: vec![rule.to_string().into()],
+            rules: vec![LegacyRule::read(&rule.to_string()).into()],
         };
         let table = LegacyTable {
             family: Family::Ipv4,
@@ -83,7 +83,7 @@ mod tests {
             chains: vec![chain],
         };
         Reply::Dumped {
-            dump: Arc::new(KernelDump {
+            dump: Arc::new(State {
                 nft: Vec::new(),
                 legacy: vec![table],
             }),

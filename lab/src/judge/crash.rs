@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Pairing;
-use crate::agent::protocol::End;
 use crate::catalog::BuildId;
+use crate::observed::End;
 use crate::plan::step::{Role, RuleSet};
 use crate::recording::{CommandRecord, Seen};
 

@@ -13,7 +13,7 @@ use super::evidence::{Reading, RereadPart};
 use super::laid::Laid;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
-use crate::agent::protocol::End;
+use crate::observed::End;
 use crate::plan::Operation;
 use crate::plan::step::RuleSet;
 
@@ -45,7 +45,6 @@ pub struct AsRun {
     /// The rules at fault.
     pub because_of: Vec<RuleName>,
 }
-
 
 /// The operations that a rule that cannot be read keeps from others of its table.
 const KEPT_FROM: [Operation; 6] = [
@@ -189,8 +188,7 @@ pub enum Reread<'a> {
 fn least_failing<'a>(parts: &[RereadPart<'a>]) -> Vec<&'a RuleSet> {
     let failing = parts.iter().filter(|part| !part.is_well);
     let failing: Vec<&'a RuleSet> = failing.map(|part| part.rules).collect();
-    let is_part =
-        |one: &RuleSet, of: &RuleSet| one.len() < of.len() && one.without(of).is_empty();
+    let is_part = |one: &RuleSet, of: &RuleSet| one.len() < of.len() && one.without(of).is_empty();
     let is_least = |rules: &&&RuleSet| !failing.iter().any(|other| is_part(other, rules));
     failing.iter().filter(is_least).copied().collect()
 }

@@ -98,7 +98,10 @@ fn changes(reading: &Reading<'_>) -> Vec<(Operation, DumpRef)> {
         (Operation::Rewrite, reading.rewrite.as_ref().map(dump)),
         (Operation::Cycle, reading.cycle.last().map(dump)),
         (Operation::Sync, reading.sync.as_ref().map(dump)),
-        (Operation::SyncNoflush, reading.sync_noflush.as_ref().map(dump)),
+        (
+            Operation::SyncNoflush,
+            reading.sync_noflush.as_ref().map(dump),
+        ),
     ];
     let known = changes.into_iter();
     known

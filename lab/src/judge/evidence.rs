@@ -12,9 +12,8 @@ use super::partners::Alignments;
 use super::rewrite::Fates;
 use super::sheet::Sheet;
 
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::End;
 use crate::catalog::{Backend, BuildId};
+use crate::observed::{End, State};
 use crate::plan::Operation;
 use crate::plan::step::RuleSet;
 use crate::plan::trace::{self, Asked, ListedAs, LookAt, ReaderTrace};
@@ -360,7 +359,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// A dump of this load.
-    pub fn dump(&self, dump: DumpRef) -> &'a KernelDump {
+    pub fn dump(&self, dump: DumpRef) -> &'a State {
         self.load.dump(dump)
     }
 

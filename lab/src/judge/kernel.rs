@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::agent::kernel::{KernelDump, LegacyChain, NftChain, NftHook, NftRule, NftSet, NftTable};
 use crate::catalog::{Backend, Family};
+use crate::observed::{
+    LegacyChain, LegacyRule, NftChain, NftHook, NftRule, NftSet, NftTable, State,
+};
 use crate::plan::procedure::OWN_CHAIN;
 
 /// One chain of a dump.
@@ -30,7 +32,7 @@ pub enum KernelRule<'a> {
     /// Of an nf_tables table; with the table's sets and objects, if it refers to any.
     Nft(&'a Arc<NftRule>, Option<(&'a [NftSet], &'a [String])>),
     /// Of a legacy table.
-    Legacy(&'a Arc<str>),
+    Legacy(&'a Arc<LegacyRule>),
 }
 
 /// A chain's table and name.
@@ -51,7 +53,7 @@ pub struct KernelChains<'a> {
 
 impl<'a> KernelChains<'a> {
     /// The chains in the tables that `backend` writes; of legacy tables, for `family`.
-    pub fn of(dump: &'a KernelDump, backend: Backend, family: Family) -> Self {
+    pub fn of(dump: &'a State, backend: Backend, family: Family) -> Self {
         let mut chains: HashMap<_, HashMap<_, _>> = HashMap::default();
         match backend {
             Backend::Nft => {
@@ -108,11 +110,7 @@ impl<'a> KernelChain<'a> {
             if table.sets.is_empty() && table.objects.is_empty() {
                 return KernelRule::Nft(rule, None);
             }
-            let refers = rule.expressions.iter().any(|expression| {
-                ["lookup", "dynset", "objref"]
-                    .iter()
-                    .any(|kind| expression.starts_with(kind))
-            });
+            let refers = rule.expressions.iter().any(|of| of.refers());
             let reach = refers.then_some((table.sets.as_slice(), table.objects.as_slice()));
             KernelRule::Nft(rule, reach)
         };
@@ -163,14 +161,13 @@ impl KernelRule<'_> {
         }
     }
 
-    /// Whether it ends with a jump to `chain`: `immediate reg 0 jump -> CHAIN`, `jump CHAIN`.
+    /// Whether it ends with a jump to `chain`.
     fn jumps_to(&self, chain: &str) -> bool {
-        let verdict = match self {
-            KernelRule::Nft(rule, _) => rule.expressions.last().map(|last| &**last),
-            KernelRule::Legacy(rule) => Some(&***rule),
+        let jump = match self {
+            KernelRule::Nft(rule, _) => rule.expressions.last().and_then(|last| last.chain()),
+            KernelRule::Legacy(rule) => rule.chain(),
         };
-        let before = verdict.and_then(|verdict| verdict.strip_suffix(chain));
-        before.is_some_and(|before| before.ends_with(' '))
+        jump.is_some_and(|name| *name == *chain)
     }
 }
 
@@ -189,7 +186,7 @@ fn named_table(family: Family, table: &str) -> (&str, &str) {
     table.split_once(' ').unwrap_or((family.nft(), table))
 }
 
-fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'a NftTable> {
+fn nft_table<'a>(dump: &'a State, family: Family, table: &str) -> Option<&'a NftTable> {
     let (family, table) = named_table(family, table);
     dump.nft
         .iter()
@@ -198,7 +195,7 @@ fn nft_table<'a>(dump: &'a KernelDump, family: Family, table: &str) -> Option<&'
 
 /// The names of the chains in a table that `backend` writes for `family`.
 pub fn chain_names<'a>(
-    dump: &'a KernelDump,
+    dump: &'a State,
     backend: Backend,
     family: Family,
     table: &str,

@@ -161,7 +161,12 @@ pub struct LaidChain<'a> {
 
 impl Pairing<'_> {
     /// Which rules of `listing` are which of what the writer printed.
-    pub(super) fn beside(&self, written: &Anchored, witness: Option<&Anchored>, listing: Listing) -> Aligned {
+    pub(super) fn beside(
+        &self,
+        written: &Anchored,
+        witness: Option<&Anchored>,
+        listing: Listing,
+    ) -> Aligned {
         let witness = witness.map(|anchored| &anchored.listing);
         let known = &self.evidence.alignments;
         match self.is_native() {

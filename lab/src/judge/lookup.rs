@@ -9,10 +9,10 @@ use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{NotRun, Pairing, RuleVerdict};
-use crate::agent::protocol::End;
+use crate::observed::End;
+use crate::plan::Operation;
 use crate::plan::step::RuleSet;
 use crate::plan::trace::{Asked, ListedAs};
-use crate::plan::Operation;
 use crate::recording::CommandRecord;
 
 impl<'a> Pairing<'a> {
@@ -49,7 +49,9 @@ impl<'a> Pairing<'a> {
         verdict.list = worst.max_by_key(|verdict| verdict.severity());
         // It is not asked of parts of the rules, so what it is without those at fault is not known.
         let save = verdict.as_run.get(&Operation::Save);
-        let save = save.filter(|of| of.verdict == Verdict::Incompatible).cloned();
+        let save = save
+            .filter(|of| of.verdict == Verdict::Incompatible)
+            .cloned();
         if let Some(as_run) = save.filter(|_| verdict.list == Some(Verdict::Refused)) {
             verdict.list = Some(Verdict::Incompatible);
             verdict.as_run.insert(Operation::List, as_run);
@@ -144,9 +146,7 @@ impl<'a> Pairing<'a> {
         let asked = self.evidence.load.asked.as_ref();
         let is_left_out = asked.is_some_and(|asked| !asked.contains(laid.place.global));
         if is_left_out && self.case.wants(operation) && !self.crossed {
-            verdict
-                .not_asked
-                .insert(operation, NotRun::NotSampled);
+            verdict.not_asked.insert(operation, NotRun::NotSampled);
         }
     }
 

@@ -48,11 +48,11 @@ use crate::scenario::{Look, Scenario, Write};
 pub use complaint::core_message;
 pub use crash::Crash;
 pub use culprit::{AsRun, RuleName};
-pub use not_run::NotRun;
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, LookUps, Reading};
 use laid::LaidChains;
+pub use not_run::NotRun;
 use place::{Place, Places};
 use proof::Proof;
 pub use proof::shown;
@@ -649,8 +649,11 @@ impl<'a> Pairing<'a> {
             let Some(number) = fault.deciding(readings, place.global) else {
                 return self.not_written(self.refused_by_writer(place));
             };
-            let failing: Vec<&Reading<'a>> =
-                fault.least.iter().map(|at| readings[*at].as_ref()).collect();
+            let failing: Vec<&Reading<'a>> = fault
+                .least
+                .iter()
+                .map(|at| readings[*at].as_ref())
+                .collect();
             let is_innocent =
                 number != 0 && !failing.iter().any(|of| of.rules.contains(place.global));
             let reading = (number, &readings[number]);
@@ -720,7 +723,8 @@ impl Fault {
         let regardless = bare.map(|of| of.failures()).unwrap_or_default();
         let fails = |of: &Rc<Reading<'_>>| !of.failures().is_subset(&regardless);
         let failed: Vec<bool> = readings.iter().map(fails).collect();
-        let numbers = (0..readings.len()).filter(|&at| failed[at] && !readings[at].rules.is_empty());
+        let numbers =
+            (0..readings.len()).filter(|&at| failed[at] && !readings[at].rules.is_empty());
         let numbers: Vec<usize> = numbers.collect();
         let is_part = |part: usize, of: usize| {
             let (part, of) = (readings[part].rules, readings[of].rules);

@@ -4,10 +4,14 @@
 //! kernel's expressions are compared, and what two encodings are known to mean alike is told here, nowhere else.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::kernel::KernelRule;
-use crate::agent::kernel::NftRule;
 use crate::catalog::Family;
+use crate::observed::expression::{
+    Access, Bitwise, Cmp, Expression, Meta, MetaKey, Payload, PayloadAccess, PayloadBase,
+};
+use crate::observed::{NftRule, Value};
 use crate::ruleset::{Change, Difference};
 
 /// What a rule of nft's has become.
@@ -27,25 +31,25 @@ pub fn anew(family: Family, was: &KernelRule<'_>, is: &KernelRule<'_>) -> Anew {
         return Anew::Another("the kernel's rule is of another kind".to_owned());
     };
     let (before, after) = (essence(family, old), essence(family, new));
-    let uses_xtables = |essence: &[Cow<'_, str>]| {
-        let kinds = ["match ", "target "];
-        let mut expressions = essence.iter();
-        expressions.any(|of| kinds.iter().any(|kind| of.starts_with(kind)))
-    };
+    let uses_xtables = |essence: &[Essential<'_>]| essence.iter().any(Essential::is_of_xtables);
     let same_compat = old.compat == new.compat || !uses_xtables(&before);
-    if before == after && same_compat && old_reach == new_reach {
+    let same_rest = old.other == new.other && old_reach == new_reach;
+    if before == after && same_compat && same_rest {
         return Anew::Same;
     }
     let (gone, added) = (without(&before, &after), without(&after, &before));
     if added.is_empty() && !gone.is_empty() {
         return Anew::Lost(Difference {
-            lost: gone.iter().map(|expression| lost(expression)).collect(),
+            lost: gone.into_iter().map(lost).collect(),
             ..Difference::default()
         });
     }
-    let listed = |which: &str, all: &[&str]| match all {
-        [] => String::new(),
-        all => format!("; {which}: [{}]", all.join("] [")),
+    let listed = |which: &str, all: &[&Essential<'_>]| {
+        let printed: Vec<String> = all.iter().map(ToString::to_string).collect();
+        if printed.is_empty() {
+            return String::new();
+        }
+        format!("; {which}: [{}]", printed.join("] ["))
     };
     let (gone, added) = (listed("gone", &gone), listed("new", &added));
     Anew::Another(format!(
@@ -53,92 +57,151 @@ pub fn anew(family: Family, was: &KernelRule<'_>, is: &KernelRule<'_>) -> Anew {
     ))
 }
 
-fn lost(expression: &str) -> Change {
-    let kind = expression.split(' ').next().unwrap_or_default();
+fn lost(essential: &Essential<'_>) -> Change {
     Change {
-        part: format!("expression {kind}"),
-        from: Some(expression.to_owned()),
+        part: format!("expression {}", essential.name()),
+        from: Some(essential.to_string()),
         to: None,
     }
 }
 
 /// Those of `own` that `other` has not, each as often as it has more of it.
-fn without<'e>(own: &'e [Cow<'_, str>], other: &[Cow<'_, str>]) -> Vec<&'e str> {
-    let mut rest: Vec<&str> = other.iter().map(AsRef::as_ref).collect();
+fn without<'o, 'e>(own: &'o [Essential<'e>], other: &'o [Essential<'e>]) -> Vec<&'o Essential<'e>> {
+    let mut rest: Vec<&Essential<'_>> = other.iter().collect();
     let mut left = Vec::new();
-    for expression in own.iter().map(AsRef::as_ref) {
-        match rest.iter().position(|known| *known == expression) {
+    for essential in own {
+        match rest.iter().position(|known| *known == essential) {
             Some(at) => drop(rest.remove(at)),
-            None => left.push(expression),
+            None => left.push(essential),
         }
     }
     left
 }
 
-/// The expressions that decide about packets, in one of the wordings that mean the same.
-fn essence(family: Family, rule: &NftRule) -> Vec<Cow<'_, str>> {
+/// An expression that decides about packets, in one of the encodings that mean the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Essential<'e> {
+    /// Most.
+    Expression(Cow<'e, Expression>),
+    /// What the name of an interface is compared with, up to the zero that ends it.
+    Name(Cmp),
+}
+
+impl Essential<'_> {
+    fn name(&self) -> Cow<'_, str> {
+        match self {
+            Essential::Expression(expression) => expression.name(),
+            Essential::Name(_) => "cmp".into(),
+        }
+    }
+
+    fn is_of_xtables(&self) -> bool {
+        ["match", "target"].contains(&&*self.name())
+    }
+}
+
+impl fmt::Display for Essential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Essential::Expression(expression) => expression.fmt(f),
+            Essential::Name(Cmp {
+                from,
+                operator,
+                value,
+            }) => {
+                write!(f, "cmp {operator} reg {from} ")?;
+                let separators = std::iter::once("").chain(std::iter::repeat(" "));
+                let mut bytes = value.as_slice().iter().zip(separators);
+                bytes.try_for_each(|(byte, separator)| write!(f, "{separator}{byte:02x}"))
+            }
+        }
+    }
+}
+
+/// The expressions that decide about packets, in one of the encodings that mean the same.
+fn essence(family: Family, rule: &NftRule) -> Vec<Essential<'_>> {
     let mut essence = Vec::new();
     let mut names_interface = false;
     for expression in &rule.expressions {
-        // Counters and comments decide nothing; iptables adds the one to every rule, and writes the other as a match.
-        let idle = **expression == *"counter" || expression.starts_with("match name comment ");
-        if idle || keeps_every_bit(expression) {
+        if is_idle(expression) {
             continue;
         }
-        let known = match names_interface {
-            true => name_compared(expression),
-            false => protocol_loaded(family, expression),
+        let known = if names_interface {
+            name_compared(expression).map(Essential::Name)
+        } else {
+            let loaded = protocol_loaded(family, expression);
+            loaded.map(|loaded| Essential::Expression(Cow::Owned(loaded)))
         };
-        names_interface = ["iifname", "oifname"]
-            .iter()
-            .any(|name| expression.starts_with(&format!("meta load {name} ")));
-        essence.push(known.map_or(Cow::Borrowed(&**expression), Cow::Owned));
+        names_interface = loads_name(expression);
+        essence.push(known.unwrap_or(Essential::Expression(Cow::Borrowed(expression))));
     }
     essence
 }
 
-/// `bitwise reg 1 = ( reg 1 & 0xffffffff ) ^ 0x00000000`: up to 1.8.5 iptables masks a whole address so.
-fn keeps_every_bit(expression: &str) -> bool {
-    let masked = expression.strip_prefix("bitwise ").and_then(|rest| {
-        let (to, rest) = rest.split_once(" = ( ")?;
-        let (from, rest) = rest.split_once(" & ")?;
-        let (mask, flip) = rest.split_once(" ) ^ ")?;
-        (to == from).then_some((mask, flip))
-    });
-    let all = |words: &str, digit: char| {
-        let mut words = words.split(' ');
-        words.all(|word| {
-            let digits = word.strip_prefix("0x").unwrap_or_default();
-            !digits.is_empty() && digits.chars().all(|c| c == digit)
+/// Whether it decides nothing: counters and comments, of which iptables adds the one to every rule and writes the other as a
+/// match; and a mask that keeps every bit, by which iptables up to 1.8.5 takes a whole address.
+fn is_idle(expression: &Expression) -> bool {
+    match expression {
+        Expression::Counter => true,
+        Expression::Match(extension) => extension.name == *"comment",
+        Expression::Bitwise(Bitwise::Mask {
+            from,
+            to,
+            length,
+            mask,
+            flips,
+        }) => {
+            let whole = mask.as_slice().len() == *length as usize;
+            from == to && whole && mask.is_all(0xff) && flips.is_all(0)
+        }
+        _ => false,
+    }
+}
+
+/// Whether it loads the name of an interface.
+fn loads_name(expression: &Expression) -> bool {
+    matches!(
+        expression,
+        Expression::Meta(Meta {
+            key: MetaKey::Iifname | MetaKey::Oifname,
+            access: Access::Load(_),
         })
-    };
-    masked.is_some_and(|(mask, flip)| all(mask, 'f') && all(flip, '0'))
+    )
 }
 
 /// From 1.8.10 on iptables takes the protocol of IPv4 from the header, and nft from what the kernel knows of the packet:
 /// `meta load l4proto` is that very byte.
-fn protocol_loaded(family: Family, expression: &str) -> Option<String> {
-    let register = expression.strip_prefix("payload load 1b @ network header + 9 => ")?;
-    (family == Family::Ipv4).then(|| format!("meta load l4proto => {register}"))
+fn protocol_loaded(family: Family, expression: &Expression) -> Option<Expression> {
+    match (family, expression) {
+        (
+            Family::Ipv4,
+            Expression::Payload(Payload {
+                base: PayloadBase::Network,
+                offset: 9,
+                length: 1,
+                access: PayloadAccess::Load(to),
+            }),
+        ) => Some(Expression::Meta(Meta {
+            key: MetaKey::L4proto,
+            access: Access::Load(*to),
+        })),
+        _ => None,
+    }
 }
 
 /// What the name of an interface is compared with, up to the zero that ends it: nft compares all sixteen bytes, which
 /// are zeros from there on, and iptables no more than that one. A name's beginning (`eth*`) has no such zero.
-fn name_compared(expression: &str) -> Option<String> {
-    let words: Vec<&str> = expression.split(' ').collect();
-    let [cmp @ "cmp", how, reg @ "reg", register, data @ ..] = words.as_slice() else {
+fn name_compared(expression: &Expression) -> Option<Cmp> {
+    let Expression::Cmp(cmp) = expression else {
         return None;
     };
-    let mut bytes = Vec::new();
-    for word in data {
-        // Words are printed in the machine's order: the last digits are the first byte.
-        let digits = word.strip_prefix("0x").filter(|digits| digits.is_ascii())?;
-        let pairs = digits.as_bytes().rchunks(2);
-        bytes.extend(pairs.filter_map(|pair| std::str::from_utf8(pair).ok()));
-    }
-    let end = bytes.iter().position(|byte| *byte == "00");
-    bytes.truncate(end.map_or(bytes.len(), |end| end + 1));
-    Some(format!("{cmp} {how} {reg} {register} {}", bytes.join(" ")))
+    let bytes = cmp.value.as_slice();
+    let end = bytes.iter().position(|byte| *byte == 0);
+    let name = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
+    Some(Cmp {
+        value: Value::from(name),
+        ..cmp.clone()
+    })
 }
 
 #[cfg(test)]
@@ -151,7 +214,11 @@ mod tests {
 
     fn rule(expressions: &[&str]) -> NftRule {
         NftRule {
-            expressions: expressions.iter().map(|e| (*e).into()).collect(),
+            expressions: expressions
+                .iter()
+                .map(|of| Arc::new(Expression::read(of)))
+                .collect(),
+            other: Vec::new(),
             compat: None,
             userdata: None,
         }

@@ -6,7 +6,7 @@ use super::laid::Laid;
 use super::rewrite::is_alike;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
-use crate::agent::protocol::End;
+use crate::observed::End;
 use crate::ruleset::{Partner, Rule, is_iptables_table};
 
 impl Pairing<'_> {

@@ -11,7 +11,7 @@ use super::place::Place;
 use super::rewrite::{Fate, Fates, is_alike};
 use super::verdict::{Consequence, Verdict};
 use super::{Pairing, RuleVerdict};
-use crate::agent::protocol::End;
+use crate::observed::End;
 use crate::recording::CommandRecord;
 use crate::ruleset::{Difference, Rule, compare};
 

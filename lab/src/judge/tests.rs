@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::agent::protocol::{End, Text};
+use crate::observed::{End, Text};
 use crate::plan::step::Role;
 use crate::recording::{self, Seen};
 
@@ -53,7 +53,9 @@ fn own_rewrite(load: &mut Value) {
         let prints = load["trace"]["prints"].as_array().unwrap().iter();
         let mut of_state = prints.filter(|of| seen(of["state"].as_u64().unwrap())["dump"] == state);
         let by = |of: &&Value| seen(of["command"].as_u64().unwrap())["command"]["build"] == *build;
-        of_state.find(by).map(|of| seen(of["command"].as_u64().unwrap()))
+        of_state
+            .find(by)
+            .map(|of| seen(of["command"].as_u64().unwrap()))
     };
     let readers = load["readers"].as_array().unwrap();
     let plain = readers.iter().find(|of| of["id"] == PLAIN).unwrap();
@@ -205,11 +207,7 @@ fn what_the_surroundings_lacked_is_said_of_the_rules_that_name_it_alone() {
 #[rstest]
 #[case::address_altered("docker-by-1.8.10", "1.8.8-nft", Verdict::Lossy)]
 #[case::refused_by_the_writer("refused-by-its-writer", "debian-1.8.9-2-nft", Verdict::Same)]
-#[case::unreadable(
-    "kube-router-by-debian-1.8.7",
-    "debian-1.8.9-2-nft",
-    Verdict::Misread
-)]
+#[case::unreadable("kube-router-by-debian-1.8.7", "debian-1.8.9-2-nft", Verdict::Misread)]
 fn real_cells(#[case] recording: &str, #[case] reader: &str, #[case] verdict: Verdict) {
     let cell = cell_of(cells(recording, |_| ()), reader);
     assert_eq!(cell.verdict, verdict);
@@ -223,7 +221,11 @@ fn real_cells(#[case] recording: &str, #[case] reader: &str, #[case] verdict: Ve
         for rule in refused {
             assert!(rule.given.contains("70000"), "{}", rule.given);
             assert_eq!(words(rule), "- - - -");
-            assert!(rule.not_asked.values().all(|why| *why == NotRun::NotWritten));
+            assert!(
+                rule.not_asked
+                    .values()
+                    .all(|why| *why == NotRun::NotWritten)
+            );
         }
     }
 }

@@ -364,7 +364,10 @@ mod tests {
         let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
         let mut recording = crate::recording::read(&file).unwrap().recording;
         recording.head.operations = operations.to_vec();
-        let readers = recording.loads.iter_mut().flat_map(|of| &mut of.trace.readers);
+        let readers = recording
+            .loads
+            .iter_mut()
+            .flat_map(|of| &mut of.trace.readers);
         for reading in readers.flat_map(|of| &mut of.readings) {
             if !operations.contains(&Operation::Rewrite) {
                 reading.rewrite = None;

@@ -10,7 +10,7 @@ use super::losses::{Certainty, Subject};
 use crate::catalog::Tool;
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
-use crate::judge::{RuleName, Cell, ChainVerdict, ProbeVerdict, RuleVerdict};
+use crate::judge::{Cell, ChainVerdict, ProbeVerdict, RuleName, RuleVerdict};
 use crate::plan::Operation;
 use crate::ruleset::Change;
 

@@ -1,8 +1,8 @@
 //! The commands of the procedure: how a build writes, saves and restores, as argument lists and standard input.
 
 use super::step::RuleSet;
-use crate::agent::protocol::Text;
 use crate::catalog::{Backend, Build, Family};
+use crate::observed::Text;
 use crate::ruleset::{Printed, Ruleset, Table, is_iptables_table};
 use crate::scenario::{Scenario, Write};
 

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::command;
 use super::script::{Fault, Lab};
 use super::step::{Action, Role, RuleSet, Stage, Step};
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::{Build, Family, Tool};
+use crate::observed::{End, Ran, State, Text};
 
 const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
 
@@ -52,7 +51,7 @@ pub async fn control(lab: Lab, builds: Vec<Build>) -> Result<Vec<String>, Fault>
     Ok(wrong)
 }
 
-async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), Trouble> {
+async fn iptables(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
     let (backend, family) = (build.backend, Family::Ipv4);
     // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
     let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
@@ -111,7 +110,7 @@ async fn iptables(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(
     is_empty_again(lab, empty).await
 }
 
-async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), Trouble> {
+async fn nft(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
     let given = format!("add table ip lab\nadd chain ip lab c\nadd rule ip lab c {NFT_RULE}\n");
     run(
         lab,
@@ -145,7 +144,7 @@ async fn nft(lab: &Lab, build: &Build, empty: &Arc<KernelDump>) -> Result<(), Tr
     is_empty_again(lab, empty).await
 }
 
-async fn is_empty_again(lab: &Lab, empty: &Arc<KernelDump>) -> Result<(), Trouble> {
+async fn is_empty_again(lab: &Lab, empty: &Arc<State>) -> Result<(), Trouble> {
     if reset(lab).await? == *empty {
         return Ok(());
     }
@@ -178,12 +177,12 @@ async fn run(
     )))
 }
 
-async fn dump(lab: &Lab) -> Result<Arc<KernelDump>, Fault> {
+async fn dump(lab: &Lab) -> Result<Arc<State>, Fault> {
     let (_, answer) = lab.perform_one(step(Role::Dump, Action::Dump)).await?;
     answer.dumped()
 }
 
-async fn reset(lab: &Lab) -> Result<Arc<KernelDump>, Fault> {
+async fn reset(lab: &Lab) -> Result<Arc<State>, Fault> {
     lab.perform_one(step(Role::Reset, Action::Reset)).await?;
     dump(lab).await
 }

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::kernel::KernelDump;
 use super::script::Fault;
-use crate::agent::protocol::{ChainName, End, Ran, Text};
 use crate::catalog::BuildId;
+use crate::observed::{ChainName, End, Ran, State, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
@@ -300,7 +299,7 @@ pub enum Answer {
     /// The command ended.
     Ran(Ran),
     /// The kernel's rules.
-    Dumped(Arc<KernelDump>),
+    Dumped(Arc<State>),
     /// The lane is empty.
     Reset,
     /// The lane is furnished, or cannot be: what the kernel lacks, in its own words.
@@ -354,7 +353,7 @@ impl Answer {
     ///
     /// # Errors
     /// It is no dump.
-    pub fn dumped(self) -> Result<Arc<KernelDump>, Fault> {
+    pub fn dumped(self) -> Result<Arc<State>, Fault> {
         match self {
             Answer::Dumped(dump) => Ok(dump),
             other => Err(other.misfit("a dump")),

@@ -159,13 +159,10 @@ impl ReaderTrace {
         let readings = self.readings.iter().flat_map(Reading::steps);
         let lists = self.lists.iter().map(|of| (of.command, Command));
         let checks = self.checks.iter().map(|of| (of.command, Command));
-        let deletions = self.deletions.iter().flat_map(|of| {
-            [
-                (of.command, Command),
-                (of.before, Chain),
-                (of.after, Chain),
-            ]
-        });
+        let deletions = self
+            .deletions
+            .iter()
+            .flat_map(|of| [(of.command, Command), (of.before, Chain), (of.after, Chain)]);
         let reassertion = self.reassertion.iter().flat_map(|of| {
             let refused = of.refused.map(|step| (step, Command));
             refused.into_iter().chain([(of.left, Dump)])

@@ -5,8 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 
 use super::{CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef};
-use crate::agent::kernel::{KernelDump, SeenRules};
-use crate::agent::protocol::Text;
+use crate::observed::{SeenRules, State, Text};
 use crate::plan::Load;
 use crate::plan::step::{Action, Answer, Step};
 use crate::plan::trace::LoadTrace;
@@ -18,7 +17,7 @@ pub struct LoadRecorder {
     known: HashMap<u64, Vec<usize>>,
     /// The dumps that came, by where they are in memory: the same come again and again. Nothing else can be there as long as
     /// they are here.
-    came: HashMap<usize, (Weak<KernelDump>, DumpRef)>,
+    came: HashMap<usize, (Weak<State>, DumpRef)>,
     hasher: RandomState,
     rules: SeenRules,
 }
@@ -116,7 +115,7 @@ impl LoadRecorder {
         TextRef(texts.len() - 1)
     }
 
-    fn dump(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
+    fn dump(&mut self, dump: &mut Arc<State>) -> DumpRef {
         let address = Arc::as_ptr(dump).addr();
         if let Some((_, known)) = self.came.get(&address) {
             *dump = self.record.dumps[known.0].clone();
@@ -128,7 +127,7 @@ impl LoadRecorder {
         place
     }
 
-    fn dump_of_rules(&mut self, dump: &mut Arc<KernelDump>) -> DumpRef {
+    fn dump_of_rules(&mut self, dump: &mut Arc<State>) -> DumpRef {
         let known = self.known.entry(self.hasher.hash_one(&*dump)).or_default();
         let dumps = &mut self.record.dumps;
         let is_it = |at: &&usize| dumps.get(**at).is_some_and(|of| of == dump);

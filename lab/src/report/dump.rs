@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::terminal::inert;
-use crate::agent::kernel::{KernelDump, LegacyTable, NftTable};
+use crate::observed::{LegacyTable, NftTable, State};
 
 /// Everything that the dump holds; one sentence where that is nothing.
-pub fn render(dump: &KernelDump) -> String {
+pub fn render(dump: &State) -> String {
     let nft = dump.nft.iter().map(of_nft);
     let legacy = dump.legacy.iter().map(of_legacy);
     let text: String = nft.chain(legacy).collect();
@@ -33,6 +33,9 @@ fn of_nft(table: &NftTable) -> String {
             let _ = writeln!(text, "    rule {}", place + 1);
             for expression in &rule.expressions {
                 let _ = writeln!(text, "      [ {expression} ]");
+            }
+            for attribute in &rule.other {
+                let _ = writeln!(text, "      [ {attribute} ]");
             }
             if let Some(compat) = &rule.compat {
                 let _ = writeln!(text, "      compat {compat}");

@@ -91,7 +91,10 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     for (operation, as_run) in &rule.as_run {
         let at_fault: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
         let said = format!("{}, because of {}", as_run.verdict, at_fault.join(", "));
-        facts.push(text(&format!("{operation}, as run"), said));
+        facts.push(Fact {
+            name: format!("{operation}, as run").into(),
+            said: Said::Text(said),
+        });
     }
     for (operation, why) in rule.not_asked.iter().filter(|(_, why)| why.is_gap()) {
         facts.push(text(operation.as_str(), why.meaning().to_owned()));

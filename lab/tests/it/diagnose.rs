@@ -10,10 +10,11 @@ use std::sync::OnceLock;
 use iptables_lab::advice::{
     Diagnosis, Finding, KnownRules, Likeness, Published, Step, diagnose, sections,
 };
-use iptables_lab::agent::protocol::{End, Request};
+use iptables_lab::agent::protocol::Request;
 use iptables_lab::catalog::{Catalog, Family, Image, Source};
 use iptables_lab::engine::Place;
 use iptables_lab::judge::verdict::Consequence;
+use iptables_lab::observed::End;
 use iptables_lab::report;
 use iptables_lab::scenario::{self, Scenario, Setup};
 use rstest::rstest;

@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use iptables_lab::agent::kernel::{self, KernelDump};
+use iptables_lab::agent::kernel;
 use iptables_lab::docker::Docker;
+use iptables_lab::observed::State;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
@@ -24,7 +25,7 @@ pub struct Host {
     /// But for those of containers, which come and go with other tests.
     mounts: Vec<String>,
     /// None where this user may not look at them.
-    rules: Option<KernelDump>,
+    rules: Option<State>,
 }
 
 /// The host as it is, as this thread sees it.

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use iptables_lab::agent::protocol::{End, Request};
+use iptables_lab::agent::protocol::Request;
+
 use iptables_lab::catalog::{Catalog, Source};
 use iptables_lab::docker::ImageTag;
 use iptables_lab::engine::Place;
+use iptables_lab::observed::End;
 use rstest::rstest;
 
 use super::docker::{docker, wait};

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use iptables_lab::agent::protocol::{End, Ran, Reply, Request};
+use iptables_lab::agent::protocol::{Reply, Request};
+
 use iptables_lab::catalog::{BuildId, Catalog, Family, Image, Source};
 use iptables_lab::docker::Docker;
 use iptables_lab::engine::{self, Engine, EngineError, Lane, LaneSpec, Place, surroundings};
 use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
 use iptables_lab::leftovers::{self, Claim};
+use iptables_lab::observed::{End, Ran};
 use iptables_lab::plan::LaneKind;
 use iptables_lab::scenario::{Namespace, Outcome, Probe, Setup};
 use serde::Deserialize;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::sync::Arc;
 
-use iptables_lab::agent::protocol::{End, Ran};
 use iptables_lab::catalog::BuildId;
+use iptables_lab::observed::{End, Ran};
 use iptables_lab::plan::procedure::procedure;
-use iptables_lab::plan::script::Script;
+use iptables_lab::plan::script::{Next, Script};
 use iptables_lab::plan::step::{Action, Answer, Step};
+use iptables_lab::plan::trace::LoadTrace;
 use iptables_lab::plan::{Load, Reader};
 use iptables_lab::recording::{LoadRecord, Observation, Seen};
 
@@ -90,7 +91,11 @@ fn the_procedure_asks_for_the_recorded_steps_when_given_the_recorded_answers() {
         let mut script = script_of(load);
         let mut answers: Option<Vec<Answer>> = None;
         let mut seen = load.observations.iter();
-        while let Some(burst) = script.next(answers.take()) {
+        let trace = loop {
+            let burst = match script.next(answers.take()).unwrap() {
+                Next::Steps(burst) => burst,
+                Next::Through(trace) => break trace,
+            };
             let mut given = Vec::new();
             for step in &burst.steps {
                 let Some(observation) = seen.next() else {
@@ -113,12 +118,13 @@ fn the_procedure_asks_for_the_recorded_steps_when_given_the_recorded_answers() {
                 }
             }
             answers = Some(given);
-        }
+        };
         assert_eq!(seen.count(), 0, "fewer steps than were recorded");
+        assert_eq!(trace, load.trace, "{} {}", load.scenario, load.writer);
     }
 }
 
-fn script_of(record: &LoadRecord) -> Script {
+fn script_of(record: &LoadRecord) -> Script<LoadTrace> {
     let head = &full_run().recording.head;
     let build = |id: &BuildId| {
         head.builds

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
-use iptables_lab::agent::protocol::End;
 use iptables_lab::catalog::{Backend, Family, Tool};
+use iptables_lab::observed::End;
 use iptables_lab::plan::step::{Role, Stage};
 use iptables_lab::recording::{CommandRecord, LoadRecord, Seen};
 use iptables_lab::ruleset::normalise_save;

@@ -1,8 +1,8 @@
 //! Netlink attributes: written into requests, taken out of answers, with nothing lost on the way.
 
-use std::fmt::Write as _;
-
 use super::error::KernelError;
+use crate::observed::expression::Attribute;
+use crate::observed::{Bytes, Name};
 
 /// The header of an attribute: its length and its type (`struct nlattr`).
 const HEADER: usize = 4;
@@ -135,9 +135,14 @@ impl<'a> Attributes<'a> {
         self.take(kind, |value| value.try_into().ok().map(u64::from_be_bytes))
     }
 
+    /// Takes a name.
+    pub(super) fn name(&mut self, kind: u16) -> Option<Name> {
+        self.bytes(kind).map(|value| without_nul(value).into())
+    }
+
     /// Takes a name as one word of a printed line: in quotes if it could be read as anything else.
     pub(super) fn word(&mut self, kind: u16) -> Option<String> {
-        self.bytes(kind).map(|value| word(without_nul(value)))
+        self.name(kind).map(|name| name.to_string())
     }
 
     /// Drops attributes on purpose: handles, counters, and what follows from other attributes.
@@ -146,11 +151,24 @@ impl<'a> Attributes<'a> {
         self.taken |= ignored.fold(0, |bits, (bit, _, _)| bits | bit);
     }
 
-    /// What nobody took, each as `attribute N 0x…`.
-    pub(super) fn rest(&self) -> Vec<String> {
+    /// What nobody took.
+    pub(super) fn rest(&self) -> Vec<Attribute> {
         let left = self.left();
-        left.map(|(_, kind, value)| format!("attribute {kind} {}", hex(value)))
-            .collect()
+        left.map(|(_, kind, value)| Attribute {
+            kind,
+            value: value.into(),
+        })
+        .collect()
+    }
+
+    /// What nobody took, each as `attribute N 0x…`.
+    pub(super) fn printed_rest(&self) -> Vec<String> {
+        self.rest().iter().map(ToString::to_string).collect()
+    }
+
+    /// Whether all was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left().next().is_none()
     }
 }
 
@@ -165,41 +183,12 @@ fn split_first(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 
 /// `0x` and two digits a byte.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 + 2 * bytes.len());
-    text.push_str("0x");
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 0x0f)]));
-    }
-    text
+    Bytes::from(bytes).to_string()
 }
 
 /// A string attribute without the NUL that ends it.
 pub(super) fn without_nul(value: &[u8]) -> &[u8] {
     value.strip_suffix(b"\0").unwrap_or(value)
-}
-
-/// Text that no other text can become: as it is, with backslashes and what is no printable ASCII escaped.
-pub(super) fn plain(name: &[u8]) -> String {
-    let mut text = String::with_capacity(name.len());
-    for &byte in name {
-        match byte {
-            b' '..=b'~' if byte != b'\\' => text.push(char::from(byte)),
-            _ => write!(text, "{}", byte.escape_ascii()).expect("a string takes every write"),
-        }
-    }
-    text
-}
-
-/// Text as one word: bare where it cannot be mistaken, else in quotes.
-pub(super) fn word(name: &[u8]) -> String {
-    let bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:/+*@%".contains(byte);
-    if !name.is_empty() && name.iter().all(bare) {
-        plain(name)
-    } else {
-        format!("\"{}\"", name.escape_ascii())
-    }
 }
 
 #[cfg(test)]
@@ -228,16 +217,6 @@ mod tests {
         assert_eq!(attributes.word(1), None);
         assert_eq!(attributes.be16(2), None, "a wrong size is not taken");
         assert_eq!(attributes.be32(2), Some(7));
-        assert_eq!(attributes.rest(), ["attribute 9 0xdead"]);
-    }
-
-    #[rstest]
-    #[case(b"KUBE-FIREWALL", "KUBE-FIREWALL")]
-    #[case(b"a b", "\"a b\"")]
-    #[case(b"", "\"\"")]
-    #[case(b"\"x", "\"\\\"x\"")]
-    #[case(b"a\0b", "\"a\\x00b\"")]
-    fn a_word_cannot_be_mistaken(#[case] name: &[u8], #[case] printed: &str) {
-        assert_eq!(word(name), printed);
+        assert_eq!(attributes.printed_rest(), ["attribute 9 0xdead"]);
     }
 }

@@ -1,101 +1,96 @@
-//! nf_tables expressions as text: what `nft --debug=netlink` prints, made exact.
+//! nf_tables expressions as the kernel sends them, decoded.
 //!
-//! The words are those of libnftnl's `src/expr/*.c`, so that a dump can be held beside `nft`'s own output. Where
-//! libnftnl prints two different expressions alike, this program does not:
-//!
-//! - the last word of a value is no wider than the value (`0x06` for one byte), since `-i lo` and `-i lo+` differ in
-//!   nothing but the length of what is compared;
-//! - the payload of xtables matches and targets is printed;
-//! - names that hold blanks or quotes are in quotes;
-//! - attributes that libnftnl leaves out follow at the end, by name, or as `attribute N 0x…` where unknown.
-//!
-//! What the packets themselves change is left out: counters, consumed quota, time of last use.
-//!
-//! Attribute numbers are those of the kernel's include/uapi/linux/netfilter/nf_tables.h and nf_tables_compat.h; each
-//! printer names the enum that its numbers belong to.
+//! Attribute numbers are those of the kernel's include/uapi/linux/netfilter/nf_tables.h and nf_tables_compat.h; the type that each
+//! decoder returns names the enum that its numbers belong to.
 
-mod matching;
+mod comparing;
+mod header;
+mod loading;
 mod statement;
-mod wording;
+mod translation;
+mod value;
 
-use super::attributes::{Attributes, hex};
+use super::attributes::Attributes;
 use super::error::KernelError;
-use wording::with_rest;
-pub(super) use wording::{data, family};
+use crate::observed::Name;
+use crate::observed::expression::Expression;
+pub(super) use value::data;
 
-/// Prints one expression, given as the attributes of `enum nft_expr_attributes`: name and data.
-pub(super) fn print(expression: &[u8]) -> Result<String, KernelError> {
+/// Decodes one expression, given as the attributes of `enum nft_expr_attributes`: name and data.
+pub(super) fn decode(expression: &[u8]) -> Result<Expression, KernelError> {
     let mut attributes = Attributes::parse(expression)?;
     let name = attributes
-        .word(1)
+        .name(1)
         .ok_or(KernelError::Malformed("name of an expression"))?;
     let data = attributes.bytes(2).unwrap_or_default();
-    Ok(with_rest(print_named(&name, data), attributes))
+    Ok(decode_named(name, data, attributes))
 }
 
-/// Prints the expressions of `enum nft_list_attributes`, whose members are all expressions.
-pub(super) fn print_list(list: &[u8]) -> Result<Vec<String>, KernelError> {
+/// Decodes the expressions of `enum nft_list_attributes`, whose members are all expressions.
+pub(super) fn decode_list(list: &[u8]) -> Result<Vec<Expression>, KernelError> {
     let members = Attributes::parse(list)?.members();
-    members.map(|(_, expression)| print(expression)).collect()
+    members.map(|(_, expression)| decode(expression)).collect()
 }
 
-/// Prints the data of the expression, or the stateful object, of this name.
+/// Decodes the data of the expression, or the stateful object, of this name; what is left of `others` is not known.
 ///
-/// What this program does not know, or what lacks an attribute that the kernel always sends, is printed raw.
-pub(super) fn print_named(name: &str, data: &[u8]) -> String {
-    let printed = Attributes::parse(data).ok().and_then(|mut attributes| {
-        let line = known(name, &mut attributes)?;
-        let line = if line.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name} {line}")
-        };
-        Some(with_rest(line, attributes))
+/// What this program does not know, or what lacks an attribute that the kernel always sends, is kept as it came.
+pub(super) fn decode_named(name: Name, data: &[u8], others: Attributes) -> Expression {
+    let known = Attributes::parse(data).ok().and_then(|mut attributes| {
+        let known = known(&name, &mut attributes)?;
+        Some((known, attributes.rest()))
     });
-    printed.unwrap_or_else(|| format!("{name} raw {}", hex(data)))
+    let (known, mut rest) = known.unwrap_or_else(|| {
+        let attributes = data.into();
+        (Expression::Other { name, attributes }, Vec::new())
+    });
+    rest.extend(others.rest());
+    known.with(rest)
 }
 
-fn known(name: &str, attributes: &mut Attributes) -> Option<String> {
-    match name {
-        "bitwise" => matching::bitwise(attributes),
-        "byteorder" => matching::byteorder(attributes),
-        "cmp" => matching::cmp(attributes),
-        "connlimit" => statement::connlimit(attributes),
-        "counter" => statement::counter(attributes),
-        "ct" => matching::ct(attributes),
-        "dup" => statement::dup(attributes),
-        "dynset" => statement::dynset(attributes),
-        "exthdr" => matching::exthdr(attributes),
-        "fib" => matching::fib(attributes),
-        "flow_offload" => statement::flow_offload(attributes),
-        "fwd" => statement::fwd(attributes),
-        "hash" => matching::hash(attributes),
-        "immediate" => statement::immediate(attributes),
-        "inner" => matching::inner(attributes),
-        "last" => statement::last(attributes),
-        "limit" => statement::limit(attributes),
-        "log" => statement::log(attributes),
-        "lookup" => matching::lookup(attributes),
-        "masq" => statement::masq(attributes),
-        "match" | "target" => matching::extension(attributes),
-        "meta" => matching::meta(attributes),
-        "nat" => statement::nat(attributes),
-        "notrack" => Some(String::new()),
-        "numgen" => matching::numgen(attributes),
-        "objref" => statement::objref(attributes),
-        "osf" => matching::osf(attributes),
-        "payload" => matching::payload(attributes),
-        "queue" => statement::queue(attributes),
-        "quota" => statement::quota(attributes),
-        "range" => matching::range(attributes),
-        "redir" => statement::redir(attributes),
-        "reject" => statement::reject(attributes),
-        "rt" => matching::rt(attributes),
-        "socket" => matching::socket(attributes),
-        "synproxy" => statement::synproxy(attributes),
-        "tproxy" => statement::tproxy(attributes),
-        "tunnel" => matching::tunnel(attributes),
-        "xfrm" => matching::xfrm(attributes),
-        _ => None,
-    }
+fn known(name: &Name, attributes: &mut Attributes) -> Option<Expression> {
+    let a = attributes;
+    Some(match name.as_bytes() {
+        b"bitwise" => Expression::Bitwise(comparing::bitwise(a)?),
+        b"byteorder" => Expression::Byteorder(comparing::byteorder(a)?),
+        b"cmp" => Expression::Cmp(comparing::cmp(a)?),
+        b"connlimit" => Expression::Connlimit(statement::connlimit(a)?),
+        b"counter" => statement::counter(a),
+        b"ct" => Expression::Ct(loading::ct(a)?),
+        b"dup" => Expression::Dup(translation::dup(a)),
+        b"dynset" => Expression::Dynset(statement::dynset(a)?.into()),
+        b"exthdr" => Expression::Exthdr(header::exthdr(a)?),
+        b"fib" => Expression::Fib(loading::fib(a)?),
+        b"flow_offload" => Expression::FlowOffload(statement::flow_offload(a)?),
+        b"fwd" => Expression::Fwd(translation::fwd(a)?),
+        b"hash" => Expression::Hash(comparing::hash(a)?),
+        b"immediate" => Expression::Immediate(statement::immediate(a)?),
+        b"inner" => Expression::Inner(header::inner(a)?.into()),
+        b"last" => statement::last(a),
+        b"limit" => Expression::Limit(statement::limit(a)?),
+        b"log" => Expression::Log(statement::log(a)),
+        b"lookup" => Expression::Lookup(comparing::lookup(a)?),
+        b"masq" => Expression::Masq(translation::masq(a)),
+        b"match" => Expression::Match(loading::extension(a)?),
+        b"meta" => Expression::Meta(loading::meta(a)?),
+        b"nat" => Expression::Nat(translation::nat(a)?),
+        b"notrack" => Expression::Notrack,
+        b"numgen" => Expression::Numgen(comparing::numgen(a)?),
+        b"objref" => Expression::Objref(statement::objref(a)?),
+        b"osf" => Expression::Osf(loading::osf(a)?),
+        b"payload" => Expression::Payload(header::payload(a)?),
+        b"queue" => Expression::Queue(statement::queue(a)?),
+        b"quota" => Expression::Quota(statement::quota(a)?),
+        b"range" => Expression::Range(comparing::range(a)?),
+        b"redir" => Expression::Redir(translation::redir(a)),
+        b"reject" => Expression::Reject(statement::reject(a)?),
+        b"rt" => Expression::Rt(loading::rt(a)?),
+        b"socket" => Expression::Socket(loading::socket(a)?),
+        b"synproxy" => Expression::Synproxy(translation::synproxy(a)?),
+        b"target" => Expression::Target(loading::extension(a)?),
+        b"tproxy" => Expression::Tproxy(translation::tproxy(a)?),
+        b"tunnel" => Expression::Tunnel(loading::tunnel(a)?),
+        b"xfrm" => Expression::Xfrm(loading::xfrm(a)?),
+        _ => return None,
+    })
 }

@@ -14,14 +14,13 @@ use foldhash::HashMap;
 use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::attributes::plain;
 use super::error::KernelError;
 use super::known::Known;
 use super::netlink::ATTEMPTS;
 use super::nft;
 use super::sockopt;
-use super::{LegacyChain, LegacyTable};
 use crate::catalog::Family;
+use crate::observed::{LegacyChain, LegacyRule, LegacyTable, plain};
 use entry::{
     ACCEPT, DROP, Entry, Layout, RETURN, entries, error_entry, layout, policy_entry, u32_at,
 };
@@ -52,7 +51,7 @@ const REPLACE_HEADER: usize = 96;
 const REPLACE_POINTER: usize = 88;
 
 /// Reads and decodes all registered tables, IPv4 first, by name.
-pub(super) fn dump(known: &mut Known<str>) -> Result<Vec<LegacyTable>, KernelError> {
+pub(super) fn dump(known: &mut Known<LegacyRule>) -> Result<Vec<LegacyTable>, KernelError> {
     let mut tables = Vec::new();
     each_registered(|control, name| {
         tables.push(decode(control.family, name, &control.read(name)?, known)?);
@@ -336,7 +335,7 @@ pub(super) fn decode(
     family: Family,
     name: &str,
     blob: &Blob,
-    known: &mut Known<str>,
+    known: &mut Known<LegacyRule>,
 ) -> Result<LegacyTable, KernelError> {
     let found = entries(layout(family), &blob.entries)?;
     // The entry that ends every table is the head of no chain.
@@ -369,7 +368,7 @@ pub(super) fn decode(
         match policy(entry, &blob.info) {
             Some(policy) => chain.policy = Some(policy),
             None if head || is_tail(entry, found) => {}
-            None => chain.rules.push(entry.print(&names, known)),
+            None => chain.rules.push(entry.rule(&names, known)),
         }
     }
     Ok(LegacyTable {

@@ -13,8 +13,8 @@ use super::attributes::{Attributes, put, put_name};
 use super::error::KernelError;
 use super::known::Known;
 use super::netlink::{ATTEMPTS, Connection, Dumped, Message, messages};
-use super::{NftRule, NftTable};
 use crate::catalog::Family;
+use crate::observed::{NftRule, NftTable};
 pub(super) use decode::decode;
 
 /// `NFNL_SUBSYS_NFTABLES`, the upper byte of every message type here.

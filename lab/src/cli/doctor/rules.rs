@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::modules::{Lacking, modprobe};
 use super::needs::{Asking, Need, needs};
-use crate::agent::protocol::{End, Ran, Reply, Request};
+use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Build, Tool};
 use crate::engine::{Lane, Place, surroundings};
+use crate::observed::{End, Ran};
 use crate::plan::command;
 use crate::plan::step::RuleSet;
 use crate::scenario::{Scenario, Write};

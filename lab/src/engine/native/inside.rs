@@ -15,11 +15,12 @@ use nix::unistd::Pid;
 use super::protocol::{AskedOf, Order};
 use crate::agent::kernel::surroundings::Surroundings;
 use crate::agent::kernel::{self, KernelError, LegacyTables, NetworkOf};
-use crate::agent::protocol::{Ran, Reply, Request};
+use crate::agent::protocol::{Reply, Request};
 use crate::agent::recent::Recent;
 use crate::agent::{self, Agent, Ground, Pulse, exec};
 use crate::catalog::BuildId;
 use crate::engine::{FORWARDING, Place, SYSCTLS};
+use crate::observed::Ran;
 use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Here, Network, Refused, Retired, Shell};
 use crate::scenario::Namespace;
 

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{End, Ran, Text};
 use crate::catalog::BuildId;
+use crate::observed::{End, Ran, State, Text};
 use crate::plan::script::{Fault, Lab};
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{
@@ -28,16 +27,16 @@ impl Command {
     }
 }
 
-/// A state of the kernel, and the step that dumped it.
+/// What the kernel holds, and the step that dumped it.
 #[derive(Clone)]
-pub struct State {
+pub struct Dumped {
     pub step: StepRef,
-    pub holds: Arc<KernelDump>,
+    pub holds: Arc<State>,
 }
 
-impl State {
+impl Dumped {
     /// Whether both are the same state, at whatever time they were dumped.
-    pub fn is(&self, other: &State) -> bool {
+    pub fn is(&self, other: &Dumped) -> bool {
         Arc::ptr_eq(&self.holds, &other.holds) || self.holds == other.holds
     }
 }
@@ -55,22 +54,22 @@ pub struct Bench {
     /// The rules that are in the lane exactly as the writer left them.
     laid: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
-    baselines: BTreeMap<RuleSet, State>,
+    baselines: BTreeMap<RuleSet, Dumped>,
     /// Sets of rules that come to something else when they are restored at once.
     is_slow: Vec<RuleSet>,
     /// Every state of the kernel that was seen, once: states that are equal are then one in memory, and told apart by
     /// looking at nothing else.
-    states: HashSet<Arc<KernelDump>>,
+    states: HashSet<Arc<State>>,
     /// What the kernel holds, as it was last dumped; none while nothing is known of it.
-    held: Option<State>,
+    held: Option<Dumped>,
     /// Who printed what of which kernel state.
-    prints: Vec<(BuildId, State, Command)>,
+    prints: Vec<(BuildId, Dumped, Command)>,
     /// The parts in which the writer was given what rewrites had left that it could not print.
-    pub reread: Vec<(State, Vec<RereadPart>)>,
+    pub reread: Vec<(Dumped, Vec<RereadPart>)>,
     /// The packets of the load's family.
     probes: Arc<[(Namespace, Probe)]>,
     /// The kernel states that packets were sent into.
-    probed: Vec<State>,
+    probed: Vec<Dumped>,
 }
 
 impl Bench {
@@ -174,7 +173,7 @@ impl Bench {
         &mut self,
         scene: Scene<'_>,
         commands: Vec<command::Command>,
-    ) -> Result<Result<State, StepRef>, Fault> {
+    ) -> Result<Result<Dumped, StepRef>, Fault> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = self.load.writer.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
@@ -199,7 +198,7 @@ impl Bench {
     }
 
     /// What was dumped at `step`: the state that is equal to it, if one was seen before.
-    fn state(&mut self, step: StepRef, dump: Arc<KernelDump>) -> State {
+    fn state(&mut self, step: StepRef, dump: Arc<State>) -> Dumped {
         let holds = match self.states.get(&dump) {
             Some(known) => known.clone(),
             None => {
@@ -207,16 +206,16 @@ impl Bench {
                 dump
             }
         };
-        State { step, holds }
+        Dumped { step, holds }
     }
 
     /// What the kernel held when the writer had written `rules`.
-    pub fn baseline(&self, rules: &RuleSet) -> Option<&State> {
+    pub fn baseline(&self, rules: &RuleSet) -> Option<&Dumped> {
         self.baselines.get(rules)
     }
 
     /// What the kernel holds now. After a command that was not followed by a dump nobody may ask.
-    pub fn held(&self) -> Result<State, Fault> {
+    pub fn held(&self) -> Result<Dumped, Fault> {
         let held = self.held.clone();
         held.ok_or_else(|| Fault::NotDone {
             step: "a dump of the kernel's rules".to_owned(),
@@ -366,7 +365,7 @@ impl Bench {
     }
 
     /// Notes what the kernel holds, and whether those are `rules` as the writer left them.
-    fn now_holds(&mut self, rules: &RuleSet, step: StepRef, dump: Arc<KernelDump>) {
+    fn now_holds(&mut self, rules: &RuleSet, step: StepRef, dump: Arc<State>) {
         let state = self.state(step, dump);
         let same = self.baseline(rules).is_some_and(|of| of.is(&state));
         self.laid = same.then(|| rules.clone());

@@ -1,8 +1,8 @@
 //! A component in a container looks which backend the host uses, and takes its own of that.
 
 use super::bench::{Bench, Scene};
-use crate::agent::protocol::Text;
 use crate::catalog::Backend;
+use crate::observed::Text;
 use crate::plan::script::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage};
 use crate::plan::trace::{LookAt, ReaderTrace};

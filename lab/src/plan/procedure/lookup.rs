@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::bench::{Bench, Command, Scene};
-use crate::agent::kernel::KernelDump;
-use crate::agent::protocol::{ChainName, End};
 use crate::catalog::{Build, Tool};
+use crate::observed::{ChainName, End, State};
 use crate::plan::script::{Answered, Fault};
 use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{Asked, Check, Deletion, ListedAs, Listing, ReaderTrace};
@@ -180,7 +179,9 @@ impl Bench {
                 self.touched();
                 let taken = taken(chain, answers)?;
                 let done = taken.done;
-                trace.deletions.extend(taken.deletions.into_iter().take(done));
+                trace
+                    .deletions
+                    .extend(taken.deletions.into_iter().take(done));
                 chain.truncate(chain.len() - done);
             }
             pending.retain(|chain| !chain.is_empty());
@@ -303,7 +304,7 @@ fn taken(chain: &[InChain], answers: Vec<Answered>) -> Result<TakenOf, Fault> {
 }
 
 /// A dump of one chain without the rule at `place`; none where there is no such rule.
-fn without_rule(dump: &KernelDump, place: usize) -> Option<KernelDump> {
+fn without_rule(dump: &State, place: usize) -> Option<State> {
     let mut dump = dump.clone();
     let nft = dump.nft.iter_mut().flat_map(|table| &mut table.chains);
     for chain in nft {
@@ -327,14 +328,16 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::agent::kernel::{NftChain, NftRule, NftTable};
-    use crate::agent::protocol::Ran;
+    use crate::observed::Ran;
+    use crate::observed::expression::Expression;
+    use crate::observed::{NftChain, NftRule, NftTable};
     use crate::plan::step::Answer;
     use crate::plan::trace::StepRef;
 
     fn dump(rules: &str) -> Answer {
         let rule = |name: char| NftRule {
-            expressions: vec![name.to_string().into()],
+            expressions: vec![Expression::read(&name.to_string()).into()],
+            other: Vec::new(),
             compat: None,
             userdata: None,
         };
@@ -353,7 +356,7 @@ mod tests {
             objects: Vec::new(),
             other: Vec::new(),
         };
-        let dump = KernelDump {
+        let dump = State {
             nft: vec![table],
             legacy: Vec::new(),
         };
@@ -412,10 +415,6 @@ mod tests {
             deletion(0),
             dump("bd"),
         ];
-        assert_eq!(
-            well(&chain, another),
-            1,
-            "the first is to be done no more"
-        );
+        assert_eq!(well(&chain, another), 1, "the first is to be done no more");
     }
 }

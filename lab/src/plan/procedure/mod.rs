@@ -52,11 +52,7 @@ pub async fn procedure(
 
 impl Bench {
     /// Takes `reader` through all operations on `accepted`, the rules that the writer took.
-    async fn read_by(
-        &mut self,
-        reader: &Reader,
-        accepted: &RuleSet,
-    ) -> Result<ReaderTrace, Fault> {
+    async fn read_by(&mut self, reader: &Reader, accepted: &RuleSet) -> Result<ReaderTrace, Fault> {
         let mut trace = ReaderTrace::of(reader.build.id.clone());
         if !self.picks_its_backend(reader, accepted, &mut trace).await? {
             return Ok(trace);

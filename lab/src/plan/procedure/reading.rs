@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bench::{Bench, Command, Scene, State};
+use super::bench::{Bench, Command, Dumped, Scene};
 use super::{OWN_CHAIN, ROUNDS, printed_whole};
 use crate::catalog::BuildId;
 use crate::plan::isolate::{Trial, isolate};
@@ -107,11 +107,9 @@ impl Bench {
         turns: &mut Vec<Restored>,
     ) -> Result<(), Fault> {
         let writer = self.load.writer.id.clone();
-        let mut seen: Vec<State> = self.baseline(scene.rules).cloned().into_iter().collect();
+        let mut seen: Vec<Dumped> = self.baseline(scene.rules).cloned().into_iter().collect();
         for round in 1..=ROUNDS {
-            let went_on = self
-                .turn(scene, Role::WriterPrint, &writer, turns)
-                .await?;
+            let went_on = self.turn(scene, Role::WriterPrint, &writer, turns).await?;
             let held = self.held()?;
             if !went_on || seen.iter().any(|of| of.is(&held)) {
                 return Ok(());

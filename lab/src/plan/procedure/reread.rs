@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, Command, Scene, State};
+use super::bench::{Bench, Command, Dumped, Scene};
 use super::printed_whole;
-use crate::agent::protocol::Text;
+use crate::observed::Text;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet};
@@ -21,7 +21,7 @@ impl Bench {
         scene: Scene<'_>,
         reader: &Reader,
         saved: &Command,
-        (left, reread): (&State, &Command),
+        (left, reread): (&Dumped, &Command),
     ) -> Result<Vec<RereadPart>, Fault> {
         if let Some((_, known)) = self.reread.iter().find(|(of, _)| of.is(left)) {
             return Ok(known.clone());

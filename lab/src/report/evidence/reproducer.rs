@@ -316,7 +316,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::agent::protocol::Text;
+    use crate::observed::Text;
     use crate::ruleset::parse;
 
     /// What one of the script's functions makes of a print.

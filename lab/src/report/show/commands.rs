@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::super::terminal::{ASIDE, HEADING, inert, paint};
-use crate::agent::protocol::End;
 use crate::catalog::{BuildId, Family, REPOSITORIES, name_in_docker};
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
+use crate::observed::End;
 use crate::plan::step::Stage;
 use crate::recording::{CommandRecord, LoadRecord, Observation, Seen};
 use crate::scenario::{Interface, InterfaceKind, Namespace, Scenario, Setup};

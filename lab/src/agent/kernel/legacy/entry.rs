@@ -1,15 +1,17 @@
-//! One entry of a legacy table, a rule, a policy or the head of a chain: parsed, printed, and made.
+//! One entry of a legacy table, a rule, a policy or the head of a chain: decoded, and made.
 
-use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::super::attributes::{hex, plain, word};
 use super::super::error::KernelError;
 use super::super::known::Known;
 use crate::catalog::Family;
+use crate::observed::expression::Extension;
+use crate::observed::{
+    Conditions, Interface, LegacyEntry, LegacyRule, LegacyTarget, Name, Network,
+};
 
 /// `struct xt_entry_target` and `struct xt_entry_match` without payload.
 const EXTENSION: usize = 32;
@@ -103,27 +105,27 @@ pub(super) struct Entry<'a> {
     /// All of it.
     bytes: &'a [u8],
     /// Name, revision and payload of each match.
-    matches: Vec<Extension<'a>>,
-    target: Extension<'a>,
+    matches: Vec<Sent<'a>>,
+    target: Sent<'a>,
     /// Where the target is in it.
     target_at: usize,
 }
 
-/// A match or a target.
-struct Extension<'a> {
+/// A match or a target as it was sent.
+struct Sent<'a> {
     name: &'a [u8],
     revision: u8,
     payload: &'a [u8],
 }
 
-impl<'a> Extension<'a> {
+impl<'a> Sent<'a> {
     /// The match or target at the beginning of `bytes`, and its length.
     fn parse(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let length = usize::from(u16_at(bytes, 0)?);
         let header = bytes.get(2..EXTENSION)?;
         let (name, revision) = (c_string(&header[..29]), header[29]);
         Some((
-            Extension {
+            Sent {
                 name,
                 revision,
                 payload: bytes.get(EXTENSION..length)?,
@@ -134,17 +136,12 @@ impl<'a> Extension<'a> {
 
     /// The kernel copies the payload up to what userspace may see and zeroes after it: `usersize` of the extension, in
     /// `xt_data_to_user` of net/netfilter/x_tables.c.
-    fn print(&self, word_before: &str) -> String {
-        let payload = if self.payload.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", hex(self.payload))
-        };
-        format!(
-            "{word_before} {} rev {}{payload}",
-            word(self.name),
-            self.revision
-        )
+    fn extension(&self) -> Extension {
+        Extension {
+            name: self.name.into(),
+            revision: self.revision.into(),
+            payload: self.payload.into(),
+        }
     }
 }
 
@@ -157,12 +154,12 @@ impl<'a> Entry<'a> {
         let mut matches = Vec::new();
         let mut at = layout.size;
         while at < target {
-            let (found, length) = Extension::parse(bytes.get(at..target)?)?;
+            let (found, length) = Sent::parse(bytes.get(at..target)?)?;
             matches.push(found);
             at += length;
         }
         let target_at = target;
-        let (target, _) = Extension::parse(bytes.get(target..).filter(|_| at == target)?)?;
+        let (target, _) = Sent::parse(bytes.get(target..).filter(|_| at == target)?)?;
         Some(Entry {
             layout,
             place: u32::try_from(place).ok()?,
@@ -206,22 +203,28 @@ impl<'a> Entry<'a> {
             .any(|&byte| byte != 0)
     }
 
-    /// The rule in one line, which may be `known`.
-    pub(super) fn print(&self, chains: &HashMap<u32, &[u8]>, known: &mut Known<str>) -> Arc<str> {
+    /// The rule, which may be `known`.
+    pub(super) fn rule(
+        &self,
+        chains: &HashMap<u32, &[u8]>,
+        known: &mut Known<LegacyRule>,
+    ) -> Arc<LegacyRule> {
         let standard = self.standard(chains);
-        let printed = self.all_that_is_printed(standard.as_deref());
-        known.get(&printed).unwrap_or_else(|| {
-            let mut parts = vec![self.conditions()];
-            parts.extend(self.matches.iter().map(|found| found.print("match")));
-            parts.push(standard.unwrap_or_else(|| self.target.print("target")));
-            parts.retain(|part| !part.is_empty());
-            known.keep(&printed, parts.join(" | ").into())
+        let decisive = self.all_that_decides(standard.as_ref());
+        known.get(&decisive).unwrap_or_else(|| {
+            let entry = LegacyEntry {
+                conditions: self.conditions(),
+                matches: self.matches.iter().map(Sent::extension).collect(),
+                target: standard
+                    .unwrap_or_else(|| LegacyTarget::Extension(self.target.extension())),
+            };
+            known.keep(&decisive, LegacyRule::Entry(entry.into()).into())
         })
     }
 
     /// The entry but for its counters and what the kernel notes in it. `standard` is in the place of a standard target's
     /// verdict: where a chain is depends on the rules before it.
-    fn all_that_is_printed(&self, standard: Option<&str>) -> Vec<u8> {
+    fn all_that_decides(&self, standard: Option<&LegacyTarget>) -> Vec<u8> {
         let Layout { offsets, size, .. } = *self.layout;
         let end = match standard {
             Some(_) => self.target_at + EXTENSION,
@@ -230,119 +233,86 @@ impl<'a> Entry<'a> {
         // No entry of the other family is as far to its offsets.
         let family = [u8::try_from(offsets).unwrap_or_default()];
         let (head, rest) = (&self.bytes[..offsets + 4], &self.bytes[size..end]);
-        let standard = standard.unwrap_or_default().as_bytes();
-        [&family, head, rest, standard].concat()
+        let standard = standard.map(ToString::to_string).unwrap_or_default();
+        [&family, head, rest, standard.as_bytes()].concat()
     }
 
-    /// Verdict or jump of a standard target; empty for a rule that has none, which libiptc writes as a jump to the next
-    /// entry.
-    fn standard(&self, chains: &HashMap<u32, &[u8]>) -> Option<String> {
+    /// What a standard target does. A rule that has none libiptc writes as a jump to the next entry.
+    fn standard(&self, chains: &HashMap<u32, &[u8]>) -> Option<LegacyTarget> {
         let verdict = self.verdict()?;
         let goto = self.bytes[self.layout.flags] & self.layout.goto != 0;
-        let jump = if goto { "goto" } else { "jump" };
         Some(match (verdict, u32::try_from(verdict)) {
-            (DROP, _) => "DROP".to_owned(),
-            (ACCEPT, _) => "ACCEPT".to_owned(),
-            (QUEUE, _) => "QUEUE".to_owned(),
-            (RETURN, _) => "RETURN".to_owned(),
-            (_, Ok(place)) if place == self.next() && !goto => String::new(),
-            (_, Ok(place)) => match chains.get(&place) {
-                Some(chain) => format!("{jump} {}", word(chain)),
-                None => format!("{jump} @{place}"),
-            },
-            (other, Err(_)) => format!("verdict {other}"),
+            (DROP, _) => LegacyTarget::Drop,
+            (ACCEPT, _) => LegacyTarget::Accept,
+            (QUEUE, _) => LegacyTarget::Queue,
+            (RETURN, _) => LegacyTarget::Return,
+            (_, Ok(place)) if place == self.next() && !goto => LegacyTarget::Next,
+            (_, Ok(place)) => {
+                let name = match chains.get(&place) {
+                    Some(chain) => Name::from(*chain),
+                    None => format!("@{place}").into_bytes().into(),
+                };
+                if goto {
+                    LegacyTarget::Goto(name)
+                } else {
+                    LegacyTarget::Jump(name)
+                }
+            }
+            (other, Err(_)) => LegacyTarget::Verdict(other),
         })
     }
 
     /// The fields of `struct ipt_ip` or `struct ip6t_ip6` that are set.
-    fn conditions(&self) -> String {
-        const IN: u8 = 0x01;
-        const OUT: u8 = 0x02;
-        const SOURCE: u8 = 0x08;
-        const DESTINATION: u8 = 0x10;
-        const PROTOCOL: u8 = 0x40;
+    fn conditions(&self) -> Conditions {
         let layout = self.layout;
-        let inverted = self.bytes[layout.inverted];
         let address =
             |number: usize| &self.bytes[number * layout.address..(number + 1) * layout.address];
         let interface = |number: usize| {
             &self.bytes[layout.interfaces + 16 * number..layout.interfaces + 16 * (number + 1)]
         };
-        let protocol = u16_at(self.bytes, layout.protocol).unwrap_or_default();
-        let mut line = String::new();
-        let mut field = |bit: u8, name: &str, value: Option<String>| {
-            let not = inverted & bit != 0;
-            if value.is_some() || not {
-                let value = value.unwrap_or_else(|| "any".to_owned());
-                let _ = write!(
-                    line,
-                    "{}{}{name}={value}",
-                    if line.is_empty() { "" } else { " " },
-                    if not { "!" } else { "" }
-                );
-            }
-        };
-        field(SOURCE, "src", print_address(address(0), address(2)));
-        field(DESTINATION, "dst", print_address(address(1), address(3)));
-        field(IN, "in", print_interface(interface(0), interface(2)));
-        field(OUT, "out", print_interface(interface(1), interface(3)));
-        field(
-            PROTOCOL,
-            "proto",
-            (protocol != 0).then(|| protocol.to_string()),
-        );
-        field(
-            0,
-            "tos",
-            layout
-                .tos
-                .map(|place| self.bytes[place])
-                .filter(|&tos| tos != 0)
-                .map(|tos| format!("{tos:#04x}")),
-        );
-        let flags = self.bytes[layout.flags];
-        field(0, "flags", (flags != 0).then(|| format!("{flags:#04x}")));
-        let other = inverted & !(IN | OUT | SOURCE | DESTINATION | PROTOCOL);
-        field(0, "inverted", (other != 0).then(|| format!("{other:#04x}")));
-        line
+        Conditions {
+            source: network(address(0), address(2)),
+            destination: network(address(1), address(3)),
+            in_interface: named_interface(interface(0), interface(2)),
+            out_interface: named_interface(interface(1), interface(3)),
+            protocol: u16_at(self.bytes, layout.protocol).unwrap_or_default(),
+            tos: layout.tos.map_or(0, |place| self.bytes[place]),
+            flags: self.bytes[layout.flags],
+            inverted: self.bytes[layout.inverted],
+        }
     }
+}
+
+/// Whether a bit of them is set.
+fn is_set(bytes: &[u8]) -> bool {
+    bytes.iter().any(|&byte| byte != 0)
 }
 
 /// Address and mask, if any of their bits is set.
-fn print_address(address: &[u8], mask: &[u8]) -> Option<String> {
-    let text = |bytes: &[u8]| match *bytes {
-        [a, b, c, d] => Ipv4Addr::new(a, b, c, d).to_string(),
-        _ => <[u8; 16]>::try_from(bytes)
-            .map_or_else(|_| hex(bytes), |bytes| Ipv6Addr::from(bytes).to_string()),
+fn network(address: &[u8], mask: &[u8]) -> Option<Network> {
+    let of = |bytes: &[u8]| -> Option<IpAddr> {
+        let ipv4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+        let ipv6 = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+        ipv4.or_else(|_| ipv6()).ok()
     };
-    let set = address.iter().chain(mask).any(|&byte| byte != 0);
-    set.then(|| format!("{}/{}", text(address), text(mask)))
-}
-
-/// `eth0` where the mask covers the name and its NUL, `eth+` where it stops before the plus that iptables keeps in the
-/// name, else both in hexadecimal.
-fn print_interface(name: &[u8], mask: &[u8]) -> Option<String> {
-    if name.iter().chain(mask).all(|&byte| byte == 0) {
+    if !is_set(address) && !is_set(mask) {
         return None;
     }
-    let text = c_string(name);
-    let (stem, covered) = match text.strip_suffix(b"+") {
-        Some(stem) => (stem, stem.len()),
-        None => (text, text.len() + 1),
-    };
-    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:@".contains(byte);
-    let as_iptables_writes_it = stem.iter().all(usual)
-        && !text.is_empty()
-        && name[text.len()..].iter().all(|&byte| byte == 0)
-        && mask
-            .iter()
-            .enumerate()
-            .all(|(place, &byte)| byte == if place < covered { 0xff } else { 0 });
-    if as_iptables_writes_it {
-        Some(plain(text))
-    } else {
-        Some(format!("{}/{}", hex(name), hex(mask)))
+    Some(Network {
+        address: of(address)?,
+        mask: of(mask)?,
+    })
+}
+
+/// Name and mask of interfaces, if any of their bits is set.
+fn named_interface(name: &[u8], mask: &[u8]) -> Option<Interface> {
+    if !is_set(name) && !is_set(mask) {
+        return None;
     }
+    Some(Interface {
+        name: name.try_into().ok()?,
+        mask: mask.try_into().ok()?,
+    })
 }
 
 /// All entries of a table, in order.
@@ -398,16 +368,6 @@ mod tests {
     use super::super::Blob;
     use super::*;
 
-    #[rstest]
-    #[case::exact(b"lo\0\0", &[255, 255, 255, 0], "lo")]
-    #[case::wildcard(b"lo+\0", &[255, 255, 0, 0], "lo+")]
-    #[case::wildcard_without_plus(b"lo\0\0", &[255, 255, 0, 0], "0x6c6f0000/0xffff0000")]
-    #[case::a_plus_that_counts(b"lo+\0", &[255, 255, 255, 255], "0x6c6f2b00/0xffffffff")]
-    #[case::any(b"+\0\0\0", &[0, 0, 0, 0], "+")]
-    fn interfaces(#[case] name: &[u8], #[case] mask: &[u8], #[case] printed: &str) {
-        assert_eq!(print_interface(name, mask).as_deref(), Some(printed));
-    }
-
     /// Whatever the kernel looks at when a packet comes by is in the printed rule.
     #[rstest]
     #[case::ipv4(Family::Ipv4, include_bytes!("../testdata/filter-1.8.9.legacy"))]
@@ -418,7 +378,9 @@ mod tests {
         let (chains, mut known) = (HashMap::default(), Known::default());
         let mut tried = 0;
         for entry in entries(layout, &blob.entries).expect("well formed") {
-            let printed = entry.print(&chains, &mut known);
+            let rule = entry.rule(&chains, &mut known);
+            let printed = rule.to_string();
+            assert_eq!(LegacyRule::read(&printed), *rule);
             let standard = entry.verdict().is_some();
             let target = entry.bytes.len() - entry.target.payload.len();
             let conditions = 0..=layout.inverted;
@@ -435,7 +397,8 @@ mod tests {
                     place: entry.place,
                     ..Entry::parse(layout, &other, 0).expect("still an entry")
                 };
-                assert_ne!(other.print(&chains, &mut known), printed, "byte {place}");
+                let other = other.rule(&chains, &mut known).to_string();
+                assert_ne!(other, printed, "byte {place}");
                 tried += 1;
             }
         }
@@ -445,7 +408,7 @@ mod tests {
     /// Where the payload of each match is.
     fn matches_at(entry: &Entry) -> Vec<std::ops::Range<usize>> {
         let mut at = entry.layout.size;
-        let place = |found: &Extension| {
+        let place = |found: &Sent| {
             let payload = at + EXTENSION..at + EXTENSION + found.payload.len();
             at = payload.end;
             payload

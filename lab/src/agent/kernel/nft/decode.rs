@@ -4,11 +4,13 @@ use foldhash::HashMap;
 use nix::libc;
 
 use super::{NFTABLES, kind, split};
-use crate::agent::kernel::attributes::{Attributes, hex, plain, without_nul, word};
+use crate::agent::kernel::attributes::{Attributes, hex, without_nul};
 use crate::agent::kernel::error::KernelError;
+use crate::agent::kernel::expression;
 use crate::agent::kernel::known::Known;
 use crate::agent::kernel::netlink::messages;
-use crate::agent::kernel::{NftChain, NftHook, NftRule, NftSet, NftTable, expression};
+use crate::observed::expression::ProtocolFamily;
+use crate::observed::{Name, NftChain, NftHook, NftRule, NftSet, NftTable, plain};
 
 /// A table's family and name, and the name of a chain or set in it, if it is one.
 type Key<'a> = (u8, &'a [u8], &'a [u8]);
@@ -59,7 +61,7 @@ impl<'a> Decoder<'a> {
         self.table_at
             .insert((family, without_nul(name)), self.tables.len());
         self.tables.push(NftTable {
-            family: expression::family(family.into()),
+            family: ProtocolFamily::from(u32::from(family)).to_string(),
             name: plain(without_nul(name)),
             flags,
             chains: Vec::new(),
@@ -132,7 +134,7 @@ impl<'a> Decoder<'a> {
         let name = attributes.bytes(2).ok_or(KernelError::Malformed("set"))?;
         let header = set_header(&mut attributes)?;
         attributes.ignore(&[10, 14, 16, 19, 20]);
-        let header = [vec![header], attributes.rest()].concat().join(" ");
+        let header = [vec![header], attributes.printed_rest()].concat().join(" ");
         let sets = &mut self.tables[table].sets;
         self.set_at
             .insert((family, table_name, without_nul(name)), (table, sets.len()));
@@ -166,8 +168,11 @@ impl<'a> Decoder<'a> {
         let (table, _) = self.place(family, &mut attributes)?;
         let name = attributes.word(2).ok_or(KernelError::Malformed("object"))?;
         let kind = attributes.be32(3).ok_or(KernelError::Malformed("object"))?;
-        let data =
-            expression::print_named(&object_kind(kind), attributes.bytes(4).unwrap_or_default());
+        let data = expression::decode_named(
+            object_kind(kind),
+            attributes.bytes(4).unwrap_or_default(),
+            Attributes::default(),
+        );
         let userdata = attributes.bytes(8);
         attributes.ignore(&[5, 6, 7]);
         let parts = [
@@ -198,11 +203,11 @@ impl<'a> Decoder<'a> {
                     .into_iter()
                     .map(|device| format!("dev {device}")),
             );
-            parts.extend(hook.rest());
+            parts.extend(hook.printed_rest());
         }
         parts.extend(attributes.be32(7).map(|flags| format!("flags {flags:#x}")));
         attributes.ignore(&[4, 5, 6]);
-        parts.extend(attributes.rest());
+        parts.extend(attributes.printed_rest());
         self.tables[table].objects.push(parts.join(" "));
         Ok(())
     }
@@ -225,16 +230,16 @@ impl<'a> Decoder<'a> {
 
 /// What a rule does, wherever it stands.
 fn rule_of(mut attributes: Attributes) -> Result<NftRule, KernelError> {
-    let mut expressions = match attributes.bytes(4) {
-        Some(list) => expression::print_list(list)?,
+    let expressions = match attributes.bytes(4) {
+        Some(list) => expression::decode_list(list)?,
         None => Vec::new(),
     };
     let compat = attributes.bytes(5).map(compat).transpose()?;
     let userdata = attributes.bytes(7).map(hex);
     attributes.ignore(&[3, 6, 8]);
-    expressions.extend(attributes.rest());
     Ok(NftRule {
         expressions: expressions.into_iter().map(Into::into).collect(),
+        other: attributes.rest(),
         compat,
         userdata,
     })
@@ -242,7 +247,10 @@ fn rule_of(mut attributes: Attributes) -> Result<NftRule, KernelError> {
 
 fn userdata_and_rest(userdata: Option<&[u8]>, attributes: Attributes) -> Vec<String> {
     let userdata = userdata.map(|userdata| format!("userdata {}", hex(userdata)));
-    userdata.into_iter().chain(attributes.rest()).collect()
+    userdata
+        .into_iter()
+        .chain(attributes.printed_rest())
+        .collect()
 }
 
 /// `enum nft_rule_compat_attributes`.
@@ -255,7 +263,7 @@ fn compat(nest: &[u8]) -> Result<String, KernelError> {
             .map(|protocol| format!("proto {protocol}")),
     );
     parts.extend(attributes.be32(2).map(|flags| format!("flags {flags:#x}")));
-    parts.extend(attributes.rest());
+    parts.extend(attributes.printed_rest());
     Ok(parts.join(" "))
 }
 
@@ -273,7 +281,7 @@ fn hook(family: u8, chain: &mut Attributes) -> Result<Option<NftHook>, KernelErr
         Some(device) if devices.is_empty() => devices.push(device),
         _ => {}
     }
-    devices.extend(attributes.rest());
+    devices.extend(attributes.printed_rest());
     let policy = match chain.be32(5) {
         Some(0) => "DROP".to_owned(),
         Some(1) | None => "ACCEPT".to_owned(),
@@ -294,8 +302,8 @@ fn devices(attributes: &mut Attributes, kind: u16) -> Result<Vec<String>, Kernel
     let list = attributes.bytes(kind).unwrap_or_default();
     let devices = Attributes::parse(list)?.members();
     let printed = devices.map(|(kind, name)| match kind {
-        1 => word(without_nul(name)),
-        2 => format!("prefix {}", word(without_nul(name))),
+        1 => Name::from(without_nul(name)).to_string(),
+        2 => format!("prefix {}", Name::from(without_nul(name))),
         other => format!("attribute {other} {}", hex(name)),
     });
     Ok(printed.collect())
@@ -322,7 +330,7 @@ fn hook_name(family: u8, number: u32) -> String {
 }
 
 /// `NFT_OBJECT_*`, under the names that the same things have as expressions.
-fn object_kind(kind: u32) -> String {
+fn object_kind(kind: u32) -> Name {
     const KINDS: [&str; 11] = [
         "unspec",
         "counter",
@@ -339,7 +347,10 @@ fn object_kind(kind: u32) -> String {
     let name = usize::try_from(kind)
         .ok()
         .and_then(|place| KINDS.get(place));
-    name.map_or_else(|| format!("unknown-{kind}"), |name| (*name).to_owned())
+    match name {
+        Some(name) => name.as_bytes().into(),
+        None => format!("unknown-{kind}").into_bytes().into(),
+    }
 }
 
 /// What a set is, in one line.
@@ -381,7 +392,7 @@ fn set_header(attributes: &mut Attributes) -> Result<String, KernelError> {
                 .bytes(2)
                 .map(|fields| format!("concat {}", hex(fields))),
         );
-        parts.extend(description.rest());
+        parts.extend(description.printed_rest());
     }
     parts.extend(
         attributes
@@ -398,14 +409,14 @@ fn expressions(
     one: u16,
     many: u16,
 ) -> Result<Vec<String>, KernelError> {
-    let mut printed = Vec::new();
+    let mut found = Vec::new();
     if let Some(nest) = attributes.bytes(one) {
-        printed.push(expression::print(nest)?);
+        found.push(expression::decode(nest)?);
     }
     if let Some(list) = attributes.bytes(many) {
-        printed.extend(expression::print_list(list)?);
+        found.extend(expression::decode_list(list)?);
     }
-    Ok(printed
+    Ok(found
         .into_iter()
         .map(|expression| format!("[ {expression} ]"))
         .collect())
@@ -415,7 +426,7 @@ fn expressions(
 fn element(nest: &[u8]) -> Result<String, KernelError> {
     let mut attributes = Attributes::parse(nest)?;
     let mut parts = vec!["element".to_owned()];
-    parts.extend(expression::data(&mut attributes, 1));
+    parts.extend(expression::data(&mut attributes, 1).map(|key| key.to_string()));
     parts.extend(expression::data(&mut attributes, 10).map(|end| format!("- {end}")));
     parts.extend(expression::data(&mut attributes, 2).map(|data| format!(": {data}")));
     parts.extend(
@@ -436,6 +447,6 @@ fn element(nest: &[u8]) -> Result<String, KernelError> {
             .map(|userdata| format!("userdata {}", hex(userdata))),
     );
     attributes.ignore(&[5, 8]);
-    parts.extend(attributes.rest());
+    parts.extend(attributes.printed_rest());
     Ok(parts.join(" "))
 }

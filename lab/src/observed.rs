@@ -1,0 +1,23 @@
+//! What was observed: states of the kernel, command results, texts. Everybody speaks of these, and they use nobody's words but
+//! the catalog's.
+
+mod bytes;
+mod command;
+mod cursor;
+pub mod expression;
+mod legacy;
+mod nft;
+mod printed;
+mod seen;
+mod state;
+mod text;
+
+pub use bytes::{Bytes, Name, Value, plain};
+pub use command::{End, Ran};
+pub use legacy::{
+    Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,
+};
+pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable};
+pub use seen::SeenRules;
+pub use state::{ChainName, State};
+pub use text::Text;
