@@ -306,6 +306,17 @@ pub struct ChainVerdict {
 }
 
 impl ChainVerdict {
+    /// The verdicts by the operation that they are about.
+    pub fn by_operation(&self) -> [(Operation, Option<Verdict>); 5] {
+        [
+            (Operation::Save, self.read_verdict),
+            (Operation::Rewrite, self.rewrite_verdict),
+            (Operation::Cycle, self.cycle),
+            (Operation::Sync, self.sync),
+            (Operation::SyncNoflush, self.sync_noflush),
+        ]
+    }
+
     /// The verdicts about what the reader did, in the order of the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
         [

@@ -1,9 +1,11 @@
 //! The rule of one cell that shows a loss best: this loss alone, in as few words as there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::losses::{Example, Subject};
-use crate::catalog::{BuildId, Family};
+use serde::Serialize;
+
+use super::subject::Subject;
+use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
 use crate::ruleset::{Change, Difference, compare, tokens};
@@ -140,6 +142,43 @@ fn words(rule: &str) -> Option<Vec<String>> {
     is_rule.then(|| words.into_iter().skip(2).collect())
 }
 
+/// The cell of one pairing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// In which family.
+    pub family: Family,
+    /// Who wrote.
+    pub writer: BuildId,
+    /// Who read.
+    pub reader: BuildId,
+    /// The place among the cell's rules of the one that shows it; none where it is no rule.
+    #[serde(skip)]
+    pub rule: Option<usize>,
+}
+
+impl Example {
+    /// The first of each.
+    pub(super) fn first(
+        family: Family,
+        (of_writers, writers): (&BTreeSet<usize>, &[&Build]),
+        (of_readers, readers): (&BTreeSet<usize>, &[&Build]),
+    ) -> Self {
+        let first = |places: &BTreeSet<usize>, builds: &[&Build]| {
+            let first = places.first().and_then(|place| builds.get(*place));
+            first
+                .expect("a group of pairings is of builds that took part")
+                .id
+                .clone()
+        };
+        Example {
+            family,
+            writer: first(of_writers, writers),
+            reader: first(of_readers, readers),
+            rule: None,
+        }
+    }
+}
+
 /// Cells by family, writer and reader.
 pub(super) type Cells<'a> = BTreeMap<(Family, &'a BuildId, &'a BuildId), &'a Cell>;
 
@@ -205,9 +244,9 @@ pub(super) fn best(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Matrix;
-    use super::super::losses::{Found, losses, of_cell};
+    use super::super::losses::{Found, Kind, losses, of_cell};
     use super::*;
-    use crate::catalog::{Backend, Build, Digest, Origin, Tool, Version};
+    use crate::catalog::{Backend, Digest, Origin, Tool, Version};
     use crate::judge::RuleVerdicts;
     use crate::recording;
 
@@ -344,7 +383,7 @@ mod tests {
                 found.add(kind, cell, subject);
             }
         }
-        let groups = found.groups(|kind| kind.verdict);
+        let groups = found.groups(Kind::verdict);
         assert_eq!(groups.len(), 1);
         let example = &groups[0].example;
         assert_eq!(example.writer.as_str(), "1.8.10-nft");
@@ -369,10 +408,12 @@ mod tests {
                     let rule = of.rule.and_then(|place| cell.unwrap().rules.get(place));
                     let parts = rule.map(|rule| rule.lost.len() + rule.altered.len());
                     let in_text = [Verdict::Lossy, Verdict::Changed, Verdict::Misread];
-                    if !in_text.contains(&loss.verdict) || parts.is_none_or(|parts| parts == 0) {
+                    if !in_text.contains(&loss.form.harm.verdict)
+                        || parts.is_none_or(|parts| parts == 0)
+                    {
                         continue;
                     }
-                    let texts = example_texts(rule.unwrap(), loss.verdict);
+                    let texts = example_texts(rule.unwrap(), loss.form.harm.verdict);
                     let texts = texts.unwrap_or_else(|| panic!("{}: {loss:?}", file.display()));
                     assert_eq!(texts.beside, [""; 0], "{}: {loss:?}", file.display());
                     looked_at += 1;

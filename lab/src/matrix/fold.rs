@@ -287,8 +287,8 @@ fn agree(one: &Outcome, other: &Outcome) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::harm::Certainty;
     use super::super::letter::Letter;
-    use super::super::losses::Certainty;
     use super::*;
     use crate::catalog::{BuildId, Digest, Origin, Version};
 

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::build_set::{BuildName, BuildSet, Pairs, place, rectangles};
 use super::example::{PrintedBy, example_texts};
-use super::harm::{Harm, Side};
+use super::harm::{Certainty, Harm, Side};
 use super::letter::{How, Letter, Letters, LostPart, letters, of_whole_table, parts};
-use super::losses::Certainty;
 use super::{Matrix, NameKind};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::losses::{Certainty, Subject};
+use super::subject::Subject;
 use crate::catalog::Tool;
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
@@ -40,6 +40,33 @@ pub struct Harm {
     pub consequence: Option<Consequence>,
     /// How sure that is.
     pub certainty: Certainty,
+}
+
+/// How sure it is that a loss does to packets what its rules say.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    /// Packets showed it.
+    Shown,
+    /// The rules say so; no packets were sent, or another rule explains what they showed.
+    Predicted,
+    /// The rules say so, and none of the packets that were sent fared so.
+    Unmet,
+    /// It comes only if what was read is written back.
+    IfWrittenBack,
+}
+
+/// What became of a part of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PartChange {
+    /// It was not there before.
+    Added,
+    /// It has another value.
+    Altered,
+    /// It is gone.
+    Lost,
 }
 
 /// One of the two builds of a pairing.
@@ -81,22 +108,13 @@ impl Harm {
         self.verdict.severity() > Verdict::Unsupported.severity()
     }
 
-    /// The parts that differ, in short: `match mark lost`. What was said where it is the whole rule.
-    pub fn parts(&self) -> String {
-        let named = [
-            ("lost", &self.lost),
-            ("altered", &self.altered),
-            ("added", &self.added),
-        ];
-        let words = named.iter().filter(|(_, parts)| !parts.is_empty());
-        let words: Vec<String> = words
-            .map(|(how, parts)| format!("{} {how}", parts.join(", ")))
-            .collect();
-        match (words.as_slice(), &self.reason) {
-            ([], Some(reason)) => format!("the whole rule ({reason})"),
-            ([], None) => "the whole rule".to_owned(),
-            (words, _) => words.join("; "),
-        }
+    /// The parts that differ, by name, each with what became of it.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, PartChange)> {
+        let lost = self.lost.iter().map(|name| (name, PartChange::Lost));
+        let altered = self.altered.iter().map(|name| (name, PartChange::Altered));
+        let added = self.added.iter().map(|name| (name, PartChange::Added));
+        let all = lost.chain(altered).chain(added);
+        all.map(|(name, change)| (name.as_str(), change))
     }
 
     /// The graver one is the greater one: what is done before what is still to come, then by consequence, by verdict, and by
@@ -321,26 +339,22 @@ fn shown_after(probes: &[ProbeVerdict], operation: Operation) -> BTreeSet<Conseq
 }
 
 fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
-    let operations = [
-        (Operation::Save, chain.read_verdict),
-        (Operation::Rewrite, chain.rewrite_verdict),
-        (Operation::Cycle, chain.cycle),
-        (Operation::Sync, chain.sync),
-        (Operation::SyncNoflush, chain.sync_noflush),
-    ];
-    let told = operations.into_iter().filter_map(|(operation, verdict)| {
-        let verdict = verdict.filter(is_told)?;
-        Some(Harm {
-            operation,
-            verdict,
-            lost: Vec::new(),
-            altered: Vec::new(),
-            added: Vec::new(),
-            reason: chain.reason.clone(),
-            consequence: chain.consequence,
-            certainty: Certainty::Predicted,
-        })
-    });
+    let told = chain
+        .by_operation()
+        .into_iter()
+        .filter_map(|(operation, verdict)| {
+            let verdict = verdict.filter(is_told)?;
+            Some(Harm {
+                operation,
+                verdict,
+                lost: Vec::new(),
+                altered: Vec::new(),
+                added: Vec::new(),
+                reason: chain.reason.clone(),
+                consequence: chain.consequence,
+                certainty: Certainty::Predicted,
+            })
+        });
     told.collect()
 }
 
@@ -369,7 +383,9 @@ mod tests {
                         (of.subject, verdicts.max_by_key(|of| of.severity()).unwrap())
                     })
                     .collect();
-                let worst = worst(cell).into_iter().map(|of| (of.subject, of.verdict));
+                let worst = worst(cell)
+                    .into_iter()
+                    .map(|of| (of.subject, of.form.harm.verdict));
                 assert_eq!(harms, worst.collect::<Vec<_>>());
                 told += harms.len();
             }
@@ -388,9 +404,12 @@ mod tests {
         let harmed = harms(cell);
         let said = harmed.iter().flat_map(|of| &of.harms);
         let said: Vec<_> = said
-            .map(|of| (of.operation, of.verdict, of.encoder(), of.parts()))
+            .map(|of| {
+                let parts: Vec<_> = of.parts().collect();
+                (of.operation, of.verdict, of.encoder(), parts)
+            })
             .collect();
-        let lost = "match mark lost".to_owned();
+        let lost = vec![("match mark", PartChange::Lost)];
         let (writer, reader) = (Side::Writer, Side::Reader);
         assert_eq!(
             said,

@@ -1,7 +1,6 @@
 //! What of a rule is lost, by one letter: the alphabet of the folded matrix.
 
-use super::harm::{Harm, Harmed, harms};
-use super::losses::Certainty;
+use super::harm::{Certainty, Harm, Harmed, harms};
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
 use crate::plan::Operation;

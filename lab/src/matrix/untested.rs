@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Matrix;
 use super::build_set::{BuildSet, place};
-use super::losses::Subject;
+use super::subject::Subject;
 use crate::catalog::Family;
 use crate::judge::core_message;
 use crate::plan::Operation;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
-use super::wording::builds;
+use super::wording::{builds, what};
 use crate::advice::{Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step};
 use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
@@ -55,7 +55,13 @@ fn of_finding(finding: &Finding, width: usize) -> String {
 pub(super) fn words_of(finding: &Finding) -> (String, String) {
     match finding {
         Finding::Damaged(damaged) => (
-            format!("{} {} {}: {}", table(&damaged.place), damaged.rule.chain, damaged.index, damaged.damage.what()),
+            format!(
+                "{} {} {}: {}",
+                table(&damaged.place),
+                damaged.rule.chain,
+                damaged.index,
+                damaged.damage.form().as_ref().map_or_else(String::new, what)
+            ),
             of_damage(damaged),
         ),
         Finding::Repeated { place, rule, indices } => (

@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 
+use super::wording;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
@@ -101,7 +102,7 @@ pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
 
 /// What became of a packet.
 pub fn of_probe(probe: &ProbeVerdict) -> Vec<Fact> {
-    let sent = |said: &Option<String>| said.clone().unwrap_or_else(|| "not sent".to_owned());
+    let sent = |said: &Option<String>| wording::sent(said.as_deref()).to_owned();
     let mut facts = vec![
         text("expected", probe.expected.clone()),
         text("before", sent(&probe.before)),
@@ -252,7 +253,7 @@ pub fn example<'a>(matrix: &'a Matrix, scenario: &str, loss: &Loss) -> Option<Ex
     let of = &loss.example;
     let cell = matrix.cell(scenario, of.family, &of.writer, &of.reader)?;
     let rule = cell.rules.get(of.rule?)?;
-    let texts = example_texts(rule, loss.verdict)?;
+    let texts = example_texts(rule, loss.form.harm.verdict)?;
     Some(ExampleRule { rule, texts })
 }
 

@@ -1,16 +1,18 @@
 //! A loss in half a sentence: the title of a bug report.
 
-use crate::evidence::{Loss, LossKind, Parts};
+use super::super::wording;
+use crate::evidence::{Loss, LossKind};
+use crate::matrix::SubjectKind;
 use crate::plan::Operation;
 
 /// What is wrong, and what was done.
 pub fn title(loss: &Loss) -> String {
-    let what = || parts(&loss.parts, loss.kind);
-    match loss.kind {
+    let what = || what(loss);
+    match loss.kind() {
         LossKind::WrongRule => "-D deletes another rule".to_owned(),
         LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
         LossKind::Lossy => format!("{} when the reader prints and restores the rules", what()),
-        LossKind::Changed if loss.operation == Operation::Reassert => {
+        LossKind::Changed if loss.harm.operation == Operation::Reassert => {
             "the writer's rules change when a reader of the other backend writes its own".to_owned()
         }
         LossKind::Changed => format!("{} by the reader's restore", what()),
@@ -35,9 +37,9 @@ pub fn title(loss: &Loss) -> String {
         }
         LossKind::NotFound => "-C does not find the rule".to_owned(),
         LossKind::NotDeleted => "-D does not delete the rule".to_owned(),
-        LossKind::Crashed => format!("the reader crashes{}", doing(loss.operation)),
-        LossKind::TimedOut => format!("the reader hangs{}", doing(loss.operation)),
-        LossKind::Unrestorable => match loss.operation {
+        LossKind::Crashed => format!("the reader crashes{}", doing(loss.harm.operation)),
+        LossKind::TimedOut => format!("the reader hangs{}", doing(loss.harm.operation)),
+        LossKind::Unrestorable => match loss.harm.operation {
             Operation::Sync => {
                 "the reader refuses to restore what it printed with a chain of its own".to_owned()
             }
@@ -46,7 +48,7 @@ pub fn title(loss: &Loss) -> String {
             }
             _ => "the reader refuses to restore what it printed itself".to_owned(),
         },
-        LossKind::Refused => match loss.operation {
+        LossKind::Refused => match loss.harm.operation {
             Operation::List => "the reader refuses to list the table".to_owned(),
             Operation::Check => "the reader refuses -C of the rule".to_owned(),
             Operation::Delete => "the reader refuses -D of the rule".to_owned(),
@@ -59,25 +61,17 @@ pub fn title(loss: &Loss) -> String {
     }
 }
 
-/// `match mark lost, source, destination altered`: what became of which parts.
-fn parts(parts: &Parts, kind: LossKind) -> String {
-    if let Some(chain) = &parts.chain {
-        return chain.clone();
-    }
-    let named = [
-        (&parts.lost, "lost"),
-        (&parts.altered, "altered"),
-        (&parts.added, "added"),
-    ];
-    let named = named.into_iter().filter(|(names, _)| !names.is_empty());
-    let words: Vec<String> = named
-        .map(|(names, how)| format!("{} {how}", names.join(", ")))
-        .collect();
-    match (words.is_empty(), kind) {
-        (false, _) => words.join(" and "),
-        (true, LossKind::Lossy) => "the rule lost".to_owned(),
-        (true, LossKind::Chain) => "it is another chain".to_owned(),
-        (true, _) => "the rule changed".to_owned(),
+/// `match mark lost and source, destination altered`: what became of which parts.
+fn what(loss: &Loss) -> String {
+    let parts = wording::parts(&loss.harm, " and ");
+    match (loss.of, loss.kind()) {
+        (SubjectKind::Chain, _) => {
+            let reason = loss.harm.reason.as_deref();
+            reason.unwrap_or("it is another chain").to_owned()
+        }
+        _ if !parts.is_empty() => parts,
+        (SubjectKind::Rule, LossKind::Lossy) => "the rule lost".to_owned(),
+        (SubjectKind::Rule, _) => "the rule changed".to_owned(),
     }
 }
 
@@ -104,6 +98,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::judge::verdict::Verdict;
+    use crate::matrix::{Certainty, Harm};
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -120,14 +116,17 @@ mod tests {
         #[case] words: &str,
     ) {
         let loss = Loss {
-            kind: LossKind::Changed,
-            operation: Operation::Rewrite,
-            parts: Parts {
+            of: SubjectKind::Rule,
+            harm: Harm {
+                operation: Operation::Rewrite,
+                verdict: Verdict::Changed,
                 lost: names(lost),
                 altered: names(altered),
-                ..Parts::default()
+                added: Vec::new(),
+                reason: None,
+                consequence: None,
+                certainty: Certainty::Predicted,
             },
-            potential: None,
             spares_rewrite: false,
         };
         assert_eq!(title(&loss), words);

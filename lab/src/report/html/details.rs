@@ -13,6 +13,7 @@ use similar::{DiffTag, TextDiff};
 use super::super::facts::{self, Fact, Said};
 use super::super::marks::{Piece, pieces};
 use super::super::shown::{Shown, ShownCell};
+use super::super::wording;
 use super::PageError;
 use crate::catalog::Family;
 use crate::judge::Cell;
@@ -162,7 +163,7 @@ fn detail(
     shown: Option<&ShownCell>,
     lists: &mut Lists,
 ) -> Result<CellDetail, PageError> {
-    let in_words = |place: Option<usize>| Some(matrix.known.get(place?)?.in_words());
+    let in_words = |place: Option<usize>| Some(wording::known_loss(matrix.known.get(place?)?));
     let partly = |known: Option<usize>| in_words(known.filter(|_| cell.known.is_none()));
     let mut rules = Vec::new();
     let mut unharmed = 0;
