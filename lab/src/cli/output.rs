@@ -414,7 +414,8 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
         Condition::Verdict(wanted) => {
             // What the writer could not write was not tested.
             let tested = rules().filter(|rule| rule.not_tested().is_none());
-            let of_rules = tested.flat_map(|rule| rule.of_reader().chain(rule.write));
+            let of_rules =
+                tested.flat_map(|rule| rule.of_reader().chain(rule.of(Operation::Write)));
             let mut verdicts = of_rules.chain(chains().flat_map(ChainVerdict::of_reader));
             verdicts.any(|verdict| verdict == *wanted)
         }

@@ -40,7 +40,7 @@ fn parts(rule: &RuleVerdict) -> [Vec<String>; 3] {
 /// What is another about a chain. How many more rules there are is not what it is about.
 fn chain_change(chain: &ChainVerdict) -> Option<String> {
     let is_count = |c: char| c.is_ascii_digit() || c == ' ';
-    let said = chain.reason.as_deref();
+    let said = chain.reason();
     said.map(|said| said.trim_start_matches(is_count).to_owned())
 }
 
@@ -259,23 +259,22 @@ mod tests {
     use super::*;
     use crate::catalog::{BuildId, Family};
     use crate::judge::RuleVerdicts;
+    use crate::judge::outcome::{Answer, Outcomes, PrintVerdict, RestoreVerdict};
     use crate::judge::verdict::{Consequence, Verdict};
     use crate::matrix::Matrix;
     use crate::recording;
 
     fn chain(name: &str, reason: &str) -> ChainVerdict {
+        let mut outcomes = Outcomes::from_iter([Answer::Save(PrintVerdict::Same)]);
+        let changed = Answer::Rewrite(RestoreVerdict::Changed);
+        outcomes.set_because(changed, Some(reason.into()));
         ChainVerdict {
             table: "filter".to_owned(),
             chain: name.to_owned(),
             policy_before: None,
             policy_after: None,
             policy_after_sync: None,
-            read_verdict: Some(Verdict::Same),
-            rewrite_verdict: Some(Verdict::Changed),
-            sync: None,
-            sync_noflush: None,
-            cycle: None,
-            reason: Some(reason.to_owned()),
+            outcomes,
             consequence: Some(Consequence::Misdirected),
         }
     }
@@ -323,7 +322,7 @@ mod tests {
     fn a_rule_that_is_lost_is_worse_than_its_chain_and_a_named_kind_comes_first() {
         let lossy = RuleVerdict {
             given: "-A OWN -j DROP".into(),
-            read_verdict: Some(Verdict::Lossy),
+            outcomes: Outcomes::from_iter([Answer::Save(PrintVerdict::Lossy)]),
             ..RuleVerdict::default()
         };
         let both = cell(vec![lossy], vec![chain("OWN", "the chain is gone")]);
@@ -332,12 +331,14 @@ mod tests {
         assert_eq!(of(&[LossKind::Chain]), LossKind::Chain);
     }
 
-    fn rule(sync_noflush: Verdict) -> RuleVerdict {
+    fn rule(sync_noflush: RestoreVerdict) -> RuleVerdict {
         RuleVerdict {
             given: "-A OWN -j DROP".into(),
-            read_verdict: Some(Verdict::Same),
-            rewrite_verdict: Some(Verdict::Kept),
-            sync_noflush: Some(sync_noflush),
+            outcomes: Outcomes::from_iter([
+                Answer::Save(PrintVerdict::Same),
+                Answer::Rewrite(RestoreVerdict::Kept),
+                Answer::SyncNoflush(sync_noflush),
+            ]),
             ..RuleVerdict::default()
         }
     }
@@ -352,7 +353,7 @@ mod tests {
         #[case] kinds: &[LossKind],
         #[case] is_found: bool,
     ) {
-        let refused = cell(vec![rule(Verdict::Unrestorable)], Vec::new());
+        let refused = cell(vec![rule(RestoreVerdict::Unrestorable)], Vec::new());
         let found = Loss::worst_of(&refused, kinds);
         assert_eq!(found.is_some(), is_found);
         let Some(Found { loss, .. }) = found else {
@@ -362,12 +363,11 @@ mod tests {
         assert_eq!(loss.harm.operation, Operation::SyncNoflush);
         assert!(loss.operations().contains(&Operation::SyncNoflush));
         assert!(loss.shown_by(&refused).is_some());
-        let kept = cell(vec![rule(Verdict::Kept)], Vec::new());
+        let kept = cell(vec![rule(RestoreVerdict::Kept)], Vec::new());
         assert!(loss.shown_by(&kept).is_none());
-        let by_rewrite = RuleVerdict {
-            rewrite_verdict: Some(Verdict::Unrestorable),
-            ..rule(Verdict::Unrestorable)
-        };
+        let mut by_rewrite = rule(RestoreVerdict::Unrestorable);
+        let unrestorable = Answer::Rewrite(RestoreVerdict::Unrestorable);
+        by_rewrite.outcomes.set(unrestorable);
         let another = cell(vec![by_rewrite], Vec::new());
         assert!(
             loss.shown_by(&another).is_none(),
@@ -393,7 +393,7 @@ mod tests {
                     if is_untested
                         || rules
                             .as_ref()
-                            .is_some_and(|of| of.write == Some(Verdict::Refused))
+                            .is_some_and(|of| of.of(Operation::Write) == Some(Verdict::Refused))
                     {
                         continue;
                     }

@@ -52,12 +52,9 @@ pub(super) fn of_chain(chain: &ChainVerdict) -> Vec<Sign> {
     signs(SubjectKind::Chain, chain.by_operation())
 }
 
-fn signs(
-    of: SubjectKind,
-    all: impl IntoIterator<Item = (Operation, Option<Verdict>)>,
-) -> Vec<Sign> {
-    let signs = all.into_iter().filter_map(|(operation, verdict)| {
-        let (operation, verdict) = (shown_by(operation), verdict?);
+fn signs(of: SubjectKind, all: impl Iterator<Item = (Operation, Verdict)>) -> Vec<Sign> {
+    let signs = all.filter_map(|(operation, verdict)| {
+        let operation = shown_by(operation);
         Some(Sign {
             kind: kind(of, operation, verdict)?,
             operation,

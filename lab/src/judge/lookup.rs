@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::evidence::{Deletion, Listed, Reading};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
+use super::outcome::{Answer, CheckVerdict, DeleteVerdict, PrintVerdict, RestoreVerdict};
 use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
@@ -30,28 +31,36 @@ impl<'a> Pairing<'a> {
     }
 
     /// What the reader's listings show of the rule: the worse of `-S` and `-L`.
-    pub(super) fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+    pub(super) fn list(
+        &self,
+        laid: Laid<'_, 'a>,
+        rewrite: Option<RestoreVerdict>,
+        verdict: &mut RuleVerdict,
+    ) {
         let (reading, table) = (&laid.chain.reading, laid.place.table);
         let of_role = |role| Some(listed(reading, role, table)?.command);
         let by_rules = of_role(Role::ListRules).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_rules(laid, verdict.rewrite_verdict))
+                .unwrap_or_else(|| self.shown_by_rules(laid, rewrite))
         });
         let by_table = of_role(Role::ListTable).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_table(laid, command, verdict.rewrite_verdict))
+                .unwrap_or_else(|| self.shown_by_table(laid, command, rewrite))
         });
         let worst = by_rules.into_iter().chain(by_table);
-        verdict.list = worst.max_by_key(|verdict| verdict.severity());
+        let worst = worst.max_by_key(|verdict| Verdict::from(*verdict).severity());
+        if let Some(worst) = worst {
+            verdict.outcomes.set(Answer::List(worst));
+        }
     }
 
-    fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<Verdict>) -> Verdict {
+    fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<RestoreVerdict>) -> PrintVerdict {
         let found = laid.chain.listed.as_ref().zip(laid.written_place());
         let rule = found.and_then(|(listed, at)| listed.rule(at));
         match rule.map(|rule| Some(rule.tokens()) == laid.written().map(|w| w.tokens())) {
-            Some(true) => Verdict::Same,
-            None if self.crossed => Verdict::Invisible,
-            Some(false) | None => rewrite.map_or(Verdict::Differs, Verdict::of_difference),
+            Some(true) => PrintVerdict::Same,
+            None if self.crossed => PrintVerdict::Invisible,
+            Some(false) | None => PrintVerdict::of_difference(rewrite),
         }
     }
 
@@ -60,30 +69,30 @@ impl<'a> Pairing<'a> {
         &self,
         laid: Laid<'_, 'a>,
         command: &CommandRecord,
-        rewrite: Option<Verdict>,
-    ) -> Verdict {
+        rewrite: Option<RestoreVerdict>,
+    ) -> PrintVerdict {
         let counts = self.evidence.counts(command);
         let printed = counts.get(&laid.place.rule.chain).copied().unwrap_or(0);
         match laid.chain.written.as_ref() {
-            _ if self.crossed => Verdict::Invisible,
+            _ if self.crossed => PrintVerdict::Invisible,
             Some(written) if printed < written.listing.rules().len() => {
-                rewrite.map_or(Verdict::Differs, Verdict::of_difference)
+                PrintVerdict::of_difference(rewrite)
             }
-            _ => Verdict::Same,
+            _ => PrintVerdict::Same,
         }
     }
 
     /// The verdict where a command that only reads did not end well.
-    fn failed(&self, command: &CommandRecord) -> Option<Verdict> {
+    fn failed(&self, command: &CommandRecord) -> Option<PrintVerdict> {
         match command.end {
             End::Exit(0) => None,
-            End::Signal(_) => Some(Verdict::Crashed),
-            End::TimedOut => Some(Verdict::TimedOut),
-            End::NotFound(_) => Some(Verdict::Unsupported),
+            End::Signal(_) => Some(PrintVerdict::Crashed),
+            End::TimedOut => Some(PrintVerdict::TimedOut),
+            End::NotFound(_) => Some(PrintVerdict::Unsupported),
             End::Exit(_) if says_unsupported(&self.complaint(command)) => {
-                Some(Verdict::Unsupported)
+                Some(PrintVerdict::Unsupported)
             }
-            End::Exit(_) => Some(Verdict::Refused),
+            End::Exit(_) => Some(PrintVerdict::Refused),
         }
     }
 
@@ -104,10 +113,19 @@ impl<'a> Pairing<'a> {
         let wrong = of_rule(Role::CheckNearMiss).find(|near| near.end == End::Exit(0));
         if let Some(near) = wrong {
             verdict.near_miss = Some(self.changed_word(laid, near));
-            verdict.check = Some(Verdict::FoundWrong);
+            verdict
+                .outcomes
+                .set(Answer::Check(CheckVerdict::FoundWrong));
             return;
         }
-        verdict.check = Some(self.looked_up(check, Verdict::Found, Verdict::NotFound));
+        let found = match self.looked_up(check) {
+            LookedUp::There => CheckVerdict::Found,
+            LookedUp::NotThere => CheckVerdict::NotFound,
+            LookedUp::Crashed => CheckVerdict::Crashed,
+            LookedUp::TimedOut => CheckVerdict::TimedOut,
+            LookedUp::Unsupported => CheckVerdict::Unsupported,
+        };
+        verdict.outcomes.set(Answer::Check(found));
     }
 
     /// Says why the reader was not asked for a rule, where only some of a large ruleset's were to be asked for.
@@ -116,20 +134,20 @@ impl<'a> Pairing<'a> {
         let is_left_out = asked.is_some_and(|asked| !asked.contains(laid.place.global));
         if is_left_out && self.case.wants(operation) && !self.crossed {
             verdict
-                .not_asked
-                .insert(operation, sample::NOT_SAMPLED.to_owned());
+                .outcomes
+                .explain(operation, sample::NOT_SAMPLED.into());
         }
     }
 
-    /// The verdict of a `-C` or `-D`, which exit with nonzero status where there is no such rule.
-    fn looked_up(&self, command: &CommandRecord, found: Verdict, not_found: Verdict) -> Verdict {
+    /// What a `-C` or `-D` says, which exit with nonzero status where there is no such rule.
+    fn looked_up(&self, command: &CommandRecord) -> LookedUp {
         match command.end {
-            End::Exit(0) => found,
-            End::Signal(_) => Verdict::Crashed,
-            End::TimedOut => Verdict::TimedOut,
-            End::NotFound(_) => Verdict::Unsupported,
-            End::Exit(_) if lacks_an_extension(&self.complaint(command)) => Verdict::Unsupported,
-            End::Exit(_) => not_found,
+            End::Exit(0) => LookedUp::There,
+            End::Signal(_) => LookedUp::Crashed,
+            End::TimedOut => LookedUp::TimedOut,
+            End::NotFound(_) => LookedUp::Unsupported,
+            End::Exit(_) if lacks_an_extension(&self.complaint(command)) => LookedUp::Unsupported,
+            End::Exit(_) => LookedUp::NotThere,
         }
     }
 
@@ -151,20 +169,25 @@ impl<'a> Pairing<'a> {
             self.note_unasked(laid, Operation::Delete, verdict);
             return;
         };
-        let said = self.looked_up(deletion.command, Verdict::Deleted, Verdict::NotDeleted);
-        verdict.delete = Some(match (said, self.taken(laid, deletion)) {
-            (Verdict::Deleted, Taken::Rule(rule)) if Some(rule) == held(laid) => Verdict::Deleted,
-            (Verdict::Deleted, Taken::Nothing) => Verdict::NotDeleted,
-            (said, Taken::Nothing) => said,
+        let said = self.looked_up(deletion.command);
+        let deleted = match (said, self.taken(laid, deletion)) {
+            (LookedUp::There, Taken::Rule(rule)) if Some(rule) == held(laid) => {
+                DeleteVerdict::Deleted
+            }
+            (LookedUp::There | LookedUp::NotThere, Taken::Nothing) => DeleteVerdict::NotDeleted,
+            (LookedUp::Crashed, Taken::Nothing) => DeleteVerdict::Crashed,
+            (LookedUp::TimedOut, Taken::Nothing) => DeleteVerdict::TimedOut,
+            (LookedUp::Unsupported, Taken::Nothing) => DeleteVerdict::Unsupported,
             (_, Taken::Rule(rule)) => {
                 verdict.deleted_instead = Some(self.printed(laid, rule));
-                Verdict::WrongRule
+                DeleteVerdict::WrongRule
             }
             (_, Taken::More) => {
                 verdict.deleted_instead = Some("more than one rule".to_owned());
-                Verdict::WrongRule
+                DeleteVerdict::WrongRule
             }
-        });
+        };
+        verdict.outcomes.set(Answer::Delete(deleted));
     }
 
     fn taken(&self, laid: Laid<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {
@@ -198,6 +221,20 @@ impl<'a> Pairing<'a> {
         let listed = at.and_then(|at| witness?.listing.rules().get(at));
         listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.to_string())
     }
+}
+
+/// What a build says that is asked for a rule.
+enum LookedUp {
+    /// There is such a rule.
+    There,
+    /// There is none, or not what it takes to ask.
+    NotThere,
+    /// A signal ended it.
+    Crashed,
+    /// It did not end.
+    TimedOut,
+    /// It lacks what the rule takes.
+    Unsupported,
 }
 
 /// What a deletion took from its chain.

@@ -15,6 +15,7 @@ mod kernel;
 mod laid;
 mod lookup;
 mod native;
+pub mod outcome;
 mod partners;
 mod place;
 mod proof;
@@ -22,13 +23,13 @@ mod read;
 mod reassert;
 mod rewrite;
 mod rule;
+mod schema1;
 mod sheet;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 pub mod verdict;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, Reading};
 use laid::LaidChains;
+use outcome::Outcomes;
 use place::{Place, Places};
 use proof::Proof;
 pub use proof::shown;
@@ -151,36 +153,10 @@ pub struct RuleVerdict {
     pub witness_after: Option<Arc<str>>,
     /// The rule as the writer prints it after the rewrite.
     pub reread: Option<Arc<str>>,
-    /// Why, where a verdict needs saying so: what a build said, or what could not be told. Of a rule that could not be
-    /// written: what is missing, and what its writer said.
-    pub reason: Option<String>,
-    /// The operations that were not done with this rule, each with the reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub not_asked: BTreeMap<Operation, String>,
-    /// What came of writing it.
-    pub write: Option<Verdict>,
-    /// What the reader's save shows of it.
-    pub read_verdict: Option<Verdict>,
-    /// What the reader's rewrite made of it.
-    pub rewrite_verdict: Option<Verdict>,
-    /// Whether the writer knows it after the rewrite.
-    pub recognition: Option<Verdict>,
-    /// What the reader's rewrite with a chain of its own made of it.
-    pub sync: Option<Verdict>,
-    /// What the reader's restore of its own chains, without a flush, made of it.
-    pub sync_noflush: Option<Verdict>,
-    /// What became of it as reader and writer went on rewriting in turn.
-    pub cycle: Option<Verdict>,
-    /// Whether the reader's `-C` finds it, and only it.
-    pub check: Option<Verdict>,
-    /// Whether the reader's `-D` deletes it.
-    pub delete: Option<Verdict>,
-    /// What the reader's `-S` and `-L` show of it: the worse of both.
-    #[serde(default)]
-    pub list: Option<Verdict>,
-    /// What came of it when a reader of the other backend wrote it too.
-    #[serde(default)]
-    pub reassert: Option<Verdict>,
+    /// What each operation came to.
+    #[serde(flatten, with = "schema1::rule")]
+    #[schemars(with = "schema1::OfRule")]
+    pub outcomes: Outcomes,
     /// What the near miss that `-C` found has otherwise: `out-interface: -o eth0x`.
     #[serde(default)]
     pub near_miss: Option<String>,
@@ -232,44 +208,52 @@ impl RuleVerdict {
         prints.into_iter().flatten()
     }
 
-    /// What kept the rule from being written, so that no reader was tested with it: `reason` says why. None where it was
-    /// written. It is no verdict about a reader, and no loss.
-    pub fn not_tested(&self) -> Option<Verdict> {
-        self.write.filter(|verdict| verdict.severity() > 0)
+    /// The verdict about an operation; none where it has none.
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        self.outcomes.verdict(operation)
     }
 
-    /// The verdicts by the operation that they are about, but for the write's.
-    pub fn by_operation(&self) -> [(Operation, Option<Verdict>); 10] {
-        [
-            (Operation::Save, self.read_verdict),
-            (Operation::List, self.list),
-            (Operation::Rewrite, self.rewrite_verdict),
-            (Operation::Recognition, self.recognition),
-            (Operation::Cycle, self.cycle),
-            (Operation::Sync, self.sync),
-            (Operation::SyncNoflush, self.sync_noflush),
-            (Operation::Check, self.check),
-            (Operation::Delete, self.delete),
-            (Operation::Reassert, self.reassert),
-        ]
+    /// The first reason that any operation has. Of a rule that could not be written: what is missing, and what its writer said.
+    pub fn reason(&self) -> Option<&str> {
+        let reason = self.outcomes.reason(&schema1::RULE_REASONS);
+        reason.map(|reason| &**reason)
+    }
+
+    /// The operations that were not done with this rule, each with the reason.
+    pub fn not_asked(&self) -> impl Iterator<Item = (Operation, &str)> {
+        let all = schema1::not_asked(&self.outcomes);
+        all.map(|(operation, why)| (operation, &**why))
+    }
+
+    /// What kept the rule from being written, so that no reader was tested with it: the reason says why. None where it was
+    /// written. It is no verdict about a reader, and no loss.
+    pub fn not_tested(&self) -> Option<Verdict> {
+        self.of(Operation::Write)
+            .filter(|verdict| verdict.severity() > 0)
     }
 
     /// The verdicts about what the reader did, in the order of the operations.
+    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
+        let all = self.outcomes.verdicts();
+        all.filter(|(operation, _)| *operation != Operation::Write)
+    }
+
+    /// The same without the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        [
-            self.read_verdict,
-            self.list,
-            self.rewrite_verdict,
-            self.recognition,
-            self.cycle,
-            self.sync,
-            self.sync_noflush,
-            self.check,
-            self.delete,
-            self.reassert,
-        ]
-        .into_iter()
-        .flatten()
+        self.by_operation().map(|(_, verdict)| verdict)
+    }
+
+    /// Whether the kernel does not hold the same rule any more after some restore of the reader's, or of both in turn.
+    pub fn is_changed(&self) -> bool {
+        const RESTORES: [Operation; 4] = [
+            Operation::Rewrite,
+            Operation::Sync,
+            Operation::SyncNoflush,
+            Operation::Cycle,
+        ];
+        let verdicts = RESTORES.iter().filter_map(|of| self.of(*of));
+        let mut changed = verdicts.filter(|of| matches!(of, Verdict::Changed | Verdict::Drifts));
+        changed.next().is_some()
     }
 }
 
@@ -286,48 +270,34 @@ pub struct ChainVerdict {
     pub policy_after: Option<String>,
     /// The policy after `sync`.
     pub policy_after_sync: Option<String>,
-    /// What the reader's save shows of it.
-    #[serde(default)]
-    pub read_verdict: Option<Verdict>,
-    /// What the rewrite made of it.
-    pub rewrite_verdict: Option<Verdict>,
-    /// What `sync` made of it.
-    pub sync: Option<Verdict>,
-    /// What `sync-noflush` made of it.
-    #[serde(default)]
-    pub sync_noflush: Option<Verdict>,
-    /// What became of it as reader and writer went on rewriting in turn.
-    #[serde(default)]
-    pub cycle: Option<Verdict>,
-    /// What changed.
-    pub reason: Option<String>,
+    /// What each operation came to.
+    #[serde(flatten, with = "schema1::chain")]
+    #[schemars(with = "schema1::OfChain")]
+    pub outcomes: Outcomes,
     /// What that does to packets.
     pub consequence: Option<Consequence>,
 }
 
 impl ChainVerdict {
-    /// The verdicts by the operation that they are about.
-    pub fn by_operation(&self) -> [(Operation, Option<Verdict>); 5] {
-        [
-            (Operation::Save, self.read_verdict),
-            (Operation::Rewrite, self.rewrite_verdict),
-            (Operation::Cycle, self.cycle),
-            (Operation::Sync, self.sync),
-            (Operation::SyncNoflush, self.sync_noflush),
-        ]
+    /// The verdict about an operation; none where it has none.
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        self.outcomes.verdict(operation)
+    }
+
+    /// What changed: the first reason that any operation has.
+    pub fn reason(&self) -> Option<&str> {
+        let reason = self.outcomes.reason(&schema1::CHAIN_REASONS);
+        reason.map(|reason| &**reason)
     }
 
     /// The verdicts about what the reader did, in the order of the operations.
+    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
+        self.outcomes.verdicts()
+    }
+
+    /// The same without the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        [
-            self.read_verdict,
-            self.rewrite_verdict,
-            self.cycle,
-            self.sync,
-            self.sync_noflush,
-        ]
-        .into_iter()
-        .flatten()
+        self.by_operation().map(|(_, verdict)| verdict)
     }
 }
 

@@ -8,6 +8,7 @@ use super::subject::Subject;
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
+use crate::plan::Operation;
 use crate::ruleset::{Change, Difference, compare, tokens};
 
 /// How many rules of pairings are looked at before the first one does.
@@ -46,7 +47,7 @@ pub enum PrintedBy {
 /// The texts that show what `verdict` says of a rule, this alone where any do; none where no text shows it.
 pub fn example_texts(rule: &RuleVerdict, verdict: Verdict) -> Option<ExampleTexts<'_>> {
     // nft's own print of its rule is in no reader's words: what it was given stands for that.
-    let given = rule.write.is_none().then_some(&*rule.given);
+    let given = rule.of(Operation::Write).is_none().then_some(&*rule.given);
     let (written, witness) = (rule.written.as_deref(), rule.witness_before.as_deref());
     let written = written.or(given);
     let drifted = rule.drift.as_ref().and_then(|drift| drift.to.as_deref());
@@ -248,6 +249,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Backend, Digest, Origin, Tool, Version};
     use crate::judge::RuleVerdicts;
+    use crate::judge::outcome::{Answer, Outcomes, PrintVerdict, RestoreVerdict};
     use crate::recording;
 
     const MARK: &str = "-m mark ! --mark 0x0/0xff ";
@@ -274,8 +276,10 @@ mod tests {
             read: Some(left.as_str().into()),
             witness_before: Some(right.into()),
             witness_after: Some(left.into()),
-            read_verdict: Some(Verdict::Lossy),
-            rewrite_verdict: Some(Verdict::Changed),
+            outcomes: Outcomes::from_iter([
+                Answer::Save(PrintVerdict::Lossy),
+                Answer::Rewrite(RestoreVerdict::Changed),
+            ]),
             lost: vec![Change {
                 part: "match mark".to_owned(),
                 from: Some(MARK.trim().to_owned()),

@@ -11,6 +11,7 @@ use super::{Matrix, NameKind};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, RuleVerdict, core_message};
+use crate::plan::Operation;
 
 /// Everything that is lost in a run, in few lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,7 +211,11 @@ impl<'a> Found<'a> {
         );
         self.encoders.insert(writer);
         self.decoders.insert(reader);
-        if cell.rules.iter().any(|rule| rule.recognition.is_some()) {
+        if cell
+            .rules
+            .iter()
+            .any(|rule| rule.of(Operation::Recognition).is_some())
+        {
             self.encoders.insert(reader);
             self.decoders.insert(writer);
         }
@@ -434,7 +439,7 @@ impl<'a> Found<'a> {
 /// What was said of a rule that goes wrong as a whole.
 fn reason(worst: Spot<'_>, parts: &BTreeSet<LostPart>) -> Option<String> {
     let is_whole = parts.iter().any(|part| matches!(part.how, How::Whole(_)));
-    let said = worst.rule.and_then(|rule| rule.reason.as_deref());
+    let said = worst.rule.and_then(RuleVerdict::reason);
     is_whole.then_some(())?;
     Some(core_message(said?).to_owned())
 }

@@ -178,13 +178,13 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
             operation,
             reason: core_message(reason).to_owned(),
         };
-        let said = rule.reason.as_deref();
-        match rule.write {
+        let said = rule.reason();
+        match rule.of(Operation::Write) {
             Some(verdict) if verdict.severity() > 0 => {
                 gaps.push(gap(None, said.unwrap_or(verdict.meaning())));
                 continue;
             }
-            None if rule.written.is_none() && rule.read_verdict.is_none() => {
+            None if rule.written.is_none() && rule.of(Operation::Save).is_none() => {
                 if !is_averted {
                     gaps.push(gap(None, said.unwrap_or("nothing is known of its writing")));
                 }
@@ -194,10 +194,10 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
         }
         let asked = operations.iter().filter(|of| of.suits(writer));
         for operation in asked {
-            let verdict = match verdict(rule, *operation) {
-                Applies::No => continue,
-                Applies::Yes(verdict) => verdict,
-            };
+            if !is_of_every_rule(*operation) {
+                continue;
+            }
+            let verdict = rule.of(*operation);
             match verdict {
                 None => gaps.push(gap(Some(*operation), "it has no verdict")),
                 Some(Verdict::Unsupported) => {
@@ -213,31 +213,25 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
     gaps
 }
 
-/// A rule's verdict about an operation, if the operation is one that has a verdict about every rule that was written.
-enum Applies {
-    Yes(Option<Verdict>),
-    No,
-}
-
-fn verdict(rule: &RuleVerdict, operation: Operation) -> Applies {
+/// Whether an operation has a verdict about every rule that was written.
+fn is_of_every_rule(operation: Operation) -> bool {
     match operation {
-        Operation::Save => Applies::Yes(rule.read_verdict),
-        Operation::Rewrite => Applies::Yes(rule.rewrite_verdict),
-        Operation::Recognition => Applies::Yes(rule.recognition),
-        Operation::Cycle => Applies::Yes(rule.cycle),
-        Operation::Sync => Applies::Yes(rule.sync),
-        Operation::SyncNoflush => Applies::Yes(rule.sync_noflush),
-        Operation::Check => Applies::Yes(rule.check),
-        Operation::Delete => Applies::Yes(rule.delete),
+        Operation::Save
+        | Operation::Rewrite
+        | Operation::Recognition
+        | Operation::Cycle
+        | Operation::Sync
+        | Operation::SyncNoflush
+        | Operation::Check
+        | Operation::Delete => true,
         // Not every print has a line for a rule, only the other backend writes rules again, and packets are of no rule.
-        Operation::List | Operation::Reassert | Operation::Write | Operation::Effect => Applies::No,
+        Operation::List | Operation::Reassert | Operation::Write | Operation::Effect => false,
     }
 }
 
 fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
-    let operations = rule.by_operation().into_iter();
-    let told = operations.filter_map(|(operation, verdict)| {
-        let verdict = verdict.filter(is_told)?;
+    let told = rule.by_operation().filter(|(_, verdict)| is_told(verdict));
+    let harms = told.map(|(operation, verdict)| {
         let (consequence, certainty) = consequence(rule, operation, verdict, probes);
         let names = |changes: &[Change]| match tells_parts(verdict) {
             true => changes.iter().map(|change| change.part.clone()).collect(),
@@ -253,12 +247,12 @@ fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
             consequence,
             certainty,
         };
-        Some(Harm {
+        Harm {
             reason: reason(rule, verdict).filter(|_| !harm.takes_parts()),
             ..harm
-        })
+        }
     });
-    told.collect()
+    harms.collect()
 }
 
 /// What is only printed otherwise, and what is the other backend's, is no harm to tell of.
@@ -292,7 +286,7 @@ fn reason(rule: &RuleVerdict, verdict: Verdict) -> Option<String> {
         }
         Verdict::WrongRule => rule.deleted_instead.clone(),
         Verdict::NotFound | Verdict::NotDeleted | Verdict::Doubled => None,
-        _ => Some(core_message(rule.reason.as_deref()?).to_owned()),
+        _ => Some(core_message(rule.reason()?).to_owned()),
     }
 }
 
@@ -321,7 +315,8 @@ fn consequence(
         return (None, Certainty::Predicted);
     };
     let by_this = is_changed
-        || matches!(rule.rewrite_verdict, Some(Verdict::Changed) if changes_by == Operation::Rewrite);
+        || (changes_by == Operation::Rewrite
+            && rule.of(Operation::Rewrite) == Some(Verdict::Changed));
     let certainty = match (by_this, rule.consequence) {
         (false, _) => Certainty::IfWrittenBack,
         (true, _) if shown.contains(&consequence) => Certainty::Shown,
@@ -339,23 +334,18 @@ fn shown_after(probes: &[ProbeVerdict], operation: Operation) -> BTreeSet<Conseq
 }
 
 fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
-    let told = chain
-        .by_operation()
-        .into_iter()
-        .filter_map(|(operation, verdict)| {
-            let verdict = verdict.filter(is_told)?;
-            Some(Harm {
-                operation,
-                verdict,
-                lost: Vec::new(),
-                altered: Vec::new(),
-                added: Vec::new(),
-                reason: chain.reason.clone(),
-                consequence: chain.consequence,
-                certainty: Certainty::Predicted,
-            })
-        });
-    told.collect()
+    let told = chain.by_operation().filter(|(_, verdict)| is_told(verdict));
+    let harms = told.map(|(operation, verdict)| Harm {
+        operation,
+        verdict,
+        lost: Vec::new(),
+        altered: Vec::new(),
+        added: Vec::new(),
+        reason: chain.reason().map(str::to_owned),
+        consequence: chain.consequence,
+        certainty: Certainty::Predicted,
+    });
+    harms.collect()
 }
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
 /// The worst of all operations about a rule, with what is known of the rule from any of them.
 fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Harm> {
     let worst = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
-    let is_doubled = rule.reassert == Some(Verdict::Doubled);
+    let is_doubled = rule.of(Operation::Reassert) == Some(Verdict::Doubled);
     let verdict = match worst.severity() > Verdict::Invisible.severity() {
         true => worst,
         false if is_doubled => Verdict::Doubled,
@@ -255,7 +255,7 @@ fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Harm> {
     let reason = match verdict {
         Verdict::FoundWrong => near_miss(),
         _ if !is_of_parts || harm.takes_parts() => None,
-        _ => rule.reason.as_deref().map(core_message),
+        _ => rule.reason().map(core_message),
     };
     Some(Harm {
         reason: reason.map(str::to_owned),
@@ -264,11 +264,8 @@ fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Harm> {
 }
 
 /// The first operation that came to `verdict`: a restore of the reader's own print before others.
-fn first_of(
-    verdict: Verdict,
-    all: impl IntoIterator<Item = (Operation, Option<Verdict>)>,
-) -> Operation {
-    let came = all.into_iter().filter(|(_, of)| *of == Some(verdict));
+fn first_of(verdict: Verdict, all: impl Iterator<Item = (Operation, Verdict)>) -> Operation {
+    let came = all.filter(|(_, of)| *of == verdict);
     let first = came.map(|(operation, _)| operation);
     let rank = |operation: &Operation| match operation {
         Operation::Rewrite => 0,
@@ -280,18 +277,10 @@ fn first_of(
 }
 
 fn certainty(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Certainty {
-    let is_changed = [
-        rule.rewrite_verdict,
-        rule.sync,
-        rule.sync_noflush,
-        rule.cycle,
-    ]
-    .iter()
-    .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Drifts)));
     match rule.consequence {
         Some(of) if shown.contains(&of) => Certainty::Shown,
         Some(_) => Certainty::Predicted,
-        None if is_changed => Certainty::Unmet,
+        None if rule.is_changed() => Certainty::Unmet,
         None => Certainty::IfWrittenBack,
     }
 }
@@ -307,7 +296,7 @@ fn of_chain(chain: &ChainVerdict) -> Option<Harm> {
         lost: Vec::new(),
         altered: Vec::new(),
         added: Vec::new(),
-        reason: chain.reason.clone(),
+        reason: chain.reason().map(str::to_owned),
         consequence: chain.consequence,
         certainty: Certainty::Predicted,
     })

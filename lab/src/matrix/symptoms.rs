@@ -6,6 +6,7 @@ use super::Matrix;
 use super::example::Example;
 use crate::judge::verdict::{Effect, Verdict};
 use crate::judge::{Cell, RuleVerdict};
+use crate::plan::Operation;
 
 /// What people see on a node and search for, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,20 +95,24 @@ impl Symptom {
             Symptom::Timeout => packet(cell, Effect::Dropped, |name| !name.contains("localhost")),
             Symptom::OpenPort => packet(cell, Effect::Passed, |_| true),
             Symptom::WrongPeer => packet(cell, Effect::Rerouted, |_| true),
-            Symptom::RulesMultiply => rule(cell, |rule| rule.check == Some(Verdict::NotFound)),
+            Symptom::RulesMultiply => rule(cell, |rule| {
+                rule.of(Operation::Check) == Some(Verdict::NotFound)
+            }),
             Symptom::BadRule => {
                 let missed = |rule: &RuleVerdict| {
-                    rule.check == Some(Verdict::NotFound)
-                        || rule.delete == Some(Verdict::NotDeleted)
+                    rule.of(Operation::Check) == Some(Verdict::NotFound)
+                        || rule.of(Operation::Delete) == Some(Verdict::NotDeleted)
                 };
                 rule(cell, missed)
             }
             Symptom::IncompatibleTable => says(cell, &["incompatible, use 'nft' tool"]),
             Symptom::LegacyTablesPresent => says(cell, &["tables present, use iptables-legacy"]),
-            Symptom::RulesTwice => rule(cell, |rule| rule.reassert == Some(Verdict::Doubled)),
-            Symptom::SaveShowsNothing => {
-                rule(cell, |rule| rule.read_verdict == Some(Verdict::Invisible))
-            }
+            Symptom::RulesTwice => rule(cell, |rule| {
+                rule.of(Operation::Reassert) == Some(Verdict::Doubled)
+            }),
+            Symptom::SaveShowsNothing => rule(cell, |rule| {
+                rule.of(Operation::Save) == Some(Verdict::Invisible)
+            }),
             Symptom::SegmentationFault => any(cell, Verdict::Crashed),
             Symptom::Hangs => any(cell, Verdict::TimedOut),
             Symptom::RestoreFails => any(cell, Verdict::Unrestorable),
@@ -162,11 +167,8 @@ fn any(cell: &Cell, verdict: Verdict) -> bool {
 /// Whether a reason or a warning has one of these words.
 fn says(cell: &Cell, words: &[&str]) -> bool {
     let tested = cell.rules.iter().filter(|rule| rule.not_tested().is_none());
-    let of_rules = tested.filter_map(|rule| rule.reason.as_deref());
-    let of_chains = cell
-        .chains
-        .iter()
-        .filter_map(|chain| chain.reason.as_deref());
+    let of_rules = tested.filter_map(|rule| rule.reason());
+    let of_chains = cell.chains.iter().filter_map(|chain| chain.reason());
     let warnings = cell.warnings.iter().map(|warning| warning.text.as_str());
     let mut said = of_rules.chain(of_chains).chain(warnings);
     said.any(|said| words.iter().any(|words| said.contains(words)))

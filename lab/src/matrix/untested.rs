@@ -26,10 +26,7 @@ pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
     let mut found: BTreeMap<&str, BTreeMap<(Family, Subject), BTreeSet<usize>>> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
         for (order, rule) in cell.untested() {
-            let why = rule
-                .reason
-                .as_deref()
-                .map_or("nobody says why", core_message);
+            let why = rule.reason().map_or("nobody says why", core_message);
             let of_rule = found.entry(why).or_default();
             let key = (cell.family, Subject::of_rule(order, rule));
             let of_writers = of_rule.entry(key).or_default();
@@ -95,10 +92,13 @@ pub struct Sampled {
 pub fn sampled(matrix: &Matrix, scenario: &str) -> BTreeMap<Family, Sampled> {
     let mut all: BTreeMap<Family, Sampled> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        let unasked = cell.rules.iter().filter(|rule| !rule.not_asked.is_empty());
+        let unasked = cell
+            .rules
+            .iter()
+            .filter(|rule| rule.not_asked().next().is_some());
         let operations: BTreeSet<Operation> = unasked
             .clone()
-            .flat_map(|rule| rule.not_asked.keys().copied())
+            .flat_map(|rule| rule.not_asked().map(|(operation, _)| operation))
             .collect();
         if !operations.is_empty() {
             let (count, of) = (unasked.count(), cell.rules.len());

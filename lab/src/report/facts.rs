@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::wording;
+use crate::judge::outcome::Outcomes;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
@@ -42,20 +43,7 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
             .into_iter()
             .filter_map(|(name, said)| Some(text(name, said?.to_string()))),
     );
-    let operations = [
-        ("write", rule.write),
-        ("save", rule.read_verdict),
-        ("list", rule.list),
-        ("rewrite", rule.rewrite_verdict),
-        ("recognition", rule.recognition),
-        ("cycle", rule.cycle),
-        ("sync", rule.sync),
-        ("sync-noflush", rule.sync_noflush),
-        ("check", rule.check),
-        ("delete", rule.delete),
-        ("reassert", rule.reassert),
-    ];
-    facts.extend(verdicts(&operations));
+    facts.extend(verdicts(&rule.outcomes));
     facts.extend(details(rule));
     let changes = [
         ("lost", &rule.lost),
@@ -71,14 +59,13 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     }
     facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
     facts.extend(rule.potential.map(|of| consequence("predicted", of)));
-    for (operation, why) in &rule.not_asked {
-        facts.push(text(operation.as_str(), why.clone()));
-    }
+    let not_asked = rule.not_asked();
+    facts.extend(not_asked.map(|(operation, why)| text(operation.as_str(), why.to_owned())));
     let because = match rule.not_tested() {
         Some(_) => "not tested",
         None => "because",
     };
-    facts.extend(rule.reason.clone().map(|reason| text(because, reason)));
+    facts.extend(rule.reason().map(|reason| text(because, reason.to_owned())));
     facts
 }
 
@@ -89,14 +76,9 @@ pub fn is_unharmed(rule: &RuleVerdict) -> bool {
 
 /// What is known of a chain.
 pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
-    let mut facts = verdicts(&[
-        ("save", chain.read_verdict),
-        ("rewrite", chain.rewrite_verdict),
-        ("cycle", chain.cycle),
-        ("sync", chain.sync),
-        ("sync-noflush", chain.sync_noflush),
-    ]);
-    facts.extend(chain.reason.clone().map(|reason| text("because", reason)));
+    let mut facts = verdicts(&chain.outcomes);
+    let reason = chain.reason();
+    facts.extend(reason.map(|reason| text("because", reason.to_owned())));
     facts
 }
 
@@ -155,14 +137,13 @@ fn text(name: &'static str, said: String) -> Fact {
     }
 }
 
-fn verdicts(operations: &[(&'static str, Option<Verdict>)]) -> Vec<Fact> {
-    let known = operations.iter().filter_map(|(name, verdict)| {
-        Some(Fact {
-            name,
-            said: Said::Verdict((*verdict)?),
-        })
+fn verdicts(outcomes: &Outcomes) -> Vec<Fact> {
+    let verdicts = outcomes.verdicts();
+    let facts = verdicts.map(|(operation, verdict)| Fact {
+        name: operation.as_str(),
+        said: Said::Verdict(verdict),
     });
-    known.collect()
+    facts.collect()
 }
 
 fn consequence(name: &'static str, consequence: Consequence) -> Fact {

@@ -65,7 +65,7 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
         )));
     }
     if let (true, Some(rule)) = (cell.is_untested(), cell.rules.get(0)) {
-        let why = rule.reason.as_deref().unwrap_or("nobody says why");
+        let why = rule.reason().unwrap_or("nobody says why");
         status.set_message(inert(&format!("not tested: {why}")));
     }
     let name = format!("{} writes, {} reads", cell.writer, cell.reader);

@@ -34,7 +34,7 @@ fn in_few_words(cell: &Cell) -> String {
     let grade = |of: &&Worst| (of.form.harm.verdict.severity(), of.form.harm.consequence);
     let Some(worst) = all.iter().max_by_key(grade) else {
         let mut untested = cell.untested();
-        let why = untested.next().and_then(|(_, rule)| rule.reason.as_deref());
+        let why = untested.next().and_then(|(_, rule)| rule.reason());
         let why = why.map(|why| format!("not tested: {}", core_message(why)));
         return why.unwrap_or_default();
     };

@@ -52,8 +52,8 @@ fn not_tested(cell: &Cell) -> String {
         );
     }
     let mut unasked: BTreeMap<(Operation, &str), usize> = BTreeMap::new();
-    for (operation, why) in cell.rules.iter().flat_map(|rule| &rule.not_asked) {
-        *unasked.entry((*operation, why)).or_default() += 1;
+    for (operation, why) in cell.rules.iter().flat_map(RuleVerdict::not_asked) {
+        *unasked.entry((operation, why)).or_default() += 1;
     }
     for ((operation, why), count) in unasked {
         let _ = writeln!(text, "{operation}: {count} of {all} rules {why}");

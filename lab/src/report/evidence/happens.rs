@@ -96,8 +96,8 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
         }
         text.push_str("\n\n");
     }
-    if let Some(reason) = &rule.reason {
-        let by = match rule.read_verdict {
+    if let Some(reason) = rule.reason() {
+        let by = match rule.of(Operation::Save) {
             Some(Verdict::Refused) => "The reader says",
             _ => said_by(loss),
         };
@@ -161,7 +161,7 @@ fn of_chain(text: &mut String, chain: &ChainVerdict, loss: &Loss) {
         "{done} After that, the chain {} in the table {} is another one:\n\n{}\n- policy before: {}",
         code(&chain.chain),
         code(&chain.table),
-        fenced(chain.reason.as_deref().unwrap_or("it is another chain")),
+        fenced(chain.reason().unwrap_or("it is another chain")),
         named(&chain.policy_before),
     );
     if let Some(after) = policy_after {
