@@ -31,8 +31,20 @@ pub fn what(form: &Form) -> String {
         SubjectKind::Chain => format!("{}{by}", reason.unwrap_or("the chain")),
         SubjectKind::Rule => {
             let reason = reason.map_or_else(String::new, |said| format!(" ({said})"));
-            format!("the whole rule{by}{reason}")
+            match harm.verdict {
+                Verdict::Unrestorable => format!("{}{reason}", failed_restore(harm.operation)),
+                _ => format!("the whole rule{by}{reason}"),
+            }
         }
+    }
+}
+
+/// Which restore of the reader's fails.
+fn failed_restore(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Sync => "`iptables-restore` of its print with a chain added fails",
+        Operation::SyncNoflush => "`iptables-restore --noflush` fails",
+        _ => "`iptables-restore` of its own print fails",
     }
 }
 
@@ -128,4 +140,96 @@ pub(super) fn known_losses_of(known: &KnownLoss) -> String {
     all.extend(said.clone());
     all.extend(rules.iter().cloned());
     all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn harm(operation: Operation, verdict: Verdict, reason: Option<&str>) -> Harm {
+        Harm {
+            operation,
+            verdict,
+            lost: Vec::new(),
+            altered: Vec::new(),
+            added: Vec::new(),
+            reason: reason.map(str::to_owned),
+            consequence: None,
+            certainty: Certainty::Predicted,
+        }
+    }
+
+    #[rstest]
+    #[case::check(
+        SubjectKind::Rule,
+        Operation::Check,
+        Verdict::NotFound,
+        None,
+        "-C does not find it"
+    )]
+    #[case::near_miss(
+        SubjectKind::Rule,
+        Operation::Check,
+        Verdict::FoundWrong,
+        Some("out-interface"),
+        "-C finds it with another out-interface, too"
+    )]
+    #[case::refused(
+        SubjectKind::Rule,
+        Operation::Save,
+        Verdict::Refused,
+        Some("no"),
+        "the whole rule (no)"
+    )]
+    #[case::of_an_own_chain(
+        SubjectKind::Rule,
+        Operation::Sync,
+        Verdict::Changed,
+        None,
+        "the whole rule, by a component that adds its own chain"
+    )]
+    #[case::unrestorable(
+        SubjectKind::Rule,
+        Operation::SyncNoflush,
+        Verdict::Unrestorable,
+        Some("Bad argument `-'"),
+        "`iptables-restore --noflush` fails (Bad argument `-')"
+    )]
+    #[case::chain(
+        SubjectKind::Chain,
+        Operation::Rewrite,
+        Verdict::Changed,
+        Some("the chain is gone"),
+        "the chain is gone"
+    )]
+    fn what_takes_no_part_is_said_as_a_whole(
+        #[case] of: SubjectKind,
+        #[case] operation: Operation,
+        #[case] verdict: Verdict,
+        #[case] reason: Option<&str>,
+        #[case] words: &str,
+    ) {
+        let harm = harm(operation, verdict, reason);
+        assert_eq!(what(&Form { of, harm }), words);
+    }
+
+    #[test]
+    fn parts_are_named_by_what_became_of_them() {
+        let harm = Harm {
+            lost: names(&["match mark", "match udp"]),
+            altered: names(&["source"]),
+            ..harm(Operation::Save, Verdict::Lossy, None)
+        };
+        let form = Form {
+            of: SubjectKind::Rule,
+            harm,
+        };
+        assert_eq!(what(&form), "match mark, match udp lost; source altered");
+    }
 }
