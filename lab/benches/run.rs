@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use iptables_lab::matrix::Matrix;
+use iptables_lab::plan::Operation;
 use iptables_lab::recording::{self, RecordingWriter};
 use multiply::Copies;
 use serde_json::Value;
@@ -177,10 +178,10 @@ impl Measured {
         let rules = self.matrix.cells.iter().flat_map(|cell| &cell.rules);
         let of_rule = |rule: &iptables_lab::judge::RuleVerdict| {
             let verdicts = [
-                rule.write,
-                rule.read_verdict,
-                rule.rewrite_verdict,
-                rule.recognition,
+                rule.of(Operation::Write),
+                rule.of(Operation::Save),
+                rule.of(Operation::Rewrite),
+                rule.of(Operation::Recognition),
             ];
             verdicts.iter().flatten().count()
         };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Certainty, Harm};
+use crate::matrix::{Certainty, Form, Harm, SubjectKind};
 use crate::plan::Operation;
 use crate::recording::Host;
 
@@ -120,6 +120,16 @@ impl Damage {
     pub fn worst(&self) -> Option<&Harm> {
         let by_verdict = |harm: &&Harm| (harm.verdict.severity(), harm.gravity());
         self.harms.iter().max_by_key(by_verdict)
+    }
+
+    /// The worst of what is done, and to what.
+    pub fn form(&self) -> Option<Form> {
+        let of = match self.index {
+            Some(_) => SubjectKind::Rule,
+            None => SubjectKind::Chain,
+        };
+        let harm = self.worst()?.clone();
+        Some(Form { of, harm })
     }
 
     /// The worst verdict.

@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 use miette::miette;
 
 use super::exit::{Exit, Failure, Or};
+use super::progress::say;
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, RuleVerdict};
-use crate::matrix::{Difference, Known, Matrix, difference};
+use crate::matrix::{Difference, Known, KnownError, Matrix, difference};
 use crate::plan::Operation;
 use crate::recording;
 use crate::report;
@@ -349,7 +350,12 @@ fn known_of_file(path: &Path) -> Result<Known, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
         .or_exit(Exit::Usage)?;
-    Known::read(&path.display().to_string(), &text).or_exit(Exit::Usage)
+    let known = Known::read(&path.display().to_string(), &text);
+    if let Err(KnownError::OldForm { entries, .. }) = &known {
+        // Within an error's help its lines would be broken.
+        say(format_args!("{entries}"));
+    }
+    known.or_exit(Exit::Usage)
 }
 
 /// Prints to standard output; a pipe that is closed at the other end is nobody's fault.
@@ -408,7 +414,8 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
         Condition::Verdict(wanted) => {
             // What the writer could not write was not tested.
             let tested = rules().filter(|rule| rule.not_tested().is_none());
-            let of_rules = tested.flat_map(|rule| rule.of_reader().chain(rule.write));
+            let of_rules =
+                tested.flat_map(|rule| rule.of_reader().chain(rule.of(Operation::Write)));
             let mut verdicts = of_rules.chain(chains().flat_map(ChainVerdict::of_reader));
             verdicts.any(|verdict| verdict == *wanted)
         }

@@ -61,7 +61,7 @@ impl History {
         };
         let readers = Line::new(matrix.readers(), reader, |id| lost(&writer.id, id));
         let writers = Line::new(matrix.writers(), writer, |id| lost(id, &reader.id));
-        let (at_fault, others) = match loss.kind.is_seen_by_writer() {
+        let (at_fault, others) = match loss.kind().is_seen_by_writer() {
             true => (&writers, &readers),
             false => (&readers, &writers),
         };

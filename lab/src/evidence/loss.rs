@@ -2,8 +2,8 @@
 
 use super::kind::LossKind;
 use super::sign::{self, Sign};
-use crate::judge::verdict::Consequence;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
+use crate::matrix::{Certainty, Harm, SubjectKind};
 use crate::plan::Operation;
 use crate::plan::step::Stage;
 use crate::ruleset::Change;
@@ -11,75 +11,37 @@ use crate::ruleset::Change;
 /// A loss, apart from the rules that happen to show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// How it is seen.
-    pub kind: LossKind,
-    /// What is done that shows it.
-    pub operation: Operation,
-    /// What it takes; nothing where it takes the rule, or the whole table.
-    pub parts: Parts,
-    /// What the rules predict that it does to packets: rules that lose the same to no effect show another loss.
-    pub potential: Option<Consequence>,
+    /// What it is done to.
+    pub of: SubjectKind,
+    /// What is done that shows it, what that takes, and what the rules predict that it does to packets: rules that lose the same to no
+    /// effect show another loss.
+    pub harm: Harm,
     /// Whether a plain rewrite does not show it: then what shows it must survive one, too.
     pub spares_rewrite: bool,
 }
 
-/// The parts of a rule that a loss takes, by name: `match mark`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parts {
-    /// Those that are gone.
-    pub lost: Vec<String>,
-    /// Those that have another value.
-    pub altered: Vec<String>,
-    /// Those that were not there.
-    pub added: Vec<String>,
-    /// Of a chain, what is another about it.
-    pub chain: Option<String>,
+/// The parts of a rule that a loss takes, each once. A comment counts only where nothing else suffers.
+fn parts(rule: &RuleVerdict) -> [Vec<String>; 3] {
+    let is_comment = |part: &str| ["match comment", "comment --comment"].contains(&part);
+    let changes = rule.lost.iter().chain(&rule.altered).chain(&rule.added);
+    let only_comments = changes.into_iter().all(|change| is_comment(&change.part));
+    let names = |changes: &[Change]| {
+        let mut names: Vec<String> = Vec::new();
+        for Change { part, .. } in changes {
+            if !names.contains(part) && (only_comments || !is_comment(part)) {
+                names.push(part.clone());
+            }
+        }
+        names
+    };
+    [&rule.lost, &rule.altered, &rule.added].map(|changes| names(changes))
 }
 
-impl Parts {
-    /// Each once. A comment counts only where nothing else suffers.
-    fn of_rule(rule: &RuleVerdict) -> Parts {
-        let is_comment = |part: &str| ["match comment", "comment --comment"].contains(&part);
-        let changes = rule.lost.iter().chain(&rule.altered).chain(&rule.added);
-        let only_comments = changes.into_iter().all(|change| is_comment(&change.part));
-        let names = |changes: &[Change]| {
-            let mut names: Vec<String> = Vec::new();
-            for Change { part, .. } in changes {
-                if !names.contains(part) && (only_comments || !is_comment(part)) {
-                    names.push(part.clone());
-                }
-            }
-            names
-        };
-        Parts {
-            lost: names(&rule.lost),
-            altered: names(&rule.altered),
-            added: names(&rule.added),
-            chain: None,
-        }
-    }
-
-    /// How many more rules there are is not what it is about.
-    fn of_chain(chain: &ChainVerdict) -> Parts {
-        let is_count = |c: char| c.is_ascii_digit() || c == ' ';
-        let said = chain.reason.as_deref();
-        let said = said.map(|said| said.trim_start_matches(is_count).to_owned());
-        Parts {
-            chain: said,
-            ..Parts::default()
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &String> {
-        let of_rule = self.lost.iter().chain(&self.altered).chain(&self.added);
-        of_rule.chain(&self.chain)
-    }
-
-    /// Whether one of its parts is among the other's; what takes none takes the same as anything.
-    fn share(&self, other: &Parts) -> bool {
-        let is_shared = |part: &String| other.all().any(|of| of == part);
-        self.all().next().is_none() || self.all().any(is_shared)
-    }
+/// What is another about a chain. How many more rules there are is not what it is about.
+fn chain_change(chain: &ChainVerdict) -> Option<String> {
+    let is_count = |c: char| c.is_ascii_digit() || c == ' ';
+    let said = chain.reason();
+    said.map(|said| said.trim_start_matches(is_count).to_owned())
 }
 
 /// A loss where it was found.
@@ -132,17 +94,36 @@ impl<'a> Damaged<'a> {
         }
     }
 
-    fn parts(self) -> Parts {
-        match self {
-            Damaged::Rule(rule) => Parts::of_rule(rule),
-            Damaged::Chain(chain) => Parts::of_chain(chain),
+    /// What `sign` says of it.
+    fn loss(self, sign: Sign) -> Loss {
+        let ([lost, altered, added], reason) = match self {
+            Damaged::Rule(rule) => (parts(rule), None),
+            Damaged::Chain(chain) => (Default::default(), chain_change(chain)),
+        };
+        let harm = Harm {
+            operation: sign.operation,
+            verdict: sign.verdict,
+            lost,
+            altered,
+            added,
+            reason,
+            consequence: match self {
+                Damaged::Rule(rule) => rule.potential,
+                Damaged::Chain(chain) => chain.consequence,
+            },
+            certainty: Certainty::Predicted,
+        };
+        Loss {
+            of: self.kind(),
+            harm,
+            spares_rewrite: !self.shows_in_rewrite(sign),
         }
     }
 
-    fn potential(self) -> Option<Consequence> {
+    fn kind(self) -> SubjectKind {
         match self {
-            Damaged::Rule(rule) => rule.potential,
-            Damaged::Chain(chain) => chain.consequence,
+            Damaged::Rule(_) => SubjectKind::Rule,
+            Damaged::Chain(_) => SubjectKind::Chain,
         }
     }
 
@@ -176,30 +157,19 @@ impl Loss {
         let meant = all.filter(|(sign, _)| kinds.iter().any(|kind| kind.means(*sign)));
         let (sign, damaged) =
             meant.min_by_key(|(sign, damaged)| (sign.rank(), damaged.shows_in_rewrite(*sign)))?;
-        let loss = Loss {
-            kind: sign.kind,
-            operation: sign.operation,
-            parts: damaged.parts(),
-            potential: damaged.potential(),
-            spares_rewrite: !damaged.shows_in_rewrite(sign),
-        };
         Some(Found {
             subject: damaged.subject(),
-            loss,
+            loss: damaged.loss(sign),
         })
     }
 
     /// The same loss as `cell` shows it, where fewer operations were run: parts are named by what these show.
     pub fn again(&self, cell: &Cell) -> Option<Found> {
         let mut all = Damaged::all(cell);
-        let damaged = all.find(|damaged| {
-            damaged.signs().contains(&self.sign())
-                && !(self.spares_rewrite && damaged.shows_in_rewrite(self.sign()))
-        })?;
+        let (damaged, sign) = all.find_map(|damaged| Some((damaged, self.sign_in(damaged)?)))?;
         let loss = Loss {
-            parts: damaged.parts(),
-            potential: damaged.potential(),
-            ..self.clone()
+            spares_rewrite: self.spares_rewrite,
+            ..damaged.loss(sign)
         };
         Some(Found {
             subject: damaged.subject(),
@@ -207,10 +177,16 @@ impl Loss {
         })
     }
 
+    /// How it is seen.
+    pub fn kind(&self) -> LossKind {
+        let kind = sign::kind(self.of, self.harm.operation, self.harm.verdict);
+        kind.expect("a loss is made of a sign of one")
+    }
+
     /// What must be done for it to be seen, and no more: the operation that shows it, and a plain rewrite beside it, which says
     /// what is lost, and whether it shows it, too.
     pub fn operations(&self) -> Vec<Operation> {
-        Operation::with_needs(match self.operation {
+        Operation::with_needs(match self.harm.operation {
             Operation::Rewrite => &[Operation::Rewrite, Operation::Recognition],
             Operation::List => &[Operation::List],
             Operation::Reassert => &[Operation::Reassert],
@@ -226,7 +202,7 @@ impl Loss {
 
     /// The part of the procedure whose end shows it.
     pub fn stage(&self) -> Stage {
-        match self.operation {
+        match self.harm.operation {
             Operation::Delete => Stage::Delete,
             Operation::Check => Stage::Check,
             Operation::Sync => Stage::Sync,
@@ -248,17 +224,30 @@ impl Loss {
     }
 
     fn is_of(&self, damaged: Damaged<'_>) -> bool {
-        damaged.signs().contains(&self.sign())
-            && self.parts.share(&damaged.parts())
-            && damaged.potential() >= self.potential
-            && !(self.spares_rewrite && damaged.shows_in_rewrite(self.sign()))
+        self.sign_in(damaged)
+            .map(|sign| damaged.loss(sign))
+            .is_some_and(|of| {
+                self.shares_parts_with(&of) && of.harm.consequence >= self.harm.consequence
+            })
     }
 
-    fn sign(&self) -> Sign {
-        Sign {
-            kind: self.kind,
-            operation: self.operation,
+    /// What of a rule or chain is a sign of the same kind of loss.
+    fn sign_in(&self, damaged: Damaged<'_>) -> Option<Sign> {
+        let kind = self.kind();
+        let is_it = |sign: &Sign| sign.kind == kind && sign.operation == self.harm.operation;
+        let sign = damaged.signs().into_iter().find(is_it)?;
+        let is_spared = !(self.spares_rewrite && damaged.shows_in_rewrite(sign));
+        is_spared.then_some(sign)
+    }
+
+    /// Whether one of its parts is among the other's; what takes none takes the same as anything.
+    fn shares_parts_with(&self, other: &Loss) -> bool {
+        fn all(loss: &Loss) -> impl Iterator<Item = &str> {
+            let parts = loss.harm.parts().map(|(name, _)| name);
+            parts.chain(loss.harm.reason.as_deref())
         }
+        let is_shared = |part: &str| all(other).any(|of| of == part);
+        all(self).next().is_none() || all(self).any(is_shared)
     }
 }
 
@@ -270,23 +259,22 @@ mod tests {
     use super::*;
     use crate::catalog::{BuildId, Family};
     use crate::judge::RuleVerdicts;
-    use crate::judge::verdict::Verdict;
+    use crate::judge::outcome::{Answer, Outcomes, PrintVerdict, RestoreVerdict};
+    use crate::judge::verdict::{Consequence, Verdict};
     use crate::matrix::Matrix;
     use crate::recording;
 
     fn chain(name: &str, reason: &str) -> ChainVerdict {
+        let mut outcomes = Outcomes::from_iter([Answer::Save(PrintVerdict::Same)]);
+        let changed = Answer::Rewrite(RestoreVerdict::Changed);
+        outcomes.set_because(changed, Some(reason.into()));
         ChainVerdict {
             table: "filter".to_owned(),
             chain: name.to_owned(),
             policy_before: None,
             policy_after: None,
             policy_after_sync: None,
-            read_verdict: Some(Verdict::Same),
-            rewrite_verdict: Some(Verdict::Changed),
-            sync: None,
-            sync_noflush: None,
-            cycle: None,
-            reason: Some(reason.to_owned()),
+            outcomes,
             consequence: Some(Consequence::Misdirected),
         }
     }
@@ -317,7 +305,10 @@ mod tests {
             table: "filter".to_owned(),
             chain: "OWN".to_owned(),
         };
-        assert_eq!((found.loss.kind, found.subject), (LossKind::Chain, subject));
+        assert_eq!(
+            (found.loss.kind(), found.subject),
+            (LossKind::Chain, subject)
+        );
         let shows = |reason: &str| {
             let cell = cell(Vec::new(), vec![chain("OTHER", reason)]);
             found.loss.shown_by(&cell).is_some()
@@ -331,21 +322,23 @@ mod tests {
     fn a_rule_that_is_lost_is_worse_than_its_chain_and_a_named_kind_comes_first() {
         let lossy = RuleVerdict {
             given: "-A OWN -j DROP".into(),
-            read_verdict: Some(Verdict::Lossy),
+            outcomes: Outcomes::from_iter([Answer::Save(PrintVerdict::Lossy)]),
             ..RuleVerdict::default()
         };
         let both = cell(vec![lossy], vec![chain("OWN", "the chain is gone")]);
-        let of = |kinds: &[LossKind]| Loss::worst_of(&both, kinds).unwrap().loss.kind;
+        let of = |kinds: &[LossKind]| Loss::worst_of(&both, kinds).unwrap().loss.kind();
         assert_eq!(of(&LossKind::ALL), LossKind::Lossy);
         assert_eq!(of(&[LossKind::Chain]), LossKind::Chain);
     }
 
-    fn rule(sync_noflush: Verdict) -> RuleVerdict {
+    fn rule(sync_noflush: RestoreVerdict) -> RuleVerdict {
         RuleVerdict {
             given: "-A OWN -j DROP".into(),
-            read_verdict: Some(Verdict::Same),
-            rewrite_verdict: Some(Verdict::Kept),
-            sync_noflush: Some(sync_noflush),
+            outcomes: Outcomes::from_iter([
+                Answer::Save(PrintVerdict::Same),
+                Answer::Rewrite(RestoreVerdict::Kept),
+                Answer::SyncNoflush(sync_noflush),
+            ]),
             ..RuleVerdict::default()
         }
     }
@@ -360,22 +353,21 @@ mod tests {
         #[case] kinds: &[LossKind],
         #[case] is_found: bool,
     ) {
-        let refused = cell(vec![rule(Verdict::Unrestorable)], Vec::new());
+        let refused = cell(vec![rule(RestoreVerdict::Unrestorable)], Vec::new());
         let found = Loss::worst_of(&refused, kinds);
         assert_eq!(found.is_some(), is_found);
         let Some(Found { loss, .. }) = found else {
             return;
         };
-        assert_eq!(loss.kind, LossKind::Unrestorable);
-        assert_eq!(loss.operation, Operation::SyncNoflush);
+        assert_eq!(loss.kind(), LossKind::Unrestorable);
+        assert_eq!(loss.harm.operation, Operation::SyncNoflush);
         assert!(loss.operations().contains(&Operation::SyncNoflush));
         assert!(loss.shown_by(&refused).is_some());
-        let kept = cell(vec![rule(Verdict::Kept)], Vec::new());
+        let kept = cell(vec![rule(RestoreVerdict::Kept)], Vec::new());
         assert!(loss.shown_by(&kept).is_none());
-        let by_rewrite = RuleVerdict {
-            rewrite_verdict: Some(Verdict::Unrestorable),
-            ..rule(Verdict::Unrestorable)
-        };
+        let mut by_rewrite = rule(RestoreVerdict::Unrestorable);
+        let unrestorable = Answer::Rewrite(RestoreVerdict::Unrestorable);
+        by_rewrite.outcomes.set(unrestorable);
         let another = cell(vec![by_rewrite], Vec::new());
         assert!(
             loss.shown_by(&another).is_none(),
@@ -398,12 +390,12 @@ mod tests {
                 for harm in crate::matrix::worst(whole) {
                     // Of what is another rule's doing, that rule has the report.
                     let no_reports = [Verdict::Unsupported, Verdict::Incompatible];
-                    let is_untested = no_reports.contains(&harm.verdict);
+                    let is_untested = no_reports.contains(&harm.form.harm.verdict);
                     let rules = harm.rule.map(|place| whole.rules[place].clone());
                     if is_untested
                         || rules
                             .as_ref()
-                            .is_some_and(|of| of.write == Some(Verdict::Refused))
+                            .is_some_and(|of| of.of(Operation::Write) == Some(Verdict::Refused))
                     {
                         continue;
                     }
@@ -417,9 +409,9 @@ mod tests {
                     let found = Loss::worst_of(&only, &LossKind::ALL);
                     let found = found.unwrap_or_else(|| panic!("{}: {harm:?}", file.display()));
                     assert!(found.loss.shown_by(&only).is_some(), "{harm:?}");
-                    let named = Loss::worst_of(&only, &[found.loss.kind]);
+                    let named = Loss::worst_of(&only, &[found.loss.kind()]);
                     assert_eq!(named.unwrap().loss, found.loss, "{harm:?}");
-                    kinds.insert(found.loss.kind.as_str());
+                    kinds.insert(found.loss.kind().as_str());
                 }
             }
         }

@@ -11,6 +11,6 @@ mod sign;
 
 pub use history::{History, Since, Standing};
 pub use kind::LossKind;
-pub use loss::{Damaged, Found, Loss, Parts, Subject};
+pub use loss::{Damaged, Found, Loss, Subject};
 pub use rules::Rules;
 pub use shrink::{Shrink, Smaller};

@@ -3,15 +3,18 @@
 use super::kind::LossKind;
 use crate::judge::verdict::Verdict;
 use crate::judge::{ChainVerdict, RuleVerdict};
+use crate::matrix::SubjectKind;
 use crate::plan::Operation;
 
-/// A kind of loss, and what was done that shows it.
+/// A verdict of a rule or chain that is a loss, and what was done that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sign {
-    /// Which kind.
+    /// Which kind of loss.
     pub kind: LossKind,
     /// What was done.
     pub operation: Operation,
+    /// What the judge says of that.
+    pub verdict: Verdict,
 }
 
 impl Sign {
@@ -41,47 +44,43 @@ impl Sign {
 
 /// All that is wrong with a rule. What its writer refuses, or the machine lacks, is no loss of the pairing.
 pub(super) fn of_rule(rule: &RuleVerdict) -> Vec<Sign> {
-    let all = [
-        // The reader's save is the first half of its rewrite.
-        (Operation::Rewrite, rule.read_verdict),
-        (Operation::Rewrite, rule.rewrite_verdict),
-        (Operation::List, rule.list),
-        (Operation::Recognition, rule.recognition),
-        (Operation::Cycle, rule.cycle),
-        (Operation::Sync, rule.sync),
-        (Operation::SyncNoflush, rule.sync_noflush),
-        (Operation::Check, rule.check),
-        (Operation::Delete, rule.delete),
-        (Operation::Reassert, rule.reassert),
-    ];
-    let signs = all.into_iter().filter_map(|(operation, verdict)| {
-        let kind = kind(operation, verdict?)?;
-        Some(Sign { kind, operation })
-    });
-    signs.collect()
+    signs(SubjectKind::Rule, rule.by_operation())
 }
 
 /// All that is wrong with a chain as such.
 pub(super) fn of_chain(chain: &ChainVerdict) -> Vec<Sign> {
-    let all = [
-        (Operation::Rewrite, chain.read_verdict),
-        (Operation::Rewrite, chain.rewrite_verdict),
-        (Operation::Cycle, chain.cycle),
-        (Operation::Sync, chain.sync),
-        (Operation::SyncNoflush, chain.sync_noflush),
-    ];
-    let signs = all.into_iter().filter_map(|(operation, verdict)| {
-        let kind = match kind(operation, verdict?)? {
-            LossKind::Lossy | LossKind::Changed => LossKind::Chain,
-            kind => kind,
-        };
-        Some(Sign { kind, operation })
+    signs(SubjectKind::Chain, chain.by_operation())
+}
+
+fn signs(of: SubjectKind, all: impl Iterator<Item = (Operation, Verdict)>) -> Vec<Sign> {
+    let signs = all.filter_map(|(operation, verdict)| {
+        let operation = shown_by(operation);
+        Some(Sign {
+            kind: kind(of, operation, verdict)?,
+            operation,
+            verdict,
+        })
     });
     signs.collect()
 }
 
+/// What is done to show what an operation comes to: the reader's save is the first half of its rewrite.
+fn shown_by(operation: Operation) -> Operation {
+    match operation {
+        Operation::Save => Operation::Rewrite,
+        other => other,
+    }
+}
+
 /// What a verdict about an operation is a sign of; none where nothing is lost.
-fn kind(operation: Operation, verdict: Verdict) -> Option<LossKind> {
+pub(super) fn kind(of: SubjectKind, operation: Operation, verdict: Verdict) -> Option<LossKind> {
+    match (of, of_rules(operation, verdict)?) {
+        (SubjectKind::Chain, LossKind::Lossy | LossKind::Changed) => Some(LossKind::Chain),
+        (_, kind) => Some(kind),
+    }
+}
+
+fn of_rules(operation: Operation, verdict: Verdict) -> Option<LossKind> {
     match verdict {
         Verdict::Changed => match operation {
             Operation::Sync => Some(LossKind::Sync),
@@ -146,7 +145,7 @@ mod tests {
                 || verdict == Verdict::Doubled;
             for operation in all {
                 let of_rewrite = verdict == Verdict::Lossy && operation == Operation::List;
-                let sign = kind(operation, verdict);
+                let sign = kind(SubjectKind::Rule, operation, verdict);
                 assert_eq!(
                     sign.is_some(),
                     is_grave && !of_rewrite,

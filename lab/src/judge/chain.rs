@@ -1,6 +1,7 @@
 //! Chains as such: whether they are there, where they hang, their policies, and how many rules they hold.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::HashSet;
 
@@ -9,11 +10,12 @@ use super::cycle::turns;
 use super::evidence::{Baseline, Reading, Restored};
 use super::kernel::{KernelChain, chain_names};
 use super::laid::Aligned;
-use super::verdict::{Consequence, Verdict};
+use super::outcome::{Answer, CycleVerdict, Outcomes, PrintVerdict, RestoreVerdict};
+use super::verdict::Consequence;
 use super::{ChainVerdict, Pairing};
 
 /// A verdict, what changed, and what that does to packets.
-type Judged = (Verdict, Option<String>, Option<Consequence>);
+type Judged = (RestoreVerdict, Option<Arc<str>>, Option<Consequence>);
 
 impl<'a> Pairing<'a> {
     /// The verdicts about every chain that the writer's rules made or used, and about those that a restore made.
@@ -50,20 +52,35 @@ impl<'a> Pairing<'a> {
             |after: &Option<Rc<KernelChain<'_>>>| compare_chains(&before, after.as_deref());
         let (rewrite, sync) = (rewritten.as_ref().map(judged), synced.as_ref().map(judged));
         let read = self.read_of_chain((table, chain), baseline, reading);
-        let read = read.map(|(read, reason)| {
-            let rewrite = rewrite.as_ref().map(|(verdict, ..)| *verdict);
-            let resolved = match read {
-                Verdict::Differs => rewrite.map_or(read, Verdict::of_difference),
-                other => other,
-            };
-            (resolved, reason)
-        });
         let noflush = noflush.as_ref().map(judged);
         let change = [&rewrite, &sync, &noflush]
             .into_iter()
             .flatten()
-            .find(|(verdict, ..)| *verdict == Verdict::Changed);
-        let reason = change.and_then(|(_, reason, _)| reason.clone());
+            .find(|(verdict, ..)| *verdict == RestoreVerdict::Changed);
+        let consequence = change.and_then(|(.., consequence)| *consequence);
+        let mut outcomes = Outcomes::default();
+        if let Some((read, reason)) = read {
+            let resolved = match read {
+                PrintVerdict::Differs => {
+                    PrintVerdict::of_difference(rewrite.as_ref().map(|(verdict, ..)| *verdict))
+                }
+                other => other,
+            };
+            outcomes.set_because(Answer::Save(resolved), reason);
+        }
+        if let Some(cycled) = self.cycle_of_chain(&before, (table, chain), reading) {
+            outcomes.set(Answer::Cycle(cycled));
+        }
+        let restored = [
+            (Answer::Rewrite as fn(RestoreVerdict) -> Answer, rewrite),
+            (Answer::Sync, sync),
+            (Answer::SyncNoflush, noflush),
+        ];
+        for (answer, judged) in restored {
+            if let Some((verdict, reason, _)) = judged {
+                outcomes.set_because(answer(verdict), reason);
+            }
+        }
         let policy = |after: &Option<Option<Rc<KernelChain<'_>>>>| {
             let policy = after.as_ref()?.as_ref()?.policy?;
             Some(policy.to_owned())
@@ -74,13 +91,8 @@ impl<'a> Pairing<'a> {
             policy_before: before.policy.map(str::to_owned),
             policy_after: policy(&rewritten),
             policy_after_sync: policy(&synced),
-            read_verdict: read.as_ref().map(|(verdict, _)| *verdict),
-            rewrite_verdict: rewrite.as_ref().map(|(verdict, ..)| *verdict),
-            sync: sync.as_ref().map(|(verdict, ..)| *verdict),
-            sync_noflush: noflush.as_ref().map(|(verdict, ..)| *verdict),
-            cycle: self.cycle_of_chain(&before, (table, chain), reading),
-            reason: reason.or_else(|| read.and_then(|(_, reason)| reason)),
-            consequence: change.and_then(|(.., consequence)| *consequence),
+            outcomes,
+            consequence,
         })
     }
 
@@ -90,18 +102,18 @@ impl<'a> Pairing<'a> {
         before: &KernelChain<'_>,
         (table, chain): (&str, &str),
         reading: &Reading<'a>,
-    ) -> Option<Verdict> {
+    ) -> Option<CycleVerdict> {
         if reading.cycle.is_empty() {
             return None;
         }
         let after = turns(reading).map(|turn| self.kernel_chain(turn.dump, table, chain));
         let after: Vec<Option<Rc<KernelChain<'_>>>> = after.collect();
         let changed = |after: &Option<Rc<KernelChain<'_>>>| {
-            compare_chains(before, after.as_deref()).0 == Verdict::Changed
+            compare_chains(before, after.as_deref()).0 == RestoreVerdict::Changed
         };
         Some(match () {
-            () if after.iter().any(changed) => Verdict::Drifts,
-            () => Verdict::Stable,
+            () if after.iter().any(changed) => CycleVerdict::Drifts,
+            () => CycleVerdict::Stable,
         })
     }
 
@@ -135,19 +147,22 @@ impl<'a> Pairing<'a> {
             let (rewritten, synced) = (rewrite.and_then(made), sync.and_then(made));
             let policy = rewritten.or(synced)?;
             let consequence = consequence::of_policy("ACCEPT", policy);
-            let changed = |made: Option<&str>| made.map(|_| Verdict::Changed);
+            let new: Arc<str> = "the chain is new".into();
+            let mut outcomes = Outcomes::default();
+            let answers = [
+                rewritten.map(|_| Answer::Rewrite(RestoreVerdict::Changed)),
+                synced.map(|_| Answer::Sync(RestoreVerdict::Changed)),
+            ];
+            for answer in answers.into_iter().flatten() {
+                outcomes.set_because(answer, Some(new.clone()));
+            }
             Some(ChainVerdict {
                 table: table.to_owned(),
                 chain: chain.to_owned(),
                 policy_before: None,
                 policy_after: rewritten.map(str::to_owned),
                 policy_after_sync: synced.map(str::to_owned),
-                read_verdict: None,
-                rewrite_verdict: changed(rewritten),
-                sync: changed(synced),
-                sync_noflush: None,
-                cycle: None,
-                reason: Some("the chain is new".to_owned()),
+                outcomes,
                 consequence: consequence.or(Some(Consequence::Misdirected)),
             })
         };
@@ -161,17 +176,16 @@ impl<'a> Pairing<'a> {
         (table, chain): (&str, &str),
         baseline: &Baseline<'a>,
         reading: &Reading<'a>,
-    ) -> Option<(Verdict, Option<String>)> {
+    ) -> Option<(PrintVerdict, Option<Arc<str>>)> {
         let (written, saved) = (baseline.written.as_ref()?, &reading.saved);
         if self.crossed || !written.vouches_for(table) || !saved.vouches_for(table) {
             return None;
         }
+        let differs = |reason: String| Some((PrintVerdict::Differs, Some(reason.into())));
         let was = written.sheet.policy(table, chain)?;
         let Some(is) = saved.sheet.policy(table, chain) else {
-            let reason = "the reader does not print the chain".to_owned();
-            return Some((Verdict::Differs, Some(reason)));
+            return differs("the reader does not print the chain".to_owned());
         };
-        let differs = |reason: String| Some((Verdict::Differs, Some(reason)));
         if was != is {
             let (was, is) = (was.unwrap_or("none"), is.unwrap_or("none"));
             return differs(format!("the policy is {was} and is printed as {is}"));
@@ -188,7 +202,7 @@ impl<'a> Pairing<'a> {
         }
         match saved.sheet.strays.first() {
             Some(stray) => differs(format!("the reader prints what is no rule: {stray:?}")),
-            None => Some((Verdict::Same, None)),
+            None => Some((PrintVerdict::Same, None)),
         }
     }
 }
@@ -198,14 +212,14 @@ fn compare_chains(before: &KernelChain<'_>, after: Option<&KernelChain<'_>>) -> 
     let Some(after) = after else {
         // An absent base chain accepts every packet, as an empty one with policy ACCEPT does.
         if before.is_idle() {
-            return (Verdict::Kept, None, None);
+            return (RestoreVerdict::Kept, None, None);
         }
         let consequence = before
             .policy
             .and_then(|policy| consequence::of_policy(policy, "ACCEPT"));
-        let reason = "the chain is gone".to_owned();
+        let reason = "the chain is gone".into();
         return (
-            Verdict::Changed,
+            RestoreVerdict::Changed,
             Some(reason),
             Some(consequence.unwrap_or(Consequence::Misdirected)),
         );
@@ -214,24 +228,24 @@ fn compare_chains(before: &KernelChain<'_>, after: Option<&KernelChain<'_>>) -> 
         let held = after.count();
         let more = held.saturating_sub(before.rules.len());
         if more == 0 {
-            return (Verdict::Kept, None, None);
+            return (RestoreVerdict::Kept, None, None);
         }
-        let reason = format!("{more} more rules than before");
+        let reason = format!("{more} more rules than before").into();
         return (
-            Verdict::Changed,
+            RestoreVerdict::Changed,
             Some(reason),
             Some(Consequence::Misdirected),
         );
     }
     match (before.policy, after.policy) {
         (Some(was), Some(is)) if was != is => (
-            Verdict::Changed,
-            Some(format!("the policy was {was} and is {is}")),
+            RestoreVerdict::Changed,
+            Some(format!("the policy was {was} and is {is}").into()),
             consequence::of_policy(was, is),
         ),
         _ => (
-            Verdict::Changed,
-            Some("it hangs at another hook or priority, or has other flags".to_owned()),
+            RestoreVerdict::Changed,
+            Some("it hangs at another hook or priority, or has other flags".into()),
             Some(Consequence::Misdirected),
         ),
     }

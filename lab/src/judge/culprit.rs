@@ -89,7 +89,9 @@ impl<'a> Pairing<'a> {
                 because_of: self.names_in(table, failing),
             };
             // What the writer cannot read after the rewrite is another rule's doing than what the reader cannot.
-            alone.as_run.entry(operation).or_insert_with(as_run);
+            if alone.outcomes.as_run(operation).is_none() {
+                alone.outcomes.run_as(operation, as_run());
+            }
         }
     }
 

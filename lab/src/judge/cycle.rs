@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Reading, Restored};
 use super::laid::Laid;
+use super::outcome::{Answer, CycleVerdict, RestoreVerdict};
 use super::rewrite::Fate;
-use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::BuildId;
 
@@ -34,12 +34,12 @@ impl<'a> Pairing<'a> {
         let changed = turns(reading)
             .zip(fates)
             .enumerate()
-            .find(|(_, (_, fate))| fate.verdict == Verdict::Changed);
+            .find(|(_, (_, fate))| fate.verdict == RestoreVerdict::Changed);
         let Some((turn, (restored, fate))) = changed else {
-            verdict.cycle = Some(Verdict::Stable);
+            verdict.outcomes.set(Answer::Cycle(CycleVerdict::Stable));
             return None;
         };
-        verdict.cycle = Some(Verdict::Drifts);
+        verdict.outcomes.set(Answer::Cycle(CycleVerdict::Drifts));
         verdict.drift = Some(Box::new(Drift {
             round: turn / 2 + 1,
             by: restored.command.build.clone(),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::evidence::Deletion;
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
+use super::outcome::{Answer, CheckVerdict, DeleteVerdict, PrintVerdict, RestoreVerdict};
 use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
@@ -37,34 +38,36 @@ impl<'a> Pairing<'a> {
     fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
         let lists = &self.look_ups.lists;
         let listed = |listed_as| lists.get(&(listed_as, laid.place.table)).copied();
+        let rewrite = verdict.outcomes.restored(Operation::Rewrite);
         let by_rules = listed(ListedAs::Rules).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_rules(laid, verdict.rewrite_verdict))
+                .unwrap_or_else(|| self.shown_by_rules(laid, rewrite))
         });
         let by_table = listed(ListedAs::Table).map(|command| {
             self.failed(command)
                 .unwrap_or_else(|| self.shown_by_table(laid, command, verdict))
         });
         let worst = by_rules.into_iter().chain(by_table);
-        verdict.list = worst.max_by_key(|verdict| verdict.severity());
+        let worst = worst.max_by_key(|verdict| Verdict::from(*verdict).severity());
         // It is not asked of parts of the rules, so what it is without those at fault is not known.
-        let save = verdict.as_run.get(&Operation::Save);
-        let save = save
-            .filter(|of| of.verdict == Verdict::Incompatible)
-            .cloned();
-        if let Some(as_run) = save.filter(|_| verdict.list == Some(Verdict::Refused)) {
-            verdict.list = Some(Verdict::Incompatible);
-            verdict.as_run.insert(Operation::List, as_run);
+        let save = verdict.outcomes.as_run(Operation::Save).cloned();
+        let save = save.filter(|of| of.verdict == Verdict::Incompatible);
+        match (worst, save) {
+            (Some(PrintVerdict::Refused), Some(as_run)) => {
+                verdict.outcomes.run_as(Operation::List, as_run);
+            }
+            (Some(worst), _) => verdict.outcomes.set(Answer::List(worst)),
+            (None, _) => {}
         }
     }
 
-    fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<Verdict>) -> Verdict {
+    fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<RestoreVerdict>) -> PrintVerdict {
         let found = laid.chain.listed.as_ref().zip(laid.written_place());
         let rule = found.and_then(|(listed, at)| listed.rule(at));
         match rule.map(|rule| Some(rule.tokens()) == laid.written().map(|w| w.tokens())) {
-            Some(true) => Verdict::Same,
-            None if self.crossed => Verdict::Invisible,
-            Some(false) | None => rewrite.map_or(Verdict::Differs, Verdict::of_difference),
+            Some(true) => PrintVerdict::Same,
+            None if self.crossed => PrintVerdict::Invisible,
+            Some(false) | None => PrintVerdict::of_difference(rewrite),
         }
     }
 
@@ -75,17 +78,17 @@ impl<'a> Pairing<'a> {
         laid: Laid<'_, 'a>,
         command: &CommandRecord,
         verdict: &mut RuleVerdict,
-    ) -> Verdict {
+    ) -> PrintVerdict {
         if self.crossed {
-            return Verdict::Invisible;
+            return PrintVerdict::Invisible;
         }
-        let rewrite = verdict.rewrite_verdict;
-        let differs = || rewrite.map_or(Verdict::Differs, Verdict::of_difference);
+        let rewrite = verdict.outcomes.restored(Operation::Rewrite);
+        let differs = || PrintVerdict::of_difference(rewrite);
         let chain = &laid.place.rule.chain;
         let by_reader = self.evidence.listed_table(command);
         let printed = by_reader.get(chain).map_or(&[][..], Vec::as_slice);
         let Some(written) = laid.chain.written.as_ref() else {
-            return Verdict::Same;
+            return PrintVerdict::Same;
         };
         if printed.len() < written.listing.rules().len() {
             return differs();
@@ -96,23 +99,35 @@ impl<'a> Pairing<'a> {
         let pair = own.zip(laid.written_place());
         let pair = pair.and_then(|(own, at)| own.get(at).zip(printed.get(at)));
         let Some((own, listed)) = pair.filter(|(own, listed)| own != listed) else {
-            return Verdict::Same;
+            return PrintVerdict::Same;
         };
-        verdict.reason.get_or_insert(otherwise_listed(own, listed));
+        let said = otherwise_listed(own, listed);
+        verdict.outcomes.explain(Operation::List, said.into());
         differs()
     }
 
     /// The verdict where a command that only reads did not end well.
-    fn failed(&self, command: &CommandRecord) -> Option<Verdict> {
+    fn failed(&self, command: &CommandRecord) -> Option<PrintVerdict> {
         match command.end {
             End::Exit(0) => None,
-            End::Signal(_) => Some(Verdict::Crashed),
-            End::TimedOut => Some(Verdict::TimedOut),
-            End::NotFound(_) => Some(Verdict::Unsupported),
+            End::Signal(_) => Some(PrintVerdict::Crashed),
+            End::TimedOut => Some(PrintVerdict::TimedOut),
+            End::NotFound(_) => Some(PrintVerdict::Unsupported),
             End::Exit(_) if says_unsupported(&self.complaint(command)) => {
-                Some(Verdict::Unsupported)
+                Some(PrintVerdict::Unsupported)
             }
-            End::Exit(_) => Some(Verdict::Refused),
+            End::Exit(_) => Some(PrintVerdict::Refused),
+        }
+    }
+
+    /// What a `-C` of a rule comes to.
+    fn found(&self, command: &CommandRecord) -> CheckVerdict {
+        match self.looked_up(command) {
+            LookedUp::There => CheckVerdict::Found,
+            LookedUp::NotThere => CheckVerdict::NotFound,
+            LookedUp::Crashed => CheckVerdict::Crashed,
+            LookedUp::TimedOut => CheckVerdict::TimedOut,
+            LookedUp::Unsupported => CheckVerdict::Unsupported,
         }
     }
 
@@ -125,16 +140,18 @@ impl<'a> Pairing<'a> {
         for (asked, command) in checks {
             match asked {
                 Asked::Given => {
-                    let found = self.looked_up(command, Verdict::Found, Verdict::NotFound);
-                    verdict.check.get_or_insert(found);
+                    let found = self.found(command);
+                    if verdict.of(Operation::Check).is_none() {
+                        verdict.outcomes.set(Answer::Check(found));
+                    }
                 }
                 Asked::NearMiss { otherwise } if command.end == End::Exit(0) => {
                     verdict.near_miss = Some(otherwise.clone());
-                    verdict.check = Some(Verdict::FoundWrong);
+                    let wrong = Answer::Check(CheckVerdict::FoundWrong);
+                    verdict.outcomes.set(wrong);
                 }
                 Asked::Reordered => {
-                    let found = self.looked_up(command, Verdict::Found, Verdict::NotFound);
-                    verdict.check_reordered = Some(found);
+                    verdict.check_reordered = Some(self.found(command).into());
                 }
                 Asked::NearMiss { .. } => {}
             }
@@ -146,19 +163,19 @@ impl<'a> Pairing<'a> {
         let asked = self.evidence.load.asked.as_ref();
         let is_left_out = asked.is_some_and(|asked| !asked.contains(laid.place.global));
         if is_left_out && self.case.wants(operation) && !self.crossed {
-            verdict.not_asked.insert(operation, NotRun::NotSampled);
+            verdict.outcomes.not_run(operation, NotRun::NotSampled);
         }
     }
 
-    /// The verdict of a `-C` or `-D`, which exit with nonzero status where there is no such rule.
-    fn looked_up(&self, command: &CommandRecord, found: Verdict, not_found: Verdict) -> Verdict {
+    /// What a `-C` or `-D` says, which exit with nonzero status where there is no such rule.
+    fn looked_up(&self, command: &CommandRecord) -> LookedUp {
         match command.end {
-            End::Exit(0) => found,
-            End::Signal(_) => Verdict::Crashed,
-            End::TimedOut => Verdict::TimedOut,
-            End::NotFound(_) => Verdict::Unsupported,
-            End::Exit(_) if lacks_an_extension(&self.complaint(command)) => Verdict::Unsupported,
-            End::Exit(_) => not_found,
+            End::Exit(0) => LookedUp::There,
+            End::Signal(_) => LookedUp::Crashed,
+            End::TimedOut => LookedUp::TimedOut,
+            End::NotFound(_) => LookedUp::Unsupported,
+            End::Exit(_) if lacks_an_extension(&self.complaint(command)) => LookedUp::Unsupported,
+            End::Exit(_) => LookedUp::NotThere,
         }
     }
 
@@ -168,20 +185,25 @@ impl<'a> Pairing<'a> {
             self.note_unasked(laid, Operation::Delete, verdict);
             return;
         };
-        let said = self.looked_up(deletion.command, Verdict::Deleted, Verdict::NotDeleted);
-        verdict.delete = Some(match (said, self.taken(laid, deletion)) {
-            (Verdict::Deleted, Taken::Rule(rule)) if Some(rule) == held(laid) => Verdict::Deleted,
-            (Verdict::Deleted, Taken::Nothing) => Verdict::NotDeleted,
-            (said, Taken::Nothing) => said,
+        let said = self.looked_up(deletion.command);
+        let deleted = match (said, self.taken(laid, deletion)) {
+            (LookedUp::There, Taken::Rule(rule)) if Some(rule) == held(laid) => {
+                DeleteVerdict::Deleted
+            }
+            (LookedUp::There | LookedUp::NotThere, Taken::Nothing) => DeleteVerdict::NotDeleted,
+            (LookedUp::Crashed, Taken::Nothing) => DeleteVerdict::Crashed,
+            (LookedUp::TimedOut, Taken::Nothing) => DeleteVerdict::TimedOut,
+            (LookedUp::Unsupported, Taken::Nothing) => DeleteVerdict::Unsupported,
             (_, Taken::Rule(rule)) => {
                 verdict.deleted_instead = Some(self.printed(laid, rule));
-                Verdict::WrongRule
+                DeleteVerdict::WrongRule
             }
             (_, Taken::More) => {
                 verdict.deleted_instead = Some("more than one rule".to_owned());
-                Verdict::WrongRule
+                DeleteVerdict::WrongRule
             }
-        });
+        };
+        verdict.outcomes.set(Answer::Delete(deleted));
     }
 
     fn taken(&self, laid: Laid<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {
@@ -228,6 +250,20 @@ fn otherwise_listed(own: &[String], listed: &[String]) -> String {
     };
     let (own, listed) = (words(own), words(listed));
     format!("-L prints {listed} where the writer's prints {own}")
+}
+
+/// What a build says that is asked for a rule.
+enum LookedUp {
+    /// There is such a rule.
+    There,
+    /// There is none, or not what it takes to ask.
+    NotThere,
+    /// A signal ended it.
+    Crashed,
+    /// It did not end.
+    TimedOut,
+    /// It lacks what the rule takes.
+    Unsupported,
 }
 
 /// What a deletion took from its chain.

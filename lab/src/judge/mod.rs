@@ -17,6 +17,7 @@ mod laid;
 mod lookup;
 mod native;
 mod not_run;
+pub mod outcome;
 mod partners;
 mod place;
 mod proof;
@@ -24,13 +25,13 @@ mod read;
 mod reassert;
 mod rewrite;
 mod rule;
+mod schema1;
 mod sheet;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 pub mod verdict;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub use effect::{ProbeVerdict, is_as_expected};
 use evidence::{Baseline, Evidence, LookUps, Reading};
 use laid::LaidChains;
 pub use not_run::NotRun;
+use outcome::Outcomes;
 use place::{Place, Places};
 use proof::Proof;
 pub use proof::shown;
@@ -156,44 +158,14 @@ pub struct RuleVerdict {
     pub witness_after: Option<Arc<str>>,
     /// The rule as the writer prints it after the rewrite.
     pub reread: Option<Arc<str>>,
-    /// Why, where a verdict needs saying so: what a build said, or what could not be told. Of a rule that could not be
-    /// written: what is missing, and what its writer said.
-    pub reason: Option<String>,
-    /// The operations that were asked for and have no verdict about this rule, each with the reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub not_asked: BTreeMap<Operation, NotRun>,
-    /// What came of writing it.
-    pub write: Option<Verdict>,
-    /// What the reader's save shows of it.
-    pub read_verdict: Option<Verdict>,
-    /// What the reader's rewrite made of it.
-    pub rewrite_verdict: Option<Verdict>,
-    /// Whether the writer knows it after the rewrite.
-    pub recognition: Option<Verdict>,
-    /// What the reader's rewrite with a chain of its own made of it.
-    pub sync: Option<Verdict>,
-    /// What the reader's restore of its own chains, without a flush, made of it.
-    pub sync_noflush: Option<Verdict>,
-    /// What became of it as reader and writer went on rewriting in turn.
-    pub cycle: Option<Verdict>,
-    /// Whether the reader's `-C` finds it, and only it.
-    pub check: Option<Verdict>,
-    /// Whether the reader's `-D` deletes it.
-    pub delete: Option<Verdict>,
-    /// What the reader's `-S` and `-L` show of it: the worse of both.
-    #[serde(default)]
-    pub list: Option<Verdict>,
-    /// What came of it when a reader of the other backend wrote it too.
-    #[serde(default)]
-    pub reassert: Option<Verdict>,
+    /// What each operation came to.
+    #[serde(flatten, with = "schema1::rule")]
+    #[schemars(with = "schema1::OfRule")]
+    pub outcomes: Outcomes,
     /// Whether the reader's `-C` finds it with its matches in another order: no verdict, and no loss. None where it was not asked
     /// for so, or has not two matches.
     #[serde(default)]
     pub check_reordered: Option<Verdict>,
-    /// What came of operations as they were run on all rules, where others of them are at fault for it: the verdicts about the
-    /// operations say what becomes of the rule without those.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub as_run: BTreeMap<Operation, AsRun>,
     /// What the near miss that `-C` found has otherwise: `out-interface: -o eth0x`.
     #[serde(default)]
     pub near_miss: Option<String>,
@@ -245,57 +217,65 @@ impl RuleVerdict {
         prints.into_iter().flatten()
     }
 
-    /// What kept the rule from being written, so that no reader was tested with it: `reason` says why. None where it was
+    /// The verdict about an operation; none where it has none.
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        self.outcomes.verdict(operation)
+    }
+
+    /// The first reason that any operation has. Of a rule that could not be written: what is missing, and what its writer said.
+    pub fn reason(&self) -> Option<&str> {
+        let reason = self.outcomes.reason(&schema1::RULE_REASONS);
+        reason.map(|reason| &**reason)
+    }
+
+    /// The operations that were asked for and have no verdict about this rule, each with the reason.
+    pub fn not_run(&self) -> impl Iterator<Item = (Operation, NotRun)> {
+        let all = self.outcomes.iter();
+        all.filter_map(|(operation, outcome)| Some((operation, outcome.not_run?)))
+    }
+
+    /// Those of them that another run could test.
+    pub fn gaps(&self) -> impl Iterator<Item = (Operation, NotRun)> {
+        self.not_run().filter(|(_, why)| why.is_gap())
+    }
+
+    /// What came of operations as they were run on all rules, where others of them are at fault for it: the verdicts about the
+    /// operations say what becomes of the rule without those.
+    pub fn as_run(&self) -> impl Iterator<Item = (Operation, &AsRun)> {
+        let all = self.outcomes.iter();
+        all.filter_map(|(operation, outcome)| Some((operation, outcome.as_run.as_ref()?)))
+    }
+
+    /// What kept the rule from being written, so that no reader was tested with it: the reason says why. None where it was
     /// written. It is no verdict about a reader, and no loss.
     pub fn not_tested(&self) -> Option<Verdict> {
-        self.write.filter(|verdict| verdict.severity() > 0)
-    }
-
-    /// The verdict about an operation, without the doing of other rules.
-    pub fn of(&self, operation: Operation) -> Option<Verdict> {
-        match operation {
-            Operation::Write => self.write,
-            Operation::Effect => None,
-            other => {
-                let mut all = self.by_operation().into_iter();
-                all.find(|(of, _)| *of == other)?.1
-            }
-        }
-    }
-
-    /// The verdicts by the operation that they are about, but for the write's.
-    pub fn by_operation(&self) -> [(Operation, Option<Verdict>); 10] {
-        [
-            (Operation::Save, self.read_verdict),
-            (Operation::List, self.list),
-            (Operation::Rewrite, self.rewrite_verdict),
-            (Operation::Recognition, self.recognition),
-            (Operation::Cycle, self.cycle),
-            (Operation::Sync, self.sync),
-            (Operation::SyncNoflush, self.sync_noflush),
-            (Operation::Check, self.check),
-            (Operation::Delete, self.delete),
-            (Operation::Reassert, self.reassert),
-        ]
+        self.of(Operation::Write)
+            .filter(|verdict| verdict.severity() > 0)
     }
 
     /// The verdicts about what the reader did, in the order of the operations.
+    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
+        let all = self.outcomes.verdicts();
+        all.filter(|(operation, _)| *operation != Operation::Write)
+    }
+
+    /// The same without the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        [
-            self.read_verdict,
-            self.list,
-            self.rewrite_verdict,
-            self.recognition,
-            self.cycle,
-            self.sync,
-            self.sync_noflush,
-            self.check,
-            self.delete,
-            self.reassert,
-        ]
-        .into_iter()
-        .flatten()
-        .chain(self.as_run.values().map(|of| of.verdict))
+        let of_reader = self.by_operation().map(|(_, verdict)| verdict);
+        of_reader.chain(self.as_run().map(|(_, of)| of.verdict))
+    }
+
+    /// Whether the kernel does not hold the same rule any more after some restore of the reader's, or of both in turn.
+    pub fn is_changed(&self) -> bool {
+        const RESTORES: [Operation; 4] = [
+            Operation::Rewrite,
+            Operation::Sync,
+            Operation::SyncNoflush,
+            Operation::Cycle,
+        ];
+        let verdicts = RESTORES.iter().filter_map(|of| self.of(*of));
+        let mut changed = verdicts.filter(|of| matches!(of, Verdict::Changed | Verdict::Drifts));
+        changed.next().is_some()
     }
 }
 
@@ -312,37 +292,34 @@ pub struct ChainVerdict {
     pub policy_after: Option<String>,
     /// The policy after `sync`.
     pub policy_after_sync: Option<String>,
-    /// What the reader's save shows of it.
-    #[serde(default)]
-    pub read_verdict: Option<Verdict>,
-    /// What the rewrite made of it.
-    pub rewrite_verdict: Option<Verdict>,
-    /// What `sync` made of it.
-    pub sync: Option<Verdict>,
-    /// What `sync-noflush` made of it.
-    #[serde(default)]
-    pub sync_noflush: Option<Verdict>,
-    /// What became of it as reader and writer went on rewriting in turn.
-    #[serde(default)]
-    pub cycle: Option<Verdict>,
-    /// What changed.
-    pub reason: Option<String>,
+    /// What each operation came to.
+    #[serde(flatten, with = "schema1::chain")]
+    #[schemars(with = "schema1::OfChain")]
+    pub outcomes: Outcomes,
     /// What that does to packets.
     pub consequence: Option<Consequence>,
 }
 
 impl ChainVerdict {
+    /// The verdict about an operation; none where it has none.
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        self.outcomes.verdict(operation)
+    }
+
+    /// What changed: the first reason that any operation has.
+    pub fn reason(&self) -> Option<&str> {
+        let reason = self.outcomes.reason(&schema1::CHAIN_REASONS);
+        reason.map(|reason| &**reason)
+    }
+
     /// The verdicts about what the reader did, in the order of the operations.
+    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
+        self.outcomes.verdicts()
+    }
+
+    /// The same without the operations.
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        [
-            self.read_verdict,
-            self.rewrite_verdict,
-            self.cycle,
-            self.sync,
-            self.sync_noflush,
-        ]
-        .into_iter()
-        .flatten()
+        self.by_operation().map(|(_, verdict)| verdict)
     }
 }
 
@@ -630,7 +607,9 @@ impl<'a> Pairing<'a> {
         self.places.iter().map(|place| {
             let mut rule = self.blank(place);
             let operations = self.case.operations.iter();
-            rule.not_asked = operations.map(|of| (*of, NotRun::Averted)).collect();
+            for operation in operations {
+                rule.outcomes.not_run(*operation, NotRun::Averted);
+            }
             rule
         })
     }

@@ -75,9 +75,12 @@ impl<'a> Pairing<'a> {
     pub(super) fn note_not_run(&self, reading: Option<&Reading<'a>>, verdict: &mut RuleVerdict) {
         let asked = self.case.operations.iter().copied();
         for operation in asked.filter(|of| *of != Operation::Effect) {
-            if verdict.of(operation).is_none() && !verdict.not_asked.contains_key(&operation) {
+            let is_known = verdict.outcomes.of(operation).is_some_and(|of| {
+                of.verdict.is_some() || of.as_run.is_some() || of.not_run.is_some()
+            });
+            if !is_known {
                 let why = self.why_not_run(operation, reading, verdict);
-                verdict.not_asked.insert(operation, why);
+                verdict.outcomes.not_run(operation, why);
             }
         }
     }

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::evidence::{Baseline, Reassertion};
+use super::outcome::{Answer, ReassertVerdict};
 use super::place::Place;
 use super::sheet::Sheet;
-use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
@@ -97,7 +97,7 @@ impl<'a> Pairing<'a> {
         (reasserted, baseline): (&Reasserted<'a>, &Baseline<'a>),
         verdict: &mut RuleVerdict,
     ) {
-        if verdict.write.is_some_and(|write| write.severity() > 0) {
+        if verdict.not_tested().is_some() {
             return;
         }
         let backend = match self.backend {
@@ -115,15 +115,16 @@ impl<'a> Pairing<'a> {
         let known = chains.entry((table, chain)).or_insert_with(doubled);
         let Doubled { is_kept, own } = *known;
         let given = self.places.of_chain(place.chain).len();
-        verdict.reassert = Some(match reasserted.seen.refusal {
+        let (outcome, reason) = match reasserted.seen.refusal {
             Some(refusal) if own < given => {
                 let said = self.complaint(refusal);
-                verdict.reason.get_or_insert(said);
-                Verdict::Refused
+                (ReassertVerdict::Refused, Some(said.into()))
             }
-            _ if is_kept && own >= given => Verdict::Doubled,
-            _ => Verdict::Changed,
-        });
+            _ if is_kept && own >= given => (ReassertVerdict::Doubled, None),
+            _ => (ReassertVerdict::Changed, None),
+        };
+        let answer = Answer::Reassert(outcome);
+        verdict.outcomes.set_because(answer, reason);
         let is_met = |build: &BuildId| {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
             let is_complete = listing.rules().len() == given;

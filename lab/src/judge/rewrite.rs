@@ -9,6 +9,7 @@ use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
 use super::native::{Anew, anew};
+use super::outcome::{Answer, RecognitionVerdict, RestoreVerdict};
 use super::place::Place;
 use super::sheet::Listing;
 use super::verdict::Verdict;
@@ -21,7 +22,7 @@ use crate::ruleset::{Difference, Partner, Rule, is_iptables_table};
 #[derive(Debug, Clone)]
 pub struct Fate {
     /// What became of it.
-    pub verdict: Verdict,
+    pub verdict: RestoreVerdict,
     /// The rule as the witness prints it afterwards.
     pub after: Option<Arc<Rule>>,
     /// Whether the kernel holds no such rule any more, not even an altered one.
@@ -33,7 +34,7 @@ pub struct Fate {
 }
 
 impl Fate {
-    fn plain(verdict: Verdict) -> Self {
+    fn plain(verdict: RestoreVerdict) -> Self {
         Fate {
             verdict,
             after: None,
@@ -43,7 +44,7 @@ impl Fate {
         }
     }
 
-    fn because(verdict: Verdict, reason: impl Into<Arc<str>>) -> Self {
+    fn because(verdict: RestoreVerdict, reason: impl Into<Arc<str>>) -> Self {
         Fate {
             reason: Some(reason.into()),
             ..Fate::plain(verdict)
@@ -53,29 +54,29 @@ impl Fate {
     /// What became of a rule that nft wrote.
     fn anew(anew: Anew) -> Self {
         match anew {
-            Anew::Same => Fate::plain(Verdict::Kept),
+            Anew::Same => Fate::plain(RestoreVerdict::Kept),
             Anew::Lost(difference) => Fate {
                 in_kernel: Some(Arc::new(difference)),
-                ..Fate::plain(Verdict::Changed)
+                ..Fate::plain(RestoreVerdict::Changed)
             },
-            Anew::Another(reason) => Fate::because(Verdict::Changed, reason),
+            Anew::Another(reason) => Fate::because(RestoreVerdict::Changed, reason),
         }
     }
 
     /// Why, if that needs saying.
-    pub fn reason(&self) -> Option<String> {
-        self.reason.as_deref().map(str::to_owned)
+    pub fn reason(&self) -> Option<Arc<str>> {
+        self.reason.clone()
     }
 
     fn never_held() -> Self {
         let reason = "the kernel held no such rule after the write";
-        Fate::because(Verdict::NothingToRestore, reason)
+        Fate::because(RestoreVerdict::NothingToRestore, reason)
     }
 
     fn gone(reason: impl Into<Arc<str>>) -> Self {
         Fate {
             is_gone: true,
-            ..Fate::because(Verdict::Changed, reason)
+            ..Fate::because(RestoreVerdict::Changed, reason)
         }
     }
 }
@@ -116,9 +117,9 @@ impl Fates {
         match known {
             Some(fate) => fate.clone(),
             None if fates.is_empty() => Fate::never_held(),
-            None if all_kept => Fate::plain(Verdict::Kept),
+            None if all_kept => Fate::plain(RestoreVerdict::Kept),
             None => Fate::because(
-                Verdict::Changed,
+                RestoreVerdict::Changed,
                 "not all of the chain's rules are kept, and which of them it is cannot be told",
             ),
         }
@@ -207,7 +208,9 @@ impl<'a> Pairing<'a> {
             (Some(from), Some(to)) => self.by_witness((&was.rules, from), (&is.rules, to)),
             _ => by_kernel(&was.rules, &is.rules),
         };
-        let all_kept = rules.iter().all(|fate| fate.verdict == Verdict::Kept);
+        let all_kept = rules
+            .iter()
+            .all(|fate| fate.verdict == RestoreVerdict::Kept);
         Fates::Each { rules, all_kept }
     }
 
@@ -222,10 +225,10 @@ impl<'a> Pairing<'a> {
             Partner::At(found) => {
                 let same_print = from[at].tokens() == to[found].tokens();
                 let fate = match () {
-                    () if was[at] == is[found] => Fate::plain(Verdict::Kept),
+                    () if was[at] == is[found] => Fate::plain(RestoreVerdict::Kept),
                     () if self.is_native() => Fate::anew(anew(self.family, &was[at], &is[found])),
-                    () if same_print => Fate::plain(Verdict::Kept),
-                    () => Fate::plain(Verdict::Changed),
+                    () if same_print => Fate::plain(RestoreVerdict::Kept),
+                    () => Fate::plain(RestoreVerdict::Changed),
                 };
                 Fate {
                     after: Some(Arc::clone(&to[found])),
@@ -235,7 +238,7 @@ impl<'a> Pairing<'a> {
                 }
             }
             Partner::Ambiguous => Fate::because(
-                Verdict::Changed,
+                RestoreVerdict::Changed,
                 "there are fewer rules or more, and which of them it is cannot be told",
             ),
             Partner::Gone => Fate::gone("the rule is gone from the kernel"),
@@ -251,19 +254,20 @@ impl<'a> Pairing<'a> {
         restored: Option<(&Restored<'_>, &Fates)>,
     ) -> Fate {
         let Some((restored, fates)) = restored else {
-            return Fate::plain(Verdict::NothingToRestore);
+            return Fate::plain(RestoreVerdict::NothingToRestore);
         };
         let fate = fates.of(laid);
         let table = laid.place.table;
         let printed = saved.sheet.has_table(table) && !saved.is_cut_off(table);
         match fate.verdict {
-            Verdict::Kept if !restored.succeeded() => {
-                Fate::because(Verdict::Unrestorable, self.complaint(restored.command))
-            }
+            RestoreVerdict::Kept if !restored.succeeded() => Fate::because(
+                RestoreVerdict::Unrestorable,
+                self.complaint(restored.command),
+            ),
             // A reader restores its own backend's tables, and of nft's own tables none: that the rule is still there is no
             // near miss.
-            Verdict::Kept if !printed && !self.crossed && is_iptables_table(table) => Fate {
-                verdict: Verdict::NothingToRestore,
+            RestoreVerdict::Kept if !printed && !self.crossed && is_iptables_table(table) => Fate {
+                verdict: RestoreVerdict::NothingToRestore,
                 ..fate
             },
             _ => fate,
@@ -291,25 +295,27 @@ impl<'a> Pairing<'a> {
             reread.beside.as_ref()
         } else {
             let Reread::Innocent { part, because_of } = self.reread_in_parts(laid) else {
-                verdict.recognition = Some(Verdict::Unreadable);
+                let unreadable = Answer::Recognition(RecognitionVerdict::Unreadable);
+                verdict.outcomes.set(unreadable);
                 return None;
             };
             let as_run = AsRun {
                 verdict: Verdict::Incompatible,
                 because_of,
             };
-            verdict.as_run.insert(Operation::Recognition, as_run);
+            verdict.outcomes.run_as(Operation::Recognition, as_run);
             in_parts = laid.chain.beside_written(self, &part.print, laid.place);
             in_parts.as_ref()
         };
         let rule = listing.and_then(|listing| listing.rule(at));
-        verdict.recognition = Some(match listing.map(|listing| listing.partner(at)) {
-            None | Some(Partner::Gone | Partner::Ambiguous) => Verdict::Misread,
+        let recognition = match listing.map(|listing| listing.partner(at)) {
+            None | Some(Partner::Gone | Partner::Ambiguous) => RecognitionVerdict::Misread,
             Some(Partner::At(_)) => match is_alike(rule, laid.written()) {
-                true => Verdict::Recognised,
-                false => Verdict::Misread,
+                true => RecognitionVerdict::Recognised,
+                false => RecognitionVerdict::Misread,
             },
-        });
+        };
+        verdict.outcomes.set(Answer::Recognition(recognition));
         verdict.reread = rule.map(|rule| rule.text.clone());
         rule.cloned()
     }
@@ -329,7 +335,7 @@ fn kept(is: &Held<'_>) -> Vec<Fate> {
     let print = |at: usize| is.prints.as_ref().map(|prints| Arc::clone(&prints[at]));
     let fate = |at| Fate {
         after: print(at),
-        ..Fate::plain(Verdict::Kept)
+        ..Fate::plain(RestoreVerdict::Kept)
     };
     (0..is.rules.len()).map(fate).collect()
 }
@@ -341,10 +347,10 @@ fn by_kernel(was: &[KernelRule<'_>], is: &[KernelRule<'_>]) -> Vec<Fate> {
     let ends = was[head..].iter().rev().zip(is[head..].iter().rev());
     let end = ends.take_while(|(a, b)| a == b).count();
     let fate = |at: usize| match () {
-        () if at < head || at >= was.len() - end => Fate::plain(Verdict::Kept),
+        () if at < head || at >= was.len() - end => Fate::plain(RestoreVerdict::Kept),
         () if is.len() == head + end => Fate::gone("the rule is gone from the kernel"),
         () => Fate::because(
-            Verdict::Changed,
+            RestoreVerdict::Changed,
             "the kernel's rules differ, and no witness could print them",
         ),
     };

@@ -7,11 +7,13 @@ use super::complaint::{core_message, why_unwritten};
 use super::consequence;
 use super::evidence::Restored;
 use super::laid::Laid;
+use super::outcome::{Answer, RestoreVerdict, WriteVerdict};
 use super::place::Place;
 use super::rewrite::{Fate, Fates, is_alike};
 use super::verdict::{Consequence, Verdict};
 use super::{Pairing, RuleVerdict};
 use crate::observed::End;
+use crate::plan::Operation;
 use crate::recording::CommandRecord;
 use crate::ruleset::{Difference, Rule, compare};
 
@@ -21,39 +23,42 @@ impl<'a> Pairing<'a> {
         let refusal = self.evidence.refusal(place.global);
         let said = refusal.map(|command| self.complaint(command));
         let verdict = match refusal.map(|command| command.end) {
-            Some(End::Signal(_)) => Verdict::Crashed,
-            Some(End::TimedOut) => Verdict::TimedOut,
-            _ if said.as_deref().is_some_and(says_unsupported) => Verdict::Unsupported,
-            _ if self.evidence.lacked_around(place.rule).is_some() => Verdict::Unsupported,
-            _ => Verdict::Refused,
+            Some(End::Signal(_)) => WriteVerdict::Crashed,
+            Some(End::TimedOut) => WriteVerdict::TimedOut,
+            _ if said.as_deref().is_some_and(says_unsupported) => WriteVerdict::Unsupported,
+            _ if self.evidence.lacked_around(place.rule).is_some() => WriteVerdict::Unsupported,
+            _ => WriteVerdict::Refused,
         };
         let lacked = self.evidence.lacked_around(place.rule);
         let why = |said: String| match lacked {
             Some(lacked) => format!("{lacked}: {}", core_message(&said)),
             None => why_unwritten(&said, place.rule),
         };
-        RuleVerdict {
-            write: Some(verdict),
-            reason: said.map(why),
-            ..self.blank(place)
-        }
+        self.unwritten(place, verdict, said.map(why).map(Arc::from))
     }
 
     /// The verdicts about a rule of a scenario that this kernel has not what it takes for.
     pub(super) fn lacking(&self, place: &Place<'_>, lacks: &str) -> RuleVerdict {
-        RuleVerdict {
-            write: Some(Verdict::Unsupported),
-            reason: Some(lacks.to_owned()),
-            ..self.blank(place)
-        }
+        self.unwritten(place, WriteVerdict::Unsupported, Some(lacks.into()))
+    }
+
+    fn unwritten(
+        &self,
+        place: &Place<'_>,
+        write: WriteVerdict,
+        reason: Option<Arc<str>>,
+    ) -> RuleVerdict {
+        let mut verdict = self.blank(place);
+        verdict.outcomes.set_because(Answer::Write(write), reason);
+        verdict
     }
 
     /// The verdicts about a rule of whose writing the recording holds no dump.
     pub(super) fn unknown(&self, place: &Place<'_>) -> RuleVerdict {
-        RuleVerdict {
-            reason: Some("the recording holds no dump of what was written".to_owned()),
-            ..self.blank(place)
-        }
+        let mut verdict = self.blank(place);
+        let why = "the recording holds no dump of what was written";
+        verdict.outcomes.explain(Operation::Write, why.into());
+        verdict
     }
 
     /// The verdicts about a rule that lay in the lane.
@@ -61,23 +66,32 @@ impl<'a> Pairing<'a> {
         let mut verdict = self.blank(laid.place);
         verdict.written = laid.written().map(|rule| rule.text.clone());
         verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
-        verdict.write = write(laid).filter(|_| !self.is_native());
-        let read = self.read(laid, &mut verdict);
-        let rewritten = self.rewritten(laid);
-        if let Some(fate) = &rewritten {
-            verdict.rewrite_verdict = Some(fate.verdict);
-            verdict.witness_after = fate.after.as_ref().map(|rule| rule.text.clone());
-            verdict.reason = verdict.reason.take().or_else(|| fate.reason());
+        let outcomes = &mut verdict.outcomes;
+        if let Some(write) = write(laid).filter(|_| !self.is_native()) {
+            outcomes.set(Answer::Write(write));
         }
-        let reread = self.recognise(laid, &mut verdict);
+        let rewritten = self.rewritten(laid);
+        let rewrite = rewritten.as_ref().map(|fate| fate.verdict);
+        let read = self.read(laid, rewrite);
+        outcomes.set_because(Answer::Save(read.verdict), read.reason);
         let (reading, chain) = (&laid.chain.reading, laid.chain);
         let synced = self.synced(laid, &reading.sync, &chain.synced);
         let noflush = self.synced(laid, &reading.sync_noflush, &chain.synced_noflush);
-        for fate in synced.iter().chain(&noflush) {
-            verdict.reason = verdict.reason.take().or_else(|| fate.reason());
+        let restored = [
+            (Answer::Rewrite as fn(RestoreVerdict) -> Answer, &rewritten),
+            (Answer::Sync, &synced),
+            (Answer::SyncNoflush, &noflush),
+        ];
+        for (answer, fate) in restored {
+            if let Some(fate) = fate {
+                outcomes.set_because(answer(fate.verdict), fate.reason());
+            }
         }
-        verdict.sync = synced.as_ref().map(|fate| fate.verdict);
-        verdict.sync_noflush = noflush.as_ref().map(|fate| fate.verdict);
+        let read = read.rule;
+        verdict.read = read.as_ref().map(|rule| rule.text.clone());
+        let after = rewritten.as_ref().and_then(|fate| fate.after.as_ref());
+        verdict.witness_after = after.map(|rule| rule.text.clone());
+        let reread = self.recognise(laid, &mut verdict);
         let drifted = self.cycle(laid, &mut verdict);
         let seen = Aftermath {
             read,
@@ -140,11 +154,11 @@ impl<'a> Pairing<'a> {
 }
 
 /// Writer and witness, side by side; none where there is no witness to ask.
-fn write(laid: Laid<'_, '_>) -> Option<Verdict> {
+fn write(laid: Laid<'_, '_>) -> Option<WriteVerdict> {
     let witness = laid.witness_before()?;
     Some(match is_alike(laid.written(), Some(witness)) {
-        true => Verdict::Faithful,
-        false => Verdict::Misprinted,
+        true => WriteVerdict::Faithful,
+        false => WriteVerdict::Misprinted,
     })
 }
 
@@ -171,16 +185,12 @@ impl Aftermath {
         let fates = fates.chain(&self.noflush).chain(&self.drifted);
         fates
             .into_iter()
-            .find(|fate| fate.verdict == Verdict::Changed)
+            .find(|fate| fate.verdict == RestoreVerdict::Changed)
     }
 }
 
-/// Says whether a difference in print was a loss, names the parts that differ, and says what follows for packets.
+/// Names the parts that differ, and says what follows for packets.
 fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> RuleVerdict {
-    if verdict.read_verdict == Some(Verdict::Differs) {
-        verdict.read_verdict = verdict.rewrite_verdict.map(Verdict::of_difference);
-        verdict.read_verdict.get_or_insert(Verdict::Differs);
-    }
     let in_kernel = seen
         .damage()
         .and_then(|fate| fate.in_kernel.as_deref().cloned());
@@ -209,16 +219,16 @@ fn potential(
         return Some(consequence::of_vanished(original.tokens()));
     }
     // Another wording of a rule that the kernel still holds, and that its writer still knows, harms nobody.
-    let is_harmless = verdict.read_verdict == Some(Verdict::Reworded)
-        && verdict.recognition != Some(Verdict::Misread)
+    let is_harmless = verdict.of(Operation::Save) == Some(Verdict::Reworded)
+        && verdict.of(Operation::Recognition) != Some(Verdict::Misread)
         && damage.is_none();
     if is_harmless {
         return None;
     }
-    let left_out = verdict.read_verdict == Some(Verdict::Differs)
+    let left_out = verdict.of(Operation::Save) == Some(Verdict::Differs)
         && seen.read.is_none()
         && laid.chain.read.is_some()
-        && verdict.rewrite_verdict.is_none();
+        && verdict.of(Operation::Rewrite).is_none();
     match found {
         Some((from, difference)) => Some(consequence::of_changed(from.tokens(), difference)),
         None if left_out => Some(consequence::of_vanished(original.tokens())),
@@ -243,19 +253,19 @@ fn differing<'l>(
         ),
         (
             matches!(
-                verdict.read_verdict,
+                verdict.of(Operation::Save),
                 Some(Verdict::Lossy | Verdict::Differs)
             ),
             written,
             read,
         ),
         (
-            verdict.recognition == Some(Verdict::Misread),
+            verdict.of(Operation::Recognition) == Some(Verdict::Misread),
             written,
             seen.reread.as_ref(),
         ),
         (
-            verdict.read_verdict == Some(Verdict::Reworded),
+            verdict.of(Operation::Save) == Some(Verdict::Reworded),
             written,
             read,
         ),

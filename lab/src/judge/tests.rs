@@ -99,10 +99,10 @@ fn word(verdict: Option<Verdict>) -> &'static str {
 /// `read rewrite recognition sync`.
 fn words(rule: &RuleVerdict) -> String {
     let verdicts = [
-        rule.read_verdict,
-        rule.rewrite_verdict,
-        rule.recognition,
-        rule.sync,
+        rule.of(Operation::Save),
+        rule.of(Operation::Rewrite),
+        rule.of(Operation::Recognition),
+        rule.of(Operation::Sync),
     ];
     verdicts.map(word).join(" ")
 }
@@ -169,7 +169,7 @@ fn a_writer_that_does_not_end_well(#[case] end: End, #[case] verdict: Verdict) {
     };
     for cell in judge(&recording.loads[0], case) {
         let unwritten = cell.rules.iter().filter(|rule| rule.written.is_none());
-        let verdicts: Vec<_> = unwritten.map(|rule| rule.write).collect();
+        let verdicts: Vec<_> = unwritten.map(|rule| rule.of(Operation::Write)).collect();
         assert!(!verdicts.is_empty() && verdicts.iter().all(|write| *write == Some(verdict)));
         // What its writer did is no verdict about the reader.
         assert_ne!(cell.verdict, verdict);
@@ -215,17 +215,14 @@ fn real_cells(#[case] recording: &str, #[case] reader: &str, #[case] verdict: Ve
         let refused = cell
             .rules
             .iter()
-            .filter(|rule| rule.write == Some(Verdict::Refused));
+            .filter(|rule| rule.of(Operation::Write) == Some(Verdict::Refused));
         let refused: Vec<&RuleVerdict> = refused.collect();
         assert!(!refused.is_empty() && refused.len() < cell.rules.len());
         for rule in refused {
             assert!(rule.given.contains("70000"), "{}", rule.given);
             assert_eq!(words(rule), "- - - -");
-            assert!(
-                rule.not_asked
-                    .values()
-                    .all(|why| *why == NotRun::NotWritten)
-            );
+            let mut reasons = rule.not_run().map(|(_, why)| why);
+            assert!(reasons.all(|why| why == NotRun::NotWritten));
         }
     }
 }
@@ -353,7 +350,7 @@ fn a_restore_that_fails_is_unrestorable() {
     };
     let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
     assert_eq!(
-        cell.rules[MARK].rewrite_verdict,
+        cell.rules[MARK].of(Operation::Rewrite),
         Some(Verdict::Unrestorable)
     );
     assert_eq!(cell.verdict, Verdict::Unrestorable);
@@ -376,7 +373,7 @@ fn a_spoiled_recognition(
         other_output(load, role, end.clone(), |text| change(text).into_bytes());
     };
     let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
-    assert_eq!(cell.rules[MARK].recognition, Some(verdict));
+    assert_eq!(cell.rules[MARK].of(Operation::Recognition), Some(verdict));
     assert_eq!(cell.verdict, verdict);
 }
 
@@ -430,10 +427,10 @@ fn as_printed(text: &str) -> String {
 fn a_rule_that_lost_its_condition_in_the_kernel_is_changed() {
     let cell = rewritten_to(without_mark, print_without_mark, json!({"exit": 0}));
     let rule = &cell.rules[MARK];
-    assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(rule.of(Operation::Rewrite), Some(Verdict::Changed));
     assert_eq!(rule.consequence, Some(Consequence::Blackhole));
     assert_eq!(parts(&rule.lost), ["match mark"]);
-    assert_eq!(cell.rules[2].rewrite_verdict, Some(Verdict::Kept));
+    assert_eq!(cell.rules[2].of(Operation::Rewrite), Some(Verdict::Kept));
 }
 
 /// A witness that failed proves nothing, whatever it printed before it did.
@@ -443,15 +440,15 @@ fn a_rule_that_lost_its_condition_in_the_kernel_is_changed() {
 fn a_witness_that_failed_proves_nothing(#[case] end: Value) {
     let cell = rewritten_to(without_mark, as_printed, end);
     let rule = &cell.rules[MARK];
-    assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(rule.of(Operation::Rewrite), Some(Verdict::Changed));
     assert_eq!(rule.consequence, None, "nobody knows what became of it");
-    assert_eq!(cell.rules[2].rewrite_verdict, Some(Verdict::Kept));
+    assert_eq!(cell.rules[2].of(Operation::Rewrite), Some(Verdict::Kept));
 }
 
 #[test]
 fn another_encoding_that_the_witness_prints_alike_is_kept() {
     let cell = rewritten_to(without_mark, as_printed, json!({"exit": 0}));
-    assert_eq!(cell.rules[MARK].rewrite_verdict, Some(Verdict::Kept));
+    assert_eq!(cell.rules[MARK].of(Operation::Rewrite), Some(Verdict::Kept));
 }
 
 #[test]
@@ -462,13 +459,16 @@ fn a_chain_that_is_gone_takes_its_rules_along() {
     };
     let cell = rewritten_to(gone, as_printed, json!({"exit": 0}));
     let rule = &cell.rules[MARK];
-    assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(rule.of(Operation::Rewrite), Some(Verdict::Changed));
     assert_eq!(rule.consequence, Some(Consequence::Exposure));
     let chain = cell
         .chains
         .iter()
         .find(|chain| chain.chain == "KUBE-FIREWALL");
-    assert_eq!(chain.unwrap().rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(
+        chain.unwrap().of(Operation::Rewrite),
+        Some(Verdict::Changed)
+    );
 }
 
 #[rstest]
@@ -488,7 +488,11 @@ fn a_chain_that_changed_in_the_kernel(
         .iter()
         .find(|chain| chain.chain == name)
         .unwrap();
-    assert_eq!(chain.rewrite_verdict, Some(Verdict::Changed), "{chain:#?}");
+    assert_eq!(
+        chain.of(Operation::Rewrite),
+        Some(Verdict::Changed),
+        "{chain:#?}"
+    );
     assert_eq!(chain.consequence, Some(consequence));
     assert_eq!(cell.verdict, Verdict::Changed);
 }
@@ -523,7 +527,7 @@ fn a_policy_from_drop_to_accept_is_an_exposure() {
         .iter()
         .find(|chain| chain.chain == "INPUT")
         .unwrap();
-    assert_eq!(chain.rewrite_verdict, Some(Verdict::Changed));
+    assert_eq!(chain.of(Operation::Rewrite), Some(Verdict::Changed));
     assert_eq!(chain.consequence, Some(Consequence::Exposure));
     assert_eq!(
         (
@@ -620,7 +624,8 @@ proptest::proptest! {
         let rules = cell_of(judge(&load, case), reader.as_str()).rules;
         // What its writer misreads after the rewrite has lost something else already.
         let same = |rule: &&RuleVerdict| {
-            rule.read_verdict == Some(Verdict::Same) && rule.recognition != Some(Verdict::Misread)
+            rule.of(Operation::Save) == Some(Verdict::Same)
+                && rule.of(Operation::Recognition) != Some(Verdict::Misread)
         };
         let same: Vec<&RuleVerdict> = rules.iter().filter(same).collect();
         let rule = *rule.get(&same);
@@ -645,7 +650,7 @@ proptest::proptest! {
         let of_rule = |of: &&RuleVerdict| (&of.table, &of.chain, of.index) == (&rule.table, &rule.chain, rule.index);
         let judged = rules.iter().find(of_rule).unwrap();
         let named = parts(&judged.lost);
-        proptest::prop_assert_ne!(judged.read_verdict, Some(Verdict::Same));
+        proptest::prop_assert_ne!(judged.of(Operation::Save), Some(Verdict::Same));
         proptest::prop_assert!(named.contains(&gone.as_str()), "{}: {} without `{}` lost {:?}: {:#?}", name, line, gone, named, judged);
     }
 }

@@ -150,15 +150,6 @@ impl Verdict {
         }
     }
 
-    /// What a difference in print comes to, given what the rewrite made of the rule.
-    pub fn of_difference(rewrite: Verdict) -> Verdict {
-        match rewrite {
-            Verdict::Kept => Verdict::Reworded,
-            Verdict::Changed => Verdict::Lossy,
-            _ => Verdict::Differs,
-        }
-    }
-
     /// Whether damage is done that nobody is told about.
     pub fn is_silent_damage(self) -> bool {
         self.severity() >= Verdict::Drifts.severity()

@@ -2,6 +2,7 @@
 
 use crate::catalog::{Backend, Build, Family, Tool};
 use crate::judge::Cell;
+use crate::plan::Operation;
 
 /// `check_entry()` in iptables/ip6tables.c of 1.8.9 makes its mask as long as a pointer, and not as the entry. Mended in
 /// 1.8.10 by 78850e7dba64, "ip6tables: Fix checking existence of rule".
@@ -19,7 +20,10 @@ pub(super) fn note(builds: &[Build], cells: &[Cell]) -> Option<String> {
     let was_asked = |cell: &Cell| {
         cell.family == Family::Ipv6
             && readers.iter().any(|reader| reader.id == cell.reader)
-            && cell.rules.iter().any(|rule| rule.check.is_some())
+            && cell
+                .rules
+                .iter()
+                .any(|rule| rule.of(Operation::Check).is_some())
     };
     cells.iter().any(was_asked).then(|| SHORT_MASK.to_owned())
 }

@@ -6,14 +6,17 @@ use serde::Serialize;
 
 use super::Matrix;
 use super::build_set::BuildSet;
-use super::losses::{Certainty, Example, Found, Kind, Subject, of_cell};
+use super::example::Example;
+use super::form::Form;
+use super::losses::{Found, Kind, of_cell};
 use super::only::Common;
+use super::subject::Subject;
 use crate::catalog::{BuildId, Family};
 use crate::judge::Cell;
-use crate::judge::verdict::{Consequence, Verdict};
+use crate::judge::verdict::Verdict;
 
 /// What differs between two matrices.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Difference {
     /// How many pairings both ran: only these can be compared.
     pub compared: usize,
@@ -41,7 +44,7 @@ pub struct Inventory {
 }
 
 /// A loss that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Whether it came, went, or became another.
     pub direction: Direction,
@@ -75,30 +78,6 @@ pub enum Direction {
     Changed,
     /// It is not there any more.
     Gone,
-}
-
-/// What a loss is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Form {
-    /// The worst verdict.
-    pub verdict: Verdict,
-    /// What is lost.
-    pub what: String,
-    /// What that does to packets.
-    pub consequence: Option<Consequence>,
-    /// How sure that is.
-    pub certainty: Certainty,
-}
-
-impl Form {
-    fn of(kind: &Kind) -> Self {
-        Form {
-            verdict: kind.verdict,
-            what: kind.what.clone(),
-            consequence: kind.consequence,
-            certainty: kind.certainty,
-        }
-    }
 }
 
 impl Difference {
@@ -145,7 +124,7 @@ pub fn difference(old: &Matrix, new: &Matrix) -> Difference {
         }
         let verdict = |(_, before, after): &Turn| {
             let form = after.as_ref().or(before.as_ref());
-            form.map_or(Verdict::Same, |form| form.verdict)
+            form.map_or(Verdict::Same, |form| form.harm.verdict)
         };
         changes.extend(found.groups(verdict).into_iter().map(|group| {
             let (direction, before, after) = group.kind;
@@ -193,7 +172,8 @@ fn between(old: &Cell, new: &Cell) -> Vec<(Subject, Turn)> {
     let subjects = subjects.into_iter().filter(|subject| !is_known(subject));
     let differs = subjects.filter_map(|subject| {
         let (before, after) = (old.get(subject), new.get(subject));
-        let (before, after) = (before.map(Form::of), after.map(Form::of));
+        let form = |kind: &Kind| kind.form.clone();
+        let (before, after) = (before.map(form), after.map(form));
         let direction = direction(before.as_ref(), after.as_ref())?;
         Some((subject.clone(), (direction, before, after)))
     });
@@ -207,7 +187,7 @@ fn direction(before: Option<&Form>, after: Option<&Form>) -> Option<Direction> {
         (Some(_), None) => Some(Direction::Gone),
         (Some(before), Some(after)) if before == after => None,
         (Some(before), Some(after)) => {
-            let weight = |of: &Form| (of.verdict.severity(), of.consequence);
+            let weight = |of: &Form| (of.harm.verdict.severity(), of.harm.consequence);
             let (was, is) = (weight(before), weight(after));
             match is.0 > was.0 || is.1 > was.1 {
                 true => Some(Direction::Worse),
@@ -245,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::judge::RuleVerdict;
+    use crate::judge::verdict::Consequence;
     use crate::plan::Operation;
 
     fn matrix() -> Matrix {

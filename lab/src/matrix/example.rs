@@ -1,11 +1,14 @@
 //! The rule of one cell that shows a loss best: this loss alone, in as few words as there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::losses::{Example, Subject};
-use crate::catalog::{BuildId, Family};
+use serde::Serialize;
+
+use super::subject::Subject;
+use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
+use crate::plan::Operation;
 use crate::ruleset::{Change, Difference, compare, tokens};
 
 /// How many rules of pairings are looked at before the first one does.
@@ -44,7 +47,7 @@ pub enum PrintedBy {
 /// The texts that show what `verdict` says of a rule, this alone where any do; none where no text shows it.
 pub fn example_texts(rule: &RuleVerdict, verdict: Verdict) -> Option<ExampleTexts<'_>> {
     // nft's own print of its rule is in no reader's words: what it was given stands for that.
-    let given = rule.write.is_none().then_some(&*rule.given);
+    let given = rule.of(Operation::Write).is_none().then_some(&*rule.given);
     let (written, witness) = (rule.written.as_deref(), rule.witness_before.as_deref());
     let written = written.or(given);
     let drifted = rule.drift.as_ref().and_then(|drift| drift.to.as_deref());
@@ -140,6 +143,43 @@ fn words(rule: &str) -> Option<Vec<String>> {
     is_rule.then(|| words.into_iter().skip(2).collect())
 }
 
+/// The cell of one pairing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// In which family.
+    pub family: Family,
+    /// Who wrote.
+    pub writer: BuildId,
+    /// Who read.
+    pub reader: BuildId,
+    /// The place among the cell's rules of the one that shows it; none where it is no rule.
+    #[serde(skip)]
+    pub rule: Option<usize>,
+}
+
+impl Example {
+    /// The first of each.
+    pub(super) fn first(
+        family: Family,
+        (of_writers, writers): (&BTreeSet<usize>, &[&Build]),
+        (of_readers, readers): (&BTreeSet<usize>, &[&Build]),
+    ) -> Self {
+        let first = |places: &BTreeSet<usize>, builds: &[&Build]| {
+            let first = places.first().and_then(|place| builds.get(*place));
+            first
+                .expect("a group of pairings is of builds that took part")
+                .id
+                .clone()
+        };
+        Example {
+            family,
+            writer: first(of_writers, writers),
+            reader: first(of_readers, readers),
+            rule: None,
+        }
+    }
+}
+
 /// Cells by family, writer and reader.
 pub(super) type Cells<'a> = BTreeMap<(Family, &'a BuildId, &'a BuildId), &'a Cell>;
 
@@ -205,10 +245,11 @@ pub(super) fn best(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Matrix;
-    use super::super::losses::{Found, losses, of_cell};
+    use super::super::losses::{Found, Kind, losses, of_cell};
     use super::*;
-    use crate::catalog::{Backend, Build, Digest, Origin, Tool, Version};
+    use crate::catalog::{Backend, Digest, Origin, Tool, Version};
     use crate::judge::RuleVerdicts;
+    use crate::judge::outcome::{Answer, Outcomes, PrintVerdict, RestoreVerdict};
     use crate::recording;
 
     const MARK: &str = "-m mark ! --mark 0x0/0xff ";
@@ -235,8 +276,10 @@ mod tests {
             read: Some(left.as_str().into()),
             witness_before: Some(right.into()),
             witness_after: Some(left.into()),
-            read_verdict: Some(Verdict::Lossy),
-            rewrite_verdict: Some(Verdict::Changed),
+            outcomes: Outcomes::from_iter([
+                Answer::Save(PrintVerdict::Lossy),
+                Answer::Rewrite(RestoreVerdict::Changed),
+            ]),
             lost: vec![Change {
                 part: "match mark".to_owned(),
                 from: Some(MARK.trim().to_owned()),
@@ -344,7 +387,7 @@ mod tests {
                 found.add(kind, cell, subject);
             }
         }
-        let groups = found.groups(|kind| kind.verdict);
+        let groups = found.groups(Kind::verdict);
         assert_eq!(groups.len(), 1);
         let example = &groups[0].example;
         assert_eq!(example.writer.as_str(), "1.8.10-nft");
@@ -369,10 +412,12 @@ mod tests {
                     let rule = of.rule.and_then(|place| cell.unwrap().rules.get(place));
                     let parts = rule.map(|rule| rule.lost.len() + rule.altered.len());
                     let in_text = [Verdict::Lossy, Verdict::Changed, Verdict::Misread];
-                    if !in_text.contains(&loss.verdict) || parts.is_none_or(|parts| parts == 0) {
+                    if !in_text.contains(&loss.form.harm.verdict)
+                        || parts.is_none_or(|parts| parts == 0)
+                    {
                         continue;
                     }
-                    let texts = example_texts(rule.unwrap(), loss.verdict);
+                    let texts = example_texts(rule.unwrap(), loss.form.harm.verdict);
                     let texts = texts.unwrap_or_else(|| panic!("{}: {loss:?}", file.display()));
                     assert_eq!(texts.beside, [""; 0], "{}: {loss:?}", file.display());
                     looked_at += 1;

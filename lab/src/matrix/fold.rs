@@ -11,6 +11,7 @@ use super::harm::Side;
 use super::letter::{Letters, letters, of_whole_table};
 use crate::catalog::{Backend, Build, Family, Tool};
 use crate::judge::Cell;
+use crate::plan::Operation;
 
 /// All scenarios between the builds of two backends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +212,7 @@ fn outcomes(matrix: &Matrix, cell: &Cell) -> [Outcome; 2] {
         .map(|rule| tested(rule.not_tested().is_none()))
         .collect();
     let mut back: Outcome = rules
-        .map(|rule| tested(rule.recognition.is_some()))
+        .map(|rule| tested(rule.of(Operation::Recognition).is_some()))
         .collect();
     // A chain is one more place behind the rules.
     forth.push(tested(true));
@@ -287,8 +288,8 @@ fn agree(one: &Outcome, other: &Outcome) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::harm::Certainty;
     use super::super::letter::Letter;
-    use super::super::losses::Certainty;
     use super::*;
     use crate::catalog::{BuildId, Digest, Origin, Version};
 

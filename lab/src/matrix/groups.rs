@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::build_set::{BuildName, BuildSet, Pairs, place, rectangles};
 use super::example::{PrintedBy, example_texts};
-use super::harm::{Harm, Side};
+use super::harm::{Certainty, Harm, Side};
 use super::letter::{How, Letter, Letters, LostPart, letters, of_whole_table, parts};
-use super::losses::Certainty;
 use super::{Matrix, NameKind};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, RuleVerdict, core_message};
+use crate::plan::Operation;
 
 /// Everything that is lost in a run, in few lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +211,11 @@ impl<'a> Found<'a> {
         );
         self.encoders.insert(writer);
         self.decoders.insert(reader);
-        if cell.rules.iter().any(|rule| rule.recognition.is_some()) {
+        if cell
+            .rules
+            .iter()
+            .any(|rule| rule.of(Operation::Recognition).is_some())
+        {
             self.encoders.insert(reader);
             self.decoders.insert(writer);
         }
@@ -435,7 +439,7 @@ impl<'a> Found<'a> {
 /// What was said of a rule that goes wrong as a whole.
 fn reason(worst: Spot<'_>, parts: &BTreeSet<LostPart>) -> Option<String> {
     let is_whole = parts.iter().any(|part| matches!(part.how, How::Whole(_)));
-    let said = worst.rule.and_then(|rule| rule.reason.as_deref());
+    let said = worst.rule.and_then(RuleVerdict::reason);
     is_whole.then_some(())?;
     Some(core_message(said?).to_owned())
 }

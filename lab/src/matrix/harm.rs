@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::losses::{Certainty, Subject};
+use super::subject::Subject;
 use crate::catalog::Tool;
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
@@ -40,6 +40,33 @@ pub struct Harm {
     pub consequence: Option<Consequence>,
     /// How sure that is.
     pub certainty: Certainty,
+}
+
+/// How sure it is that a loss does to packets what its rules say.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    /// Packets showed it.
+    Shown,
+    /// The rules say so; no packets were sent, or another rule explains what they showed.
+    Predicted,
+    /// The rules say so, and none of the packets that were sent fared so.
+    Unmet,
+    /// It comes only if what was read is written back.
+    IfWrittenBack,
+}
+
+/// What became of a part of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PartChange {
+    /// It was not there before.
+    Added,
+    /// It has another value.
+    Altered,
+    /// It is gone.
+    Lost,
 }
 
 /// One of the two builds of a pairing.
@@ -81,22 +108,13 @@ impl Harm {
         self.verdict.severity() > Verdict::Unsupported.severity()
     }
 
-    /// The parts that differ, in short: `match mark lost`. What was said where it is the whole rule.
-    pub fn parts(&self) -> String {
-        let named = [
-            ("lost", &self.lost),
-            ("altered", &self.altered),
-            ("added", &self.added),
-        ];
-        let words = named.iter().filter(|(_, parts)| !parts.is_empty());
-        let words: Vec<String> = words
-            .map(|(how, parts)| format!("{} {how}", parts.join(", ")))
-            .collect();
-        match (words.as_slice(), &self.reason) {
-            ([], Some(reason)) => format!("the whole rule ({reason})"),
-            ([], None) => "the whole rule".to_owned(),
-            (words, _) => words.join("; "),
-        }
+    /// The parts that differ, by name, each with what became of it.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, PartChange)> {
+        let lost = self.lost.iter().map(|name| (name, PartChange::Lost));
+        let altered = self.altered.iter().map(|name| (name, PartChange::Altered));
+        let added = self.added.iter().map(|name| (name, PartChange::Added));
+        let all = lost.chain(altered).chain(added);
+        all.map(|(name, change)| (name.as_str(), change))
     }
 
     /// The graver one is the greater one: what is done before what is still to come, then by consequence, by verdict, and by
@@ -160,13 +178,13 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
             operation,
             reason: core_message(reason).to_owned(),
         };
-        let said = rule.reason.as_deref();
-        match rule.write {
+        let said = rule.reason();
+        match rule.of(Operation::Write) {
             Some(verdict) if verdict.severity() > 0 => {
                 gaps.push(gap(None, said.unwrap_or(verdict.meaning())));
                 continue;
             }
-            None if rule.written.is_none() && rule.read_verdict.is_none() => {
+            None if rule.written.is_none() && rule.of(Operation::Save).is_none() => {
                 if !is_averted {
                     gaps.push(gap(None, said.unwrap_or("nothing is known of its writing")));
                 }
@@ -176,14 +194,16 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
         }
         let asked = operations.iter().filter(|of| of.suits(writer));
         for operation in asked {
-            let verdict = match verdict(rule, *operation) {
-                Applies::No => continue,
-                Applies::Yes(verdict) => verdict,
-            };
+            if !is_of_every_rule(*operation) {
+                continue;
+            }
+            let verdict = rule.of(*operation);
             match verdict {
-                None => match rule.not_asked.get(operation) {
-                    Some(why) if why.is_gap() => gaps.push(gap(Some(*operation), why.meaning())),
-                    Some(_) => {}
+                None => match rule.outcomes.of(*operation) {
+                    Some(of) => {
+                        let why = of.not_run.filter(|why| why.is_gap());
+                        gaps.extend(why.map(|why| gap(Some(*operation), why.meaning())));
+                    }
                     None => gaps.push(gap(Some(*operation), "it has no verdict")),
                 },
                 Some(Verdict::Unsupported) => {
@@ -199,36 +219,35 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
     gaps
 }
 
-/// A rule's verdict about an operation, if the operation is one that has a verdict about every rule that was written.
-enum Applies {
-    Yes(Option<Verdict>),
-    No,
-}
-
-fn verdict(rule: &RuleVerdict, operation: Operation) -> Applies {
+/// Whether an operation has a verdict about every rule that was written.
+fn is_of_every_rule(operation: Operation) -> bool {
     match operation {
-        Operation::Save => Applies::Yes(rule.read_verdict),
-        Operation::Rewrite => Applies::Yes(rule.rewrite_verdict),
-        Operation::Recognition => Applies::Yes(rule.recognition),
-        Operation::Cycle => Applies::Yes(rule.cycle),
-        Operation::Sync => Applies::Yes(rule.sync),
-        Operation::SyncNoflush => Applies::Yes(rule.sync_noflush),
-        Operation::Check => Applies::Yes(rule.check),
-        Operation::Delete => Applies::Yes(rule.delete),
+        Operation::Save
+        | Operation::Rewrite
+        | Operation::Recognition
+        | Operation::Cycle
+        | Operation::Sync
+        | Operation::SyncNoflush
+        | Operation::Check
+        | Operation::Delete => true,
         // Not every print has a line for a rule, only the other backend writes rules again, and packets are of no rule.
-        Operation::List | Operation::Reassert | Operation::Write | Operation::Effect => Applies::No,
+        Operation::List | Operation::Reassert | Operation::Write | Operation::Effect => false,
     }
 }
 
 fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
-    let operations = rule.by_operation().into_iter();
-    let told = operations.filter_map(|(operation, verdict)| {
+    let of_reader = rule
+        .outcomes
+        .iter()
+        .filter(|(of, _)| *of != Operation::Write);
+    let told = of_reader.filter_map(|(operation, outcome)| {
         // What others are at fault for is told where that is worse than what the rule suffers without them.
-        let as_run = rule.as_run.get(&operation).map(|of| of.verdict);
-        let both = verdict.into_iter().chain(as_run);
-        let verdict = both
-            .max_by_key(|verdict| verdict.severity())
-            .filter(is_told)?;
+        let as_run = outcome.as_run.as_ref().map(|of| of.verdict);
+        let both = [outcome.verdict, as_run].into_iter().flatten();
+        let worst = both.max_by_key(|verdict| verdict.severity())?;
+        is_told(&worst).then_some((operation, worst))
+    });
+    let harms = told.map(|(operation, verdict)| {
         let (consequence, certainty) = consequence(rule, operation, verdict, probes);
         let names = |changes: &[Change]| match tells_parts(verdict) {
             true => changes.iter().map(|change| change.part.clone()).collect(),
@@ -244,12 +263,12 @@ fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
             consequence,
             certainty,
         };
-        Some(Harm {
+        Harm {
             reason: reason(rule, verdict).filter(|_| !harm.takes_parts()),
             ..harm
-        })
+        }
     });
-    told.collect()
+    harms.collect()
 }
 
 /// What is only printed otherwise, and what is the other backend's, is no harm to tell of.
@@ -282,12 +301,12 @@ fn reason(rule: &RuleVerdict, verdict: Verdict) -> Option<String> {
             )
         }
         Verdict::Incompatible => {
-            let mut at_fault = rule.as_run.values().flat_map(|of| &of.because_of);
+            let mut at_fault = rule.as_run().flat_map(|(_, of)| &of.because_of);
             at_fault.next().map(RuleName::to_string)
         }
         Verdict::WrongRule => rule.deleted_instead.clone(),
         Verdict::NotFound | Verdict::NotDeleted | Verdict::Doubled => None,
-        _ => Some(core_message(rule.reason.as_deref()?).to_owned()),
+        _ => Some(core_message(rule.reason()?).to_owned()),
     }
 }
 
@@ -316,7 +335,8 @@ fn consequence(
         return (None, Certainty::Predicted);
     };
     let by_this = is_changed
-        || matches!(rule.rewrite_verdict, Some(Verdict::Changed) if changes_by == Operation::Rewrite);
+        || (changes_by == Operation::Rewrite
+            && rule.of(Operation::Rewrite) == Some(Verdict::Changed));
     let certainty = match (by_this, rule.consequence) {
         (false, _) => Certainty::IfWrittenBack,
         (true, _) if shown.contains(&consequence) => Certainty::Shown,
@@ -334,27 +354,18 @@ fn shown_after(probes: &[ProbeVerdict], operation: Operation) -> BTreeSet<Conseq
 }
 
 fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
-    let operations = [
-        (Operation::Save, chain.read_verdict),
-        (Operation::Rewrite, chain.rewrite_verdict),
-        (Operation::Cycle, chain.cycle),
-        (Operation::Sync, chain.sync),
-        (Operation::SyncNoflush, chain.sync_noflush),
-    ];
-    let told = operations.into_iter().filter_map(|(operation, verdict)| {
-        let verdict = verdict.filter(is_told)?;
-        Some(Harm {
-            operation,
-            verdict,
-            lost: Vec::new(),
-            altered: Vec::new(),
-            added: Vec::new(),
-            reason: chain.reason.clone(),
-            consequence: chain.consequence,
-            certainty: Certainty::Predicted,
-        })
+    let told = chain.by_operation().filter(|(_, verdict)| is_told(verdict));
+    let harms = told.map(|(operation, verdict)| Harm {
+        operation,
+        verdict,
+        lost: Vec::new(),
+        altered: Vec::new(),
+        added: Vec::new(),
+        reason: chain.reason().map(str::to_owned),
+        consequence: chain.consequence,
+        certainty: Certainty::Predicted,
     });
-    told.collect()
+    harms.collect()
 }
 
 #[cfg(test)]
@@ -382,7 +393,9 @@ mod tests {
                         (of.subject, verdicts.max_by_key(|of| of.severity()).unwrap())
                     })
                     .collect();
-                let worst = worst(cell).into_iter().map(|of| (of.subject, of.verdict));
+                let worst = worst(cell)
+                    .into_iter()
+                    .map(|of| (of.subject, of.form.harm.verdict));
                 assert_eq!(harms, worst.collect::<Vec<_>>());
                 told += harms.len();
             }
@@ -401,9 +414,12 @@ mod tests {
         let harmed = harms(cell);
         let said = harmed.iter().flat_map(|of| &of.harms);
         let said: Vec<_> = said
-            .map(|of| (of.operation, of.verdict, of.encoder(), of.parts()))
+            .map(|of| {
+                let parts: Vec<_> = of.parts().collect();
+                (of.operation, of.verdict, of.encoder(), parts)
+            })
             .collect();
-        let lost = "match mark lost".to_owned();
+        let lost = vec![("match mark", PartChange::Lost)];
         let (writer, reader) = (Side::Writer, Side::Reader);
         assert_eq!(
             said,

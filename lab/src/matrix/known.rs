@@ -1,5 +1,7 @@
 //! Losses that are known already: listed in a file with where they are tracked and why, marked in every report.
 
+mod old;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,10 +11,12 @@ use miette::{NamedSource, SourceSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Matrix;
-use super::losses::{Subject, Worst, worst};
+use super::losses::{Worst, worst};
+use super::subject::Subject;
+use super::{Harm, Matrix};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, KnownSubject};
+use crate::plan::Operation;
 
 /// A file of known losses.
 #[derive(Debug, Clone, Default)]
@@ -38,14 +42,25 @@ struct Entry {
     writers: Vec<String>,
     /// Who reads: ids or globs.
     readers: Vec<String>,
-    /// Only cells whose verdict is this one, or, beside `loss` or `rules`, only losses of it; any where absent.
+    /// Only cells whose verdict is this one, or, beside any field below, only losses of it; any where absent.
     verdict: Option<Verdict>,
-    /// Only losses of which reports say this: `match mark lost`, or a glob; any where absent.
-    loss: Option<String>,
+    /// Only losses that this operation shows; any where absent.
+    operation: Option<Operation>,
+    /// Only losses of just these parts, and of those in `altered` and `added`: names (`match mark`) or globs. None where no part is
+    /// lost. Any where all three are absent.
+    lost: Option<Vec<String>>,
+    /// The parts that have another value.
+    altered: Option<Vec<String>>,
+    /// The parts that were not there.
+    added: Option<Vec<String>>,
+    /// Only losses of which a program said this, or a glob; any where absent.
+    said: Option<String>,
     /// Only these rules and chains: `KUBE-FIREWALL 2`, `INPUT 1-3+7`, `chain INPUT`, or all of `KUBE-*`, its table before
     /// it where that matters; any where there is none.
     #[serde(default)]
     rules: Vec<String>,
+    /// What releases up to 0.1 had in place of parts. It is refused.
+    loss: Option<String>,
     /// Where it is tracked.
     url: String,
     /// Why it is as it is.
@@ -57,7 +72,8 @@ struct Globs {
     scenario: GlobMatcher,
     writers: Vec<GlobMatcher>,
     readers: Vec<GlobMatcher>,
-    loss: Option<GlobMatcher>,
+    parts: Option<[Vec<GlobMatcher>; 3]>,
+    said: Option<GlobMatcher>,
     rules: Vec<Rules>,
 }
 
@@ -88,11 +104,26 @@ pub struct KnownLoss {
     pub writers: Vec<String>,
     /// Who reads: ids or globs.
     pub readers: Vec<String>,
-    /// Only cells whose verdict is this one, or, beside `loss` or `rules`, only losses of it; any where unknown.
+    /// Only cells whose verdict is this one, or, beside any field but these, only losses of it; any where unknown.
     pub verdict: Option<Verdict>,
-    /// Only losses of which reports say this; any where unknown.
+    /// What a report of an older release has in place of parts: `match mark lost`.
     #[serde(default)]
     pub loss: Option<String>,
+    /// Only losses that this operation shows; any where unknown.
+    #[serde(default)]
+    pub operation: Option<Operation>,
+    /// Only losses of just these parts, and of those in `altered` and `added`; any where all three are unknown.
+    #[serde(default)]
+    pub lost: Option<Vec<String>>,
+    /// The parts that have another value.
+    #[serde(default)]
+    pub altered: Option<Vec<String>>,
+    /// The parts that were not there.
+    #[serde(default)]
+    pub added: Option<Vec<String>>,
+    /// Only losses of which a program said this; any where unknown.
+    #[serde(default)]
+    pub said: Option<String>,
     /// Only these rules and chains; any where there is none.
     #[serde(default)]
     pub rules: Vec<String>,
@@ -105,50 +136,70 @@ pub struct KnownLoss {
     /// In how many of these it happened.
     pub happened: usize,
 }
-
-impl KnownLoss {
-    /// Which losses of its pairings it names: `match mark lost; KUBE-FIREWALL 2`. Nothing where it names all.
-    pub fn losses_in_words(&self) -> String {
-        let parts = self.loss.iter().chain(&self.rules);
-        parts.map(String::as_str).collect::<Vec<_>>().join("; ")
-    }
-
-    /// Why and where it is known.
-    pub fn in_words(&self) -> String {
-        format!("{} ({})", self.reason, self.url)
-    }
-}
-
 /// Why a file of known losses could not be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{} is no file of known losses: {message}", path.display())]
-#[diagnostic(help(
-    "it is made of [[known]] with scenario, writers, readers, url and reason, and verdict, loss or rules if only that is \
-     known"
-))]
-pub struct KnownError {
-    path: PathBuf,
-    message: String,
-    #[source_code]
-    text: Arc<NamedSource<String>>,
-    #[label("here")]
-    place: Option<SourceSpan>,
+pub enum KnownError {
+    /// It is no such file.
+    #[error("{} is no file of known losses: {message}", path.display())]
+    #[diagnostic(help(
+        "it is made of [[known]] with scenario, writers, readers, url and reason, and verdict, lost, altered, added, said, \
+         operation or rules if only that is known"
+    ))]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+        /// Its text.
+        #[source_code]
+        text: Arc<NamedSource<String>>,
+        /// Where.
+        #[label("here")]
+        place: Option<SourceSpan>,
+    },
+    /// Its entries name losses by what reports of older releases said of them.
+    #[error("{}: `loss` is not read any more: parts and verdicts have fields of their own", path.display())]
+    #[diagnostic(help("replace the entries that have `loss` by the ones printed above"))]
+    OldForm {
+        /// The file.
+        path: PathBuf,
+        /// The entries that have it, in today's form.
+        entries: String,
+        /// Its text.
+        #[source_code]
+        text: Arc<NamedSource<String>>,
+        /// The first of them.
+        #[label("here")]
+        place: SourceSpan,
+    },
 }
 
 impl Known {
     /// Reads the text of the file at `path`.
     ///
     /// # Errors
-    /// It is not of the form, with the place.
+    /// It is not of the form, with the place; or of an older one, with the same in this one.
     pub fn read(path: &str, text: &str) -> Result<Self, KnownError> {
-        let error = |message: String, place: Option<std::ops::Range<usize>>| KnownError {
-            path: path.into(),
-            message,
-            text: Arc::new(NamedSource::new(path, text.to_owned()).with_language("TOML")),
-            place: place.map(SourceSpan::from),
-        };
+        let source = || Arc::new(NamedSource::new(path, text.to_owned()).with_language("TOML"));
+        let error =
+            |message: String, place: Option<std::ops::Range<usize>>| KnownError::Malformed {
+                path: path.into(),
+                message,
+                text: source(),
+                place: place.map(SourceSpan::from),
+            };
         let file: File = toml::from_str(text)
             .map_err(|of: toml::de::Error| error(of.message().to_owned(), of.span()))?;
+        let is_old = |entry: &&toml::Spanned<Entry>| entry.get_ref().loss.is_some();
+        if let Some(first) = file.known.iter().find(is_old) {
+            let entries = file.known.iter().filter(is_old);
+            return Err(KnownError::OldForm {
+                path: path.into(),
+                entries: entries.map(|entry| old::renewed(entry.get_ref())).collect(),
+                text: source(),
+                place: first.span().into(),
+            });
+        }
         let entries = file.known.into_iter().map(|entry| {
             let place = entry.span();
             let entry = entry.into_inner();
@@ -166,13 +217,39 @@ impl Globs {
             texts.iter().map(|text| glob(text)).collect()
         };
         let rules = entry.rules.iter().map(|text| Rules::read(text));
+        let parts = [&entry.lost, &entry.altered, &entry.added];
+        let parts = match parts.iter().any(|names| names.is_some()) {
+            true => {
+                let [lost, altered, added] =
+                    parts.map(|names| globs(names.as_deref().unwrap_or_default()));
+                Some([lost?, altered?, added?])
+            }
+            false => None,
+        };
         Ok(Globs {
             scenario: glob(&entry.scenario)?,
             writers: globs(&entry.writers)?,
             readers: globs(&entry.readers)?,
-            loss: entry.loss.as_deref().map(glob).transpose()?,
+            parts,
+            said: entry.said.as_deref().map(glob).transpose()?,
             rules: rules.collect::<Result<_, globset::Error>>()?,
         })
+    }
+
+    fn name_parts(&self, harm: &Harm) -> bool {
+        let named = self.parts.as_ref();
+        named.is_none_or(|[lost, altered, added]| {
+            are_just(lost, &harm.lost)
+                && are_just(altered, &harm.altered)
+                && are_just(added, &harm.added)
+        })
+    }
+
+    fn name_said(&self, harm: &Harm) -> bool {
+        let said = harm.reason.as_deref().unwrap_or_default();
+        // What a build said may have brackets in it: the words themselves always name it.
+        let is_it = |glob: &GlobMatcher| glob.is_match(said) || glob.glob().glob() == said;
+        self.said.as_ref().is_none_or(is_it)
     }
 
     fn name(&self, cell: &Cell) -> bool {
@@ -181,6 +258,13 @@ impl Globs {
             && is_one(&self.writers, cell.writer.as_str())
             && is_one(&self.readers, cell.reader.as_str())
     }
+}
+
+/// Whether `globs` name all of `names`, and nothing that is not there.
+fn are_just(globs: &[GlobMatcher], names: &[String]) -> bool {
+    let is_named = |name: &String| globs.iter().any(|glob| glob.is_match(name));
+    let is_there = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
+    names.iter().all(is_named) && globs.iter().all(is_there)
 }
 
 fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
@@ -225,17 +309,24 @@ fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
 
 impl Entry {
     /// Whether it names what comes to harm in a cell that it names.
-    fn names(&self, globs: &Globs, cell: &Cell, harm: &Worst) -> bool {
-        let verdict = match self.loss.is_none() && self.rules.is_empty() {
+    fn names(&self, globs: &Globs, cell: &Cell, worst: &Worst) -> bool {
+        let harm = &worst.form.harm;
+        let verdict = match self.names_all(globs) {
             true => cell.verdict,
             false => harm.verdict,
         };
-        let is_rule = |rules: &Rules| rules.name(&harm.subject);
-        // What a build said may have brackets in it: the words as they are printed always name themselves.
-        let is_loss = |of: &GlobMatcher| of.is_match(&harm.what) || of.glob().glob() == harm.what;
+        let is_rule = |rules: &Rules| rules.name(&worst.subject);
         self.verdict.is_none_or(|of| of == verdict)
-            && globs.loss.as_ref().is_none_or(is_loss)
+            && self.operation.is_none_or(|of| of == harm.operation)
+            && globs.name_parts(harm)
+            && globs.name_said(harm)
             && (globs.rules.is_empty() || globs.rules.iter().any(is_rule))
+    }
+
+    /// Whether it names all losses of its cells.
+    fn names_all(&self, globs: &Globs) -> bool {
+        let is_any = globs.parts.is_none() && globs.said.is_none() && globs.rules.is_empty();
+        is_any && self.operation.is_none()
     }
 }
 
@@ -290,7 +381,12 @@ impl KnownLoss {
             writers: entry.writers,
             readers: entry.readers,
             verdict: entry.verdict,
-            loss: entry.loss,
+            loss: None,
+            operation: entry.operation,
+            lost: entry.lost,
+            altered: entry.altered,
+            added: entry.added,
+            said: entry.said,
             rules: entry.rules,
             url: entry.url,
             reason: entry.reason,
@@ -351,11 +447,7 @@ mod tests {
         assert!(marked.clone().all(|cell| cell.reader.as_str() == reader));
         assert_eq!(marked.count(), counts[0].1);
         let losses = super::super::losses(&matrix, "kube-firewall");
-        assert!(
-            losses
-                .iter()
-                .any(|loss| loss.known.as_deref() == Some("old (https://example.org/1)"))
-        );
+        assert!(losses.iter().any(|loss| loss.known == Some(0)));
     }
 
     /// In `docker`, the destination of DOCKER 1 is altered, and the source of POSTROUTING 1 and 2.
@@ -363,17 +455,23 @@ mod tests {
     #[case::all("", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
     #[case::of_the_cells_verdict("verdict = 'lossy'", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
     #[case::of_another_verdict("verdict = 'misread'", &[])]
-    #[case::in_words("loss = 'destination altered'", &["DOCKER 1"])]
-    #[case::by_glob("loss = '* altered'", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
-    #[case::that_is_not_there("loss = 'match mark lost'", &[])]
-    #[case::the_words_are_whole("loss = 'destination'", &[])]
+    #[case::by_part("altered = ['destination']", &["DOCKER 1"])]
+    #[case::by_glob("altered = ['*']", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
+    #[case::that_is_not_there("lost = ['match mark']", &[])]
+    #[case::that_is_not_lost("lost = ['destination']", &[])]
+    #[case::and_no_others("altered = ['destination', 'source']", &[])]
+    #[case::names_are_whole("altered = ['dest']", &[])]
+    #[case::of_the_whole_rule("lost = []", &[])]
+    #[case::that_was_said("said = 'Bad*'", &[])]
+    #[case::by_operation("operation = 'sync'", &[])]
+    #[case::by_the_operation("operation = 'save'", &["DOCKER 1", "POSTROUTING 1", "POSTROUTING 2"])]
     #[case::by_rule("rules = ['POSTROUTING 2']", &["POSTROUTING 2"])]
     #[case::by_rules("rules = ['POSTROUTING 1-2']", &["POSTROUTING 1", "POSTROUTING 2"])]
     #[case::by_some_rules("rules = ['POSTROUTING 3-7+1']", &["POSTROUTING 1"])]
     #[case::by_chain("rules = ['D*']", &["DOCKER 1"])]
     #[case::by_table("rules = ['nat POSTROUTING 1', 'nat DOCKER']", &["POSTROUTING 1"])]
     #[case::the_chain_itself("rules = ['chain DOCKER']", &[])]
-    #[case::both("loss = 'source *'\nrules = ['* 1']", &["POSTROUTING 1"])]
+    #[case::both("altered = ['source']\nrules = ['* 1']", &["POSTROUTING 1"])]
     #[case::a_verdict_beside("verdict = 'lossy'\nrules = ['DOCKER']", &["DOCKER 1"])]
     #[case::another_verdict_beside("verdict = 'misread'\nrules = ['DOCKER']", &[])]
     fn an_entry_names_only_what_it_says(#[case] more: &str, #[case] names: &[&str]) {
@@ -408,8 +506,9 @@ mod tests {
     #[test]
     fn entries_share_the_losses_of_a_cell() {
         let mut matrix = matrix_of("docker-by-1.8.10.jsonl");
-        let of = |loss: &str| entry("*", &format!("loss = '{loss}'\n")).replace("kube-*", "docker");
-        let text = of("source altered") + &of("* altered");
+        let of =
+            |part: &str| entry("*", &format!("altered = ['{part}']\n")).replace("kube-*", "docker");
+        let text = of("source") + &of("*");
         matrix.mark(&Known::read("known.toml", &text).unwrap());
         let cell = matrix.cells.iter().find(|cell| cell.known.is_some());
         let cell = cell.unwrap();

@@ -1,7 +1,6 @@
 //! What of a rule is lost, by one letter: the alphabet of the folded matrix.
 
-use super::harm::{Harm, Harmed, harms};
-use super::losses::Certainty;
+use super::harm::{Certainty, Harm, Harmed, harms};
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
 use crate::plan::Operation;
@@ -227,7 +226,7 @@ pub(super) fn of_whole_table(cell: &Cell, operations: &[Operation]) -> Vec<Harme
     let mut all = harms(cell);
     for of in &mut all {
         let rewrite = of.rule.and_then(|place| cell.rules.get(place));
-        let rewrite = rewrite.and_then(|rule| rule.rewrite_verdict);
+        let rewrite = rewrite.and_then(|rule| rule.of(Operation::Rewrite));
         of.harms.retain(|harm| {
             let is_printed_only = harm.verdict == Verdict::Differs && !rewrites;
             let is_other = match harm.operation {

@@ -2,28 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::Matrix;
 use super::build_set::{BuildSet, Pairs, place, rectangles};
-use super::example::{self, Cells};
-use super::known::KnownLoss;
+use super::example::{self, Cells, Example};
+use super::form::Form;
+use super::harm::{Certainty, Harm};
+use super::subject::{Subject, SubjectKind};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{self, Cell, ChainVerdict, RuleVerdict, core_message};
+use crate::plan::Operation;
+use crate::ruleset::Change;
 
 /// One way in which rules of a scenario come to harm, the same for all its rules and pairings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// The worst verdict about it.
-    pub verdict: Verdict,
-    /// What is lost, altered or added, or what was said: `match mark lost`.
-    pub what: String,
-    /// What that does to packets.
-    pub consequence: Option<Consequence>,
-    /// How sure that is.
-    pub certainty: Certainty,
+    /// What is done, to rules or to chains.
+    pub form: Form,
     /// The rules and chains, as the scenario counts them: `KUBE-FIREWALL 1`.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
     /// The writers.
@@ -34,115 +29,35 @@ pub struct Loss {
     pub pairings: usize,
     /// One cell that shows it.
     pub example: Example,
-    /// Why and where it is known already, where it is.
-    pub known: Option<String>,
+    /// The place among the matrix's known losses of the first that names it.
+    pub known: Option<usize>,
 }
 
-/// The cell of one pairing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Example {
-    /// In which family.
-    pub family: Family,
-    /// Who wrote.
-    pub writer: BuildId,
-    /// Who read.
-    pub reader: BuildId,
-    /// The place among the cell's rules of the one that shows it; none where it is no rule.
-    #[serde(skip)]
-    pub rule: Option<usize>,
-}
-
-impl Example {
-    /// The first of each.
-    pub(super) fn first(
-        family: Family,
-        (of_writers, writers): (&BTreeSet<usize>, &[&Build]),
-        (of_readers, readers): (&BTreeSet<usize>, &[&Build]),
-    ) -> Self {
-        let first = |places: &BTreeSet<usize>, builds: &[&Build]| {
-            let first = places.first().and_then(|place| builds.get(*place));
-            first
-                .expect("a group of pairings is of builds that took part")
-                .id
-                .clone()
-        };
-        Example {
-            family,
-            writer: first(of_writers, writers),
-            reader: first(of_readers, readers),
-            rule: None,
-        }
-    }
-}
-
-/// How sure it is that a loss does to packets what its rules say.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Certainty {
-    /// Packets showed it.
-    Shown,
-    /// The rules say so; no packets were sent, or another rule explains what they showed.
-    Predicted,
-    /// The rules say so, and none of the packets that were sent fared so.
-    Unmet,
-    /// It comes only if what was read is written back.
-    IfWrittenBack,
-}
-
-/// A rule or a chain that suffers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Subject {
-    /// Its place in the scenario.
-    #[serde(skip)]
-    order: usize,
-    /// Its table.
-    pub table: String,
-    /// Its chain.
-    pub chain: String,
-    /// The rule's place in the chain, from 1; none where the chain itself suffers.
-    pub index: Option<usize>,
-}
-
-impl Subject {
-    /// A rule, by its place in the scenario from 0.
-    pub(super) fn of_rule(order: usize, rule: &RuleVerdict) -> Self {
-        Subject {
-            order,
-            table: rule.table.to_string(),
-            chain: rule.chain.to_string(),
-            index: Some(rule.index),
-        }
-    }
-
-    /// The rule's place among the cell's rules; none where the chain itself suffers.
-    pub(super) fn rule(&self) -> Option<usize> {
-        self.index.map(|_| self.order)
-    }
-
-    /// A chain, by its place behind the cell's rules.
-    pub(super) fn chain(order: usize, chain: &ChainVerdict) -> Self {
-        Subject {
-            order,
-            table: chain.table.clone(),
-            chain: chain.chain.clone(),
-            index: None,
-        }
-    }
-}
-
-/// What a loss is, apart from where it happens; the worst first.
+/// What a loss is, and whether it is known; the worst first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
     mildness: u8,
     name: &'static str,
-    pub(super) verdict: Verdict,
-    pub(super) what: String,
-    pub(super) consequence: Option<Consequence>,
-    pub(super) certainty: Certainty,
+    pub(super) form: Form,
     /// The place of the entry of known losses that names it.
     pub(super) known: Option<usize>,
+}
+
+impl Kind {
+    fn new(form: Form, known: Option<usize>) -> Self {
+        let verdict = form.harm.verdict;
+        Kind {
+            mildness: u8::MAX - verdict.severity(),
+            name: verdict.as_str(),
+            form,
+            known,
+        }
+    }
+
+    /// The worst verdict.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.form.harm.verdict
+    }
 }
 
 /// Who suffers, and in which pairings.
@@ -228,15 +143,11 @@ pub fn losses(matrix: &Matrix, scenario: &str) -> Vec<Loss> {
             found.add(kind, cell, subject);
         }
     }
-    let groups = found.groups(|kind| kind.verdict).into_iter();
-    let known = |place: usize| matrix.known.get(place).map(KnownLoss::in_words);
+    let groups = found.groups(Kind::verdict).into_iter();
     groups
         .map(|group| Loss {
-            verdict: group.kind.verdict,
-            what: group.kind.what,
-            consequence: group.kind.consequence,
-            certainty: group.kind.certainty,
-            known: group.kind.known.and_then(known),
+            form: group.kind.form,
+            known: group.kind.known,
             subjects: group.subjects,
             writers: group.writers,
             readers: group.readers,
@@ -260,21 +171,15 @@ fn alike(suffering: Suffering) -> Vec<(Pairs, BTreeMap<Family, Vec<Subject>>)> {
     groups
 }
 
-/// What comes to harm in one cell, and the worst of all operations about it.
+/// What comes to harm in one cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worst {
     /// The rule or the chain.
     pub subject: Subject,
     /// The rule's place among the cell's rules; none where the chain itself suffers.
     pub rule: Option<usize>,
-    /// The worst verdict about it.
-    pub verdict: Verdict,
-    /// What is lost, altered or added, or what was said.
-    pub what: String,
-    /// What that does to packets.
-    pub consequence: Option<Consequence>,
-    /// How sure that is.
-    pub certainty: Certainty,
+    /// The worst of all operations about it.
+    pub form: Form,
     /// The place among the matrix's known losses of the first that names it.
     pub known: Option<usize>,
 }
@@ -282,153 +187,119 @@ pub struct Worst {
 /// All that comes to harm in a cell, with the worst of all operations.
 pub fn worst(cell: &Cell) -> Vec<Worst> {
     let of_cell = of_cell(cell).into_iter();
-    let harm = |(subject, kind): (Subject, Kind)| Worst {
-        rule: subject.index.map(|_| subject.order),
+    let worst = |(subject, kind): (Subject, Kind)| Worst {
+        rule: subject.rule(),
         subject,
-        verdict: kind.verdict,
-        what: kind.what,
-        consequence: kind.consequence,
-        certainty: kind.certainty,
+        form: kind.form,
         known: kind.known,
     };
-    of_cell.map(harm).collect()
+    of_cell.map(worst).collect()
 }
 
 /// The losses in one cell: who suffers, and what kind of loss it is.
 pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
     let shown = judge::shown(&cell.probes);
     let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
-        let known = cell.known_of(&rule.table, &rule.chain, Some(rule.index));
-        let kind = Kind {
-            known,
-            ..of_rule(rule, &shown)?
+        let form = Form {
+            of: SubjectKind::Rule,
+            harm: of_rule(rule, &shown)?,
         };
-        Some((Subject::of_rule(order, rule), kind))
+        let known = cell.known_of(&rule.table, &rule.chain, Some(rule.index));
+        Some((Subject::of_rule(order, rule), Kind::new(form, known)))
     });
     let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
-        let known = cell.known_of(&chain.table, &chain.chain, None);
-        let kind = Kind {
-            known,
-            ..of_chain(chain)?
+        let form = Form {
+            of: SubjectKind::Chain,
+            harm: of_chain(chain)?,
         };
+        let known = cell.known_of(&chain.table, &chain.chain, None);
         let order = cell.rules.len() + at;
-        Some((Subject::chain(order, chain), kind))
+        Some((Subject::chain(order, chain), Kind::new(form, known)))
     });
     rules.chain(chains).collect()
 }
 
-fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Kind> {
+/// The worst of all operations about a rule, with what is known of the rule from any of them.
+fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Harm> {
     let worst = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
-    let is_doubled = rule.reassert == Some(Verdict::Doubled);
+    let is_doubled = rule.of(Operation::Reassert) == Some(Verdict::Doubled);
     let verdict = match worst.severity() > Verdict::Invisible.severity() {
         true => worst,
         false if is_doubled => Verdict::Doubled,
         false => return None,
     };
-    let kind = Kind {
-        mildness: u8::MAX - verdict.severity(),
-        name: verdict.as_str(),
+    // What -C and -D come to is told without the parts that some print lacks.
+    let is_of_parts = !matches!(
         verdict,
-        what: what_of_rule(rule, verdict),
+        Verdict::NotFound
+            | Verdict::NotDeleted
+            | Verdict::FoundWrong
+            | Verdict::WrongRule
+            | Verdict::Doubled
+    );
+    let names = |changes: &[Change]| match is_of_parts {
+        true => changes.iter().map(|change| change.part.clone()).collect(),
+        false => Vec::new(),
+    };
+    let harm = Harm {
+        operation: first_of(verdict, rule.by_operation()),
+        verdict,
+        lost: names(&rule.lost),
+        altered: names(&rule.altered),
+        added: names(&rule.added),
+        reason: None,
         consequence: rule.consequence.or(rule.potential),
         certainty: certainty(rule, shown),
-        known: None,
     };
-    Some(kind)
+    let near_miss = || Some(rule.near_miss.as_deref()?.split_once(':')?.0);
+    let reason = match verdict {
+        Verdict::FoundWrong => near_miss(),
+        _ if !is_of_parts || harm.takes_parts() => None,
+        _ => rule.reason().map(core_message),
+    };
+    Some(Harm {
+        reason: reason.map(str::to_owned),
+        ..harm
+    })
+}
+
+/// The first operation that came to `verdict`: a restore of the reader's own print before others.
+fn first_of(verdict: Verdict, all: impl Iterator<Item = (Operation, Verdict)>) -> Operation {
+    let came = all.filter(|(_, of)| *of == verdict);
+    let first = came.map(|(operation, _)| operation);
+    let rank = |operation: &Operation| match operation {
+        Operation::Rewrite => 0,
+        Operation::Sync => 1,
+        Operation::SyncNoflush => 2,
+        _ => 3,
+    };
+    first.min_by_key(rank).unwrap_or(Operation::Rewrite)
 }
 
 fn certainty(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Certainty {
-    let is_changed = [
-        rule.rewrite_verdict,
-        rule.sync,
-        rule.sync_noflush,
-        rule.cycle,
-    ]
-    .iter()
-    .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Drifts)));
     match rule.consequence {
         Some(of) if shown.contains(&of) => Certainty::Shown,
         Some(_) => Certainty::Predicted,
-        None if is_changed => Certainty::Unmet,
+        None if rule.is_changed() => Certainty::Unmet,
         None => Certainty::IfWrittenBack,
     }
 }
 
-fn what_of_rule(rule: &RuleVerdict, verdict: Verdict) -> String {
-    match verdict {
-        Verdict::NotFound => return "-C does not find it".to_owned(),
-        Verdict::NotDeleted => return "-D does not delete it".to_owned(),
-        Verdict::FoundWrong => {
-            let part = rule
-                .near_miss
-                .as_deref()
-                .and_then(|near| near.split_once(':'));
-            let part = part.map_or("value", |(part, _)| part);
-            return format!("-C finds it with another {part}, too");
-        }
-        Verdict::WrongRule => return "-D deletes another rule".to_owned(),
-        Verdict::Incompatible => {
-            let mut at_fault = rule.as_run.values().flat_map(|of| &of.because_of);
-            let first = at_fault.next().map(ToString::to_string);
-            let because = first.unwrap_or_else(|| "another rule".to_owned());
-            return format!("the whole table, because of {because}");
-        }
-        Verdict::Doubled => return "written again under the other backend".to_owned(),
-        _ => {}
-    }
-    let named = [
-        ("lost", &rule.lost),
-        ("altered", &rule.altered),
-        ("added", &rule.added),
-    ];
-    let mut words = Vec::new();
-    for (how, changes) in named {
-        if !changes.is_empty() {
-            let parts: Vec<&str> = changes.iter().map(|change| change.part.as_str()).collect();
-            words.push(format!("{} {how}", parts.join(", ")));
-        }
-    }
-    if words.is_empty() {
-        let by = by_whom(
-            verdict,
-            [rule.rewrite_verdict, rule.sync, rule.sync_noflush],
-        );
-        let reason = rule.reason.as_deref();
-        let reason = reason.map(|reason| format!(" ({})", core_message(reason)));
-        return format!("the whole rule{by}{}", reason.unwrap_or_default());
-    }
-    words.join("; ")
-}
-
-/// Which of rewrite, sync and sync without a flush came to `verdict`, where it was not the first.
-fn by_whom(verdict: Verdict, [rewrite, sync, noflush]: [Option<Verdict>; 3]) -> &'static str {
-    match Some(verdict) {
-        of if of == rewrite => "",
-        of if of == sync => ", by a component that adds its own chain",
-        of if of == noflush => ", by a component that restores its own chains with --noflush",
-        _ => "",
-    }
-}
-
-fn of_chain(chain: &ChainVerdict) -> Option<Kind> {
+fn of_chain(chain: &ChainVerdict) -> Option<Harm> {
     let verdict = chain.of_reader().max_by_key(|verdict| verdict.severity())?;
     if verdict.severity() <= Verdict::Invisible.severity() {
         return None;
     }
-    let by = by_whom(
+    Some(Harm {
+        operation: first_of(verdict, chain.by_operation()),
         verdict,
-        [chain.rewrite_verdict, chain.sync, chain.sync_noflush],
-    );
-    let kind = Kind {
-        mildness: u8::MAX - verdict.severity(),
-        name: verdict.as_str(),
-        verdict,
-        what: format!("{}{by}", chain.reason.as_deref().unwrap_or("the chain")),
+        lost: Vec::new(),
+        altered: Vec::new(),
+        added: Vec::new(),
+        reason: chain.reason().map(str::to_owned),
         consequence: chain.consequence,
         certainty: Certainty::Predicted,
-        known: None,
-    };
-    Some(kind)
+    })
 }
 
 #[cfg(test)]

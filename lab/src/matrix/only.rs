@@ -1,8 +1,9 @@
 //! A cell as it would be if only some of its operations had been run: two runs are compared by what both did.
 
 use super::Matrix;
+use crate::judge::outcome::{Answer, Outcomes, PrintVerdict};
 use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, ChainVerdict, RuleVerdict};
+use crate::judge::{Cell, RuleVerdict};
 use crate::plan::Operation;
 
 /// Operations that both of two runs did.
@@ -38,7 +39,7 @@ impl Common {
         let rules: Vec<RuleVerdict> = cell.rules.iter().map(|rule| self.rule(rule)).collect();
         cell.rules = rules.into();
         for chain in &mut cell.chains {
-            self.chain(chain);
+            self.outcomes(&mut chain.outcomes);
         }
         if self.has(Operation::Effect) {
             for probe in &mut cell.probes {
@@ -54,44 +55,31 @@ impl Common {
         self.operations.contains(&operation)
     }
 
-    /// The verdict, if the operation is one of these.
-    fn keep(&self, operation: Operation, verdict: &mut Option<Verdict>) {
-        if !self.has(operation) {
-            *verdict = None;
+    /// What these operations came to. That what a print lacks was kept or not is what the rewrite says.
+    fn outcomes(&self, outcomes: &mut Outcomes) {
+        let is_other = |of: &Operation| *of != Operation::Write && !self.has(*of);
+        for operation in Operation::ALL.into_iter().filter(is_other) {
+            outcomes.remove(operation);
         }
-    }
-
-    /// What a print comes to: that it was kept or not is what the rewrite says.
-    fn print(&self, operation: Operation, verdict: &mut Option<Verdict>) {
-        self.keep(operation, verdict);
-        if !self.has(Operation::Rewrite)
-            && matches!(verdict, Some(Verdict::Reworded | Verdict::Lossy))
-        {
-            *verdict = Some(Verdict::Differs);
+        if self.has(Operation::Rewrite) {
+            return;
+        }
+        let prints = [
+            (Operation::Save, Answer::Save(PrintVerdict::Differs)),
+            (Operation::List, Answer::List(PrintVerdict::Differs)),
+        ];
+        for (operation, differs) in prints {
+            let verdict = outcomes.verdict(operation);
+            if matches!(verdict, Some(Verdict::Reworded | Verdict::Lossy)) {
+                outcomes.set(differs);
+            }
         }
     }
 
     fn rule(&self, rule: &RuleVerdict) -> RuleVerdict {
         let mut rule = rule.clone();
-        self.print(Operation::Save, &mut rule.read_verdict);
-        self.print(Operation::List, &mut rule.list);
-        self.keep(Operation::Rewrite, &mut rule.rewrite_verdict);
-        self.keep(Operation::Recognition, &mut rule.recognition);
-        self.keep(Operation::Cycle, &mut rule.cycle);
-        self.keep(Operation::Sync, &mut rule.sync);
-        self.keep(Operation::SyncNoflush, &mut rule.sync_noflush);
-        self.keep(Operation::Check, &mut rule.check);
-        self.keep(Operation::Delete, &mut rule.delete);
-        self.keep(Operation::Reassert, &mut rule.reassert);
-        let changing = [
-            rule.rewrite_verdict,
-            rule.sync,
-            rule.sync_noflush,
-            rule.cycle,
-        ];
-        let is_changed = changing
-            .iter()
-            .any(|of| matches!(of, Some(Verdict::Changed | Verdict::Drifts)));
+        self.outcomes(&mut rule.outcomes);
+        let is_changed = rule.is_changed();
         rule.consequence = match (is_changed, self.packets_of_one) {
             (false, _) => None,
             (true, false) => rule.consequence,
@@ -99,13 +87,5 @@ impl Common {
             (true, true) => rule.potential,
         };
         rule
-    }
-
-    fn chain(&self, chain: &mut ChainVerdict) {
-        self.print(Operation::Save, &mut chain.read_verdict);
-        self.keep(Operation::Rewrite, &mut chain.rewrite_verdict);
-        self.keep(Operation::Cycle, &mut chain.cycle);
-        self.keep(Operation::Sync, &mut chain.sync);
-        self.keep(Operation::SyncNoflush, &mut chain.sync_noflush);
     }
 }

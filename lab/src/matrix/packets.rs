@@ -1,10 +1,10 @@
 //! The packets of a scenario that fare otherwise after a reader changed the rules, and between which builds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Matrix;
 use super::build_set::{BuildSet, Pairs, place, rectangles};
-use super::losses::Example;
+use super::example::Example;
 use crate::catalog::Family;
 use crate::judge::ProbeVerdict;
 use crate::judge::verdict::Effect;
@@ -19,8 +19,8 @@ pub struct PacketChange {
     pub family: Family,
     /// What became of it beside what became of it before.
     pub effect: Effect,
-    /// What became of it with the rules as they were written.
-    pub written: String,
+    /// What became of it with the rules as they were written; none where it was not sent then.
+    pub written: Option<String>,
     /// What became of it afterwards.
     pub then: String,
     /// After which operations.
@@ -44,14 +44,21 @@ pub struct Broken {
     pub family: Family,
     /// What the scenario expects.
     pub expected: String,
-    /// What became of it.
-    pub written: String,
+    /// What became of it; none where it was not sent.
+    pub written: Option<String>,
     /// Whose rules these were.
     pub writers: BuildSet,
 }
 
 /// A packet, its fate, and after which operations: the worst first.
-type Kind<'a> = (Family, &'a str, Effect, &'a str, &'a str, Vec<Operation>);
+type Kind<'a> = (
+    Family,
+    &'a str,
+    Effect,
+    Option<&'a str>,
+    &'a str,
+    Vec<Operation>,
+);
 
 /// The packets of `scenario` that fare otherwise afterwards.
 pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
@@ -60,7 +67,7 @@ pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
         for probe in &cell.probes {
             for (effect, then, operations) in changes(probe) {
-                let written = probe.written.as_deref().unwrap_or("not sent");
+                let written = probe.written.as_deref();
                 let kind = (cell.family, &*probe.name, effect, written, then, operations);
                 let pairs = found.entry(kind).or_default();
                 let readers_of = pairs.entry(place(&writers, &cell.writer)).or_default();
@@ -75,7 +82,7 @@ pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
             probe: probe.to_owned(),
             family,
             effect,
-            written: written.to_owned(),
+            written: written.map(str::to_owned),
             then: then.to_owned(),
             operations: operations.clone(),
             pairings: of_writers.len() * of_readers.len(),
@@ -104,14 +111,13 @@ fn changes(probe: &ProbeVerdict) -> Vec<(Effect, &str, Vec<Operation>)> {
 /// The packets of `scenario` that do not fare as it says with the rules as they were written.
 pub fn broken(matrix: &Matrix, scenario: &str) -> Vec<Broken> {
     let writers = matrix.writers();
-    let mut found: BTreeMap<(Family, &str, &str, &str), std::collections::BTreeSet<usize>> =
-        BTreeMap::new();
+    let mut found: BTreeMap<(Family, &str, &str, Option<&str>), BTreeSet<usize>> = BTreeMap::new();
     let of_scenario = matrix.cells.iter().filter(|cell| cell.scenario == scenario);
     // Where some of the rules could not be written, nothing is expected of packets.
     for cell in of_scenario.filter(|cell| cell.untested().next().is_none()) {
         let of_cell = cell.probes.iter();
         for probe in of_cell.filter(|probe| probe.as_expected == Some(false)) {
-            let written = probe.written.as_deref().unwrap_or("not sent");
+            let written = probe.written.as_deref();
             let kind = (cell.family, &*probe.name, &*probe.expected, written);
             let of_kind = found.entry(kind).or_default();
             of_kind.insert(place(&writers, &cell.writer));
@@ -123,7 +129,7 @@ pub fn broken(matrix: &Matrix, scenario: &str) -> Vec<Broken> {
             probe: probe.to_owned(),
             family,
             expected: expected.to_owned(),
-            written: written.to_owned(),
+            written: written.map(str::to_owned),
             writers: BuildSet::at(&of_writers, &writers),
         })
         .collect()

@@ -1,21 +1,57 @@
-//! What people see and search for, and the cells that show it.
+//! What people see on a node, and the cells that show it.
 
 use std::collections::BTreeMap;
 
 use super::Matrix;
-use super::losses::Example;
+use super::example::Example;
 use crate::judge::verdict::{Effect, Verdict};
 use crate::judge::{Cell, RuleVerdict};
+use crate::plan::Operation;
 
-/// What someone sees on a node, in the words that they search for.
+/// What people see on a node and search for, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Symptom {
+    /// cannot ping localhost.
+    PingLocalhost,
+    /// connection timed out, i/o timeout, packets are dropped.
+    Timeout,
+    /// a port is open that the rules close.
+    OpenPort,
+    /// a service answers from the wrong pod, wrong source address.
+    WrongPeer,
+    /// rules multiply, the same rule again and again in iptables-save.
+    RulesMultiply,
+    /// Bad rule (does a matching rule exist in that chain?).
+    BadRule,
+    /// Table is incompatible, use 'nft' tool.
+    IncompatibleTable,
+    /// Warning: iptables-legacy tables present, use iptables-legacy to see them.
+    LegacyTablesPresent,
+    /// rules are there twice, under iptables-legacy and iptables-nft.
+    RulesTwice,
+    /// iptables-save shows nothing, iptables -L is empty.
+    SaveShowsNothing,
+    /// iptables-save: Segmentation fault.
+    SegmentationFault,
+    /// iptables hangs, another app is currently holding the xtables lock.
+    Hangs,
+    /// iptables-restore: line 5 failed.
+    RestoreFails,
+    /// iptables -D deletes the wrong rule.
+    DeletesWrongRule,
+    /// iptables -C finds a rule that does not exist.
+    ChecksWrongRule,
+    /// rules lose a match (mark, port, comment) after iptables-save and iptables-restore.
+    MatchesLost,
+}
+
+/// A symptom, and where it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Symptom {
-    /// The words.
-    pub words: &'static str,
-    /// What is behind it.
-    pub cause: &'static str,
+pub struct Seen {
+    /// Which.
+    pub symptom: Symptom,
     /// Where it was seen, by scenario.
-    pub seen: Vec<Sighting>,
+    pub sightings: Vec<Sighting>,
 }
 
 /// A scenario in which a symptom was seen.
@@ -29,103 +65,69 @@ pub struct Sighting {
     pub example: Example,
 }
 
-/// How a symptom is known in a cell.
-type Shows = fn(&Cell) -> bool;
+impl Symptom {
+    /// Every symptom, the gravest first.
+    pub const ALL: [Symptom; 16] = [
+        Symptom::PingLocalhost,
+        Symptom::Timeout,
+        Symptom::OpenPort,
+        Symptom::WrongPeer,
+        Symptom::RulesMultiply,
+        Symptom::BadRule,
+        Symptom::IncompatibleTable,
+        Symptom::LegacyTablesPresent,
+        Symptom::RulesTwice,
+        Symptom::SaveShowsNothing,
+        Symptom::SegmentationFault,
+        Symptom::Hangs,
+        Symptom::RestoreFails,
+        Symptom::DeletesWrongRule,
+        Symptom::ChecksWrongRule,
+        Symptom::MatchesLost,
+    ];
 
-/// Every symptom, the gravest first.
-const ALL: &[(&str, &str, Shows)] = &[
-    (
-        "cannot ping localhost",
-        "a DROP rule came back without its match and drops the node's own packets",
-        |cell| packet(cell, Effect::Dropped, |name| name.contains("localhost")),
-    ),
-    (
-        "connection timed out, i/o timeout, packets are dropped",
-        "a rule came back with fewer matches, or an ACCEPT is gone: packets that were let through are dropped",
-        |cell| packet(cell, Effect::Dropped, |name| !name.contains("localhost")),
-    ),
-    (
-        "a port is open that the rules close",
-        "a DROP is gone or an ACCEPT matches more: packets that were kept out are let through",
-        |cell| packet(cell, Effect::Passed, |_| true),
-    ),
-    (
-        "a service answers from the wrong pod, wrong source address",
-        "a DNAT, SNAT or MASQUERADE rule is another one now: packets arrive elsewhere",
-        |cell| packet(cell, Effect::Rerouted, |_| true),
-    ),
-    (
-        "rules multiply, the same rule again and again in iptables-save",
-        "-C does not find the rule that is there, so a program that checks first adds it again",
-        |cell| rule(cell, |rule| rule.check == Some(Verdict::NotFound)),
-    ),
-    (
-        "Bad rule (does a matching rule exist in that chain?)",
-        "-C or -D does not find the rule that is there: writer and reader encode it differently",
-        |cell| {
-            let missed = |rule: &RuleVerdict| {
-                rule.check == Some(Verdict::NotFound) || rule.delete == Some(Verdict::NotDeleted)
-            };
-            rule(cell, missed)
-        },
-    ),
-    (
-        "Table is incompatible, use 'nft' tool",
-        "one rule that the reader cannot decode makes it give up the whole table",
-        |cell| says(cell, &["incompatible, use 'nft' tool"]),
-    ),
-    (
-        "# Warning: iptables-legacy tables present, use iptables-legacy to see them",
-        "both backends hold rules; each tool shows only its own, and packets meet both",
-        |cell| says(cell, &["tables present, use iptables-legacy"]),
-    ),
-    (
-        "rules are there twice, under iptables-legacy and iptables-nft",
-        "a component of the other backend does not see the rules and writes them again",
-        |cell| rule(cell, |rule| rule.reassert == Some(Verdict::Doubled)),
-    ),
-    (
-        "iptables-save shows nothing, iptables -L is empty",
-        "the rules are under the other backend",
-        |cell| rule(cell, |rule| rule.read_verdict == Some(Verdict::Invisible)),
-    ),
-    (
-        "iptables-save: Segmentation fault",
-        "the reader dies of a rule that it cannot decode",
-        |cell| any(cell, Verdict::Crashed),
-    ),
-    (
-        "iptables hangs, another app is currently holding the xtables lock",
-        "the build was still running when its time was up",
-        |cell| any(cell, Verdict::TimedOut),
-    ),
-    (
-        "iptables-restore: line 5 failed",
-        "the reader refuses what it has itself just saved",
-        |cell| any(cell, Verdict::Unrestorable),
-    ),
-    (
-        "iptables -D deletes the wrong rule",
-        "-D takes another rule for the one that it is given",
-        |cell| any(cell, Verdict::WrongRule),
-    ),
-    (
-        "iptables -C finds a rule that does not exist",
-        "-C overlooks a difference, so the rule that is wanted is never added",
-        |cell| any(cell, Verdict::FoundWrong),
-    ),
-    (
-        "rules lose a match (mark, port, comment) after iptables-save and iptables-restore",
-        "the reader prints the rule without a part, and restores what it printed",
-        |cell| any(cell, Verdict::Lossy),
-    ),
-];
+    /// Whether a cell shows it.
+    fn is_in(self, cell: &Cell) -> bool {
+        match self {
+            Symptom::PingLocalhost => {
+                packet(cell, Effect::Dropped, |name| name.contains("localhost"))
+            }
+            Symptom::Timeout => packet(cell, Effect::Dropped, |name| !name.contains("localhost")),
+            Symptom::OpenPort => packet(cell, Effect::Passed, |_| true),
+            Symptom::WrongPeer => packet(cell, Effect::Rerouted, |_| true),
+            Symptom::RulesMultiply => rule(cell, |rule| {
+                rule.of(Operation::Check) == Some(Verdict::NotFound)
+            }),
+            Symptom::BadRule => {
+                let missed = |rule: &RuleVerdict| {
+                    rule.of(Operation::Check) == Some(Verdict::NotFound)
+                        || rule.of(Operation::Delete) == Some(Verdict::NotDeleted)
+                };
+                rule(cell, missed)
+            }
+            Symptom::IncompatibleTable => says(cell, &["incompatible, use 'nft' tool"]),
+            Symptom::LegacyTablesPresent => says(cell, &["tables present, use iptables-legacy"]),
+            Symptom::RulesTwice => rule(cell, |rule| {
+                rule.of(Operation::Reassert) == Some(Verdict::Doubled)
+            }),
+            Symptom::SaveShowsNothing => rule(cell, |rule| {
+                rule.of(Operation::Save) == Some(Verdict::Invisible)
+            }),
+            Symptom::SegmentationFault => any(cell, Verdict::Crashed),
+            Symptom::Hangs => any(cell, Verdict::TimedOut),
+            Symptom::RestoreFails => any(cell, Verdict::Unrestorable),
+            Symptom::DeletesWrongRule => any(cell, Verdict::WrongRule),
+            Symptom::ChecksWrongRule => any(cell, Verdict::FoundWrong),
+            Symptom::MatchesLost => any(cell, Verdict::Lossy),
+        }
+    }
+}
 
 /// The symptoms that any cell shows.
-pub fn symptoms(matrix: &Matrix) -> Vec<Symptom> {
-    let seen = |shows: Shows| {
+pub fn symptoms(matrix: &Matrix) -> Vec<Seen> {
+    let sightings = |symptom: Symptom| {
         let mut seen: BTreeMap<&str, Sighting> = BTreeMap::new();
-        for cell in matrix.cells.iter().filter(|cell| shows(cell)) {
+        for cell in matrix.cells.iter().filter(|cell| symptom.is_in(cell)) {
             let sighting = seen.entry(&cell.scenario).or_insert_with(|| Sighting {
                 scenario: cell.scenario.clone(),
                 cells: 0,
@@ -140,14 +142,11 @@ pub fn symptoms(matrix: &Matrix) -> Vec<Symptom> {
         }
         seen.into_values().collect::<Vec<Sighting>>()
     };
-    let symptoms = ALL.iter().map(|&(words, cause, shows)| Symptom {
-        words,
-        cause,
-        seen: seen(shows),
+    let all = Symptom::ALL.into_iter().map(|symptom| Seen {
+        symptom,
+        sightings: sightings(symptom),
     });
-    symptoms
-        .filter(|symptom| !symptom.seen.is_empty())
-        .collect()
+    all.filter(|of| !of.sightings.is_empty()).collect()
 }
 
 fn packet(cell: &Cell, effect: Effect, is_called: fn(&str) -> bool) -> bool {
@@ -168,11 +167,8 @@ fn any(cell: &Cell, verdict: Verdict) -> bool {
 /// Whether a reason or a warning has one of these words.
 fn says(cell: &Cell, words: &[&str]) -> bool {
     let tested = cell.rules.iter().filter(|rule| rule.not_tested().is_none());
-    let of_rules = tested.filter_map(|rule| rule.reason.as_deref());
-    let of_chains = cell
-        .chains
-        .iter()
-        .filter_map(|chain| chain.reason.as_deref());
+    let of_rules = tested.filter_map(|rule| rule.reason());
+    let of_chains = cell.chains.iter().filter_map(|chain| chain.reason());
     let warnings = cell.warnings.iter().map(|warning| warning.text.as_str());
     let mut said = of_rules.chain(of_chains).chain(warnings);
     said.any(|said| words.iter().any(|words| said.contains(words)))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Matrix;
 use super::build_set::{BuildSet, place};
-use super::losses::Subject;
+use super::subject::Subject;
 use crate::catalog::Family;
 use crate::judge::{RuleVerdict, core_message};
 use crate::plan::Operation;
@@ -26,10 +26,7 @@ pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
     let mut found: BTreeMap<&str, BTreeMap<(Family, Subject), BTreeSet<usize>>> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
         for (order, rule) in cell.untested() {
-            let why = rule
-                .reason
-                .as_deref()
-                .map_or("nobody says why", core_message);
+            let why = rule.reason().map_or("nobody says why", core_message);
             let of_rule = found.entry(why).or_default();
             let key = (cell.family, Subject::of_rule(order, rule));
             let of_writers = of_rule.entry(key).or_default();
@@ -95,11 +92,12 @@ pub struct Sampled {
 pub fn sampled(matrix: &Matrix, scenario: &str) -> BTreeMap<Family, Sampled> {
     let mut all: BTreeMap<Family, Sampled> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        let is_gap = |rule: &&RuleVerdict| rule.not_asked.values().any(|why| why.is_gap());
-        let unasked = cell.rules.iter().filter(is_gap);
-        let reasons = unasked.clone().flat_map(|rule| &rule.not_asked);
-        let gaps = reasons.filter(|(_, why)| why.is_gap());
-        let operations: BTreeSet<Operation> = gaps.map(|(operation, _)| *operation).collect();
+        let unasked = cell
+            .rules
+            .iter()
+            .filter(|rule| rule.gaps().next().is_some());
+        let gaps = unasked.clone().flat_map(RuleVerdict::gaps);
+        let operations: BTreeSet<Operation> = gaps.map(|(operation, _)| operation).collect();
         if !operations.is_empty() {
             let (count, of) = (unasked.count(), cell.rules.len());
             let known = all.entry(cell.family).or_insert_with(|| Sampled {

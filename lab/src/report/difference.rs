@@ -1,11 +1,17 @@
 //! What differs between two matrices: for the terminal, as Markdown, as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use serde::Serialize;
 
 use super::terminal::{HEADING, inert, paint, sign, style, wrap};
 use super::{markdown, wording};
-use crate::judge::verdict::Verdict;
-use crate::matrix::{Change, Difference, Direction, Inventory};
+use crate::catalog::Family;
+use crate::judge::verdict::{Consequence, Verdict};
+use crate::matrix::{
+    BuildSet, Certainty, Change, Difference, Direction, Example, Form, Inventory, Subject,
+};
 
 /// What is said where nothing differs.
 const NOTHING: &str = "no loss came, went or changed";
@@ -78,8 +84,88 @@ pub fn markdown(difference: &Difference, limit: usize) -> String {
 /// # Errors
 /// Never in practice: every field has a JSON form.
 pub fn json(difference: &Difference) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string_pretty(difference)?;
+    let text = serde_json::to_string_pretty(&DifferenceView::of(difference))?;
     Ok(format!("{}\n", super::json::inert(&text)))
+}
+
+/// The form of the document.
+#[derive(Serialize)]
+struct DifferenceView<'a> {
+    compared: usize,
+    operations: &'a [String],
+    came: &'a Inventory,
+    went: &'a Inventory,
+    changes: Vec<ChangeView<'a>>,
+}
+
+/// A loss that differs.
+#[derive(Serialize)]
+struct ChangeView<'a> {
+    direction: Direction,
+    scenario: &'a str,
+    before: Option<FormView>,
+    after: Option<FormView>,
+    subjects: &'a BTreeMap<Family, Vec<Subject>>,
+    writers: &'a BuildSet,
+    readers: &'a BuildSet,
+    pairings: usize,
+    example: &'a Example,
+}
+
+/// What a loss is.
+#[derive(Serialize)]
+struct FormView {
+    verdict: Verdict,
+    /// In the words that people read.
+    what: String,
+    consequence: Option<Consequence>,
+    certainty: Certainty,
+}
+
+impl<'a> DifferenceView<'a> {
+    fn of(difference: &'a Difference) -> Self {
+        let Difference {
+            compared,
+            operations,
+            came,
+            went,
+            changes,
+        } = difference;
+        DifferenceView {
+            compared: *compared,
+            operations,
+            came,
+            went,
+            changes: changes.iter().map(ChangeView::of).collect(),
+        }
+    }
+}
+
+impl<'a> ChangeView<'a> {
+    fn of(change: &'a Change) -> Self {
+        ChangeView {
+            direction: change.direction,
+            scenario: &change.scenario,
+            before: change.before.as_ref().map(FormView::of),
+            after: change.after.as_ref().map(FormView::of),
+            subjects: &change.subjects,
+            writers: &change.writers,
+            readers: &change.readers,
+            pairings: change.pairings,
+            example: &change.example,
+        }
+    }
+}
+
+impl FormView {
+    fn of(form: &Form) -> Self {
+        FormView {
+            verdict: form.harm.verdict,
+            what: wording::what(form),
+            consequence: form.harm.consequence,
+            certainty: form.harm.certainty,
+        }
+    }
 }
 
 /// What the old one ran and the new one did not, in a sentence: no regression can be told there.
@@ -131,7 +217,7 @@ fn heading(direction: Direction) -> &'static str {
 
 fn worst(change: &Change) -> Verdict {
     let forms = change.after.iter().chain(&change.before);
-    let worst = forms.map(|form| form.verdict).next();
+    let worst = forms.map(|form| form.harm.verdict).next();
     worst.unwrap_or(Verdict::Same)
 }
 

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use nix::sys::signal::Signal;
 
+use super::wording;
 use crate::catalog::BuildId;
+use crate::judge::outcome::Outcomes;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
 use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
@@ -58,20 +60,7 @@ pub fn texts(rule: &RuleVerdict, witness: Option<&BuildId>) -> Vec<Fact> {
 /// What is known of a rule beside its texts.
 pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let operations = [
-        ("write", rule.write),
-        ("save", rule.read_verdict),
-        ("list", rule.list),
-        ("rewrite", rule.rewrite_verdict),
-        ("recognition", rule.recognition),
-        ("cycle", rule.cycle),
-        ("sync", rule.sync),
-        ("sync-noflush", rule.sync_noflush),
-        ("check", rule.check),
-        ("delete", rule.delete),
-        ("reassert", rule.reassert),
-    ];
-    facts.extend(verdicts(&operations));
+    facts.extend(verdicts(&rule.outcomes));
     facts.extend(details(rule));
     let changes = [
         ("lost", &rule.lost),
@@ -88,7 +77,7 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
     let predicted = rule.potential.filter(|_| rule.consequence.is_none());
     facts.extend(predicted.map(|of| consequence("predicted", of)));
-    for (operation, as_run) in &rule.as_run {
+    for (operation, as_run) in rule.as_run() {
         let at_fault: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
         let said = format!("{}, because of {}", as_run.verdict, at_fault.join(", "));
         facts.push(Fact {
@@ -96,14 +85,14 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
             said: Said::Text(said),
         });
     }
-    for (operation, why) in rule.not_asked.iter().filter(|(_, why)| why.is_gap()) {
+    for (operation, why) in rule.gaps() {
         facts.push(text(operation.as_str(), why.meaning().to_owned()));
     }
     let because = match rule.not_tested() {
         Some(_) => "not tested",
         None => "because",
     };
-    facts.extend(rule.reason.clone().map(|reason| text(because, reason)));
+    facts.extend(rule.reason().map(|reason| text(because, reason.to_owned())));
     facts
 }
 
@@ -114,20 +103,15 @@ pub fn is_unharmed(rule: &RuleVerdict) -> bool {
 
 /// What is known of a chain.
 pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
-    let mut facts = verdicts(&[
-        ("save", chain.read_verdict),
-        ("rewrite", chain.rewrite_verdict),
-        ("cycle", chain.cycle),
-        ("sync", chain.sync),
-        ("sync-noflush", chain.sync_noflush),
-    ]);
-    facts.extend(chain.reason.clone().map(|reason| text("because", reason)));
+    let mut facts = verdicts(&chain.outcomes);
+    let reason = chain.reason();
+    facts.extend(reason.map(|reason| text("because", reason.to_owned())));
     facts
 }
 
 /// What became of a packet.
 pub fn of_probe(probe: &ProbeVerdict) -> Vec<Fact> {
-    let sent = |said: &Option<String>| said.clone().unwrap_or_else(|| "not sent".to_owned());
+    let sent = |said: &Option<String>| wording::sent(said.as_deref()).to_owned();
     let mut facts = vec![
         text("expected", probe.expected.clone()),
         text("before the write", sent(&probe.before)),
@@ -187,14 +171,13 @@ fn text(name: &'static str, said: String) -> Fact {
     }
 }
 
-fn verdicts(operations: &[(&'static str, Option<Verdict>)]) -> Vec<Fact> {
-    let known = operations.iter().filter_map(|(name, verdict)| {
-        Some(Fact {
-            name: (*name).into(),
-            said: Said::Verdict((*verdict)?),
-        })
+fn verdicts(outcomes: &Outcomes) -> Vec<Fact> {
+    let verdicts = outcomes.verdicts();
+    let facts = verdicts.map(|(operation, verdict)| Fact {
+        name: operation.as_str().into(),
+        said: Said::Verdict(verdict),
     });
-    known.collect()
+    facts.collect()
 }
 
 fn consequence(name: &'static str, consequence: Consequence) -> Fact {
@@ -285,7 +268,7 @@ pub fn example<'a>(matrix: &'a Matrix, scenario: &str, loss: &Loss) -> Option<Ex
     let of = &loss.example;
     let cell = matrix.cell(scenario, of.family, &of.writer, &of.reader)?;
     let rule = cell.rules.get(of.rule?)?;
-    let texts = example_texts(rule, loss.verdict)?;
+    let texts = example_texts(rule, loss.form.harm.verdict)?;
     Some(ExampleRule { rule, texts })
 }
 

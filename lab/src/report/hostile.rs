@@ -14,7 +14,9 @@ use super::shown::Shown;
 use crate::catalog::{BuildId, Family, Missing};
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::Cell;
-use crate::matrix::{KnownLoss, Matrix};
+use crate::judge::verdict::Verdict;
+use crate::matrix::{Harm, KnownLoss, Matrix, SubjectKind};
+use crate::plan::Operation;
 use crate::recording::{LoadRecord, Recording};
 use crate::scenario::{Scenario, Write};
 
@@ -105,6 +107,11 @@ impl Run {
             readers: vec![text.to_owned()],
             verdict: None,
             loss: Some(text.to_owned()),
+            operation: None,
+            lost: Some(vec![text.to_owned()]),
+            altered: None,
+            added: None,
+            said: Some(text.to_owned()),
             rules: vec![text.to_owned()],
             url: text.to_owned(),
             reason: text.to_owned(),
@@ -175,14 +182,18 @@ impl Run {
         };
         let as_it_is = &self.recording.head.scenarios[0];
         let parts = [
-            (LossKind::Lossy, &restored),
-            (LossKind::FoundWrong, as_it_is),
-            (LossKind::WrongRule, as_it_is),
+            (Operation::Rewrite, Verdict::Lossy, &restored),
+            (Operation::Check, Verdict::FoundWrong, as_it_is),
+            (Operation::Delete, Verdict::WrongRule, as_it_is),
         ];
-        let scripts = parts.map(|(kind, scenario)| {
+        let scripts = parts.map(|(operation, verdict, scenario)| {
             let loss = Loss {
-                kind,
-                operation: kind.seen_by()[0],
+                of: SubjectKind::Rule,
+                harm: Harm {
+                    operation,
+                    verdict,
+                    ..found.loss.harm.clone()
+                },
                 ..found.loss.clone()
             };
             let script = reproducer::render(Reproducer {
@@ -353,7 +364,10 @@ proptest! {
         super::json::write(&run.matrix, &mut json).unwrap();
         let json = String::from_utf8(json).unwrap();
         prop_assert_eq!(controls(&json), "", "{}", json);
-        prop_assert!(super::json::read(&json).unwrap() == run.matrix);
+        // Which operation a reason is of is not in schema 1.
+        let mut again = Vec::new();
+        super::json::write(&super::json::read(&json).unwrap(), &mut again).unwrap();
+        prop_assert!(again == json.as_bytes());
 
         let show = run.show();
         prop_assert_eq!(controls(&show), "", "{}", show);

@@ -59,10 +59,13 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
         status.set_description(inert(&description(matrix, cell)));
     }
     if let Some(known) = known {
-        status.set_message(inert(&format!("known: {}; {said}", known.in_words())));
+        status.set_message(inert(&format!(
+            "known: {}; {said}",
+            wording::known_loss(known)
+        )));
     }
     if let (true, Some(rule)) = (cell.is_untested(), cell.rules.get(0)) {
-        let why = rule.reason.as_deref().unwrap_or("nobody says why");
+        let why = rule.reason().unwrap_or("nobody says why");
         status.set_message(inert(&format!("not tested: {why}")));
     }
     let name = format!("{} writes, {} reads", cell.writer, cell.reader);
@@ -80,7 +83,9 @@ fn not_known(cell: &Cell) -> Verdict {
         return cell.verdict;
     }
     let harms = worst(cell).into_iter().filter(|of| of.known.is_none());
-    let worst = harms.map(|of| of.verdict).max_by_key(|of| of.severity());
+    let worst = harms
+        .map(|of| of.form.harm.verdict)
+        .max_by_key(|of| of.severity());
     worst.unwrap_or(cell.verdict)
 }
 
@@ -90,7 +95,7 @@ fn description(matrix: &Matrix, cell: &Cell) -> String {
         let known = cell.known_of(table, chain, index);
         let known = known.and_then(|place| matrix.known.get(place));
         known.map_or_else(String::new, |known| {
-            format!(" (known: {})", known.in_words())
+            format!(" (known: {})", wording::known_loss(known))
         })
     };
     let mut text = String::new();

@@ -136,8 +136,12 @@ fn scenario(matrix: &Matrix, head: &ScenarioHead) -> String {
         escape(&head.title),
     );
     for loss in &losses {
-        let said = escape(&wording::loss(loss));
-        let _ = writeln!(text, "- {} {said}", code(&sign(loss.verdict).to_string()));
+        let said = escape(&wording::loss(matrix, loss));
+        let _ = writeln!(
+            text,
+            "- {} {said}",
+            code(&sign(loss.form.harm.verdict).to_string())
+        );
         text.push_str(&example(matrix, &head.name, loss));
     }
     for said in wording::not_tested(matrix, &head.name) {

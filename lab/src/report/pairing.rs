@@ -31,23 +31,23 @@ pub fn render(cells: &[&Cell], width: usize) -> String {
 /// The worst that happened, in few words; nothing where all went well.
 fn in_few_words(cell: &Cell) -> String {
     let all = worst(cell);
-    let grade = |of: &&Worst| (of.verdict.severity(), of.consequence);
+    let grade = |of: &&Worst| (of.form.harm.verdict.severity(), of.form.harm.consequence);
     let Some(worst) = all.iter().max_by_key(grade) else {
         let mut untested = cell.untested();
-        let why = untested.next().and_then(|(_, rule)| rule.reason.as_deref());
+        let why = untested.next().and_then(|(_, rule)| rule.reason());
         let why = why.map(|why| format!("not tested: {}", core_message(why)));
         return why.unwrap_or_default();
     };
-    let consequence = worst.consequence.map_or_else(String::new, |of| {
-        format!("; {of}{}", wording::certainty(worst.certainty))
-    });
+    let consequence = wording::consequence(&worst.form.harm);
+    let consequence = consequence.map_or_else(String::new, |said| format!("; {said}"));
     let (place, more) = (&worst.subject, all.len() - 1);
     let index = place.index.map_or_else(String::new, |at| format!(" {at}"));
     let more = match more {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
-    format!("{}{index}: {}{consequence}{more}", place.chain, worst.what)
+    let what = wording::what(&worst.form);
+    format!("{}{index}: {what}{consequence}{more}", place.chain)
 }
 
 /// As much as there is room for.

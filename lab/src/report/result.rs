@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::terminal::{inert, sign};
 use super::wording;
-use crate::matrix::{Certainty, Loss, Matrix, losses};
+use crate::matrix::{Loss, Matrix, losses};
 
 /// The worst loss of a scenario, and how many others there are.
 pub fn line(matrix: &Matrix, scenario: &str) -> String {
@@ -12,20 +12,22 @@ pub fn line(matrix: &Matrix, scenario: &str) -> String {
     let new = losses.iter().filter(|loss| loss.known.is_none());
     let mut losses: Vec<&Loss> = new.collect();
     losses.sort_by_key(|loss| {
-        let is_silent = loss.verdict.is_silent_damage();
-        let consequence = loss.consequence.map(|of| (Reverse(loss.certainty), of));
+        let harm = &loss.form.harm;
+        let is_silent = harm.verdict.is_silent_damage();
+        let consequence = harm.consequence.map(|of| (Reverse(harm.certainty), of));
         Reverse((
             is_silent,
             consequence,
-            loss.verdict.severity(),
+            harm.verdict.severity(),
             loss.pairings,
         ))
     });
     let Some((worst, others)) = losses.split_first() else {
         return format!("{scenario}  no rule was lost or changed");
     };
-    let consequence = worst.consequence.map_or_else(String::new, |of| {
-        format!(" ({of}, {})", how_sure(worst.certainty))
+    let harm = &worst.form.harm;
+    let consequence = harm.consequence.map_or_else(String::new, |of| {
+        format!(" ({})", wording::consequence_in_short(of, harm.certainty))
     });
     let more = match others.len() {
         0 => String::new(),
@@ -33,21 +35,12 @@ pub fn line(matrix: &Matrix, scenario: &str) -> String {
     };
     let line = format!(
         "{scenario}  {} {}{consequence}: {} → {}{more}",
-        sign(worst.verdict),
-        worst.what,
+        sign(harm.verdict),
+        wording::what(&worst.form),
         wording::builds(&worst.writers),
         wording::builds(&worst.readers),
     );
     inert(&line)
-}
-
-/// How sure a consequence is, in a word or few.
-fn how_sure(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Shown => "confirmed",
-        Certainty::Predicted | Certainty::Unmet => "predicted",
-        Certainty::IfWrittenBack => "if written back",
-    }
 }
 
 #[cfg(test)]

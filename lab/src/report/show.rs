@@ -53,9 +53,9 @@ fn not_tested(cell: &Cell) -> String {
         );
     }
     let mut unasked: BTreeMap<(Operation, &str), usize> = BTreeMap::new();
-    let gaps = cell.rules.iter().flat_map(|rule| &rule.not_asked);
-    for (operation, why) in gaps.filter(|(_, why)| why.is_gap()) {
-        *unasked.entry((*operation, why.meaning())).or_default() += 1;
+    let gaps = cell.rules.iter().flat_map(RuleVerdict::gaps);
+    for (operation, why) in gaps {
+        *unasked.entry((operation, why.meaning())).or_default() += 1;
     }
     for ((operation, why), count) in unasked {
         let _ = writeln!(text, "{operation}: {count} of {all} rules {why}");

@@ -170,8 +170,8 @@ fn losses_of(matrix: &Matrix, scenario: &ScenarioHead, width: usize) -> String {
         return format!("  {}\n", paint(style(Verdict::Same), said));
     }
     let line = |loss: &Loss| {
-        let mark = paint(style(loss.verdict), sign(loss.verdict));
-        marked(mark, &wording::loss(loss), width)
+        let mark = paint(style(loss.form.harm.verdict), sign(loss.form.harm.verdict));
+        marked(mark, &wording::loss(matrix, loss), width)
     };
     losses.iter().map(line).collect()
 }

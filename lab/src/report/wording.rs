@@ -1,18 +1,22 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
 mod folded;
+mod harm;
 mod parts;
+mod symptoms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use folded::*;
+pub use harm::*;
 pub use parts::{Parts, option};
+pub use symptoms::*;
 
 use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
-    Absence, Broken, BuildName, BuildSet, Certainty, Change, Form, Loss, Matrix, NameKind,
-    PacketChange, ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
+    Absence, Broken, BuildName, BuildSet, Change, Form, Loss, Matrix, NameKind, PacketChange,
+    ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
 };
 
 /// What is said of a scenario in which nothing is lost.
@@ -128,15 +132,15 @@ fn name(name: &BuildName) -> String {
 }
 
 /// One loss, in one line.
-pub fn loss(loss: &Loss) -> String {
-    let consequence = consequence(loss);
-    let consequence = consequence.map_or_else(String::new, |said| format!("; {said}"));
-    let known = loss.known.as_ref();
-    let known = known.map_or_else(String::new, |known| format!("; known: {known}"));
+pub fn loss(matrix: &Matrix, loss: &Loss) -> String {
+    let known = loss.known.and_then(|place| matrix.known.get(place));
+    let known = known.map_or_else(String::new, |of| format!("; known: {}", known_loss(of)));
+    let Form { harm, .. } = &loss.form;
+    let consequence = consequence(harm).map_or_else(String::new, |said| format!("; {said}"));
     format!(
         "{}: {}; {} → {}{consequence}; {}{known}",
-        loss.verdict,
-        loss.what,
+        harm.verdict,
+        what(&loss.form),
         builds(&loss.writers),
         builds(&loss.readers),
         subjects(&loss.subjects),
@@ -145,12 +149,6 @@ pub fn loss(loss: &Loss) -> String {
 
 /// A loss that came, went or became another, in one line.
 pub fn change(change: &Change) -> String {
-    let form = |form: &Form| {
-        let consequence = form.consequence.map_or_else(String::new, |of| {
-            format!("; {of}{}", certainty(form.certainty))
-        });
-        format!("{}: {}{consequence}", form.verdict, form.what)
-    };
     let what = match (&change.before, &change.after) {
         (Some(before), Some(after)) => format!("{}; it was {}", form(after), form(before)),
         (Some(only), None) | (None, Some(only)) => form(only),
@@ -170,14 +168,14 @@ pub fn change(change: &Change) -> String {
 pub fn known(matrix: &Matrix) -> Vec<String> {
     let said = matrix.known.iter().filter_map(|known| {
         let (writers, readers) = (known.writers.join(", "), known.readers.join(", "));
-        let losses = match known.losses_in_words() {
+        let losses = match known_losses_of(known) {
             all if all.is_empty() => String::new(),
             some => format!(", {some}"),
         };
         let what = format!(
             "{}, {writers} → {readers}{losses}: {}",
             known.scenario,
-            known.in_words()
+            known_loss(known)
         );
         match (known.run, known.happened) {
             (0, _) => Some(format!("known, and no such pairing was run: {what}")),
@@ -188,22 +186,6 @@ pub fn known(matrix: &Matrix) -> Vec<String> {
     said.collect()
 }
 
-/// What a loss does to packets, and how sure that is.
-pub fn consequence(loss: &Loss) -> Option<String> {
-    let consequence = loss.consequence?;
-    Some(format!("{consequence}{}", certainty(loss.certainty)))
-}
-
-/// How sure a consequence is, behind its word.
-pub fn certainty(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Shown => " (confirmed with packets)",
-        Certainty::Predicted => " (predicted)",
-        Certainty::Unmet => " (predicted; no test packet hit this rule)",
-        Certainty::IfWrittenBack => " (only if what was read is written back)",
-    }
-}
-
 /// A packet that fares otherwise afterwards.
 pub fn packet(change: &PacketChange) -> String {
     let operations: Vec<&str> = change.operations.iter().map(|of| of.as_str()).collect();
@@ -212,7 +194,7 @@ pub fn packet(change: &PacketChange) -> String {
         change.effect,
         change.probe,
         change.family,
-        change.written,
+        sent(change.written.as_deref()),
         change.then,
         operations.join(", "),
         builds(&change.writers),
@@ -227,9 +209,14 @@ pub fn broken(of: &Broken) -> String {
         of.probe,
         of.family,
         of.expected,
-        of.written,
+        sent(of.written.as_deref()),
         builds(&of.writers)
     )
+}
+
+/// What became of a packet.
+pub fn sent(outcome: Option<&str>) -> &str {
+    outcome.unwrap_or("not sent")
 }
 
 /// The verdicts that cells have, the least first, with how many have each.

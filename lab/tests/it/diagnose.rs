@@ -426,7 +426,8 @@ fn what_readers_really_print_is_known_with_who_does_so(
     let [Finding::Damaged(damaged)] = found.findings.as_slice() else {
         panic!("{found:#?}");
     };
-    assert_eq!(damaged.damage.worst().unwrap().parts(), what);
+    let form = damaged.damage.form().unwrap();
+    assert_eq!(report::wording::what(&form), what);
     let likely = found.likely.unwrap();
     let oldest = likely.writers.spans()[0].names.first().unwrap();
     let newest = likely.readers.spans()[0].names.last().unwrap();

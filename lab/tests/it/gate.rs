@@ -38,9 +38,9 @@ fn report(file: &Path, change: impl FnOnce(&mut Value)) {
 }
 
 #[rstest]
-#[case("loss = 'destination altered'", 1, "2 rules are not known")]
+#[case("altered = ['destination']", 1, "2 rules are not known")]
 #[case("rules = ['POSTROUTING 1-2']", 1, "1 rule is not known")]
-#[case("loss = '* altered'", 0, "all is known")]
+#[case("altered = ['*']", 0, "all is known")]
 #[case("", 0, "all is known")]
 fn a_loss_that_no_entry_names_counts_beside_one_that_is_known(
     #[case] names: &str,
@@ -94,6 +94,30 @@ fn a_loss_that_no_entry_names_counts_beside_one_that_is_known(
     fs::write(&new, json.to_string()).unwrap();
     let diff = run(&["diff", "--fail-on", "regression"], &[&baseline, &new]);
     assert_eq!(diff.status.code(), Some(status), "{what}: {}", both(&diff));
+}
+
+/// Entries that have what reports said are refused, and printed as they are written now, whole lines of them.
+#[test]
+fn known_losses_by_the_words_of_reports_are_printed_in_todays_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = folder.path().join("known.toml");
+    let entry = |loss: &str| {
+        let reason = "waited for, ".repeat(20);
+        format!(
+            "[[known]]\nscenario = \"docker\"\nwriters = [\"*\"]\nreaders = [\"*\"]\n{loss}\
+             url = \"https://example.org/1\"\nreason = \"{reason}\"\n"
+        )
+    };
+    fs::write(&known, entry("loss = \"destination altered\"\n")).unwrap();
+    let output = run(&["replay", "--known"], &[&known, &recording()]);
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+    let new = entry("altered = [\"destination\"]\n");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with(&new), "{said}");
+    assert!(stderr(&output).contains("`loss` is not read any more"));
+    fs::write(&known, new).unwrap();
+    let output = run(&["replay", "--known"], &[&known, &recording()]);
+    assert_eq!(output.status.code(), Some(0), "{}", both(&output));
 }
 
 /// A baseline that ran one pairing more, with a build that is gone.

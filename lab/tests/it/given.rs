@@ -108,7 +108,7 @@ fn what_rules_name_is_made_and_every_rule_is_tested() {
     // What 1.8.9 prints as `-p ipencap`, 1.8.11 prints as `-p 4`.
     assert_eq!(cell.verdict, Verdict::Reworded, "{:#?}", cell.rules);
     let mut rules = cell.rules.iter();
-    assert!(rules.all(|rule| rule.rewrite_verdict == Some(Verdict::Kept)));
+    assert!(rules.all(|rule| rule.of(Operation::Rewrite) == Some(Verdict::Kept)));
     assert!(
         cell.rules[3]
             .written
@@ -222,7 +222,7 @@ fn a_rule_that_the_kernel_refuses_says_what_is_missing() {
         &format!("-m set --match-set {long}y src -j DROP"),
     ]);
     let ran = Ran::of(&rules, &["--operation", "save"]);
-    let reason = ran.cell.rules[1].reason.clone().unwrap();
+    let reason = ran.cell.rules[1].reason().unwrap();
     assert!(reason.contains(&long), "{reason}");
     let page = ran
         .stdout()
@@ -282,22 +282,31 @@ fn of_three_thousand_rules_a_sample_is_asked_for_one_by_one() {
         .map(|load| load.observations.len())
         .sum();
     assert!(all < 600, "{all} steps");
-    let unasked = ran.cell.rules.iter().filter(|rule| rule.check.is_none());
+    let unasked = ran
+        .cell
+        .rules
+        .iter()
+        .filter(|rule| rule.of(Operation::Check).is_none());
     for rule in unasked {
-        let not_asked = [Operation::Check, Operation::Delete].map(|of| rule.not_asked[&of]);
-        assert_eq!(not_asked, [NotRun::NotSampled; 2], "{rule:#?}");
+        let not_asked: Vec<_> = rule.gaps().collect();
+        let sampled = [Operation::Check, Operation::Delete].map(|of| (of, NotRun::NotSampled));
+        assert_eq!(not_asked, sampled, "{rule:#?}");
     }
     let asked = ran
         .cell
         .rules
         .iter()
-        .filter(|rule| !rule.not_asked.values().any(|why| why.is_gap()));
+        .filter(|rule| rule.gaps().next().is_none());
     assert_eq!(asked.clone().count(), checks);
-    assert!(asked.clone().all(|rule| rule.check == Some(Verdict::Found)));
+    assert!(
+        asked
+            .clone()
+            .all(|rule| rule.of(Operation::Check) == Some(Verdict::Found))
+    );
     assert!(
         asked
             .into_iter()
-            .all(|rule| rule.delete == Some(Verdict::Deleted))
+            .all(|rule| rule.of(Operation::Delete) == Some(Verdict::Deleted))
     );
     let page = ran
         .stdout()
@@ -314,12 +323,8 @@ fn all_of_a_large_rulesets_rules_are_asked_for_where_that_is_wanted() {
     let more = ["--all-rules", "--operation", "check"];
     let ran = Ran::of(&of_one_chain(301), &more);
     assert_eq!(commands(&ran.recording, Role::Check), 301);
-    let mut gaps = ran
-        .cell
-        .rules
-        .iter()
-        .flat_map(|rule| rule.not_asked.values());
-    assert!(!gaps.any(|why| why.is_gap()));
+    let mut gaps = ran.cell.rules.iter().flat_map(|rule| rule.gaps());
+    assert!(gaps.next().is_none());
     assert!(!ran.stdout().contains("--all-rules"));
 }
 

@@ -61,13 +61,13 @@ fn nft_readers_up_to_1_8_7_lose_the_marks_of_nft_writers_from_1_8_8_on() {
         {
             met += 1;
             assert_eq!(
-                rule.read_verdict,
+                rule.of(Operation::Save),
                 Some(Verdict::Lossy),
                 "{}",
                 at(cell, rule)
             );
             assert_eq!(
-                rule.rewrite_verdict,
+                rule.of(Operation::Rewrite),
                 Some(Verdict::Changed),
                 "{}",
                 at(cell, rule)
@@ -122,13 +122,13 @@ fn a_mark_that_1_8_7_wrote_and_a_newer_reader_rewrote_is_kept_and_then_misread()
         if old_writer && writes_native_marks(reader) {
             met += 1;
             assert_eq!(
-                rule.rewrite_verdict,
+                rule.of(Operation::Rewrite),
                 Some(Verdict::Kept),
                 "{}",
                 at(cell, rule)
             );
             assert_eq!(
-                rule.recognition,
+                rule.of(Operation::Recognition),
                 Some(Verdict::Misread),
                 "{}",
                 at(cell, rule)

@@ -7,6 +7,7 @@ use iptables_lab::catalog::{Build, Tool, Version};
 use iptables_lab::judge::verdict::{Consequence, Verdict};
 use iptables_lab::judge::{Cell, RuleVerdict};
 use iptables_lab::matrix::Matrix;
+use iptables_lab::plan::Operation;
 use iptables_lab::plan::step::Role;
 use iptables_lab::recording::{self, Recording, Seen};
 use rstest::rstest;
@@ -147,15 +148,27 @@ fn what_iptables_would_write_alike_is_read_and_kept(
         let rule = rule(cell, given);
         assert_eq!(rule.written.as_deref(), Some(written), "{rule:#?}");
         assert_eq!(rule.read.as_deref(), Some(read), "{rule:#?}");
-        assert_eq!(rule.read_verdict, Some(Verdict::Reworded), "{rule:#?}");
-        assert_eq!(rule.rewrite_verdict, Some(Verdict::Kept), "{rule:#?}");
         assert_eq!(
-            (rule.consequence, rule.recognition),
+            rule.of(Operation::Save),
+            Some(Verdict::Reworded),
+            "{rule:#?}"
+        );
+        assert_eq!(
+            rule.of(Operation::Rewrite),
+            Some(Verdict::Kept),
+            "{rule:#?}"
+        );
+        assert_eq!(
+            (rule.consequence, rule.of(Operation::Recognition)),
             (None, None),
             "{rule:#?}"
         );
         assert_eq!(
-            (rule.check, rule.delete, rule.cycle),
+            (
+                rule.of(Operation::Check),
+                rule.of(Operation::Delete),
+                rule.of(Operation::Cycle)
+            ),
             (None, None, None),
             "{rule:#?}"
         );
@@ -170,8 +183,12 @@ fn a_match_of_a_set_is_lost_without_a_word(#[case] given: &str, #[case] read: &s
     for cell in cells(true) {
         let rule = rule(cell, given);
         assert_eq!(rule.read.as_deref(), Some(read), "{rule:#?}");
-        assert_eq!(rule.read_verdict, Some(Verdict::Lossy), "{rule:#?}");
-        assert_eq!(rule.rewrite_verdict, Some(Verdict::Changed), "{rule:#?}");
+        assert_eq!(rule.of(Operation::Save), Some(Verdict::Lossy), "{rule:#?}");
+        assert_eq!(
+            rule.of(Operation::Rewrite),
+            Some(Verdict::Changed),
+            "{rule:#?}"
+        );
         let mut lost = rule.lost.iter();
         assert!(
             lost.any(|change| change.part == "expression lookup"),
@@ -193,7 +210,7 @@ fn a_mark_is_lost_up_to_1_8_7_as_one_of_iptables_own_is() {
             false => (Verdict::Reworded, None),
         };
         assert_eq!(
-            (rule.read_verdict, rule.consequence),
+            (rule.of(Operation::Save), rule.consequence),
             (Some(read), consequence),
             "{rule:#?}"
         );
@@ -205,9 +222,13 @@ fn what_nft_refuses_is_found_and_the_rest_is_written() {
     needs!(Engine);
     for cell in &run().matrix.cells {
         let refused = rule(cell, "nonsense");
-        assert_eq!(refused.write, Some(Verdict::Refused), "{refused:#?}");
+        assert_eq!(
+            refused.of(Operation::Write),
+            Some(Verdict::Refused),
+            "{refused:#?}"
+        );
         assert!(
-            refused.reason.as_deref().unwrap().contains("syntax error"),
+            refused.reason().unwrap().contains("syntax error"),
             "{refused:#?}"
         );
         let others = cell
@@ -229,8 +250,8 @@ fn chains_keep_their_policies_and_are_named() {
             .unwrap();
         assert_eq!(forward.policy_before.as_deref(), Some("DROP"));
         assert_eq!(forward.policy_after.as_deref(), Some("DROP"));
-        assert_eq!(forward.read_verdict, Some(Verdict::Same));
-        assert_eq!(forward.rewrite_verdict, Some(Verdict::Kept));
+        assert_eq!(forward.of(Operation::Save), Some(Verdict::Same));
+        assert_eq!(forward.of(Operation::Rewrite), Some(Verdict::Kept));
     }
 }
 
@@ -239,8 +260,16 @@ fn the_other_backend_sees_nothing_of_it() {
     needs!(Engine);
     for cell in cells(false) {
         for rule in cell.rules.iter().filter(|rule| rule.written.is_some()) {
-            assert_eq!(rule.read_verdict, Some(Verdict::Invisible), "{rule:#?}");
-            assert_eq!(rule.rewrite_verdict, Some(Verdict::Kept), "{rule:#?}");
+            assert_eq!(
+                rule.of(Operation::Save),
+                Some(Verdict::Invisible),
+                "{rule:#?}"
+            );
+            assert_eq!(
+                rule.of(Operation::Rewrite),
+                Some(Verdict::Kept),
+                "{rule:#?}"
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use iptables_lab::judge::verdict::{Effect, Verdict};
 use iptables_lab::judge::{Cell, Crash};
 use iptables_lab::matrix::Matrix;
+use iptables_lab::plan::Operation;
 use iptables_lab::recording::{self, Recording};
 use iptables_lab::report;
 
@@ -34,7 +35,7 @@ fn verdicts(cell: &Cell) -> BTreeSet<&'static str> {
     let of_rules = cell
         .rules
         .iter()
-        .flat_map(|rule| rule.of_reader().chain(rule.write));
+        .flat_map(|rule| rule.of_reader().chain(rule.of(Operation::Write)));
     let of_chains = cell.chains.iter().flat_map(|chain| chain.of_reader());
     let all = of_rules.chain(of_chains).chain([cell.verdict]);
     all.map(Verdict::as_str).collect()

@@ -158,7 +158,7 @@ impl Lab<'_> {
             .loss
             .again(&whole)
             .ok_or_else(|| comes_and_goes(&found))?;
-        let (loss, kind) = (&found.loss, found.loss.kind);
+        let (loss, kind) = (&found.loss, found.loss.kind());
         let least = self.shrink(scenario, &found).await?;
         let mut file =
             RecordingWriter::create(&folder.path.join("recording.jsonl")).or_exit(Exit::Lacks)?;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::super::markdown::escape;
+use super::super::wording;
 use super::{Backtrace, Evidence, capital, code, fenced};
 use crate::catalog::Tool;
 use crate::evidence::{Damaged, Loss, LossKind};
@@ -22,7 +23,7 @@ pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
             of_rule(&mut text, rule, evidence.loss);
             let mut crashes = evidence.whole.crashes.iter();
             let crash = crashes.find(|crash| crash.by == evidence.reader.id);
-            if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind, crash) {
+            if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind(), crash) {
                 let _ = writeln!(
                     text,
                     "The command that dies: {}.",
@@ -30,7 +31,7 @@ pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
                 );
             }
             let is_unproved = rule.lost.is_empty() && rule.witness_after.is_some();
-            let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind);
+            let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind());
             if evidence.writer.tool == Tool::Nft && is_unproved && in_kernel {
                 text.push_str(
                     "\nnft wrote this rule, and no iptables prints it as nft does. The kernel's expressions differ from those before; \
@@ -46,7 +47,7 @@ pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
 }
 
 fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
-    let (kind, operation) = (loss.kind, loss.operation);
+    let (kind, operation) = (loss.kind(), loss.harm.operation);
     let mut step = |what: &str, said: Option<&str>| {
         if let Some(said) = said {
             let _ = writeln!(text, "{what}:\n\n{}", fenced(said));
@@ -95,8 +96,8 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
         }
         text.push_str("\n\n");
     }
-    if let Some(reason) = &rule.reason {
-        let by = match rule.read_verdict {
+    if let Some(reason) = rule.reason() {
+        let by = match rule.of(Operation::Save) {
             Some(Verdict::Refused) => "The reader says",
             _ => said_by(loss),
         };
@@ -119,7 +120,7 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
 
 /// Whose words a reason is in.
 fn said_by(loss: &Loss) -> &'static str {
-    match (loss.kind, loss.operation) {
+    match (loss.kind(), loss.harm.operation) {
         (LossKind::Crashed | LossKind::TimedOut, _) => "How the reader ends",
         (LossKind::Unrestorable, Operation::SyncNoflush) => {
             "The reader's restore with --noflush says"
@@ -132,7 +133,7 @@ fn said_by(loss: &Loss) -> &'static str {
 
 fn of_chain(text: &mut String, chain: &ChainVerdict, loss: &Loss) {
     let named = |policy: &Option<String>| policy.as_deref().map_or("none".to_owned(), code);
-    let (done, policy_after) = match loss.operation {
+    let (done, policy_after) = match loss.harm.operation {
         Operation::Sync => (
             "The reader prints the table, adds a chain and a jump of its own, and restores that.",
             Some(&chain.policy_after_sync),
@@ -155,7 +156,7 @@ fn of_chain(text: &mut String, chain: &ChainVerdict, loss: &Loss) {
         "{done} After that, the chain {} in the table {} is another one:\n\n{}\n- policy before: {}",
         code(&chain.chain),
         code(&chain.table),
-        fenced(chain.reason.as_deref().unwrap_or("it is another chain")),
+        fenced(chain.reason().unwrap_or("it is another chain")),
         named(&chain.policy_before),
     );
     if let Some(after) = policy_after {
@@ -180,8 +181,8 @@ fn backtrace(backtrace: Option<Backtrace>) -> &'static str {
 }
 
 fn expected(loss: &Loss) -> &'static str {
-    match loss.kind {
-        LossKind::Changed if loss.operation == Operation::Reassert => {
+    match loss.kind() {
+        LossKind::Changed if loss.harm.operation == Operation::Reassert => {
             "The writer's rules stay as they are while a reader of the other backend writes its own."
         }
         LossKind::Lossy | LossKind::Changed => {
@@ -218,7 +219,7 @@ fn expected(loss: &Loss) -> &'static str {
         LossKind::Crashed => "The reader ends by itself.",
         LossKind::TimedOut => "The reader ends.",
         LossKind::Unrestorable => "A build can restore what it printed itself.",
-        LossKind::Refused => match loss.operation {
+        LossKind::Refused => match loss.harm.operation {
             Operation::List => "The reader lists the table.",
             Operation::Check => "`-C` of a rule that is there ends with exit status 0.",
             Operation::Delete => "`-D` of a rule that is there ends with exit status 0.",
@@ -234,7 +235,7 @@ fn expected(loss: &Loss) -> &'static str {
 pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
     let Evidence { whole, loss, .. } = evidence;
     let mut text = "## Consequence\n\n".to_owned();
-    let operation = match loss.operation {
+    let operation = match loss.harm.operation {
         Operation::Recognition => Operation::Rewrite,
         operation => operation,
     };
@@ -245,7 +246,7 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
             format!(
                 "- {}: {} before, {} after {}",
                 code(&probe.name),
-                escape(probe.written.as_deref().unwrap_or("not sent")),
+                escape(wording::sent(probe.written.as_deref())),
                 escape(then.map_or("otherwise", String::as_str)),
                 done(operation)
             )
@@ -269,7 +270,7 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
             format!("{of_rule} (confirmed with packets): {}.", of_rule.meaning())
         }
         (Some(of_rule), false)
-            if operation == Operation::Rewrite && loss.kind.is_seen_by_writer() =>
+            if operation == Operation::Rewrite && loss.kind().is_seen_by_writer() =>
         {
             format!(
                 "{of_rule} as soon as the writer restores what it prints: {}. Until then the kernel holds the right rule.",
@@ -310,11 +311,11 @@ fn done(operation: Operation) -> &'static str {
 
 /// What stands for a consequence where the kernel's rules stay as they are.
 fn none_known(loss: &Loss) -> &'static str {
-    match loss.kind {
+    match loss.kind() {
         LossKind::Crashed | LossKind::TimedOut => {
             "the reader can neither keep nor repair these rules. The kernel still holds every rule."
         }
-        LossKind::Unrestorable if loss.operation == Operation::SyncNoflush => {
+        LossKind::Unrestorable if loss.harm.operation == Operation::SyncNoflush => {
             "the reader cannot write its own chains, and says so. The kernel still holds every rule."
         }
         LossKind::Refused | LossKind::Unrestorable => {

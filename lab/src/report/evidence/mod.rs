@@ -120,7 +120,7 @@ pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> Stri
         return format!("nothing is lost in {pairing}: {}", cell.verdict.meaning());
     };
     let verdict = first.of_reader().find(|verdict| is_untested(*verdict));
-    let reason = first.reason.as_deref().or(verdict.map(Verdict::meaning));
+    let reason = first.reason().or(verdict.map(Verdict::meaning));
     format!(
         "no loss was found in {pairing}, but {} of {} rules were not tested: {}",
         untested.len(),
@@ -238,6 +238,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::judge::outcome::{Answer, PrintVerdict, WriteVerdict};
+    use crate::plan::Operation;
 
     #[rstest]
     #[case("-j DROP", "```\n-j DROP\n```\n")]
@@ -274,22 +276,25 @@ mod tests {
     /// "Nothing is lost" is said only where all was tested and the matrix shows nothing worse than rules that are not seen.
     #[test]
     fn nothing_is_lost_only_where_all_was_tested() {
-        let rule = |write: Option<Verdict>, read: Option<Verdict>| RuleVerdict {
-            write,
-            read_verdict: read,
+        let rule = |answers: &[Answer]| RuleVerdict {
+            outcomes: answers.iter().copied().collect(),
             ..RuleVerdict::default()
         };
-        let fine = || rule(Some(Verdict::Faithful), Some(Verdict::Same));
+        let fine = || {
+            rule(&[
+                Answer::Write(WriteVerdict::Faithful),
+                Answer::Save(PrintVerdict::Same),
+            ])
+        };
         let said = |rules, verdict, kind| nothing_found(&cell(rules, verdict), kind, "own");
-        let invisible = rule(None, Some(Verdict::Invisible));
+        let invisible = rule(&[Answer::Save(PrintVerdict::Invisible)]);
         assert_eq!(
             said(vec![fine(), invisible], Verdict::Invisible, None),
             "nothing is lost in own: not in the reader's tables: not seen, not touched"
         );
-        let refused = RuleVerdict {
-            reason: Some("the set foo does not exist".to_owned()),
-            ..rule(Some(Verdict::Refused), None)
-        };
+        let mut refused = rule(&[Answer::Write(WriteVerdict::Refused)]);
+        let why = "the set foo does not exist".into();
+        refused.outcomes.explain(Operation::Write, why);
         assert_eq!(
             said(vec![fine(), refused], Verdict::Refused, None),
             "no loss was found in own, but 1 of 2 rules were not tested: the set foo does not exist"

@@ -81,13 +81,13 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         "LOSS={}\nLOSS_KIND={}\nOPERATION={}\nSPARES_REWRITE={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
          READER_PROGRAM={}\nWRITER=${{1:-${{WRITER:-}}}}\nREADER=${{2:-${{READER:-}}}}\n",
         shell_word(&words),
-        loss.kind.as_str(),
-        loss.operation,
+        loss.kind().as_str(),
+        loss.harm.operation,
         if loss.spares_rewrite { "1" } else { "" },
         shell_word(chain),
         shell_word(&lost),
         // Names that only a sync has.
-        match loss.operation {
+        match loss.harm.operation {
             Operation::Sync | Operation::SyncNoflush => own_chains(made_of),
             _ => "''".to_owned(),
         },
@@ -104,7 +104,7 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     script.push_str("# The writer writes.\n");
     let refused = "cannot \"the writer does not take the rules\"";
     script.push_str(&writes(made_of, (writer, "writer"), refused));
-    match (loss.kind, made_of.damaged) {
+    match (loss.kind(), made_of.damaged) {
         (LossKind::NotFound | LossKind::FoundWrong, Damaged::Rule(rule)) => {
             script.push_str(&lookup(made_of, rule));
         }
@@ -198,7 +198,7 @@ fn after(made_of: Reproducer<'_>, damaged: Damaged<'_>) -> String {
         let words = asked(made_of, rule, role);
         (!words.is_empty()).then(|| format!("reader \"$IPTABLES\" {words}"))
     };
-    match (made_of.loss.operation, damaged) {
+    match (made_of.loss.harm.operation, damaged) {
         (Operation::Check, Damaged::Rule(rule)) => {
             let asked = [Role::Check, Role::CheckNearMiss].map(|role| asks(rule, role));
             command_that_fails(asked.into_iter().flatten())
@@ -237,7 +237,7 @@ fn command_that_fails(commands: impl IntoIterator<Item = String>) -> String {
 
 /// The reader's `-C`, of the rule or of the near miss that it found.
 fn lookup(made_of: Reproducer<'_>, rule: &RuleVerdict) -> String {
-    let (role, found, absent) = match made_of.loss.kind {
+    let (role, found, absent) = match made_of.loss.kind() {
         LossKind::FoundWrong => (Role::CheckNearMiss, "lost", "gone"),
         _ => (Role::Check, "gone", "lost"),
     };
@@ -246,7 +246,7 @@ fn lookup(made_of: Reproducer<'_>, rule: &RuleVerdict) -> String {
          listing nft-before.txt\n\n\
          # The reader asks for the rule{}.\nreader \"$IPTABLES\" {}\ncase $? in\n  0) {found} ;;\n  1) {absent} ;;\n  \
          *) cannot \"the reader does not take the question\" ;;\nesac\n",
-        match made_of.loss.kind {
+        match made_of.loss.kind() {
             LossKind::FoundWrong => " with one value changed: it is not there",
             _ => " that is there",
         },

@@ -12,7 +12,7 @@ use crate::matrix::{BuildSet, Member, NameKind};
 /// Does the newest release have it, since when, or which release fixed it: then packages of older ones need a backport.
 pub(super) fn standing(evidence: &Evidence<'_>) -> String {
     let Evidence { history, loss, .. } = evidence;
-    let (role, other) = match loss.kind.is_seen_by_writer() {
+    let (role, other) = match loss.kind().is_seen_by_writer() {
         true => ("writer", "reader"),
         false => ("reader", "writer"),
     };
@@ -42,7 +42,7 @@ pub(super) fn standing(evidence: &Evidence<'_>) -> String {
             capital(other)
         );
     }
-    if loss.kind.is_seen_by_writer() {
+    if loss.kind().is_seen_by_writer() {
         text.push_str(" The writer is at fault: it prints what the reader restored differently from what it wrote itself.");
     }
     let _ = write!(
@@ -108,7 +108,7 @@ fn follows(release: &str, before: &str) -> bool {
 
 /// What becomes of the rules with the newest build in the place of the one at fault, where that is not what they were.
 fn instead(evidence: &Evidence<'_>, newest: &BuildId) -> String {
-    let (writer, reader) = match evidence.loss.kind.is_seen_by_writer() {
+    let (writer, reader) = match evidence.loss.kind().is_seen_by_writer() {
         true => (newest, &evidence.reader.id),
         false => (&evidence.writer.id, newest),
     };
@@ -149,7 +149,7 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
     };
     let as_reader = ("READER", format!("WRITER={}", binary(writer)));
     let as_writer = ("WRITER", format!("READER={}", binary(reader)));
-    let (at_fault, other) = match loss.kind.is_seen_by_writer() {
+    let (at_fault, other) = match loss.kind().is_seen_by_writer() {
         true => (as_writer, as_reader),
         false => (as_reader, as_writer),
     };

@@ -7,24 +7,24 @@ use crate::report::wording::Parts;
 /// What is wrong, and what was done.
 pub fn title(loss: &Loss) -> String {
     let parts = Parts {
-        lost: &loss.parts.lost,
-        altered: &loss.parts.altered,
-        added: &loss.parts.added,
+        lost: &loss.harm.lost,
+        altered: &loss.harm.altered,
+        added: &loss.harm.added,
     };
     let done = |whole: &str| parts.done().unwrap_or_else(|| whole.to_owned());
-    match loss.kind {
+    match loss.kind() {
         LossKind::WrongRule => "-D deletes another rule".to_owned(),
         LossKind::FoundWrong => "-C finds a rule that is not there".to_owned(),
         LossKind::Lossy => format!(
             "the reader {} when it prints and restores the rules",
             done("loses a rule")
         ),
-        LossKind::Changed if loss.operation == Operation::Reassert => {
+        LossKind::Changed if loss.harm.operation == Operation::Reassert => {
             "the writer's rules change when a reader of the other backend writes its own".to_owned()
         }
         LossKind::Changed => format!("the reader's restore {}", done("changes a rule")),
         LossKind::Chain => {
-            let what = loss.parts.chain.as_deref();
+            let what = loss.harm.reason.as_deref();
             let what = what.map_or_else(String::new, |what| format!(": {what}"));
             format!("the reader's restore changes a chain{what}")
         }
@@ -55,9 +55,9 @@ pub fn title(loss: &Loss) -> String {
         }
         LossKind::NotFound => "-C does not find the rule".to_owned(),
         LossKind::NotDeleted => "-D does not delete the rule".to_owned(),
-        LossKind::Crashed => format!("the reader crashes{}", doing(loss.operation)),
-        LossKind::TimedOut => format!("the reader hangs{}", doing(loss.operation)),
-        LossKind::Unrestorable => match loss.operation {
+        LossKind::Crashed => format!("the reader crashes{}", doing(loss.harm.operation)),
+        LossKind::TimedOut => format!("the reader hangs{}", doing(loss.harm.operation)),
+        LossKind::Unrestorable => match loss.harm.operation {
             Operation::Sync => {
                 "the reader refuses to restore what it printed with a chain of its own".to_owned()
             }
@@ -66,7 +66,7 @@ pub fn title(loss: &Loss) -> String {
             }
             _ => "the reader refuses to restore what it printed itself".to_owned(),
         },
-        LossKind::Refused => match loss.operation {
+        LossKind::Refused => match loss.harm.operation {
             Operation::List => "the reader refuses to list the table".to_owned(),
             Operation::Check => "the reader refuses -C of the rule".to_owned(),
             Operation::Delete => "the reader refuses -D of the rule".to_owned(),
@@ -102,26 +102,36 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::evidence;
+    use crate::judge::verdict::Verdict;
+    use crate::matrix::{Certainty, Harm, SubjectKind};
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
 
     #[rstest]
-    #[case::lost(LossKind::Changed, &["match mark"], "the reader's restore drops `-m mark`")]
-    #[case::no_part(LossKind::Changed, &[], "the reader's restore changes a rule")]
-    #[case::misread(LossKind::Misread, &["match mark"], "the writer prints a rule without `-m mark` after the reader's restore")]
-    #[case::drifts(LossKind::Drifts, &[], "a rule changes when reader and writer restore in turn")]
+    #[case::lost(Operation::Rewrite, Verdict::Changed, &["match mark"], "the reader's restore drops `-m mark`")]
+    #[case::no_part(Operation::Rewrite, Verdict::Changed, &[], "the reader's restore changes a rule")]
+    #[case::misread(Operation::Recognition, Verdict::Misread, &["match mark"], "the writer prints a rule without `-m mark` after the reader's restore")]
+    #[case::drifts(Operation::Cycle, Verdict::Drifts, &[], "a rule changes when reader and writer restore in turn")]
     fn a_title_says_who_does_what(
-        #[case] kind: LossKind,
+        #[case] operation: Operation,
+        #[case] verdict: Verdict,
         #[case] lost: &[&str],
         #[case] words: &str,
     ) {
         let loss = Loss {
-            kind,
-            operation: Operation::Rewrite,
-            parts: evidence::Parts {
-                lost: lost.iter().map(|name| (*name).to_owned()).collect(),
-                ..evidence::Parts::default()
+            of: SubjectKind::Rule,
+            harm: Harm {
+                operation,
+                verdict,
+                lost: names(lost),
+                altered: Vec::new(),
+                added: Vec::new(),
+                reason: None,
+                consequence: None,
+                certainty: Certainty::Predicted,
             },
-            potential: None,
             spares_rewrite: false,
         };
         assert_eq!(title(&loss), words);

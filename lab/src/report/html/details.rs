@@ -14,6 +14,7 @@ use similar::{DiffTag, TextDiff};
 use super::super::facts::{self, Fact, Said};
 use super::super::marks::{Piece, pieces};
 use super::super::shown::{Shown, ShownCell};
+use super::super::wording;
 use super::PageError;
 use crate::catalog::{Family, name_in_docker};
 use crate::judge::Cell;
@@ -166,7 +167,7 @@ fn detail(
     shown: Option<&ShownCell>,
     lists: &mut Lists,
 ) -> Result<CellDetail, PageError> {
-    let in_words = |place: Option<usize>| Some(matrix.known.get(place?)?.in_words());
+    let in_words = |place: Option<usize>| Some(wording::known_loss(matrix.known.get(place?)?));
     let partly = |known: Option<usize>| in_words(known.filter(|_| cell.known.is_none()));
     let witness = shown.and_then(|shown| shown.witness.as_ref());
     let mut rules = Vec::new();

@@ -8,8 +8,8 @@ use super::super::terminal::sign;
 use super::super::tone::Tone;
 use super::address::address;
 use crate::catalog::{Build, Family};
-use crate::judge::Cell;
 use crate::judge::verdict::{Effect, Verdict};
+use crate::judge::{Cell, ChainVerdict};
 use crate::matrix::{Absence, Matrix, ScenarioHead};
 
 /// What each operation comes to at worst in a cell; the whole cell under `all`.
@@ -213,33 +213,13 @@ fn headers(builds: &[Build]) -> Vec<Header> {
 
 fn profile(cell: &Cell) -> Profile {
     let mut worst: BTreeMap<&'static str, Verdict> = BTreeMap::new();
-    let mut add = |operation: &'static str, verdict: Option<Verdict>| {
-        if let Some(verdict) = verdict {
-            let worst = worst.entry(operation).or_insert(verdict);
-            if verdict.severity() > worst.severity() {
-                *worst = verdict;
-            }
+    let of_rules = cell.rules.iter().flat_map(|rule| rule.outcomes.verdicts());
+    let of_chains = cell.chains.iter().flat_map(ChainVerdict::by_operation);
+    for (operation, verdict) in of_rules.chain(of_chains) {
+        let worst = worst.entry(operation.as_str()).or_insert(verdict);
+        if verdict.severity() > worst.severity() {
+            *worst = verdict;
         }
-    };
-    for rule in &cell.rules {
-        add("write", rule.write);
-        add("save", rule.read_verdict);
-        add("list", rule.list);
-        add("rewrite", rule.rewrite_verdict);
-        add("recognition", rule.recognition);
-        add("cycle", rule.cycle);
-        add("sync", rule.sync);
-        add("sync-noflush", rule.sync_noflush);
-        add("check", rule.check);
-        add("delete", rule.delete);
-        add("reassert", rule.reassert);
-    }
-    for chain in &cell.chains {
-        add("save", chain.read_verdict);
-        add("rewrite", chain.rewrite_verdict);
-        add("cycle", chain.cycle);
-        add("sync", chain.sync);
-        add("sync-noflush", chain.sync_noflush);
     }
     let mut profile: Profile = worst
         .iter()

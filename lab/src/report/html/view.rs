@@ -18,8 +18,8 @@ use super::maps::{self, MapView, Maps, Places, Profile};
 use crate::catalog::name_in_docker;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
-    Example, Group, Letters, Loss, Matrix, ScenarioHead, broken, groups, losses, packet_changes,
-    symptoms,
+    Example, Group, Letters, Loss, Matrix, ScenarioHead, Seen, broken, groups, losses,
+    packet_changes, symptoms,
 };
 
 /// The page.
@@ -220,11 +220,11 @@ fn of_example(scenario: &str, example: &Example) -> String {
 
 fn symptom_views(matrix: &Matrix) -> Vec<SymptomView> {
     let symptoms = symptoms(matrix).into_iter();
-    let view = |symptom: crate::matrix::Symptom| SymptomView {
-        words: symptom.words,
-        cause: symptom.cause,
-        seen: symptom
-            .seen
+    let view = |of: Seen| SymptomView {
+        words: wording::symptom(of.symptom),
+        cause: wording::cause(of.symptom),
+        seen: of
+            .sightings
             .into_iter()
             .map(|seen| {
                 let address = of_example(&seen.scenario, &seen.example);
@@ -319,9 +319,9 @@ fn loss_view(matrix: &Matrix, scenario: &str, loss: &Loss) -> LossView {
     });
     LossView {
         line: Line {
-            tone: Tone::of(loss.verdict).as_str(),
-            sign: sign(loss.verdict),
-            said: wording::loss(loss),
+            tone: Tone::of(loss.form.harm.verdict).as_str(),
+            sign: sign(loss.form.harm.verdict),
+            said: wording::loss(matrix, loss),
             example: Some(of_example(scenario, &loss.example)),
         },
         rule,

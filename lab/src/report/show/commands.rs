@@ -8,9 +8,10 @@ use std::fmt::Write;
 
 use super::super::terminal::{ASIDE, HEADING, inert, paint};
 use crate::catalog::{BuildId, Family, REPOSITORIES, name_in_docker};
-use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
+use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::observed::End;
+use crate::plan::Operation;
 use crate::plan::step::Stage;
 use crate::recording::{CommandRecord, LoadRecord, Observation, Seen};
 use crate::scenario::{Interface, InterfaceKind, Namespace, Scenario, Setup};
@@ -80,28 +81,12 @@ pub fn witness<'a>(cell: &Cell, load: &'a LoadRecord) -> Option<&'a BuildId> {
 /// The stages whose commands show what befell the cell's rules; the rewrite where nothing did.
 fn telling(cell: &Cell) -> BTreeSet<Stage> {
     let mut telling = BTreeSet::from([Stage::Save]);
-    let mut harm = |stage: Stage, verdict: Option<Verdict>| {
-        if verdict.is_some_and(|verdict| verdict.severity() > 0) {
-            telling.insert(stage);
-        }
-    };
-    for rule in &cell.rules {
-        harm(Stage::List, rule.list);
-        harm(Stage::Rewrite, rule.rewrite_verdict);
-        harm(Stage::Rewrite, rule.recognition);
-        harm(Stage::Cycle, rule.cycle);
-        harm(Stage::Sync, rule.sync);
-        harm(Stage::SyncNoflush, rule.sync_noflush);
-        harm(Stage::Check, rule.check);
-        harm(Stage::Delete, rule.delete);
-        harm(Stage::Reassert, rule.reassert);
-    }
-    for chain in &cell.chains {
-        harm(Stage::Rewrite, chain.rewrite_verdict);
-        harm(Stage::Cycle, chain.cycle);
-        harm(Stage::Sync, chain.sync);
-        harm(Stage::SyncNoflush, chain.sync_noflush);
-    }
+    let of_rules = cell.rules.iter().flat_map(RuleVerdict::by_operation);
+    let of_chains = cell.chains.iter().flat_map(ChainVerdict::by_operation);
+    let harms = of_rules
+        .chain(of_chains)
+        .filter(|(_, verdict)| verdict.severity() > 0);
+    telling.extend(harms.map(|(operation, _)| stage(operation)));
     if cell.picked.is_some() {
         telling.insert(Stage::Detect);
     }
@@ -111,12 +96,30 @@ fn telling(cell: &Cell) -> BTreeSet<Stage> {
     telling
 }
 
+/// The stage whose commands show what an operation came to.
+fn stage(operation: Operation) -> Stage {
+    match operation {
+        Operation::Write => Stage::Baseline,
+        Operation::Save => Stage::Save,
+        Operation::List => Stage::List,
+        Operation::Rewrite | Operation::Recognition | Operation::Effect => Stage::Rewrite,
+        Operation::Cycle => Stage::Cycle,
+        Operation::Sync => Stage::Sync,
+        Operation::SyncNoflush => Stage::SyncNoflush,
+        Operation::Check => Stage::Check,
+        Operation::Delete => Stage::Delete,
+        Operation::Reassert => Stage::Reassert,
+    }
+}
+
 /// The rules that `-C` or `-D` are wrong about, by their places in the scenario from 1.
 fn harmed(cell: &Cell) -> BTreeSet<usize> {
     let is_harm = |verdict: Option<Verdict>| verdict.is_some_and(|of| of.severity() > 0);
     let rules = cell.rules.iter().enumerate();
     rules
-        .filter(|(_, rule)| is_harm(rule.check) || is_harm(rule.delete))
+        .filter(|(_, rule)| {
+            is_harm(rule.of(Operation::Check)) || is_harm(rule.of(Operation::Delete))
+        })
         .map(|(at, _)| at + 1)
         .collect()
 }
