@@ -30,6 +30,8 @@ mod diagnose;
 mod doctor;
 #[path = "it/everywhere.rs"]
 mod everywhere;
+#[path = "it/field.rs"]
+mod field;
 #[path = "it/given.rs"]
 mod given;
 #[path = "it/init.rs"]

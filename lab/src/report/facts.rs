@@ -8,7 +8,7 @@ use super::wording;
 use crate::catalog::BuildId;
 use crate::judge::outcome::Outcomes;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
-use crate::judge::{ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
+use crate::judge::{AsRun, ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
 use crate::ruleset::Change;
 
@@ -77,14 +77,6 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
     let predicted = rule.potential.filter(|_| rule.consequence.is_none());
     facts.extend(predicted.map(|of| consequence("predicted", of)));
-    for (operation, as_run) in rule.as_run() {
-        let at_fault: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
-        let said = format!("{}, because of {}", as_run.verdict, at_fault.join(", "));
-        facts.push(Fact {
-            name: format!("{operation}, as run").into(),
-            said: Said::Text(said),
-        });
-    }
     for (operation, why) in rule.gaps() {
         facts.push(text(operation.as_str(), why.meaning().to_owned()));
     }
@@ -172,12 +164,30 @@ fn text(name: &'static str, said: String) -> Fact {
 }
 
 fn verdicts(outcomes: &Outcomes) -> Vec<Fact> {
-    let verdicts = outcomes.verdicts();
-    let facts = verdicts.map(|(operation, verdict)| Fact {
-        name: operation.as_str().into(),
-        said: Said::Verdict(verdict),
+    let facts = outcomes.iter().filter_map(|(operation, outcome)| {
+        let said = match (&outcome.as_run, outcome.verdict) {
+            (Some(as_run), without) => Said::Text(by_others(as_run, without)),
+            (None, verdict) => Said::Verdict(verdict?),
+        };
+        Some(Fact {
+            name: operation.as_str().into(),
+            said,
+        })
     });
     facts.collect()
+}
+
+/// A verdict that is other rules' doing, those rules, and the verdict without them.
+fn by_others(as_run: &AsRun, without: Option<Verdict>) -> String {
+    let at_fault: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
+    let (at_fault, it) = match at_fault.as_slice() {
+        [] => ("other rules".to_owned(), "them"),
+        [only] => (only.clone(), "it"),
+        all => (all.join(", "), "them"),
+    };
+    let without = without.map(|verdict| format!("; without {it} {verdict}"));
+    let without = without.unwrap_or_default();
+    format!("{}, because of {at_fault}{without}", as_run.verdict)
 }
 
 fn consequence(name: &'static str, consequence: Consequence) -> Fact {

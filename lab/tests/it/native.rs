@@ -321,5 +321,5 @@ fn a_scenario_without_a_writer_is_named_and_the_others_are_run() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("native is not run: nft writes it"), "{said}");
     let table = String::from_utf8_lossy(&output.stdout);
-    assert!(table.contains("1 of 1 pairings run"), "{table}");
+    assert!(table.contains("1 of 1 pairing run"), "{table}");
 }

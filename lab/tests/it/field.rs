@@ -1,0 +1,157 @@
+//! Rulesets that somebody met on a real node, as small as they get, and what the lab answers. `data/field` has them.
+
+use std::path::Path;
+
+use iptables_lab::judge::verdict::Verdict;
+use iptables_lab::judge::{Cell, RuleVerdict};
+use iptables_lab::matrix::Matrix;
+use iptables_lab::plan::Operation;
+use iptables_lab::recording;
+
+use super::lab::{both, full_run, iptables_lab};
+
+/// What comes of all operations of one pairing with a ruleset, natively.
+fn cell(rules: &str, writer: &str, reader: &str) -> Cell {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.jsonl");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/field");
+    let mut command = iptables_lab();
+    command
+        .args(["--engine", "native", "matrix", "--operation", "all"])
+        .args(["--writer", writer, "--reader", reader, "--rules"])
+        .arg(data.join(rules))
+        .arg("--record")
+        .arg(&file);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    let matrix = Matrix::of(&recording::read(&file).unwrap().recording);
+    let [cell] = <[Cell; 1]>::try_from(matrix.cells).unwrap();
+    cell
+}
+
+/// `refused`, or `incompatible/same` where the verdict is other rules' doing: with and without those.
+fn words(rule: &RuleVerdict, operation: Operation) -> String {
+    let without = rule.of(operation).map(|verdict| verdict.as_str());
+    match rule.outcomes.as_run(operation) {
+        Some(as_run) => format!("{}/{}", as_run.verdict, without.unwrap_or("-")),
+        None => without.unwrap_or("-").to_owned(),
+    }
+}
+
+fn all_words(cell: &Cell, operation: Operation) -> Vec<String> {
+    cell.rules
+        .iter()
+        .map(|rule| words(rule, operation))
+        .collect()
+}
+
+const KUBE_ROUTER: &str = "kube-router-nflog-old-reader-refuses.rules";
+
+/// NFLOG and a range of ports are what 1.8.7 cannot read; the administrator's rule and the jump are not at fault.
+#[test]
+fn a_rule_that_an_older_reader_cannot_take_keeps_it_from_the_others_of_its_table() {
+    needs!(Native);
+    let cell = cell(KUBE_ROUTER, "debian-1.8.9-2-nft", "debian-1.8.7-1-nft");
+    let of = |operation| all_words(&cell, operation);
+    let others = [
+        "incompatible/same",
+        "incompatible/same",
+        "refused",
+        "refused",
+    ];
+    assert_eq!(of(Operation::Save), others);
+    let [kept, lost] = ["incompatible/kept", "nothing-to-restore"];
+    assert_eq!(of(Operation::Rewrite), [kept, kept, lost, lost]);
+    let [others, fault] = ["incompatible/-", "refused"];
+    assert_eq!(of(Operation::List), [others, others, fault, fault]);
+    assert_eq!(of(Operation::Check)[2..], ["not-found"; 2]);
+    assert_eq!(of(Operation::Delete)[2..], ["not-deleted"; 2]);
+    for rule in cell.rules.iter().take(2) {
+        let as_run = rule.outcomes.as_run(Operation::Save).unwrap();
+        let because: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
+        let faults = ["KUBE-POD-FW-EXAMPLE 1", "KUBE-POD-FW-EXAMPLE 2"];
+        assert_eq!(because, faults);
+    }
+    assert!(cell.rules[2].reason().unwrap().contains("incompatible"));
+}
+
+/// The same the other way round: after a rewrite by a newer one the older writer cannot read its table any more.
+#[test]
+fn a_rewrite_that_an_older_writer_cannot_read_is_the_doing_of_two_rules() {
+    needs!(Native);
+    let cell = cell(KUBE_ROUTER, "debian-1.8.7-1-nft", "debian-1.8.9-2-nft");
+    let [others, fault] = ["incompatible/recognised", "unreadable"];
+    let recognition = all_words(&cell, Operation::Recognition);
+    assert_eq!(recognition, [others, others, fault, fault]);
+}
+
+/// Programs read listings: 1.8.9 prints protocols as numbers where all others print names.
+#[test]
+fn a_listing_is_compared_with_the_writers_word_by_word() {
+    needs!(Native);
+    let rules = "pacemaker-numeric-list.rules";
+    let listed = cell(rules, "debian-1.8.13-1-nft", "debian-1.8.9-2-nft");
+    for rule in &listed.rules {
+        assert_eq!(words(rule, Operation::List), "reworded");
+        let said = "-L prints `6` where the writer's prints `tcp`";
+        assert_eq!(rule.reason(), Some(said));
+    }
+    let alike = cell(rules, "debian-1.8.13-1-nft", "debian-1.8.11-2-nft");
+    assert_eq!(all_words(&alike, Operation::List), ["same", "same"]);
+}
+
+/// Who asks for a rule in another order than it was written in does not find it, and writes it again.
+#[test]
+fn a_rule_is_found_in_its_own_order_and_not_in_another() {
+    needs!(Native);
+    let rules = "k3s-check-in-another-order.rules";
+    for reader in [
+        "debian-1.8.7-1-nft",
+        "debian-1.8.13-1-nft",
+        "debian-1.8.9-2-nft",
+    ] {
+        let cell = cell(rules, "debian-1.8.13-1-nft", reader);
+        let rule = &cell.rules[1];
+        let asked = (rule.of(Operation::Check), rule.check_reordered);
+        assert_eq!(
+            asked,
+            (Some(Verdict::Found), Some(Verdict::NotFound)),
+            "{reader}"
+        );
+        // It is no verdict, and no loss.
+        assert!(
+            cell.verdict.severity() <= Verdict::Reworded.severity(),
+            "{reader}"
+        );
+    }
+}
+
+/// No operation that was asked for is silent about a rule, in a run of everything with all operations.
+#[test]
+fn every_operation_has_a_verdict_about_every_rule_or_says_why_not() {
+    needs!(Native);
+    let run = full_run();
+    let (mut with, mut without) = (0, 0);
+    for cell in &run.matrix.cells {
+        let asked = run.matrix.operations.iter();
+        for operation in asked.filter(|of| **of != Operation::Effect) {
+            for rule in &cell.rules {
+                let outcome = rule.outcomes.of(*operation);
+                let is_said = outcome.is_some_and(|of| of.verdict.is_some() || of.as_run.is_some());
+                let why = outcome.and_then(|of| of.not_run);
+                assert!(
+                    is_said || why.is_some(),
+                    "{} {} → {}: {operation} of {}",
+                    cell.scenario,
+                    cell.writer,
+                    cell.reader,
+                    rule.given
+                );
+                with += usize::from(is_said);
+                without += usize::from(!is_said);
+            }
+        }
+    }
+    println!("{with} verdicts, {without} reasons why there is none");
+    assert!(with > without);
+}
