@@ -56,6 +56,47 @@ const KEPT_FROM: [Operation; 6] = [
     Operation::SyncNoflush,
 ];
 
+/// What a reader's readings say of who is at fault.
+pub struct Culprits {
+    /// Of each reading, whether the reader failed at it, and does not without any rule.
+    pub failed: Vec<bool>,
+    /// The readings that failed on the least sets of rules: what is in such a set is at fault, alone or together.
+    pub least: Vec<usize>,
+}
+
+impl Culprits {
+    /// What `readings` say of that.
+    pub fn of(readings: &[Rc<Reading<'_>>]) -> Self {
+        let bare = readings.iter().find(|of| of.rules.is_empty());
+        let regardless = bare.map(|of| of.failures()).unwrap_or_default();
+        let fails = |of: &Rc<Reading<'_>>| !of.failures().is_subset(&regardless);
+        let failed: Vec<bool> = readings.iter().map(fails).collect();
+        let numbers =
+            (0..readings.len()).filter(|&at| failed[at] && !readings[at].rules.is_empty());
+        let numbers: Vec<usize> = numbers.collect();
+        let is_part = |part: usize, of: usize| {
+            let (part, of) = (readings[part].rules, readings[of].rules);
+            part.len() < of.len() && part.without(of).is_empty()
+        };
+        let is_least = |number: &usize| !numbers.iter().any(|&other| is_part(other, *number));
+        let least = numbers.iter().copied().filter(is_least).collect();
+        Culprits { failed, least }
+    }
+
+    /// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
+    /// others; else of the most rules that went well with it; else of any.
+    pub fn deciding(&self, readings: &[Rc<Reading<'_>>], index: usize) -> Option<usize> {
+        let size = |number: &usize| readings[*number].rules.len();
+        let with_it = |number: &usize| readings[*number].rules.contains(index);
+        let all = || (0..readings.len()).filter(with_it);
+        let least = self.least.iter().copied().filter(with_it);
+        least
+            .min_by_key(size)
+            .or_else(|| all().filter(|&at| !self.failed[at]).max_by_key(size))
+            .or_else(|| all().min_by_key(size))
+    }
+}
+
 impl<'a> Pairing<'a> {
     /// Compares what became of a rule as all rules lay in the lane with `alone`: what becomes of it without those at fault,
     /// which are in the `failing` readings.

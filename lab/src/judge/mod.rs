@@ -48,6 +48,7 @@ use crate::ruleset::Change;
 use crate::scenario::{Look, Scenario, Write};
 pub use complaint::core_message;
 pub use crash::Crash;
+use culprit::Culprits;
 pub use culprit::{AsRun, RuleName};
 pub use cycle::Drift;
 pub use effect::{ProbeVerdict, is_as_expected};
@@ -619,16 +620,16 @@ impl<'a> Pairing<'a> {
         reasserted: Option<(&Reasserted<'a>, &Baseline<'a>)>,
     ) -> impl Iterator<Item = RuleVerdict> {
         let readings = &self.readings;
-        let fault = Fault::of(readings);
+        let culprits = Culprits::of(readings);
         let mut chains = LaidChains::new();
         let verdict = move |place: &Place<'a>| {
             if let Some(lacks) = self.evidence.lacks() {
                 return self.not_written(self.lacking(place, lacks));
             }
-            let Some(number) = fault.deciding(readings, place.global) else {
+            let Some(number) = culprits.deciding(readings, place.global) else {
                 return self.not_written(self.refused_by_writer(place));
             };
-            let failing: Vec<&Reading<'a>> = fault
+            let failing: Vec<&Reading<'a>> = culprits
                 .least
                 .iter()
                 .map(|at| readings[*at].as_ref())
@@ -664,8 +665,8 @@ impl<'a> Pairing<'a> {
             return Vec::new();
         };
         let mut chains = self.chains(whole);
-        let fault = Fault::of(readings);
-        let numbers = (0..readings.len()).filter(|&at| !fault.failed[at] && fault.failed[0]);
+        let culprits = Culprits::of(readings);
+        let numbers = (0..readings.len()).filter(|&at| !culprits.failed[at] && culprits.failed[0]);
         let innocent = numbers
             .max_by_key(|&at| readings[at].rules.len())
             .map(|at| &readings[at]);
@@ -685,45 +686,5 @@ impl<'a> Pairing<'a> {
             }
         }
         chains
-    }
-}
-
-/// What a reader's readings say of who is at fault.
-struct Fault {
-    /// Of each reading, whether the reader failed at it, and does not without any rule.
-    failed: Vec<bool>,
-    /// The readings that failed on the least sets of rules: what is in such a set is at fault, alone or together.
-    least: Vec<usize>,
-}
-
-impl Fault {
-    fn of(readings: &[Rc<Reading<'_>>]) -> Self {
-        let bare = readings.iter().find(|of| of.rules.is_empty());
-        let regardless = bare.map(|of| of.failures()).unwrap_or_default();
-        let fails = |of: &Rc<Reading<'_>>| !of.failures().is_subset(&regardless);
-        let failed: Vec<bool> = readings.iter().map(fails).collect();
-        let numbers =
-            (0..readings.len()).filter(|&at| failed[at] && !readings[at].rules.is_empty());
-        let numbers: Vec<usize> = numbers.collect();
-        let is_part = |part: usize, of: usize| {
-            let (part, of) = (readings[part].rules, readings[of].rules);
-            part.len() < of.len() && part.without(of).is_empty()
-        };
-        let is_least = |number: &usize| !numbers.iter().any(|&other| is_part(other, *number));
-        let least = numbers.iter().copied().filter(is_least).collect();
-        Fault { failed, least }
-    }
-
-    /// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
-    /// others; else of the most rules that went well with it; else of any.
-    fn deciding(&self, readings: &[Rc<Reading<'_>>], index: usize) -> Option<usize> {
-        let size = |number: &usize| readings[*number].rules.len();
-        let with_it = |number: &usize| readings[*number].rules.contains(index);
-        let all = || (0..readings.len()).filter(with_it);
-        let least = self.least.iter().copied().filter(with_it);
-        least
-            .min_by_key(size)
-            .or_else(|| all().filter(|&at| !self.failed[at]).max_by_key(size))
-            .or_else(|| all().min_by_key(size))
     }
 }
