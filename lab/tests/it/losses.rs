@@ -128,7 +128,7 @@ fn a_reader_that_refuses_has_not_the_loss() {
     let output = of_nft(file.to_str().unwrap(), READER, &whole, &folder);
     assert!(output.status.success(), "{}", both(&output));
     let report = read(&folder, "REPORT.md");
-    let instead = " With debian-1.8.13-1-nft the verdict is `nothing-to-restore`: not printed, so not restored.";
+    let instead = " With debian-1.8.13-1-nft the verdict is `unrestorable`: the reader refuses its own print.";
     assert!(report.contains(instead), "{report}");
     let script = |reader: &str| {
         let mut script = Command::new("sh");
