@@ -12,14 +12,13 @@ use super::{AsRun, NotRun, RuleName};
 use crate::plan::Operation;
 
 /// Where the one reason of a rule is from: the first of these that has any.
-pub(super) const RULE_REASONS: [Operation; 7] = [
+pub(super) const RULE_REASONS: [Operation; 6] = [
     Operation::Write,
     Operation::Save,
     Operation::Rewrite,
     Operation::Sync,
     Operation::SyncNoflush,
     Operation::Reassert,
-    Operation::List,
 ];
 
 /// Where the one reason of a chain is from.
@@ -69,6 +68,9 @@ pub struct OfRule {
     /// What came of it when a reader of the other backend wrote it too.
     #[serde(default)]
     reassert: Option<Verdict>,
+    /// What the reader lists otherwise than the writer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listed: Option<Arc<str>>,
 }
 
 /// What each operation came to for a chain.
@@ -149,6 +151,7 @@ impl OfRule {
             delete: verdict(Operation::Delete),
             list: verdict(Operation::List),
             reassert: verdict(Operation::Reassert),
+            listed: outcomes.reason(&[Operation::List]).cloned(),
         }
     }
 
@@ -174,6 +177,9 @@ impl OfRule {
         });
         let mut all = outcomes(own)?;
         put_back(&mut all, &RULE_REASONS, self.reason);
+        if let Some(listed) = self.listed {
+            all.explain(Operation::List, listed);
+        }
         for (operation, verdict) in shown {
             if let Some((because_of, verdict)) = because_of.remove(&operation).zip(verdict) {
                 let as_run = AsRun {
@@ -294,6 +300,7 @@ mod tests {
     fn a_rule_is_read_back_as_it_was(#[case] answers: &[Answer], #[case] of: Operation) {
         let mut outcomes: Outcomes = answers.iter().copied().collect();
         outcomes.explain(of, "so it was said".into());
+        outcomes.explain(Operation::List, "so it was listed".into());
         outcomes.not_run(Operation::Check, NotRun::NotSampled);
         assert_eq!(OfRule::of(&outcomes).outcomes(), Ok(outcomes));
     }

@@ -10,6 +10,7 @@ use crate::judge::outcome::Outcomes;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
 use crate::judge::{AsRun, ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
+use crate::plan::Operation;
 use crate::ruleset::Change;
 
 /// One thing that is known.
@@ -84,6 +85,8 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
         Some(_) => "not tested",
         None => "because",
     };
+    let listed = rule.outcomes.reason(&[Operation::List]);
+    facts.extend(listed.map(|said| text("listed", said.to_string())));
     facts.extend(rule.reason().map(|reason| text(because, reason.to_owned())));
     facts
 }

@@ -94,7 +94,8 @@ fn a_listing_is_compared_with_the_writers_word_by_word() {
     for rule in &listed.rules {
         assert_eq!(words(rule, Operation::List), "reworded");
         let said = "-L prints `6` where the writer's prints `tcp`";
-        assert_eq!(rule.reason(), Some(said));
+        let listed = rule.outcomes.reason(&[Operation::List]);
+        assert_eq!(listed.map(|said| &**said), Some(said));
     }
     let alike = cell(rules, "debian-1.8.13-1-nft", "debian-1.8.11-2-nft");
     assert_eq!(all_words(&alike, Operation::List), ["same", "same"]);
