@@ -159,6 +159,9 @@ pub enum Stage {
     List,
     /// The reader restores just what it saved; witness and writer print what that left.
     Rewrite,
+    /// Where the writer cannot print all of what that left: the reader restores parts of what it saved, and the writer prints
+    /// each.
+    Reread,
     /// Writer and reader go on rewriting in turn.
     Cycle,
     /// The reader saves, adds a chain and a jump of its own, and restores.

@@ -96,6 +96,15 @@ pub fn is_unharmed(rule: &RuleVerdict) -> bool {
     rule.not_tested().is_none() && rule.of_reader().all(|verdict| verdict.severity() == 0)
 }
 
+/// Whether nothing more is to be said of a rule than that the reader lists it in other words.
+pub fn is_only_listed_otherwise(rule: &RuleVerdict) -> bool {
+    let is_list = |(operation, verdict): (Operation, Verdict)| {
+        operation == Operation::List && verdict == Verdict::Reworded
+    };
+    let mut harmed = rule.by_operation().filter(|(_, of)| of.severity() > 0);
+    rule.as_run().next().is_none() && harmed.all(is_list)
+}
+
 /// What is known of a chain.
 pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
     let mut facts = verdicts(&chain.outcomes);

@@ -316,7 +316,7 @@ fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
 
 /// The page of a run that is as wide as five scenarios: what a cell adds to it, and how long it takes to open.
 #[test]
-fn a_page_of_400_pairings_in_60_scenarios_would_stay_under_5_megabytes() {
+fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
     needs!(Native, Chromium);
     let run = full_run();
     let mut shown = Shown::default();
@@ -345,7 +345,8 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_under_5_megabytes() {
         "{} cells: {of_cells} bytes; 24000 would be {all}",
         run.matrix.cells.len()
     );
-    assert!(all < 5_000_000, "{said}");
+    // It was under 5 MB until each operation had a verdict about each rule, and those at fault had names.
+    assert!(all < 6_500_000, "{said}");
     let file = folder("pages").join("full.html");
     std::fs::write(&file, &page).unwrap();
     let mut browser = Browser::open(1500, 1400);

@@ -215,7 +215,7 @@ fn after(loss: &Loss) -> After {
             ),
             "what the kernel holds after the reader wrote the rules, too",
         ),
-        Stage::Baseline | Stage::Detect | Stage::Save | Stage::Rewrite => (
+        Stage::Baseline | Stage::Detect | Stage::Save | Stage::Rewrite | Stage::Reread => (
             (
                 Role::WriterPrint,
                 "what the writer prints after the reader restored that",

@@ -7,7 +7,7 @@ use super::printed_whole;
 use crate::observed::Text;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::script::Fault;
-use crate::plan::step::{Role, RuleSet};
+use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
 use crate::plan::{Reader, command};
 use crate::ruleset::Printed;
@@ -26,6 +26,10 @@ impl Bench {
         if let Some((_, known)) = self.reread.iter().find(|(of, _)| of.is(left)) {
             return Ok(known.clone());
         }
+        let scene = Scene {
+            stage: Stage::Reread,
+            ..scene
+        };
         let text = saved.ran.stdout.clone();
         let printed = Printed::read(&reread.ran.stdout.to_lossy());
         // A writer that dies, or only fails, does not say on which table.

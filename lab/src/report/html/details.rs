@@ -173,7 +173,8 @@ fn detail(
     let mut rules = Vec::new();
     let mut unharmed = 0;
     for rule in &cell.rules {
-        if facts::is_unharmed(rule) {
+        // How rules are listed is told by `show`: on the page it would be told of every rule.
+        if facts::is_unharmed(rule) || facts::is_only_listed_otherwise(rule) {
             unharmed += 1;
             continue;
         }

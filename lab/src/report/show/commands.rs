@@ -83,9 +83,12 @@ fn telling(cell: &Cell) -> BTreeSet<Stage> {
     let mut telling = BTreeSet::from([Stage::Save]);
     let of_rules = cell.rules.iter().flat_map(RuleVerdict::by_operation);
     let of_chains = cell.chains.iter().flat_map(ChainVerdict::by_operation);
-    let harms = of_rules
-        .chain(of_chains)
-        .filter(|(_, verdict)| verdict.severity() > 0);
+    // Other words in a listing are said with the rule.
+    let is_harm = |(operation, verdict): &(Operation, Verdict)| match operation {
+        Operation::List => verdict.severity() > Verdict::Reworded.severity(),
+        _ => verdict.severity() > 0,
+    };
+    let harms = of_rules.chain(of_chains).filter(is_harm);
     telling.extend(harms.map(|(operation, _)| stage(operation)));
     if cell.picked.is_some() {
         telling.insert(Stage::Detect);
@@ -335,6 +338,7 @@ fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
         Stage::Save if of_reader => "the reader saves",
         Stage::Save => "save",
         Stage::Rewrite => "the reader restores what it saved; witness and writer print",
+        Stage::Reread => "the reader restores parts of what it saved; the writer prints each",
         Stage::Sync => "the reader adds a chain of its own to what it saved, and restores",
         Stage::SyncNoflush => {
             "the reader restores without a flush what it owns, and a chain of its own"
