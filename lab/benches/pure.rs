@@ -9,7 +9,8 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
-use iptables_lab::ruleset::{Printed, Words, align, compare, parse};
+use iptables_lab::tool::iptables::{compare, parse};
+use iptables_lab::tool::{Printed, Words, align};
 use multiply::Copies;
 
 const SIZES: [usize; 4] = [10, 100, 1000, 10_000];

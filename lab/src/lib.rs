@@ -28,7 +28,7 @@ pub mod observed;
 pub mod plan;
 pub mod recording;
 pub mod report;
-pub mod ruleset;
 pub mod runner;
 pub mod sandbox;
 pub mod scenario;
+pub mod tool;

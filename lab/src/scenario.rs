@@ -29,7 +29,9 @@ pub use system::{OpenChains, System};
 pub use weight::Weight;
 
 use crate::catalog::{Family, Tool};
-use crate::ruleset::{self, Fault, InFile, Native, Rule, Ruleset};
+use crate::tool::iptables;
+use crate::tool::nft::Native;
+use crate::tool::{Fault, InFile, Rule, Ruleset};
 
 /// Both families, in the order in which every listing shows them.
 pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
@@ -222,7 +224,7 @@ impl From<Scenario> for Text {
 
 /// Parses a ruleset that must say something.
 fn some_rules(text: &str) -> Result<Ruleset, Fault> {
-    let ruleset = ruleset::parse(text)?;
+    let ruleset = iptables::parse(text)?;
     if ruleset.tables.is_empty() {
         let fault = Fault::at(text, 0..0, "there is no table in this ruleset");
         return Err(fault.with_help("paste what iptables-save prints, from `*filter` to `COMMIT`"));

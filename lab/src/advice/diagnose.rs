@@ -9,10 +9,9 @@ use super::repair::{Repair, repair};
 use crate::catalog::{Backend, BuildId, Family, Origin};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{BuildSet, Certainty, Member};
-use crate::ruleset::{
-    Addresses, Printed, PrintedTable, Rule, Shape, Target, Words, shape, target, tokens,
-};
 use crate::scenario::{Scenario, System};
+use crate::tool::iptables::{Addresses, Shape, shape, target, tokens};
+use crate::tool::{Printed, PrintedTable, Rule, Target, Words};
 
 /// Where something is: whose table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -410,7 +409,7 @@ impl<'a> KnownRules<'a> {
 /// The table as it was printed, if all of the chains are there that a system makes in it.
 fn has_all_chains<'p>(
     printed: &'p Printed,
-    table: &crate::ruleset::Table,
+    table: &crate::tool::Table,
 ) -> Option<&'p PrintedTable> {
     let there = printed.table(&table.name)?;
     let is_there = |name: &str| there.chains.iter().any(|chain| chain.name == name);

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::catalog::Family;
-use crate::ruleset::{Rule, shape};
 use crate::scenario::Scenario;
+use crate::tool::Rule;
+use crate::tool::iptables::shape;
 
 /// What names the systems of some scenarios: their chains, comments and sets.
 #[derive(Debug, Default)]
@@ -204,7 +205,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::ruleset::tokens::split;
+    use crate::tool::iptables::tokens::split;
 
     fn rule(line: &str) -> Rule {
         let words = split(line)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::identity::family_of;
 use crate::catalog::{Backend, Family};
-use crate::ruleset::Printed;
+use crate::tool::Printed;
 
 /// What one program printed.
 #[derive(Debug, Clone, PartialEq, Eq)]

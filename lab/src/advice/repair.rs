@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnose::{Damaged, Finding, Likeness, Place};
 use crate::catalog::Family;
-use crate::ruleset::tokens;
 use crate::scenario::System;
+use crate::tool::iptables::tokens;
 
 /// What mends it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -11,8 +11,8 @@ use super::parse_family;
 use super::progress::say;
 use super::select::select;
 use crate::catalog::Family;
-use crate::ruleset::{FamilyOf, family_of, with_numbers};
 use crate::scenario::{self, IpsetFile, Scenario, Set};
+use crate::tool::iptables::{FamilyOf, family_of, with_numbers};
 
 /// Rulesets of the user's own.
 #[derive(Args)]

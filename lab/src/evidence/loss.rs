@@ -6,7 +6,7 @@ use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::matrix::{Certainty, Harm, SubjectKind};
 use crate::plan::Operation;
 use crate::plan::step::Stage;
-use crate::ruleset::Change;
+use crate::tool::Change;
 
 /// A loss, apart from the rules that happen to show it.
 #[derive(Debug, Clone, PartialEq, Eq)]

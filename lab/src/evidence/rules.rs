@@ -4,11 +4,10 @@ use std::fmt;
 
 use super::loss::Subject;
 use crate::catalog::Family;
-use crate::ruleset::{
-    Rule, Ruleset, Target, atom_ranges, statement_ranges, target, unit_ranges, word_ranges,
-    words_of,
-};
 use crate::scenario::Scenario;
+use crate::tool::iptables::{atom_ranges, target, unit_ranges};
+use crate::tool::nft::{statement_ranges, word_ranges, words_of};
+use crate::tool::{Rule, Ruleset, Target};
 
 /// Where what an nft rule says begins: behind `add rule FAMILY TABLE CHAIN`.
 const SAYS: usize = 5;

@@ -132,7 +132,8 @@ impl Shrink {
 mod tests {
     use super::*;
     use crate::catalog::Family;
-    use crate::ruleset::{Native, parse};
+    use crate::tool::iptables::parse;
+    use crate::tool::nft::Native;
 
     const KUBE: &str = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:KUBE-FIREWALL - [0:0]\n\
         :OTHER - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A OUTPUT -j KUBE-FIREWALL\n-A OTHER -s 192.0.2.1/32 -j RETURN\n\

@@ -1,7 +1,7 @@
 //! What a build says when it fails, without what each release says in its own words; and what is missing where it could not
 //! write a rule, as far as its words or the rule's show.
 
-use crate::ruleset::Rule;
+use crate::tool::Rule;
 
 /// What was said, without what each release says in its own words: its banner, where in its input it stopped, and how
 /// to ask it for help. So releases that say the same share a line.
@@ -117,7 +117,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::ruleset;
+    use crate::tool::iptables;
 
     #[rstest]
     #[case(
@@ -208,7 +208,7 @@ mod tests {
         #[case] why: &str,
     ) {
         let text = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n");
-        let ruleset = ruleset::parse(&text).expect("it is a ruleset");
+        let ruleset = iptables::parse(&text).expect("it is a ruleset");
         assert_eq!(why_unwritten(said, &ruleset.tables[0].rules[0]), why);
     }
 }

@@ -1,7 +1,8 @@
 //! What a change of a rule or a chain does to packets, as far as the rules alone can tell. Probes have the last word.
 
 use super::verdict::Consequence;
-use crate::ruleset::{Difference, Target, Words, target};
+use crate::tool::iptables::target;
+use crate::tool::{Difference, Target, Words};
 
 /// Of a rule that is gone.
 pub fn of_vanished(rule: &Words) -> Consequence {

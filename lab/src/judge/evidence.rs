@@ -18,8 +18,10 @@ use crate::plan::Operation;
 use crate::plan::step::RuleSet;
 use crate::plan::trace::{self, Asked, ListedAs, LookAt, ReaderTrace};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Seen, TextRef};
-use crate::ruleset::{KnownRules, Printed, Rule, between_stamps, listed_rules, read_listing};
 use crate::scenario::Outcome;
+use crate::tool::iptables::{between_stamps, listed_rules};
+use crate::tool::nft::read_listing;
+use crate::tool::{KnownRules, Printed, Rule};
 
 /// What one build printed, as it ended and as it reads.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use super::partners::{Alignments, Partners};
 use super::place::Place;
 use super::rewrite::{Before, Fates};
 use super::sheet::{Listing, words};
-use crate::ruleset::{Alignment, Partner, Rule, Words, align};
+use crate::tool::{Alignment, Partner, Rule, Words, align};
 
 /// A listing, and which of its rules is which of another.
 pub struct Aligned {

@@ -12,7 +12,7 @@ use crate::observed::expression::{
     Access, Bitwise, Cmp, Expression, Meta, MetaKey, Payload, PayloadAccess, PayloadBase,
 };
 use crate::observed::{NftRule, Value};
-use crate::ruleset::{Change, Difference};
+use crate::tool::{Change, Difference};
 
 /// What a rule of nft's has become.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::sheet::{is_alike, words};
-use crate::ruleset::{Alignment, Partner, Rule, align};
+use crate::tool::{Alignment, Partner, Rule, align};
 
 /// Which rule of one print is which of another.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::culprit::RuleName;
-use crate::ruleset::{Rule, Ruleset, Table};
+use crate::tool::{Rule, Ruleset, Table};
 
 /// Where a rule stands in its scenario.
 pub struct Place<'a> {

@@ -7,7 +7,8 @@ use super::laid::Laid;
 use super::outcome::{PrintVerdict, RestoreVerdict};
 use super::rewrite::is_alike;
 use crate::observed::End;
-use crate::ruleset::{Partner, Rule, is_iptables_table};
+use crate::tool::iptables::is_iptables_table;
+use crate::tool::{Partner, Rule};
 
 /// What the reader's save shows of a rule.
 pub(super) struct Read {

@@ -13,7 +13,7 @@ use super::sheet::Sheet;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
-use crate::ruleset::Printed;
+use crate::tool::Printed;
 
 /// Whether packets met a rule that the kernel holds twice. How many is not said: a connection is asked for again, and a
 /// neighbour, after a time that no pairing changes.

@@ -16,7 +16,8 @@ use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::recording::DumpRef;
-use crate::ruleset::{Difference, Partner, Rule, is_iptables_table};
+use crate::tool::iptables::is_iptables_table;
+use crate::tool::{Difference, Partner, Rule};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]

@@ -15,7 +15,8 @@ use super::{Pairing, RuleVerdict};
 use crate::observed::End;
 use crate::plan::Operation;
 use crate::recording::CommandRecord;
-use crate::ruleset::{Difference, Rule, compare};
+use crate::tool::iptables::compare;
+use crate::tool::{Difference, Rule};
 
 impl<'a> Pairing<'a> {
     /// The verdicts about a rule that the writer did not take.

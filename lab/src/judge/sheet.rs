@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::ruleset::{Printed, PrintedTable, Rule, Words};
+use crate::tool::{Printed, PrintedTable, Rule, Words};
 
 /// The rules of one chain as one build printed them.
 #[derive(Clone, Default)]

@@ -195,7 +195,7 @@ fn what_the_surroundings_lacked_is_said_of_the_rules_that_name_it_alone() {
     assert_eq!(evidence.lacks(), None);
     let text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m nfacct --nfacct-name x\n\
                 -A INPUT -m set --match-set x src\n-A INPUT -j DROP\nCOMMIT\n";
-    let ruleset = crate::ruleset::parse(text).unwrap();
+    let ruleset = crate::tool::iptables::parse(text).unwrap();
     let lacked = ruleset.tables[0].rules.iter();
     let lacked: Vec<_> = lacked.map(|rule| evidence.lacked_around(rule)).collect();
     assert_eq!(
@@ -540,10 +540,10 @@ fn a_policy_from_drop_to_accept_is_an_exposure() {
 
 /// A rule without one of its parts: the part, and the words that are left.
 fn without_each_part(tokens: &[String]) -> Vec<(String, Vec<String>)> {
-    let found = crate::ruleset::parts(tokens)
+    let found = crate::tool::iptables::parts(tokens)
         .into_iter()
         .filter_map(|part| {
-            let words = crate::ruleset::tokens::split(&part.text).unwrap();
+            let words = crate::tool::iptables::tokens::split(&part.text).unwrap();
             let words: Vec<String> = words
                 .into_iter()
                 .map(|token| token.text.into_owned())
@@ -563,7 +563,8 @@ fn an_option_that_is_gone_from_any_rule_of_any_scenario_is_named() {
         for ruleset in scenario.rulesets.values() {
             for (_, rule) in ruleset.rules() {
                 for (gone, left) in without_each_part(&rule.tokens().to_strings()) {
-                    let difference = crate::ruleset::compare(&rule.tokens().to_strings(), &left);
+                    let difference =
+                        crate::tool::iptables::compare(&rule.tokens().to_strings(), &left);
                     let named = parts(&difference.lost);
                     assert!(
                         named.contains(&gone.as_str()),
@@ -630,11 +631,11 @@ proptest::proptest! {
         let same: Vec<&RuleVerdict> = rules.iter().filter(same).collect();
         let rule = *rule.get(&same);
         let line = rule.read.clone().unwrap();
-        let tokens = crate::ruleset::tokens::split(&line).unwrap();
+        let tokens = crate::tool::iptables::tokens::split(&line).unwrap();
         let tokens: Vec<String> = tokens.into_iter().skip(2).map(|token| token.text.into_owned()).collect();
         let all = without_each_part(&tokens);
         let (gone, left) = part.get(&all);
-        let left = crate::ruleset::Rule::new(&*rule.chain, left.clone()).text;
+        let left = crate::tool::Rule::new(&*rule.chain, left.clone()).text;
         let text = load.texts[saved].to_lossy().replacen(&*line, &left, 1);
         load.texts.push(Text::from(text));
         let spoilt = serde_json::from_value(json!(load.texts.len() - 1)).unwrap();

@@ -9,7 +9,8 @@ use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
 use crate::plan::Operation;
-use crate::ruleset::{Change, Difference, compare, tokens};
+use crate::tool::iptables::{compare, tokens};
+use crate::tool::{Change, Difference};
 
 /// How many rules of pairings are looked at before the first one does.
 const LOOKED_AT: usize = 400;

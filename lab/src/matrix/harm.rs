@@ -12,7 +12,7 @@ use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
 use crate::judge::{Cell, ChainVerdict, ProbeVerdict, RuleName, RuleVerdict};
 use crate::plan::Operation;
-use crate::ruleset::Change;
+use crate::tool::Change;
 
 /// What one operation does to one rule or chain.
 #[derive(

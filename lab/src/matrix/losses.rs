@@ -12,7 +12,7 @@ use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{self, Cell, ChainVerdict, RuleVerdict, core_message};
 use crate::plan::Operation;
-use crate::ruleset::Change;
+use crate::tool::Change;
 
 /// One way in which rules of a scenario come to harm, the same for all its rules and pairings.
 #[derive(Debug, Clone, PartialEq, Eq)]

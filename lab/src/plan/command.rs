@@ -3,8 +3,9 @@
 use super::step::RuleSet;
 use crate::catalog::{Backend, Build, Family};
 use crate::observed::Text;
-use crate::ruleset::{Printed, Ruleset, Table, is_iptables_table};
 use crate::scenario::{Scenario, Write};
+use crate::tool::iptables::is_iptables_table;
+use crate::tool::{Printed, Ruleset, Table};
 
 /// A command: program and arguments, and what it reads from standard input.
 pub type Command = (Vec<String>, Option<Text>);
@@ -83,7 +84,7 @@ fn one_by_one(backend: Backend, family: Family, ruleset: &Ruleset, how: &str) ->
             };
             commands.push((iptables(backend, family, &table.name, &words, &[]), None));
         }
-        let rule = |rule: &crate::ruleset::Rule| {
+        let rule = |rule: &crate::tool::Rule| {
             (
                 iptables(
                     backend,

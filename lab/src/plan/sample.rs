@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::step::RuleSet;
 use crate::catalog::Family;
-use crate::ruleset::{Addresses, Shape};
 use crate::scenario::Scenario;
+use crate::tool::iptables::{Addresses, Shape};
 
 /// Which rules of a large ruleset readers are asked for one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::judge::verdict::{Consequence, Effect, Verdict};
 use crate::judge::{AsRun, ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
 use crate::plan::Operation;
-use crate::ruleset::Change;
+use crate::tool::Change;
 
 /// One thing that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

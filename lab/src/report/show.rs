@@ -216,7 +216,7 @@ pub fn both_prints(cell: &Cell, load: &LoadRecord) -> Option<(String, String)> {
     };
     let normalised = |command: &CommandRecord| {
         let printed = load.text(command.stdout).to_lossy();
-        inert(&crate::ruleset::normalise_save(&printed))
+        inert(&crate::tool::iptables::normalise_save(&printed))
     };
     let written = find(Role::WriterPrint, false)?;
     let read = find(Role::ReaderPrint, true)?;

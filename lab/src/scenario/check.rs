@@ -13,7 +13,7 @@ use super::{
     Route, Set, Setup,
 };
 use crate::catalog::Family;
-use crate::ruleset::Fault;
+use crate::tool::Fault;
 
 /// A setup with the place of each of its parts in the file.
 #[derive(Deserialize, Default, JsonSchema)]

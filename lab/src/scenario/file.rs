@@ -10,7 +10,8 @@ use toml::Spanned;
 use super::check::{self, SetupInFile};
 use super::{FAMILIES, Pairings, Probe, Scenario, Source, System, Write, some_rules};
 use crate::catalog::Family;
-use crate::ruleset::{Fault, Native};
+use crate::tool::Fault;
+use crate::tool::nft::Native;
 
 /// A scenario file as TOML has it.
 #[derive(Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use super::check::LONGEST_SET;
 use super::{Entry, Part, Set, SetKind};
 use crate::catalog::Family;
-use crate::ruleset::{Fault, InFile};
+use crate::tool::{Fault, InFile};
 
 /// The sets of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

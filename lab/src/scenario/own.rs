@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::{LONGEST_ACCOUNT, LONGEST_SET};
 use super::{Pairings, Scenario, Set, SetKind, Setup, System, Write, name_of_file, some_rules};
 use crate::catalog::Family;
-use crate::ruleset::{InFile, Rule, Ruleset, with_numbers};
+use crate::tool::iptables::with_numbers;
+use crate::tool::{InFile, Rule, Ruleset};
 
 impl Scenario {
     /// A scenario of a user's own `iptables-save` text; `name` is the file it stands in. The sets that its rules name are made

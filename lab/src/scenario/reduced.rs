@@ -2,7 +2,7 @@
 
 use super::Scenario;
 use crate::catalog::Family;
-use crate::ruleset::{Fault, InFile};
+use crate::tool::{Fault, InFile};
 
 impl Scenario {
     /// This scenario as `name`, with just `rules` in just `family`, in the language that it is written in. It is written

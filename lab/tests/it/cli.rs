@@ -759,7 +759,7 @@ fn the_commands_that_are_shown_work_in_a_shell() {
         .output()
         .unwrap();
     let lines = |text: &str| -> Vec<String> {
-        let text = iptables_lab::ruleset::normalise_save(text);
+        let text = iptables_lab::tool::iptables::normalise_save(text);
         text.lines()
             .map(|line| line.trim_end().to_owned())
             .collect()

@@ -11,8 +11,8 @@ use iptables_lab::catalog::{Backend, Family, Tool};
 use iptables_lab::observed::End;
 use iptables_lab::plan::step::{Role, Stage};
 use iptables_lab::recording::{CommandRecord, LoadRecord, Seen};
-use iptables_lab::ruleset::normalise_save;
 use iptables_lab::scenario;
+use iptables_lab::tool::iptables::normalise_save;
 use rstest::rstest;
 
 use super::lab::wide_run;

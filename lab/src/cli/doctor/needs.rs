@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{Family, Tool};
-use crate::ruleset::Rule;
 use crate::scenario::Scenario;
+use crate::tool::Rule;
 
 /// A match or a target of iptables', or an expression of nft's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

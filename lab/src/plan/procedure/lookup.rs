@@ -10,7 +10,8 @@ use crate::plan::script::{Answered, Fault};
 use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{Asked, Check, Deletion, ListedAs, Listing, ReaderTrace};
 use crate::plan::{Operation, Reader, command};
-use crate::ruleset::{Rule, compare, near_misses, reordered};
+use crate::tool::Rule;
+use crate::tool::iptables::{compare, near_misses, reordered};
 
 /// A rule of the scenario: its place in the ruleset from 0, its table, itself.
 type Placed<'a> = (usize, &'a str, &'a Rule);

@@ -18,8 +18,8 @@ use super::script::{Fault, Lab};
 use super::step::{RuleSet, Stage};
 use super::trace::{LoadTrace, ReaderTrace};
 use super::{Load, Operation, Reader};
-use crate::ruleset::Printed;
 use crate::scenario::Scenario;
+use crate::tool::Printed;
 use bench::{Bench, Command, Scene};
 
 /// The chain that a reader adds as its own in `sync`, as a component adds its chain to what it saved.

@@ -10,7 +10,7 @@ use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
 use crate::plan::{Reader, command};
-use crate::ruleset::Printed;
+use crate::tool::Printed;
 
 impl Bench {
     /// Has the reader restore ever smaller parts of what it had `saved`, and the writer print each, until the rules that the

@@ -103,7 +103,7 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
         };
         let _ = writeln!(text, "{by}:\n\n{}", fenced(reason));
     }
-    let mut differ = |how: &str, changes: &[crate::ruleset::Change]| {
+    let mut differ = |how: &str, changes: &[crate::tool::Change]| {
         for change in changes {
             let what = match (&change.from, &change.to) {
                 (Some(from), Some(to)) => format!(": {} is now {}", code(from), code(to)),

@@ -317,7 +317,7 @@ mod tests {
 
     use super::*;
     use crate::observed::Text;
-    use crate::ruleset::parse;
+    use crate::tool::iptables::parse;
 
     /// What one of the script's functions makes of a print.
     fn in_shell(function: &str, saved: &str) -> String {

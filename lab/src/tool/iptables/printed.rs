@@ -7,7 +7,8 @@ use memchr::memchr_iter;
 
 use super::parse::without_counters;
 use super::print::is_stamp;
-use super::{Chain, Rule, tokens};
+use super::tokens;
+use crate::tool::{Chain, Rule};
 
 /// The output of an `iptables-save`, whatever its quality.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::parse::counters_length;
 use super::tokens::{join, quoted};
-use super::{Rule, Ruleset, Table, Words};
+use crate::tool::{Rule, Ruleset, Table, Words};
 
 impl Rule {
     /// A rule that stands in no text (its line is 0): its words quoted as `iptables-save` quotes.

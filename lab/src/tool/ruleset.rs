@@ -1,46 +1,11 @@
-//! The iptables-save language: parse, print, compare. And nft's, as far as scenarios are written in it.
-//!
-//! [`parse`] reads what people write, strictly; [`Printed::read`] reads what builds print, tolerantly. [`align`] finds
-//! which rule of one print is which rule of another, [`compare`] names the parts in which two such rules differ.
-
-mod align;
-mod atoms;
-mod compare;
-mod extensions;
-mod family;
-mod fault;
-mod native;
-mod near_miss;
-mod parse;
-mod parts;
-mod print;
-mod printed;
-mod protocols;
-pub mod shape;
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;
-pub mod tokens;
+//! A ruleset as every tool has it: tables, chains, rules, and what a rule does with a packet.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-pub use align::{Alignment, Partner, align};
-pub use compare::{Change, Difference, compare};
-pub use family::{FamilyOf, family_of};
-pub use fault::{Fault, InFile};
-pub use native::{Native, read_listing, statement_ranges, word_ranges, words_of};
-pub use near_miss::{NearMiss, near_misses, reordered};
-use parse::without_counters;
-pub use parse::{built_in_chains, is_iptables_table, parse};
-pub use parts::{Part, Target, atom_ranges, parts, target, unit_ranges};
-pub use print::{between_stamps, normalise_save};
-pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
-pub use protocols::{Renamed, with_numbers};
-pub use shape::{Addresses, Shape};
-pub use tokens::Words;
+use super::iptables::{Words, tokens, without_counters};
 
-/// A ruleset in `iptables-save` syntax.
+/// A ruleset.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ruleset {
     /// Its tables, in the order of the text. No table twice.
@@ -73,7 +38,7 @@ pub struct Rule {
     /// The chain it is appended to.
     pub chain: String,
     /// Its words. None as long as nobody asked for them: then they are the text's.
-    words: OnceLock<Words>,
+    pub(super) words: OnceLock<Words>,
     /// The line as it stands, without trailing blanks.
     pub text: Arc<str>,
     /// The line's number in its text, from 1.
@@ -108,4 +73,25 @@ impl fmt::Debug for Rule {
             .field("line", &self.line)
             .finish()
     }
+}
+
+/// What a rule does with a packet that it matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `-j ACCEPT`.
+    Accept,
+    /// `-j DROP`.
+    Drop,
+    /// `-j REJECT`.
+    Reject,
+    /// `-j RETURN`.
+    Return,
+    /// `-j CHAIN`.
+    Jump(String),
+    /// `-g CHAIN`.
+    Goto(String),
+    /// `-j` with any other target extension: `MARK`, `DNAT`.
+    Other(String),
+    /// No target: the rule only counts.
+    None,
 }

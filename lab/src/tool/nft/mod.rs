@@ -13,8 +13,7 @@ use std::ops::Range;
 
 use words::{Word, open_braces, split, texts};
 
-use super::fault::Fault;
-use super::{Chain, Rule, Ruleset, Table};
+use super::{Chain, Fault, Rule, Ruleset, Table};
 use crate::catalog::Family;
 
 pub use listing::read_listing;

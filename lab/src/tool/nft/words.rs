@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::{Target, Words};
+use crate::tool::{Target, Words};
 
 /// A command's words, as they stand in it, quotes and all.
 pub fn words_of(command: &str) -> Vec<&str> {

@@ -210,8 +210,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::ruleset::compare;
-    use crate::ruleset::tokens::split;
+    use crate::tool::iptables::compare;
+    use crate::tool::iptables::tokens::split;
 
     fn words(text: &str) -> Vec<String> {
         let tokens = split(text).unwrap();

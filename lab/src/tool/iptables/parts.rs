@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::atoms::{Atom, Dissected, Group, Kind, dissect};
+use super::extensions;
 use super::tokens::join;
-use super::{extensions, native};
+use crate::tool::{Target, nft};
 
 /// One part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,27 +14,6 @@ pub struct Part {
     pub name: String,
     /// Its words, the negation in front of them included: `! --mark 0x1`.
     pub text: String,
-}
-
-/// What a rule does with a packet that it matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// `-j ACCEPT`.
-    Accept,
-    /// `-j DROP`.
-    Drop,
-    /// `-j REJECT`.
-    Reject,
-    /// `-j RETURN`.
-    Return,
-    /// `-j CHAIN`.
-    Jump(String),
-    /// `-g CHAIN`.
-    Goto(String),
-    /// `-j` with any other target extension: `MARK`, `DNAT`.
-    Other(String),
-    /// No target: the rule only counts.
-    None,
 }
 
 /// The target of a rule, given what follows `-A CHAIN`, or the words of a rule of nft's.
@@ -46,7 +26,7 @@ pub fn target<S: AsRef<str>>(tokens: &[S]) -> Target {
     });
     named.unwrap_or_else(|| {
         let tokens: Vec<&str> = tokens.iter().map(AsRef::as_ref).collect();
-        native::target(&tokens)
+        nft::target(&tokens)
     })
 }
 

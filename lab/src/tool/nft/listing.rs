@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::printed::{Printed, PrintedTable};
-use super::super::{Chain, Rule};
 use super::words::{Word, open_braces, split, texts};
 use super::{name_of, policy};
 use crate::catalog::Family;
+use crate::tool::{Chain, Printed, PrintedTable, Rule};
 
 /// Reads what `nft list ruleset` printed, with the names that tables have in a ruleset for `family`. Never fails: what
 /// is not understood is among the strays; sets and maps are left out.

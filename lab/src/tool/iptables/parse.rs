@@ -6,9 +6,8 @@
 use std::ops::Range;
 
 use super::atoms::{Atom, Kind, atoms};
-use super::fault::Fault;
 use super::tokens::{self, Token};
-use super::{Chain, Rule, Ruleset, Table, Words};
+use crate::tool::{Chain, Fault, Rule, Ruleset, Table, Words};
 
 /// The tables there are, and the chains that each has without being told.
 const TABLES: [(&str, &[&str]); 5] = [
@@ -457,7 +456,7 @@ fn words_of(line: &str) -> Vec<Range<usize>> {
 }
 
 /// The line without the counters that it may begin with: `[12:34] -A INPUT`.
-pub(super) fn without_counters(line: &str) -> &str {
+pub(in crate::tool) fn without_counters(line: &str) -> &str {
     &line[counters_length(line).unwrap_or(0)..]
 }
 

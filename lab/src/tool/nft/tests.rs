@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::ruleset::Target;
+use crate::tool::Target;
 
 const COMMANDS: &str = "# a firewall
 add table ip filter

@@ -146,7 +146,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::ruleset::tokens::split;
+    use crate::tool::iptables::tokens::split;
 
     fn shape(chain: &str, rule: &str) -> Shape {
         let tokens: Vec<String> = split(rule)

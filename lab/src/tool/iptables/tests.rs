@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::tool::{Chain, Rule, Ruleset, Table, Target};
 
 const FILTER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE - [0:0]\n-A INPUT -j KUBE\nCOMMIT\n";
 
@@ -236,8 +237,8 @@ fn real_output_is_understood(#[case] file: &str, #[case] incompatible: usize) {
 /// What `iptables-restore` 1.8.9 makes of every oddity of its quoting, seen by what `iptables-save` then prints.
 #[test]
 fn words_are_those_of_a_real_iptables_restore() {
-    let given = parse(include_str!("../../tests/data/quoting.rules")).unwrap();
-    let saved = Printed::read(include_str!("../../tests/data/quoting.save"));
+    let given = parse(include_str!("../../../tests/data/quoting.rules")).unwrap();
+    let saved = Printed::read(include_str!("../../../tests/data/quoting.save"));
     let given: Vec<_> = given
         .rules()
         .map(|(_, rule)| rule.tokens().clone())
