@@ -175,7 +175,11 @@ impl Measured {
 
     /// How many verdicts about rules it came to.
     fn verdicts(&self) -> usize {
-        let rules = self.matrix.cells.iter().flat_map(|cell| &cell.rules);
+        let rules = self
+            .matrix
+            .cells
+            .iter()
+            .flat_map(|cell| &cell.outcome.rules);
         let of_rule = |rule: &iptables_lab::judge::RuleVerdict| {
             let verdicts = [
                 rule.of(Operation::Write),
@@ -233,7 +237,7 @@ impl Bench<'_> {
         Ok(Measured {
             took,
             timings,
-            matrix: serde_json::from_str(&std::fs::read_to_string(&matrix)?)?,
+            matrix: iptables_lab::report::json::read(&std::fs::read_to_string(&matrix)?)?,
             recording,
         })
     }

@@ -1,4 +1,4 @@
-//! All verdicts of a run: what every report is made from. Its JSON is schema 1.
+//! All verdicts of a run: what every report is made from.
 
 mod build_set;
 mod chance;
@@ -43,24 +43,16 @@ use crate::plan::{Operation, is_pairing};
 use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::{Pairings, Scenario};
 
-/// The version of the JSON form. It only grows.
-pub const SCHEMA: u32 = 1;
-
 /// All verdicts of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
-    /// [`SCHEMA`].
-    pub schema: u32,
     /// The program that judged.
     pub lab: Lab,
     /// Where the run was made.
     pub host: Host,
     /// When the run began.
-    #[schemars(with = "String")]
     pub started: jiff::Timestamp,
-    /// When it ended; unknown of a run that was killed, and in older reports.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    /// When it ended; unknown of a run that was killed.
     pub finished: Option<jiff::Timestamp>,
     /// What was done with each pairing.
     pub operations: Vec<Operation>,
@@ -78,7 +70,6 @@ pub struct Matrix {
     /// Why the run ended early; none if its plan was through.
     pub cut_short: Option<String>,
     /// The losses that are known already, and how many cells each of them names.
-    #[serde(default)]
     pub known: Vec<KnownLoss>,
     /// A cell for each pairing that was run, by scenario, family, writer and reader.
     pub cells: Vec<Cell>,
@@ -143,11 +134,6 @@ impl Absence {
 }
 
 impl Matrix {
-    /// The JSON Schema of its JSON form.
-    pub fn schema() -> schemars::Schema {
-        schemars::schema_for!(Matrix)
-    }
-
     /// Judges a recording.
     pub fn of(recording: &Recording) -> Self {
         let mut builder = MatrixBuilder::new(&recording.head);
@@ -345,7 +331,6 @@ impl<'h> MatrixBuilder<'h> {
         let mut host = head.host.clone();
         host.notes.extend(chance::note(&head.builds, &cells));
         Matrix {
-            schema: SCHEMA,
             lab: Lab {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },

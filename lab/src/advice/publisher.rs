@@ -69,7 +69,7 @@ impl PublishedBuilder {
         // Only a reader of the other backend does not see the rules and writes them again.
         let is_cross = backend(writer) != backend(reader);
         let operations = operations.filter(|of| is_cross || *of != Operation::Reassert);
-        let rules = cell.rules.len();
+        let rules = cell.outcome.rules.len();
         let key = (
             cell.scenario.clone(),
             cell.family,
@@ -82,7 +82,7 @@ impl PublishedBuilder {
             let pairs = self.gaps.entry(untested).or_default();
             pairs.entry(writer).or_default().insert(reader);
         }
-        for rule in &cell.rules {
+        for rule in &cell.outcome.rules {
             let written = rule.written.as_ref();
             let written = written.map(|text| (rule.table.to_string(), text.to_string()));
             self.sound.extend(written);
@@ -145,7 +145,7 @@ impl From<&Matrix> for Published {
 
 fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
     harms(cell).into_iter().map(|harmed| {
-        let rule = harmed.rule.and_then(|place| cell.rules.get(place));
+        let rule = harmed.rule.and_then(|place| cell.outcome.rules.get(place));
         let written = rule.and_then(|rule| rule.written.as_deref());
         let left = rule
             .into_iter()

@@ -399,13 +399,17 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
         matrix.cells.iter().flat_map(|cell| {
             let known =
                 |rule: &RuleVerdict| cell.known_of(&rule.table, &rule.chain, Some(rule.index));
-            cell.rules.iter().filter(move |rule| known(rule).is_none())
+            cell.outcome
+                .rules
+                .iter()
+                .filter(move |rule| known(rule).is_none())
         })
     };
     let chains = || {
         matrix.cells.iter().flat_map(|cell| {
             let known = |chain: &ChainVerdict| cell.known_of(&chain.table, &chain.chain, None);
-            cell.chains
+            cell.outcome
+                .chains
                 .iter()
                 .filter(move |chain| known(chain).is_none())
         })
@@ -420,8 +424,8 @@ fn met(matrix: &Matrix, difference: Option<&Difference>, conditions: &[Condition
             verdicts.any(|verdict| verdict == *wanted)
         }
         Condition::Consequence(wanted) => {
-            let of_rules = rules().filter_map(|rule| rule.consequence);
-            let mut all = of_rules.chain(chains().filter_map(|chain| chain.consequence));
+            let of_rules = rules().filter_map(|rule| rule.consequence.map(|of| of.what));
+            let mut all = of_rules.chain(chains().filter_map(ChainVerdict::does));
             all.any(|found| found == *wanted)
         }
         Condition::Regression => difference.is_some_and(|of| of.regressions().next().is_some()),

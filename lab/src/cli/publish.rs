@@ -1,21 +1,15 @@
 //! `publish`: the least form of a report, which is part of the binary.
 
-use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Timestamp;
 use miette::miette;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::exit::{Exit, Failure, Or};
 use crate::advice::{Published, PublishedBuilder};
-use crate::catalog::Build;
-use crate::judge::{Case, Cell, judge};
-use crate::matrix::Lab;
-use crate::plan::Operation;
-use crate::recording::{self, Host};
+use crate::judge::{Case, judge};
+use crate::{recording, report};
 
 #[derive(Args)]
 pub struct PublishArgs {
@@ -83,81 +77,20 @@ fn of_recording(path: &Path) -> Result<Published, Failure> {
 }
 
 fn of_report(path: &Path) -> Result<Published, Failure> {
-    let file = std::fs::File::open(path).map_err(|error| cannot_read(path, &error));
-    let reader = std::io::BufReader::new(file.or_exit(Exit::Usage)?);
-    let mut json = serde_json::Deserializer::from_reader(reader);
-    json.deserialize_map(Report)
+    let text = std::fs::read_to_string(path).map_err(|error| cannot_read(path, &error));
+    let matrix = report::json::read(&text.or_exit(Exit::Usage)?);
+    let matrix = matrix
         .map_err(|error| cannot_read(path, &error))
-        .or_exit(Exit::Usage)
-}
-
-/// Reads a report cell by cell: of a large run all cells together are the largest thing there.
-struct Report;
-
-impl<'de> Visitor<'de> for Report {
-    type Value = Published;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a report, as `matrix --format json` writes it")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Published, A::Error> {
-        let (mut lab, mut host, mut started): (Option<Lab>, Option<Host>, Option<Timestamp>) =
-            Default::default();
-        let (mut operations, mut builds): (Option<Vec<Operation>>, Option<Vec<Build>>) =
-            Default::default();
-        let mut builder = None;
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "lab" => lab = Some(map.next_value()?),
-                "host" => host = Some(map.next_value()?),
-                "started" => started = Some(map.next_value()?),
-                "operations" => operations = Some(map.next_value()?),
-                "builds" => builds = Some(map.next_value()?),
-                "cells" => {
-                    let missing = <A::Error as de::Error>::missing_field;
-                    let mut cells = PublishedBuilder::new(
-                        &lab.take().ok_or_else(|| missing("lab"))?.version,
-                        &host.take().ok_or_else(|| missing("host"))?,
-                        started.take().ok_or_else(|| missing("started"))?,
-                        &builds.take().ok_or_else(|| missing("builds"))?,
-                        &operations.take().ok_or_else(|| missing("operations"))?,
-                    );
-                    map.next_value_seed(Cells(&mut cells))?;
-                    builder = Some(cells);
-                }
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        let builder = builder.ok_or_else(|| de::Error::missing_field("cells"))?;
-        Ok(builder.finish())
-    }
-}
-
-/// Takes the cells of a report, one after the other.
-struct Cells<'b>(&'b mut PublishedBuilder);
-
-impl<'de> DeserializeSeed<'de> for Cells<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Cells<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the cells of a report")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<(), A::Error> {
-        while let Some(cell) = cells.next_element::<Cell>()? {
-            self.0.add(&cell);
-        }
-        Ok(())
-    }
+        .or_exit(Exit::Usage)?;
+    let mut builder = PublishedBuilder::new(
+        &matrix.lab.version,
+        &matrix.host,
+        matrix.started,
+        &matrix.builds,
+        &matrix.operations,
+    );
+    matrix.cells.iter().for_each(|cell| builder.add(cell));
+    Ok(builder.finish())
 }
 
 #[cfg(test)]
@@ -166,16 +99,18 @@ mod tests {
     use super::*;
     use crate::matrix::Matrix;
 
-    /// A report that is read cell by cell comes to the same as the recording that it was judged from.
+    /// A report comes to the same as the recording that it was judged from.
     #[test]
     fn a_report_and_its_recording_are_published_alike() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
         let recording = Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
         let matrix = Matrix::of(&recording::read(&recording).unwrap().recording);
         let folder = tempfile::tempdir().unwrap();
-        let report = folder.path().join("report.json");
-        std::fs::write(&report, serde_json::to_vec(&matrix).unwrap()).unwrap();
-        let mut published = of_report(&report).unwrap();
+        let file = folder.path().join("report.json");
+        let mut text = Vec::new();
+        report::json::write(&matrix, &mut text).unwrap();
+        std::fs::write(&file, text).unwrap();
+        let mut published = of_report(&file).unwrap();
         let expected = of_recording(&recording).unwrap();
         // The program that judged says who it is.
         published.lab.clone_from(&expected.lab);
@@ -191,6 +126,6 @@ mod tests {
         std::fs::write(&file, "{\"cells\": []}").unwrap();
         let failure = of_report(&file).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
-        assert!(failure.report.to_string().contains("missing field `lab`"));
+        assert!(failure.report.to_string().contains("it has no `schema`"));
     }
 }

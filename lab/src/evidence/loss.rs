@@ -82,8 +82,8 @@ pub enum Damaged<'a> {
 impl<'a> Damaged<'a> {
     /// All rules and chains of `cell`, whatever is said of them.
     fn all(cell: &'a Cell) -> impl Iterator<Item = Damaged<'a>> {
-        let chains = cell.chains.iter().map(Damaged::Chain);
-        cell.rules.iter().map(Damaged::Rule).chain(chains)
+        let chains = cell.outcome.chains.iter().map(Damaged::Chain);
+        cell.outcome.rules.iter().map(Damaged::Rule).chain(chains)
     }
 
     /// All that is wrong with it.
@@ -109,7 +109,7 @@ impl<'a> Damaged<'a> {
             reason,
             consequence: match self {
                 Damaged::Rule(rule) => rule.potential,
-                Damaged::Chain(chain) => chain.consequence,
+                Damaged::Chain(chain) => chain.does(),
             },
             certainty: Certainty::Predicted,
         };
@@ -258,24 +258,24 @@ mod tests {
 
     use super::*;
     use crate::catalog::{BuildId, Family};
-    use crate::judge::RuleVerdicts;
-    use crate::judge::outcome::{Answer, Outcomes, PrintVerdict, RestoreVerdict};
+    use crate::judge::Outcome;
+    use crate::judge::by_operation::{Answer, ByOperation, PrintVerdict, RestoreVerdict};
     use crate::judge::verdict::{Consequence, Verdict};
     use crate::matrix::Matrix;
     use crate::recording;
 
     fn chain(name: &str, reason: &str) -> ChainVerdict {
-        let mut outcomes = Outcomes::from_iter([Answer::Save(PrintVerdict::Same)]);
+        let mut operations = ByOperation::from_iter([Answer::Save(PrintVerdict::Same)]);
         let changed = Answer::Rewrite(RestoreVerdict::Changed);
-        outcomes.set_because(changed, Some(reason.into()));
+        operations.set_because(changed, Some(reason.into()));
         ChainVerdict {
             table: "filter".to_owned(),
             chain: name.to_owned(),
             policy_before: None,
             policy_after: None,
             policy_after_sync: None,
-            outcomes,
-            consequence: Some(Consequence::Misdirected),
+            operations,
+            consequence: Some(Consequence::Misdirected.into()),
         }
     }
 
@@ -286,14 +286,14 @@ mod tests {
             writer: BuildId::named("1.8.8-nft"),
             reader: BuildId::named("1.8.7-nft"),
             verdict: Verdict::Changed,
-            rules: RuleVerdicts::from(rules),
-            chains,
-            probes: Vec::new(),
-            picked: None,
-            warnings: Vec::new(),
+            outcome: Outcome {
+                rules: rules.into(),
+                chains,
+                ..Outcome::default()
+            }
+            .into(),
             known: None,
             known_losses: Vec::new(),
-            crashes: Vec::new(),
         }
     }
 
@@ -322,7 +322,7 @@ mod tests {
     fn a_rule_that_is_lost_is_worse_than_its_chain_and_a_named_kind_comes_first() {
         let lossy = RuleVerdict {
             given: "-A OWN -j DROP".into(),
-            outcomes: Outcomes::from_iter([Answer::Save(PrintVerdict::Lossy)]),
+            operations: ByOperation::from_iter([Answer::Save(PrintVerdict::Lossy)]),
             ..RuleVerdict::default()
         };
         let both = cell(vec![lossy], vec![chain("OWN", "the chain is gone")]);
@@ -334,7 +334,7 @@ mod tests {
     fn rule(sync_noflush: RestoreVerdict) -> RuleVerdict {
         RuleVerdict {
             given: "-A OWN -j DROP".into(),
-            outcomes: Outcomes::from_iter([
+            operations: ByOperation::from_iter([
                 Answer::Save(PrintVerdict::Same),
                 Answer::Rewrite(RestoreVerdict::Kept),
                 Answer::SyncNoflush(sync_noflush),
@@ -367,7 +367,7 @@ mod tests {
         assert!(loss.shown_by(&kept).is_none());
         let mut by_rewrite = rule(RestoreVerdict::Unrestorable);
         let unrestorable = Answer::Rewrite(RestoreVerdict::Unrestorable);
-        by_rewrite.outcomes.set(unrestorable);
+        by_rewrite.operations.set(unrestorable);
         let another = cell(vec![by_rewrite], Vec::new());
         assert!(
             loss.shown_by(&another).is_none(),
@@ -391,7 +391,7 @@ mod tests {
                     // Of what is another rule's doing, that rule has the report.
                     let no_reports = [Verdict::Unsupported, Verdict::Incompatible];
                     let is_untested = no_reports.contains(&harm.form.harm.verdict);
-                    let rules = harm.rule.map(|place| whole.rules[place].clone());
+                    let rules = harm.rule.map(|place| whole.outcome.rules[place].clone());
                     if is_untested
                         || rules
                             .as_ref()
@@ -404,7 +404,7 @@ mod tests {
                             && (&chain.table, &chain.chain)
                                 == (&harm.subject.table, &harm.subject.chain)
                     };
-                    let chains = whole.chains.iter().filter(is_it).cloned().collect();
+                    let chains = whole.outcome.chains.iter().filter(is_it).cloned().collect();
                     let only = cell(rules.into_iter().collect(), chains);
                     let found = Loss::worst_of(&only, &LossKind::ALL);
                     let found = found.unwrap_or_else(|| panic!("{}: {harm:?}", file.display()));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 
+use super::by_operation::{Answer, ByOperation, CycleVerdict, PrintVerdict, RestoreVerdict};
 use super::consequence;
 use super::cycle::turns;
 use super::evidence::{Baseline, Reading, Restored};
 use super::kernel::{KernelChain, chain_names};
 use super::laid::Aligned;
-use super::outcome::{Answer, CycleVerdict, Outcomes, PrintVerdict, RestoreVerdict};
-use super::verdict::Consequence;
+use super::verdict::{Consequence, Impact};
 use super::{ChainVerdict, Pairing};
 
 /// A verdict, what changed, and what that does to packets.
@@ -58,7 +58,7 @@ impl<'a> Pairing<'a> {
             .flatten()
             .find(|(verdict, ..)| *verdict == RestoreVerdict::Changed);
         let consequence = change.and_then(|(.., consequence)| *consequence);
-        let mut outcomes = Outcomes::default();
+        let mut operations = ByOperation::default();
         if let Some((read, reason)) = read {
             let resolved = match read {
                 PrintVerdict::Differs => {
@@ -66,10 +66,10 @@ impl<'a> Pairing<'a> {
                 }
                 other => other,
             };
-            outcomes.set_because(Answer::Save(resolved), reason);
+            operations.set_because(Answer::Save(resolved), reason);
         }
         if let Some(cycled) = self.cycle_of_chain(&before, (table, chain), reading) {
-            outcomes.set(Answer::Cycle(cycled));
+            operations.set(Answer::Cycle(cycled));
         }
         let restored = [
             (Answer::Rewrite as fn(RestoreVerdict) -> Answer, rewrite),
@@ -78,7 +78,7 @@ impl<'a> Pairing<'a> {
         ];
         for (answer, judged) in restored {
             if let Some((verdict, reason, _)) = judged {
-                outcomes.set_because(answer(verdict), reason);
+                operations.set_because(answer(verdict), reason);
             }
         }
         let policy = |after: &Option<Option<Rc<KernelChain<'_>>>>| {
@@ -91,8 +91,8 @@ impl<'a> Pairing<'a> {
             policy_before: before.policy.map(str::to_owned),
             policy_after: policy(&rewritten),
             policy_after_sync: policy(&synced),
-            outcomes,
-            consequence,
+            operations,
+            consequence: consequence.map(Impact::from),
         })
     }
 
@@ -148,13 +148,13 @@ impl<'a> Pairing<'a> {
             let policy = rewritten.or(synced)?;
             let consequence = consequence::of_policy("ACCEPT", policy);
             let new: Arc<str> = "the chain is new".into();
-            let mut outcomes = Outcomes::default();
+            let mut operations = ByOperation::default();
             let answers = [
                 rewritten.map(|_| Answer::Rewrite(RestoreVerdict::Changed)),
                 synced.map(|_| Answer::Sync(RestoreVerdict::Changed)),
             ];
             for answer in answers.into_iter().flatten() {
-                outcomes.set_because(answer, Some(new.clone()));
+                operations.set_because(answer, Some(new.clone()));
             }
             Some(ChainVerdict {
                 table: table.to_owned(),
@@ -162,8 +162,10 @@ impl<'a> Pairing<'a> {
                 policy_before: None,
                 policy_after: rewritten.map(str::to_owned),
                 policy_after_sync: synced.map(str::to_owned),
-                outcomes,
-                consequence: consequence.or(Some(Consequence::Misdirected)),
+                operations,
+                consequence: consequence
+                    .or(Some(Consequence::Misdirected))
+                    .map(Impact::from),
             })
         };
         names.into_iter().filter_map(verdict).collect()

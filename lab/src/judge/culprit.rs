@@ -130,8 +130,8 @@ impl<'a> Pairing<'a> {
                 because_of: self.names_in(table, failing),
             };
             // What the writer cannot read after the rewrite is another rule's doing than what the reader cannot.
-            if alone.outcomes.as_run(operation).is_none() {
-                alone.outcomes.run_as(operation, as_run());
+            if alone.operations.as_run(operation).is_none() {
+                alone.operations.run_as(operation, as_run());
             }
         }
     }

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_operation::{Answer, CycleVerdict, RestoreVerdict};
 use super::evidence::{Reading, Restored};
 use super::laid::Laid;
-use super::outcome::{Answer, CycleVerdict, RestoreVerdict};
 use super::rewrite::Fate;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::BuildId;
@@ -36,10 +36,10 @@ impl<'a> Pairing<'a> {
             .enumerate()
             .find(|(_, (_, fate))| fate.verdict == RestoreVerdict::Changed);
         let Some((turn, (restored, fate))) = changed else {
-            verdict.outcomes.set(Answer::Cycle(CycleVerdict::Stable));
+            verdict.operations.set(Answer::Cycle(CycleVerdict::Stable));
             return None;
         };
-        verdict.outcomes.set(Answer::Cycle(CycleVerdict::Drifts));
+        verdict.operations.set(Answer::Cycle(CycleVerdict::Drifts));
         verdict.drift = Some(Box::new(Drift {
             round: turn / 2 + 1,
             by: restored.command.build.clone(),

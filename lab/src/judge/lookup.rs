@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
+use super::by_operation::{Answer, CheckVerdict, DeleteVerdict, PrintVerdict, RestoreVerdict};
 use super::evidence::Deletion;
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
-use super::outcome::{Answer, CheckVerdict, DeleteVerdict, PrintVerdict, RestoreVerdict};
 use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
@@ -38,7 +38,7 @@ impl<'a> Pairing<'a> {
     fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
         let lists = &self.look_ups.lists;
         let listed = |listed_as| lists.get(&(listed_as, laid.place.table)).copied();
-        let rewrite = verdict.outcomes.restored(Operation::Rewrite);
+        let rewrite = verdict.operations.restored(Operation::Rewrite);
         let by_rules = listed(ListedAs::Rules).map(|command| {
             self.failed(command)
                 .unwrap_or_else(|| self.shown_by_rules(laid, rewrite))
@@ -50,13 +50,13 @@ impl<'a> Pairing<'a> {
         let worst = by_rules.into_iter().chain(by_table);
         let worst = worst.max_by_key(|verdict| Verdict::from(*verdict).severity());
         // It is not asked of parts of the rules, so what it is without those at fault is not known.
-        let save = verdict.outcomes.as_run(Operation::Save).cloned();
+        let save = verdict.operations.as_run(Operation::Save).cloned();
         let save = save.filter(|of| of.verdict == Verdict::Incompatible);
         match (worst, save) {
             (Some(PrintVerdict::Refused), Some(as_run)) => {
-                verdict.outcomes.run_as(Operation::List, as_run);
+                verdict.operations.run_as(Operation::List, as_run);
             }
-            (Some(worst), _) => verdict.outcomes.set(Answer::List(worst)),
+            (Some(worst), _) => verdict.operations.set(Answer::List(worst)),
             (None, _) => {}
         }
     }
@@ -82,7 +82,7 @@ impl<'a> Pairing<'a> {
         if self.crossed {
             return PrintVerdict::Invisible;
         }
-        let rewrite = verdict.outcomes.restored(Operation::Rewrite);
+        let rewrite = verdict.operations.restored(Operation::Rewrite);
         let differs = || PrintVerdict::of_difference(rewrite);
         let chain = &laid.place.rule.chain;
         let by_reader = self.evidence.listed_table(command);
@@ -102,7 +102,7 @@ impl<'a> Pairing<'a> {
             return PrintVerdict::Same;
         };
         let said = otherwise_listed(own, listed);
-        verdict.outcomes.explain(Operation::List, said.into());
+        verdict.operations.explain(Operation::List, said.into());
         differs()
     }
 
@@ -142,13 +142,13 @@ impl<'a> Pairing<'a> {
                 Asked::Given => {
                     let found = self.found(command);
                     if verdict.of(Operation::Check).is_none() {
-                        verdict.outcomes.set(Answer::Check(found));
+                        verdict.operations.set(Answer::Check(found));
                     }
                 }
                 Asked::NearMiss { otherwise } if command.end == End::Exit(0) => {
                     verdict.near_miss = Some(otherwise.clone());
                     let wrong = Answer::Check(CheckVerdict::FoundWrong);
-                    verdict.outcomes.set(wrong);
+                    verdict.operations.set(wrong);
                 }
                 Asked::Reordered => {
                     verdict.check_reordered = Some(self.found(command).into());
@@ -163,7 +163,7 @@ impl<'a> Pairing<'a> {
         let asked = self.evidence.load.asked.as_ref();
         let is_left_out = asked.is_some_and(|asked| !asked.contains(laid.place.global));
         if is_left_out && self.case.wants(operation) && !self.crossed {
-            verdict.outcomes.not_run(operation, NotRun::NotSampled);
+            verdict.operations.not_run(operation, NotRun::NotSampled);
         }
     }
 
@@ -203,7 +203,7 @@ impl<'a> Pairing<'a> {
                 DeleteVerdict::WrongRule
             }
         };
-        verdict.outcomes.set(Answer::Delete(deleted));
+        verdict.operations.set(Answer::Delete(deleted));
     }
 
     fn taken(&self, laid: Laid<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {

@@ -75,12 +75,12 @@ impl<'a> Pairing<'a> {
     pub(super) fn note_not_run(&self, reading: Option<&Reading<'a>>, verdict: &mut RuleVerdict) {
         let asked = self.case.operations.iter().copied();
         for operation in asked.filter(|of| *of != Operation::Effect) {
-            let is_known = verdict.outcomes.of(operation).is_some_and(|of| {
+            let is_known = verdict.operations.of(operation).is_some_and(|of| {
                 of.verdict.is_some() || of.as_run.is_some() || of.not_run.is_some()
             });
             if !is_known {
                 let why = self.why_not_run(operation, reading, verdict);
-                verdict.outcomes.not_run(operation, why);
+                verdict.operations.not_run(operation, why);
             }
         }
     }

@@ -1,307 +1,260 @@
-//! What each operation came to: a map by operation, in which no operation has a verdict that is another's.
+//! What came of a pairing: of each rule, each chain and each packet.
 
 use std::sync::Arc;
 
-use super::verdict::Verdict;
-use super::{AsRun, NotRun};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::by_operation::ByOperation;
+use super::shared::RuleVerdicts;
+use super::verdict::{Consequence, Impact, Verdict};
+use super::{AsRun, Crash, Drift, Met, NotRun, ProbeVerdict, Warning};
+use crate::catalog::{Backend, Tool};
 use crate::plan::Operation;
+use crate::tool::Change;
 
-/// An enum of the verdicts that an operation can come to.
-macro_rules! verdicts {
-    ($(#[$doc:meta])* $name:ident: $($verdict:ident),+ $(,)?) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $(
-                #[doc = concat!("[`Verdict::", stringify!($verdict), "`]")]
-                $verdict,
-            )+
-        }
+/// Where the one reason is from that is told of a rule: the first of these that has any.
+const RULE_REASONS: [Operation; 6] = [
+    Operation::Write,
+    Operation::Save,
+    Operation::Rewrite,
+    Operation::Sync,
+    Operation::SyncNoflush,
+    Operation::Reassert,
+];
 
-        impl From<$name> for Verdict {
-            fn from(of: $name) -> Verdict {
-                match of {
-                    $($name::$verdict => Verdict::$verdict,)+
-                }
-            }
-        }
+/// Where the one reason is from that is told of a chain.
+const CHAIN_REASONS: [Operation; 4] = [
+    Operation::Rewrite,
+    Operation::Sync,
+    Operation::SyncNoflush,
+    Operation::Save,
+];
 
-        impl $name {
-            fn new(verdict: Verdict) -> Option<Self> {
-                match verdict {
-                    $(Verdict::$verdict => Some($name::$verdict),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-verdicts!(
-    /// Of writing.
-    WriteVerdict: Faithful, Misprinted, Refused, Unsupported, Crashed, TimedOut,
-);
-verdicts!(
-    /// Of printing: save and list.
-    PrintVerdict: Same, Reworded, Lossy, Differs, Refused, Invisible, Unsupported, Crashed, TimedOut,
-);
-verdicts!(
-    /// Of restoring what was printed: rewrite and both syncs.
-    RestoreVerdict: Kept, Changed, Unrestorable, NothingToRestore,
-);
-verdicts!(
-    /// Of the writer's print after the rewrite.
-    RecognitionVerdict: Recognised, Misread, Unreadable,
-);
-verdicts!(
-    /// Of rewriting in turn.
-    CycleVerdict: Stable, Drifts,
-);
-verdicts!(
-    /// Of `-C`.
-    CheckVerdict: Found, NotFound, FoundWrong, Unsupported, Crashed, TimedOut,
-);
-verdicts!(
-    /// Of `-D`.
-    DeleteVerdict: Deleted, NotDeleted, WrongRule, Unsupported, Crashed, TimedOut,
-);
-verdicts!(
-    /// Of writing the rules under the other backend.
-    ReassertVerdict: Doubled, Changed, Refused,
-);
-
-impl PrintVerdict {
-    /// What a difference in print comes to, given what the rewrite made of the rule; none where nothing was rewritten.
-    pub fn of_difference(rewrite: Option<RestoreVerdict>) -> Self {
-        match rewrite {
-            Some(RestoreVerdict::Kept) => PrintVerdict::Reworded,
-            Some(RestoreVerdict::Changed) => PrintVerdict::Lossy,
-            Some(RestoreVerdict::Unrestorable | RestoreVerdict::NothingToRestore) | None => {
-                PrintVerdict::Differs
-            }
-        }
-    }
-}
-
-/// An operation, and a verdict that it can come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Answer {
-    /// [`Operation::Write`]
-    Write(WriteVerdict),
-    /// [`Operation::Save`]
-    Save(PrintVerdict),
-    /// [`Operation::List`]
-    List(PrintVerdict),
-    /// [`Operation::Rewrite`]
-    Rewrite(RestoreVerdict),
-    /// [`Operation::Recognition`]
-    Recognition(RecognitionVerdict),
-    /// [`Operation::Cycle`]
-    Cycle(CycleVerdict),
-    /// [`Operation::Sync`]
-    Sync(RestoreVerdict),
-    /// [`Operation::SyncNoflush`]
-    SyncNoflush(RestoreVerdict),
-    /// [`Operation::Check`]
-    Check(CheckVerdict),
-    /// [`Operation::Delete`]
-    Delete(DeleteVerdict),
-    /// [`Operation::Reassert`]
-    Reassert(ReassertVerdict),
-}
-
-impl Answer {
-    /// What `operation` came to; none where it cannot come to that.
-    pub fn new(operation: Operation, verdict: Verdict) -> Option<Self> {
-        Some(match operation {
-            Operation::Write => Answer::Write(WriteVerdict::new(verdict)?),
-            Operation::Save => Answer::Save(PrintVerdict::new(verdict)?),
-            Operation::List => Answer::List(PrintVerdict::new(verdict)?),
-            Operation::Rewrite => Answer::Rewrite(RestoreVerdict::new(verdict)?),
-            Operation::Recognition => Answer::Recognition(RecognitionVerdict::new(verdict)?),
-            Operation::Cycle => Answer::Cycle(CycleVerdict::new(verdict)?),
-            Operation::Sync => Answer::Sync(RestoreVerdict::new(verdict)?),
-            Operation::SyncNoflush => Answer::SyncNoflush(RestoreVerdict::new(verdict)?),
-            Operation::Check => Answer::Check(CheckVerdict::new(verdict)?),
-            Operation::Delete => Answer::Delete(DeleteVerdict::new(verdict)?),
-            Operation::Reassert => Answer::Reassert(ReassertVerdict::new(verdict)?),
-            // Packets are no rule's.
-            Operation::Effect => return None,
-        })
-    }
-
-    /// Which operation it is of.
-    pub fn operation(self) -> Operation {
-        match self {
-            Answer::Write(_) => Operation::Write,
-            Answer::Save(_) => Operation::Save,
-            Answer::List(_) => Operation::List,
-            Answer::Rewrite(_) => Operation::Rewrite,
-            Answer::Recognition(_) => Operation::Recognition,
-            Answer::Cycle(_) => Operation::Cycle,
-            Answer::Sync(_) => Operation::Sync,
-            Answer::SyncNoflush(_) => Operation::SyncNoflush,
-            Answer::Check(_) => Operation::Check,
-            Answer::Delete(_) => Operation::Delete,
-            Answer::Reassert(_) => Operation::Reassert,
-        }
-    }
-
-    /// The verdict.
-    pub fn verdict(self) -> Verdict {
-        match self {
-            Answer::Write(verdict) => verdict.into(),
-            Answer::Save(verdict) | Answer::List(verdict) => verdict.into(),
-            Answer::Rewrite(verdict) | Answer::Sync(verdict) | Answer::SyncNoflush(verdict) => {
-                verdict.into()
-            }
-            Answer::Recognition(verdict) => verdict.into(),
-            Answer::Cycle(verdict) => verdict.into(),
-            Answer::Check(verdict) => verdict.into(),
-            Answer::Delete(verdict) => verdict.into(),
-            Answer::Reassert(verdict) => verdict.into(),
-        }
-    }
-}
-
-/// What an operation came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What came of a pairing. Pairings for which it is the same share it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// The verdict; none where the operation was not done, or says nothing: `reason` says why.
-    pub verdict: Option<Verdict>,
-    /// Why, where a verdict needs saying so: what a build said, or what could not be told.
-    pub reason: Option<Arc<str>>,
-    /// Why there is no verdict, where the operation was asked for.
-    pub not_run: Option<NotRun>,
-    /// What came of it as it was run on all rules, where others of them are at fault for that: the verdict then says what
-    /// becomes of the rule without those.
-    pub as_run: Option<AsRun>,
+    /// A verdict for each `-A` line of the scenario, in order.
+    #[schemars(with = "Vec<RuleVerdict>")]
+    pub rules: RuleVerdicts,
+    /// A verdict for each chain.
+    pub chains: Vec<ChainVerdict>,
+    /// What became of the scenario's packets.
+    pub probes: Vec<ProbeVerdict>,
+    /// The backend that the reader picked, where it looked which one is in use.
+    #[serde(default)]
+    pub picked: Option<Backend>,
+    /// What writer and reader said when both backends held rules.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// What died, and the least rules on which it did.
+    #[serde(default)]
+    pub crashes: Vec<Crash>,
 }
 
-/// What each operation came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outcomes([Option<Outcome>; Operation::ALL.len()]);
+impl Outcome {
+    /// The rules that nobody read, because they could not be written, each with its place in the scenario from 0.
+    pub fn untested(&self) -> impl Iterator<Item = (usize, &RuleVerdict)> {
+        let rules = self.rules.iter().enumerate();
+        rules.filter(|(_, rule)| rule.not_tested().is_some())
+    }
 
-impl Outcomes {
+    /// Whether not one of its rules could be written: then nothing is known of the pairing.
+    pub fn is_untested(&self) -> bool {
+        !self.rules.is_empty() && self.rules.iter().all(|rule| rule.not_tested().is_some())
+    }
+}
+
+/// What the judge concludes about one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RuleVerdict {
+    /// The scenario's table.
+    pub table: Arc<str>,
+    /// The scenario's chain.
+    pub chain: Arc<str>,
+    /// The rule's place in its chain in the scenario, from 1.
+    pub index: usize,
+    /// Whose rule it is: the tool in whose words the scenario has it.
+    pub tool: Tool,
+    /// Which of the scenario's layers it is of, from 1.
+    pub layer: usize,
+    /// The rule as the scenario has it.
+    pub given: Arc<str>,
+    /// The rule as its writer prints it right after writing; none where the writer refused it or cannot print it.
+    pub written: Option<Arc<str>>,
+    /// The rule as the reader prints it.
+    pub read: Option<Arc<str>>,
+    /// The rule as the witness prints it before the rewrite.
+    pub witness_before: Option<Arc<str>>,
+    /// The rule as the witness prints it after the rewrite.
+    pub witness_after: Option<Arc<str>>,
+    /// The rule as the writer prints it after the rewrite.
+    pub reread: Option<Arc<str>>,
+    /// What each operation came to: those that were asked for, but for effect.
+    pub operations: ByOperation,
+    /// Whether the reader's `-C` finds it with its matches in another order: no verdict, and no loss. None where it was not asked
+    /// for so, or has not two matches.
+    #[serde(default)]
+    pub check_reordered: Option<Verdict>,
+    /// What the near miss that `-C` found has otherwise: `out-interface: -o eth0x`.
+    #[serde(default)]
+    pub near_miss: Option<String>,
+    /// What `-D` deleted instead, as the witness prints it.
+    #[serde(default)]
+    pub deleted_instead: Option<String>,
+    /// When, by whom and to what it changed in the cycle.
+    #[serde(default)]
+    pub drift: Option<Box<Drift>>,
+    /// Whether packets met it under each backend, where the kernel held it twice and some were sent.
+    #[serde(default)]
+    pub met: Option<Met>,
+    /// The parts that are gone.
+    pub lost: Vec<Change>,
+    /// The parts that are there with another value.
+    pub altered: Vec<Change>,
+    /// The parts that were not there.
+    pub added: Vec<Change>,
+    /// What the loss in the kernel does to packets: as the rules predict where none were sent and where some showed that; as
+    /// packets showed where nothing in the pairing predicts it; none where packets should have shown it and did not. What is
+    /// only `misdirected` stands where another rule explains what packets showed.
+    pub consequence: Option<Impact>,
+    /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
+    pub potential: Option<Consequence>,
+}
+
+impl RuleVerdict {
+    /// All that was printed of the rule.
+    pub(super) fn prints(&self) -> impl Iterator<Item = &Arc<str>> {
+        let prints = [
+            &self.written,
+            &self.read,
+            &self.witness_before,
+            &self.witness_after,
+            &self.reread,
+        ];
+        prints.into_iter().flatten()
+    }
+
+    /// The same, so that equal prints can take their place.
+    pub(super) fn prints_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let prints = [
+            &mut self.written,
+            &mut self.read,
+            &mut self.witness_before,
+            &mut self.witness_after,
+            &mut self.reread,
+        ];
+        prints.into_iter().flatten()
+    }
+
     /// The verdict about an operation; none where it has none.
-    pub fn verdict(&self, operation: Operation) -> Option<Verdict> {
-        self.of(operation)?.verdict
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        self.operations.verdict(operation)
     }
 
-    /// What came of a rewrite or a sync; none where it was not done.
-    pub fn restored(&self, operation: Operation) -> Option<RestoreVerdict> {
-        RestoreVerdict::new(self.verdict(operation)?)
+    /// The first reason that any operation has. Of a rule that could not be written: what is missing, and what its writer said.
+    pub fn reason(&self) -> Option<&str> {
+        let reason = self.operations.reason(&RULE_REASONS);
+        reason.map(|reason| &**reason)
     }
 
-    /// What an operation came to; none where nothing is known of it.
-    pub fn of(&self, operation: Operation) -> Option<&Outcome> {
-        self.0[operation as usize].as_ref()
+    /// The operations that were asked for and have no verdict about this rule, each with the reason.
+    pub fn not_run(&self) -> impl Iterator<Item = (Operation, NotRun)> {
+        self.operations.all_not_run()
     }
 
-    /// All that something is known of, in the order of the operations.
-    pub fn iter(&self) -> impl Iterator<Item = (Operation, &Outcome)> {
-        let all = Operation::ALL.into_iter().zip(&self.0);
-        all.filter_map(|(operation, outcome)| Some((operation, outcome.as_ref()?)))
+    /// Those of them that another run could test.
+    pub fn gaps(&self) -> impl Iterator<Item = (Operation, NotRun)> {
+        self.not_run().filter(|(_, why)| why.is_gap())
     }
 
-    /// The verdicts, in the order of the operations.
-    pub fn verdicts(&self) -> impl Iterator<Item = (Operation, Verdict)> {
-        self.iter()
-            .filter_map(|(operation, outcome)| Some((operation, outcome.verdict?)))
+    /// What came of operations as they were run on all rules, where others of them are at fault for it: the verdicts about the
+    /// operations say what becomes of the rule without those.
+    pub fn as_run(&self) -> impl Iterator<Item = (Operation, &AsRun)> {
+        self.operations.all_as_run()
     }
 
-    /// Another verdict about an operation, with the reason that is there.
-    pub fn set(&mut self, answer: Answer) {
-        let outcome = self.0[answer.operation() as usize].get_or_insert_default();
-        outcome.verdict = Some(answer.verdict());
+    /// What kept the rule from being written, so that no reader was tested with it: the reason says why. None where it was
+    /// written. It is no verdict about a reader, and no loss.
+    pub fn not_tested(&self) -> Option<Verdict> {
+        self.of(Operation::Write)
+            .filter(|verdict| verdict.severity() > 0)
     }
 
-    /// A verdict about an operation, and why.
-    pub fn set_because(&mut self, answer: Answer, reason: Option<Arc<str>>) {
-        let outcome = self.0[answer.operation() as usize].get_or_insert_default();
-        outcome.verdict = Some(answer.verdict());
-        outcome.reason = reason;
+    /// The verdicts about what the reader did, in the order of the operations.
+    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
+        let all = self.operations.verdicts();
+        all.filter(|(operation, _)| *operation != Operation::Write)
     }
 
-    /// Why an operation has its verdict, or has none.
-    pub fn explain(&mut self, operation: Operation, reason: Arc<str>) {
-        let outcome = self.0[operation as usize].get_or_insert_default();
-        outcome.reason = Some(reason);
+    /// The same without the operations.
+    pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
+        let of_reader = self.by_operation().map(|(_, verdict)| verdict);
+        of_reader.chain(self.as_run().map(|(_, of)| of.verdict))
     }
 
-    /// Why an operation that was asked for has no verdict.
-    pub fn not_run(&mut self, operation: Operation, why: NotRun) {
-        let outcome = self.0[operation as usize].get_or_insert_default();
-        outcome.not_run = Some(why);
+    /// What its damage does to packets, or would if what was read were written back.
+    pub fn does(&self) -> Option<Consequence> {
+        self.consequence.map(|of| of.what).or(self.potential)
     }
 
-    /// What came of an operation as it was run on all rules.
-    pub fn run_as(&mut self, operation: Operation, as_run: AsRun) {
-        let outcome = self.0[operation as usize].get_or_insert_default();
-        outcome.as_run = Some(as_run);
-    }
-
-    /// What came of an operation as it was run on all rules, where others are at fault for it.
-    pub fn as_run(&self, operation: Operation) -> Option<&AsRun> {
-        self.of(operation)?.as_run.as_ref()
-    }
-
-    /// Forgets what an operation came to.
-    pub fn remove(&mut self, operation: Operation) {
-        self.0[operation as usize] = None;
-    }
-
-    /// The first reason of `operations`, in that order.
-    pub fn reason(&self, operations: &[Operation]) -> Option<&Arc<str>> {
-        let mut reasons = operations.iter().filter_map(|of| self.of(*of));
-        reasons.find_map(|outcome| outcome.reason.as_ref())
+    /// Whether the kernel does not hold the same rule any more after some restore of the reader's, or of both in turn.
+    pub fn is_changed(&self) -> bool {
+        const RESTORES: [Operation; 4] = [
+            Operation::Rewrite,
+            Operation::Sync,
+            Operation::SyncNoflush,
+            Operation::Cycle,
+        ];
+        let verdicts = RESTORES.iter().filter_map(|of| self.of(*of));
+        let mut changed = verdicts.filter(|of| matches!(of, Verdict::Changed | Verdict::Drifts));
+        changed.next().is_some()
     }
 }
 
-impl FromIterator<Answer> for Outcomes {
-    fn from_iter<I: IntoIterator<Item = Answer>>(answers: I) -> Self {
-        let mut outcomes = Outcomes::default();
-        for answer in answers {
-            outcomes.set(answer);
-        }
-        outcomes
-    }
+/// What the judge concludes about one chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainVerdict {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub chain: String,
+    /// The policy before the reader came; none of a user's chain.
+    pub policy_before: Option<String>,
+    /// The policy after the rewrite; none of a user's chain, or if it is gone.
+    pub policy_after: Option<String>,
+    /// The policy after `sync`.
+    pub policy_after_sync: Option<String>,
+    /// What each operation came to that is about chains too.
+    pub operations: ByOperation,
+    /// What that does to packets.
+    pub consequence: Option<Impact>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_its_operations_verdict_and_no_other() {
-        let mut possible = 0;
-        for operation in Operation::ALL {
-            for verdict in Verdict::ALL {
-                if let Some(answer) = Answer::new(operation, verdict) {
-                    assert_eq!((answer.operation(), answer.verdict()), (operation, verdict));
-                    possible += 1;
-                }
-            }
-        }
-        assert!(possible < Operation::ALL.len() * Verdict::ALL.len() / 4);
-        assert_eq!(Answer::new(Operation::Save, Verdict::Kept), None);
+impl ChainVerdict {
+    /// The verdict about an operation; none where it has none.
+    pub fn of(&self, operation: Operation) -> Option<Verdict> {
+        self.operations.verdict(operation)
     }
 
-    /// But for what is said of a whole cell, and what is another rule's doing.
-    #[test]
-    fn every_verdict_is_of_an_operation() {
-        for verdict in Verdict::ALL {
-            let mut all = Operation::ALL.into_iter();
-            let is_of_one = all.any(|operation| Answer::new(operation, verdict).is_some());
-            let is_of_others = [Verdict::Averted, Verdict::Incompatible].contains(&verdict);
-            assert_eq!(is_of_one, !is_of_others, "{verdict}");
-        }
+    /// What changed: the first reason that any operation has.
+    pub fn reason(&self) -> Option<&str> {
+        let reason = self.operations.reason(&CHAIN_REASONS);
+        reason.map(|reason| &**reason)
     }
 
-    #[test]
-    fn operations_are_numbered_in_their_order() {
-        for (place, operation) in Operation::ALL.into_iter().enumerate() {
-            assert_eq!(operation as usize, place);
-        }
+    /// The verdicts about what the reader did, in the order of the operations.
+    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
+        self.operations.verdicts()
+    }
+
+    /// What its change does to packets.
+    pub fn does(&self) -> Option<Consequence> {
+        self.consequence.map(|of| of.what)
+    }
+
+    /// The same without the operations.
+    pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
+        self.by_operation().map(|(_, verdict)| verdict)
     }
 }

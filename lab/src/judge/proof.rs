@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::effect::ProbeVerdict;
-use super::verdict::Consequence;
+use super::verdict::{Consequence, Impact};
 
 /// In which ways packets fared otherwise afterwards.
 pub fn shown(probes: &[ProbeVerdict]) -> BTreeSet<Consequence> {
@@ -40,11 +40,20 @@ impl Proof {
     /// What a damaged rule does that is predicted to do `this`. Where packets fared in that way, that; where in a way that nothing
     /// predicts, the worst of it. Packets that it dropped or let through would have shown it: where none did, nothing. What it
     /// does to packets otherwise they cannot deny where they fare otherwise by another rule or chain.
-    pub fn of(&self, this: Consequence) -> Option<Consequence> {
+    pub fn of(&self, this: Consequence) -> Option<Impact> {
         let is_undenied = this == Consequence::Misdirected && !self.shown.is_empty();
-        match !self.were_sent || self.shown.contains(&this) {
+        let what = match !self.were_sent || self.shown.contains(&this) {
             true => Some(this),
             false => self.unexplained.or(is_undenied.then_some(this)),
+        };
+        what.map(|what| self.beside(what))
+    }
+
+    /// What a chain does, beside what packets showed.
+    pub fn beside(&self, what: Consequence) -> Impact {
+        Impact {
+            what,
+            confirmed: self.shown.contains(&what),
         }
     }
 }
@@ -89,6 +98,6 @@ mod tests {
         #[case] proved: Option<Consequence>,
     ) {
         let proof = Proof::new(&[probe(effect)], || of_all.iter().copied().collect());
-        assert_eq!(proof.of(of_this), proved);
+        assert_eq!(proof.of(of_this).map(|of| of.what), proved);
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Pairing;
+use super::by_operation::{PrintVerdict, RestoreVerdict};
 use super::laid::Laid;
-use super::outcome::{PrintVerdict, RestoreVerdict};
 use super::rewrite::is_alike;
 use crate::observed::End;
 use crate::tool::iptables::is_iptables_table;

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 
 use foldhash::HashMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::by_operation::{Answer, ReassertVerdict};
 use super::evidence::{Baseline, Reassertion};
-use super::outcome::{Answer, ReassertVerdict};
 use super::place::Place;
 use super::sheet::Sheet;
 use super::{Pairing, RuleVerdict};
@@ -20,25 +20,9 @@ use crate::tool::Printed;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Met {
     /// Under the writer's backend.
-    #[serde(deserialize_with = "whether_any")]
     pub writer: bool,
     /// Under the reader's.
-    #[serde(deserialize_with = "whether_any")]
     pub reader: bool,
-}
-
-/// Reports from before 2026-11-28 say how many.
-fn whether_any<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Any {
-        Whether(bool),
-        Count(u64),
-    }
-    Ok(match Any::deserialize(from)? {
-        Any::Whether(any) => any,
-        Any::Count(count) => count > 0,
-    })
 }
 
 /// What a build says of the other backend's rules.
@@ -124,7 +108,7 @@ impl<'a> Pairing<'a> {
             _ => (ReassertVerdict::Changed, None),
         };
         let answer = Answer::Reassert(outcome);
-        verdict.outcomes.set_because(answer, reason);
+        verdict.operations.set_because(answer, reason);
         let is_met = |build: &BuildId| {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
             let is_complete = listing.rules().len() == given;
@@ -191,7 +175,7 @@ mod tests {
 
     /// Under which backend packets met the jump to the rule with the mark and the rule itself, reader by reader.
     fn met(cells: &[Cell]) -> Vec<Option<(Met, Met)>> {
-        let met = |cell: &Cell| cell.rules[0].met.zip(cell.rules[3].met);
+        let met = |cell: &Cell| cell.outcome.rules[0].met.zip(cell.outcome.rules[3].met);
         cells.iter().map(met).collect()
     }
 
@@ -203,7 +187,11 @@ mod tests {
         let cells = doubled(|_| ());
         assert_eq!(met(&cells), [expected, expected]);
         let by_writer = |cell: &Cell| -> Vec<String> {
-            let said = cell.warnings.iter().filter(|of| of.by == cell.writer);
+            let said = cell
+                .outcome
+                .warnings
+                .iter()
+                .filter(|of| of.by == cell.writer);
             said.map(|warning| warning.text.clone()).collect()
         };
         assert!(by_writer(&cells[0])[0].contains("iptables-legacy tables present"));
@@ -219,16 +207,5 @@ mod tests {
             packets.for_each(|sent| sent.counted.clear());
         });
         assert_eq!(met(&not_counted), [None, None]);
-    }
-
-    #[test]
-    fn how_many_packets_an_older_report_counted_is_whether_there_were_any() {
-        let counted: Met = serde_json::from_value(json!({"writer": 5, "reader": 0})).unwrap();
-        let said: Met = serde_json::from_value(json!({"writer": true, "reader": false})).unwrap();
-        assert_eq!(counted, said);
-        assert_eq!(
-            serde_json::to_value(said).unwrap(),
-            json!({"writer": true, "reader": false})
-        );
     }
 }

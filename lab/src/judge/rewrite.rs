@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::by_operation::{Answer, RecognitionVerdict, RestoreVerdict};
 use super::culprit::{AsRun, Reread};
 use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
 use super::native::{Anew, anew};
-use super::outcome::{Answer, RecognitionVerdict, RestoreVerdict};
 use super::place::Place;
 use super::sheet::Listing;
 use super::verdict::Verdict;
@@ -297,14 +297,14 @@ impl<'a> Pairing<'a> {
         } else {
             let Reread::Innocent { part, because_of } = self.reread_in_parts(laid) else {
                 let unreadable = Answer::Recognition(RecognitionVerdict::Unreadable);
-                verdict.outcomes.set(unreadable);
+                verdict.operations.set(unreadable);
                 return None;
             };
             let as_run = AsRun {
                 verdict: Verdict::Incompatible,
                 because_of,
             };
-            verdict.outcomes.run_as(Operation::Recognition, as_run);
+            verdict.operations.run_as(Operation::Recognition, as_run);
             in_parts = laid.chain.beside_written(self, &part.print, laid.place);
             in_parts.as_ref()
         };
@@ -316,7 +316,7 @@ impl<'a> Pairing<'a> {
                 false => RecognitionVerdict::Misread,
             },
         };
-        verdict.outcomes.set(Answer::Recognition(recognition));
+        verdict.operations.set(Answer::Recognition(recognition));
         verdict.reread = rule.map(|rule| rule.text.clone());
         rule.cloned()
     }

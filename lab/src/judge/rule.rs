@@ -3,14 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::by_operation::{Answer, RestoreVerdict, WriteVerdict};
 use super::complaint::{core_message, why_unwritten};
 use super::consequence;
 use super::evidence::Restored;
 use super::laid::Laid;
-use super::outcome::{Answer, RestoreVerdict, WriteVerdict};
 use super::place::Place;
 use super::rewrite::{Fate, Fates, is_alike};
-use super::verdict::{Consequence, Verdict};
+use super::verdict::{Consequence, Impact, Verdict};
 use super::{Pairing, RuleVerdict};
 use crate::observed::End;
 use crate::plan::Operation;
@@ -50,7 +50,7 @@ impl<'a> Pairing<'a> {
         reason: Option<Arc<str>>,
     ) -> RuleVerdict {
         let mut verdict = self.blank(place);
-        verdict.outcomes.set_because(Answer::Write(write), reason);
+        verdict.operations.set_because(Answer::Write(write), reason);
         verdict
     }
 
@@ -58,7 +58,7 @@ impl<'a> Pairing<'a> {
     pub(super) fn unknown(&self, place: &Place<'_>) -> RuleVerdict {
         let mut verdict = self.blank(place);
         let why = "the recording holds no dump of what was written";
-        verdict.outcomes.explain(Operation::Write, why.into());
+        verdict.operations.explain(Operation::Write, why.into());
         verdict
     }
 
@@ -67,14 +67,14 @@ impl<'a> Pairing<'a> {
         let mut verdict = self.blank(laid.place);
         verdict.written = laid.written().map(|rule| rule.text.clone());
         verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
-        let outcomes = &mut verdict.outcomes;
+        let operations = &mut verdict.operations;
         if let Some(write) = write(laid).filter(|_| !self.is_native()) {
-            outcomes.set(Answer::Write(write));
+            operations.set(Answer::Write(write));
         }
         let rewritten = self.rewritten(laid);
         let rewrite = rewritten.as_ref().map(|fate| fate.verdict);
         let read = self.read(laid, rewrite);
-        outcomes.set_because(Answer::Save(read.verdict), read.reason);
+        operations.set_because(Answer::Save(read.verdict), read.reason);
         let (reading, chain) = (&laid.chain.reading, laid.chain);
         let synced = self.synced(laid, &reading.sync, &chain.synced);
         let noflush = self.synced(laid, &reading.sync_noflush, &chain.synced_noflush);
@@ -85,7 +85,7 @@ impl<'a> Pairing<'a> {
         ];
         for (answer, fate) in restored {
             if let Some(fate) = fate {
-                outcomes.set_because(answer(fate.verdict), fate.reason());
+                operations.set_because(answer(fate.verdict), fate.reason());
             }
         }
         let read = read.rule;
@@ -135,6 +135,8 @@ impl<'a> Pairing<'a> {
             table: place.names.table.clone(),
             chain: place.names.chain.clone(),
             index: place.index,
+            tool: self.case.scenario.write.tool(),
+            layer: 1,
             given: place.rule.text.clone(),
             ..RuleVerdict::default()
         }
@@ -198,7 +200,10 @@ fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> Rul
     let in_kernel = laid.witness_before().zip(in_kernel);
     let found = in_kernel.or_else(|| differing(laid, seen, &verdict));
     verdict.potential = potential(laid, seen, found.as_ref(), &verdict);
-    verdict.consequence = verdict.potential.filter(|_| seen.damage().is_some());
+    verdict.consequence = verdict
+        .potential
+        .filter(|_| seen.damage().is_some())
+        .map(Impact::from);
     if let Some((_, difference)) = found {
         (verdict.lost, verdict.altered, verdict.added) =
             (difference.lost, difference.altered, difference.added);

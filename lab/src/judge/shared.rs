@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::RuleVerdict;
+use super::{Outcome, RuleVerdict};
 use crate::catalog::Family;
 
 /// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds, and most rulesets between many:
@@ -88,6 +88,8 @@ pub struct KnownOfRules {
     of_rule: Vec<SmallVec<[Arc<RuleVerdict>; 1]>>,
     /// Of all rules together, those that differ.
     of_all: Vec<RuleVerdicts>,
+    /// Of whole pairings, those that differ.
+    of_pairings: Vec<Arc<Outcome>>,
 }
 
 impl KnownOfRules {
@@ -123,5 +125,19 @@ impl KnownOfRules {
         }
         self.of_all.push(verdicts.clone());
         verdicts
+    }
+
+    /// What came of a pairing whose rules' verdicts are all shared: as it was concluded before, if it was.
+    pub fn shared_outcome(&mut self, outcome: Outcome) -> Arc<Outcome> {
+        let mut known = self.of_pairings.iter();
+        let is_it = |known: &&Arc<Outcome>| {
+            Arc::ptr_eq(&known.rules.0, &outcome.rules.0) && ***known == outcome
+        };
+        if let Some(known) = known.find(is_it) {
+            return known.clone();
+        }
+        let new = Arc::new(outcome);
+        self.of_pairings.push(new.clone());
+        new
     }
 }

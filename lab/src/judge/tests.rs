@@ -1,12 +1,16 @@
 //! The judge on real observations, and on real observations that were spoiled.
 
+use std::sync::Arc;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use super::verdict::Consequence;
 use super::*;
 use crate::observed::{End, Text};
 use crate::plan::step::Role;
 use crate::recording::{self, Seen};
+use crate::tool::Change;
 
 pub fn recorded(name: &str) -> recording::Recording {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
@@ -134,12 +138,12 @@ fn real_observations(
     #[case] consequence: Option<Consequence>,
 ) {
     let cell = cell_of(cells(recording, |_| ()), reader);
-    let rule = &cell.rules[rule];
+    let rule = &cell.outcome.rules[rule];
     assert_eq!(words(rule), verdicts, "{rule:#?}");
     assert_eq!(parts(&rule.lost), lost);
-    assert_eq!(rule.consequence, consequence);
+    assert_eq!(rule.consequence.map(|of| of.what), consequence);
     // A jump of the reader's own in INPUT is no rule of INPUT's.
-    for chain in &cell.chains {
+    for chain in &cell.outcome.chains {
         assert!(
             chain.of_reader().all(|verdict| verdict.severity() == 0),
             "{chain:#?}"
@@ -168,12 +172,16 @@ fn a_writer_that_does_not_end_well(#[case] end: End, #[case] verdict: Verdict) {
         operations: &recording.head.operations,
     };
     for cell in judge(&recording.loads[0], case) {
-        let unwritten = cell.rules.iter().filter(|rule| rule.written.is_none());
+        let unwritten = cell
+            .outcome
+            .rules
+            .iter()
+            .filter(|rule| rule.written.is_none());
         let verdicts: Vec<_> = unwritten.map(|rule| rule.of(Operation::Write)).collect();
         assert!(!verdicts.is_empty() && verdicts.iter().all(|write| *write == Some(verdict)));
         // What its writer did is no verdict about the reader.
         assert_ne!(cell.verdict, verdict);
-        assert_eq!(cell.untested().count(), verdicts.len());
+        assert_eq!(cell.outcome.untested().count(), verdicts.len());
     }
 }
 
@@ -213,11 +221,12 @@ fn real_cells(#[case] recording: &str, #[case] reader: &str, #[case] verdict: Ve
     assert_eq!(cell.verdict, verdict);
     if recording == "refused-by-its-writer" {
         let refused = cell
+            .outcome
             .rules
             .iter()
             .filter(|rule| rule.of(Operation::Write) == Some(Verdict::Refused));
         let refused: Vec<&RuleVerdict> = refused.collect();
-        assert!(!refused.is_empty() && refused.len() < cell.rules.len());
+        assert!(!refused.is_empty() && refused.len() < cell.outcome.rules.len());
         for rule in refused {
             assert!(rule.given.contains("70000"), "{}", rule.given);
             assert_eq!(words(rule), "- - - -");
@@ -285,11 +294,11 @@ fn line_with<'t>(text: &'t str, word: &str) -> &'t str {
 #[case::junk_for_a_rule(json!({"exit": 0}), |text: &str| text.replace(line_with(text, "--mark"), "\u{1}\u{7f}\"\u{0}"), "reworded kept")]
 fn a_spoiled_save(#[case] end: Value, #[case] change: fn(&str) -> String, #[case] verdicts: &str) {
     let cell = saved_as(end, |text| change(text).into_bytes());
-    let found = words(&cell.rules[MARK]);
+    let found = words(&cell.outcome.rules[MARK]);
     assert!(
         found.starts_with(verdicts),
         "{found}: {:#?}",
-        cell.rules[MARK]
+        cell.outcome.rules[MARK]
     );
     assert_ne!(cell.verdict, Verdict::Same);
 }
@@ -319,7 +328,9 @@ fn bytes_that_are_no_text_are_not_taken_for_each_other() {
             other_output(load, ("save", "reader-print"), ok(), change);
             other_output(load, ("rewrite", "writer-print"), ok(), change);
         };
-        cell_of(cells(FIREWALL, spoil), PLAIN).rules[2].read.clone()
+        cell_of(cells(FIREWALL, spoil), PLAIN).outcome.rules[2]
+            .read
+            .clone()
     };
     assert_ne!(with(0xe8), with(0xe9));
 }
@@ -329,7 +340,7 @@ fn no_word_of_a_rule_can_be_dropped_unnoticed() {
     let plain = cells(FIREWALL, |_| ());
     let plain = cell_of(plain, PLAIN);
     assert_eq!(plain.verdict, Verdict::Same);
-    for rule in &plain.rules {
+    for rule in &plain.outcome.rules {
         let line = rule.read.as_ref().unwrap();
         let all: Vec<&str> = line.split(' ').collect();
         for dropped in 0..all.len() {
@@ -350,7 +361,7 @@ fn a_restore_that_fails_is_unrestorable() {
     };
     let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
     assert_eq!(
-        cell.rules[MARK].of(Operation::Rewrite),
+        cell.outcome.rules[MARK].of(Operation::Rewrite),
         Some(Verdict::Unrestorable)
     );
     assert_eq!(cell.verdict, Verdict::Unrestorable);
@@ -373,7 +384,10 @@ fn a_spoiled_recognition(
         other_output(load, role, end.clone(), |text| change(text).into_bytes());
     };
     let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
-    assert_eq!(cell.rules[MARK].of(Operation::Recognition), Some(verdict));
+    assert_eq!(
+        cell.outcome.rules[MARK].of(Operation::Recognition),
+        Some(verdict)
+    );
     assert_eq!(cell.verdict, verdict);
 }
 
@@ -426,11 +440,14 @@ fn as_printed(text: &str) -> String {
 #[test]
 fn a_rule_that_lost_its_condition_in_the_kernel_is_changed() {
     let cell = rewritten_to(without_mark, print_without_mark, json!({"exit": 0}));
-    let rule = &cell.rules[MARK];
+    let rule = &cell.outcome.rules[MARK];
     assert_eq!(rule.of(Operation::Rewrite), Some(Verdict::Changed));
-    assert_eq!(rule.consequence, Some(Consequence::Blackhole));
+    assert_eq!(rule.does(), Some(Consequence::Blackhole));
     assert_eq!(parts(&rule.lost), ["match mark"]);
-    assert_eq!(cell.rules[2].of(Operation::Rewrite), Some(Verdict::Kept));
+    assert_eq!(
+        cell.outcome.rules[2].of(Operation::Rewrite),
+        Some(Verdict::Kept)
+    );
 }
 
 /// A witness that failed proves nothing, whatever it printed before it did.
@@ -439,16 +456,22 @@ fn a_rule_that_lost_its_condition_in_the_kernel_is_changed() {
 #[case(json!({"signal": 6}))]
 fn a_witness_that_failed_proves_nothing(#[case] end: Value) {
     let cell = rewritten_to(without_mark, as_printed, end);
-    let rule = &cell.rules[MARK];
+    let rule = &cell.outcome.rules[MARK];
     assert_eq!(rule.of(Operation::Rewrite), Some(Verdict::Changed));
     assert_eq!(rule.consequence, None, "nobody knows what became of it");
-    assert_eq!(cell.rules[2].of(Operation::Rewrite), Some(Verdict::Kept));
+    assert_eq!(
+        cell.outcome.rules[2].of(Operation::Rewrite),
+        Some(Verdict::Kept)
+    );
 }
 
 #[test]
 fn another_encoding_that_the_witness_prints_alike_is_kept() {
     let cell = rewritten_to(without_mark, as_printed, json!({"exit": 0}));
-    assert_eq!(cell.rules[MARK].of(Operation::Rewrite), Some(Verdict::Kept));
+    assert_eq!(
+        cell.outcome.rules[MARK].of(Operation::Rewrite),
+        Some(Verdict::Kept)
+    );
 }
 
 #[test]
@@ -458,10 +481,11 @@ fn a_chain_that_is_gone_takes_its_rules_along() {
         chains.retain(|chain| chain["name"] != "KUBE-FIREWALL");
     };
     let cell = rewritten_to(gone, as_printed, json!({"exit": 0}));
-    let rule = &cell.rules[MARK];
+    let rule = &cell.outcome.rules[MARK];
     assert_eq!(rule.of(Operation::Rewrite), Some(Verdict::Changed));
-    assert_eq!(rule.consequence, Some(Consequence::Exposure));
+    assert_eq!(rule.does(), Some(Consequence::Exposure));
     let chain = cell
+        .outcome
         .chains
         .iter()
         .find(|chain| chain.chain == "KUBE-FIREWALL");
@@ -484,6 +508,7 @@ fn a_chain_that_changed_in_the_kernel(
 ) {
     let cell = rewritten_to(change, as_printed, json!({"exit": 0}));
     let chain = cell
+        .outcome
         .chains
         .iter()
         .find(|chain| chain.chain == name)
@@ -493,7 +518,7 @@ fn a_chain_that_changed_in_the_kernel(
         Some(Verdict::Changed),
         "{chain:#?}"
     );
-    assert_eq!(chain.consequence, Some(consequence));
+    assert_eq!(chain.does(), Some(consequence));
     assert_eq!(cell.verdict, Verdict::Changed);
 }
 
@@ -523,12 +548,13 @@ fn a_policy_from_drop_to_accept_is_an_exposure() {
     };
     let cell = cell_of(cells(FIREWALL, spoil), PLAIN);
     let chain = cell
+        .outcome
         .chains
         .iter()
         .find(|chain| chain.chain == "INPUT")
         .unwrap();
     assert_eq!(chain.of(Operation::Rewrite), Some(Verdict::Changed));
-    assert_eq!(chain.consequence, Some(Consequence::Exposure));
+    assert_eq!(chain.does(), Some(Consequence::Exposure));
     assert_eq!(
         (
             chain.policy_before.as_deref(),
@@ -622,7 +648,8 @@ proptest::proptest! {
             builds: &recording.head.builds,
             operations: &recording.head.operations,
         };
-        let rules = cell_of(judge(&load, case), reader.as_str()).rules;
+        let cell = cell_of(judge(&load, case), reader.as_str());
+        let rules = &cell.outcome.rules;
         // What its writer misreads after the rewrite has lost something else already.
         let same = |rule: &&RuleVerdict| {
             rule.of(Operation::Save) == Some(Verdict::Same)
@@ -647,7 +674,8 @@ proptest::proptest! {
                 command.stdout = spoilt;
             }
         }
-        let rules = cell_of(judge(&load, case), reader.as_str()).rules;
+        let cell = cell_of(judge(&load, case), reader.as_str());
+        let rules = &cell.outcome.rules;
         let of_rule = |of: &&RuleVerdict| (&of.table, &of.chain, of.index) == (&rule.table, &rule.chain, rule.index);
         let judged = rules.iter().find(of_rule).unwrap();
         let named = parts(&judged.lost);
@@ -668,8 +696,12 @@ fn what_fares_alike_in_many_pairings_is_one_in_memory() {
     let mut again = || judge_among(&recording.loads[0], case, &mut known);
     let (one, other) = (again(), again());
     for (one, other) in one.iter().zip(&other) {
-        assert!(!one.rules.is_empty());
-        assert!(Arc::ptr_eq(&one.rules.0, &other.rules.0), "{}", one.reader);
+        assert!(!one.outcome.rules.is_empty());
+        assert!(
+            Arc::ptr_eq(&one.outcome.rules.0, &other.outcome.rules.0),
+            "{}",
+            one.reader
+        );
     }
 }
 
@@ -691,11 +723,14 @@ fn what_differs_between_pairings_has_in_memory_once_what_was_printed_alike() {
     let mut known = KnownVerdicts::default();
     let cells = judge_among(load, case, &mut known);
     let others = judge_among(&unrestored, case, &mut known);
-    assert!(!Arc::ptr_eq(&cells[0].rules.0[0], &others[0].rules.0[0]));
+    assert!(!Arc::ptr_eq(
+        &cells[0].outcome.rules.0[0],
+        &others[0].outcome.rules.0[0]
+    ));
     let mut prints = HashMap::<(usize, &str), &Arc<str>>::default();
     let mut shared = 0;
     for cell in cells.iter().chain(&others) {
-        for (place, rule) in cell.rules.iter().enumerate() {
+        for (place, rule) in cell.outcome.rules.iter().enumerate() {
             for print in rule.prints() {
                 let first = prints.entry((place, print)).or_insert(print);
                 assert!(Arc::ptr_eq(first, print), "{print} is there twice");

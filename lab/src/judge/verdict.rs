@@ -352,6 +352,25 @@ impl Consequence {
     }
 }
 
+/// What a loss does to packets, and how that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Impact {
+    /// What it does.
+    pub what: Consequence,
+    /// Whether packets fared so; else the rules predict it.
+    pub confirmed: bool,
+}
+
+impl From<Consequence> for Impact {
+    /// As the rules predict it.
+    fn from(what: Consequence) -> Self {
+        Impact {
+            what,
+            confirmed: false,
+        }
+    }
+}
+
 impl fmt::Display for Consequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -21,6 +21,7 @@ pub(super) fn note(builds: &[Build], cells: &[Cell]) -> Option<String> {
         cell.family == Family::Ipv6
             && readers.iter().any(|reader| reader.id == cell.reader)
             && cell
+                .outcome
                 .rules
                 .iter()
                 .any(|rule| rule.of(Operation::Check).is_some())

@@ -221,6 +221,8 @@ fn only(one: &Matrix, other: &Matrix, pairings: usize) -> Inventory {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use rstest::rstest;
 
     use super::*;
@@ -242,8 +244,9 @@ mod tests {
             .iter_mut()
             .filter(|cell| cell.verdict.is_silent_damage())
         {
-            cell.rules = Vec::new().into();
-            cell.chains.clear();
+            let outcome = Arc::make_mut(&mut cell.outcome);
+            outcome.rules = Vec::new().into();
+            outcome.chains.clear();
         }
         matrix
     }
@@ -292,13 +295,15 @@ mod tests {
     fn a_graver_consequence_is_a_regression_and_a_milder_one_is_not() {
         let mut milder = matrix();
         for cell in &mut milder.cells {
-            let mut rules: Vec<RuleVerdict> = cell.rules.iter().cloned().collect();
+            let mut rules: Vec<RuleVerdict> = cell.outcome.rules.iter().cloned().collect();
             for rule in &mut rules {
-                if rule.consequence == Some(Consequence::Blackhole) {
-                    rule.consequence = Some(Consequence::Misdirected);
+                if let Some(of) = &mut rule.consequence
+                    && of.what == Consequence::Blackhole
+                {
+                    of.what = Consequence::Misdirected;
                 }
             }
-            cell.rules = rules.into();
+            Arc::make_mut(&mut cell.outcome).rules = rules.into();
         }
         let directions = |of: Difference| -> BTreeSet<Direction> {
             of.changes.iter().map(|of| of.direction).collect()

@@ -195,7 +195,9 @@ pub(super) fn best(
     let first = subjects.iter().next()?;
     let cell = cells.get(&(*first.0, writers.first()?, readers.first()?))?;
     let length = |subject: &Subject| {
-        let rule = subject.rule().and_then(|place| cell.rules.get(place));
+        let rule = subject
+            .rule()
+            .and_then(|place| cell.outcome.rules.get(place));
         rule.map_or(usize::MAX, |rule| rule.given.len())
     };
     let mut by_length: Vec<(Family, &Subject)> = subjects
@@ -222,7 +224,7 @@ pub(super) fn best(
         let cell = cells.get(&(example.family, &example.writer, &example.reader));
         let rule = cell
             .zip(example.rule)
-            .and_then(|(cell, place)| cell.rules.get(place));
+            .and_then(|(cell, place)| cell.outcome.rules.get(place));
         let shown = rule.and_then(|rule| example_texts(rule, verdict));
         shown.map_or((usize::MAX, PrintedBy::Deletion), |shown| {
             (shown.beside.len(), shown.by)
@@ -249,8 +251,8 @@ mod tests {
     use super::super::losses::{Found, Kind, losses, of_cell};
     use super::*;
     use crate::catalog::{Backend, Digest, Origin, Tool, Version};
-    use crate::judge::RuleVerdicts;
-    use crate::judge::outcome::{Answer, Outcomes, PrintVerdict, RestoreVerdict};
+    use crate::judge::by_operation::{Answer, ByOperation, PrintVerdict, RestoreVerdict};
+    use crate::judge::{Outcome, RuleVerdicts};
     use crate::recording;
 
     const MARK: &str = "-m mark ! --mark 0x0/0xff ";
@@ -277,7 +279,7 @@ mod tests {
             read: Some(left.as_str().into()),
             witness_before: Some(right.into()),
             witness_after: Some(left.into()),
-            outcomes: Outcomes::from_iter([
+            operations: ByOperation::from_iter([
                 Answer::Save(PrintVerdict::Lossy),
                 Answer::Rewrite(RestoreVerdict::Changed),
             ]),
@@ -371,14 +373,16 @@ mod tests {
                     writer: writer.id.clone(),
                     reader: builds[2].id.clone(),
                     verdict: Verdict::Lossy,
-                    rules: RuleVerdicts::from(vec![rule("the-longer-one", is_misprinted), second]),
-                    chains: Vec::new(),
-                    probes: Vec::new(),
-                    picked: None,
-                    warnings: Vec::new(),
+                    outcome: Outcome {
+                        rules: RuleVerdicts::from(vec![
+                            rule("the-longer-one", is_misprinted),
+                            second,
+                        ]),
+                        ..Outcome::default()
+                    }
+                    .into(),
                     known: None,
                     known_losses: Vec::new(),
-                    crashes: Vec::new(),
                 }
             })
             .collect();
@@ -410,7 +414,9 @@ mod tests {
                 for loss in losses(&matrix, &scenario.name) {
                     let of = &loss.example;
                     let cell = matrix.cell(&scenario.name, of.family, &of.writer, &of.reader);
-                    let rule = of.rule.and_then(|place| cell.unwrap().rules.get(place));
+                    let rule = of
+                        .rule
+                        .and_then(|place| cell.unwrap().outcome.rules.get(place));
                     let parts = rule.map(|rule| rule.lost.len() + rule.altered.len());
                     let in_text = [Verdict::Lossy, Verdict::Changed, Verdict::Misread];
                     if !in_text.contains(&loss.form.harm.verdict)

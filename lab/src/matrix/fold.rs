@@ -205,7 +205,7 @@ fn seen(matrix: &Matrix, builds: &[&Build]) -> Seen {
 
 /// What each rule of a cell lost as the reader decoded it, and as the writer decoded what the reader encoded.
 fn outcomes(matrix: &Matrix, cell: &Cell) -> [Outcome; 2] {
-    let rules = cell.rules.iter();
+    let rules = cell.outcome.rules.iter();
     let tested = |of: bool| of.then(Letters::default);
     let mut forth: Outcome = rules
         .clone()
@@ -217,7 +217,7 @@ fn outcomes(matrix: &Matrix, cell: &Cell) -> [Outcome; 2] {
     // A chain is one more place behind the rules.
     forth.push(tested(true));
     for of in of_whole_table(cell, &matrix.operations) {
-        let at = of.rule.unwrap_or(cell.rules.len());
+        let at = of.rule.unwrap_or(cell.outcome.rules.len());
         for harm in &of.harms {
             let outcome = match harm.encoder() {
                 Side::Writer => &mut forth,

@@ -212,6 +212,7 @@ impl<'a> Found<'a> {
         self.encoders.insert(writer);
         self.decoders.insert(reader);
         if cell
+            .outcome
             .rules
             .iter()
             .any(|rule| rule.of(Operation::Recognition).is_some())
@@ -220,7 +221,7 @@ impl<'a> Found<'a> {
             self.decoders.insert(writer);
         }
         for of in of_whole_table(cell, &matrix.operations) {
-            let rule = of.rule.and_then(|at| cell.rules.get(at));
+            let rule = of.rule.and_then(|at| cell.outcome.rules.get(at));
             for harm in &of.harms {
                 let pair = match harm.encoder() {
                     Side::Writer => (writer, reader),
@@ -234,7 +235,7 @@ impl<'a> Found<'a> {
                     is_alone: parts.len() == 1,
                 };
                 self.scenario(scenario, spot, letters(harm));
-                let at = of.rule.unwrap_or(cell.rules.len());
+                let at = of.rule.unwrap_or(cell.outcome.rules.len());
                 for part in parts {
                     let seen = (scenario, cell.family, at);
                     self.add(part, pair, seen, spot);

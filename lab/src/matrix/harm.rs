@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::subject::Subject;
 use crate::catalog::Tool;
 use crate::judge::core_message;
-use crate::judge::verdict::{Consequence, Effect, Verdict};
+use crate::judge::verdict::{Consequence, Effect, Impact, Verdict};
 use crate::judge::{Cell, ChainVerdict, ProbeVerdict, RuleName, RuleVerdict};
 use crate::plan::Operation;
 use crate::tool::Change;
@@ -152,16 +152,26 @@ pub struct Gap {
 
 /// All that the operations do to the rules and chains of a cell. What its writer refuses is none of it: see [`gaps`].
 pub fn harms(cell: &Cell) -> Vec<Harmed> {
-    let rules = cell.rules.iter().enumerate().map(|(place, rule)| Harmed {
-        subject: Subject::of_rule(place, rule),
-        rule: Some(place),
-        harms: of_rule(rule, &cell.probes),
-    });
-    let chains = cell.chains.iter().enumerate().map(|(at, chain)| Harmed {
-        subject: Subject::chain(cell.rules.len() + at, chain),
-        rule: None,
-        harms: of_chain(chain),
-    });
+    let rules = cell
+        .outcome
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(place, rule)| Harmed {
+            subject: Subject::of_rule(place, rule),
+            rule: Some(place),
+            harms: of_rule(rule, &cell.outcome.probes),
+        });
+    let chains = cell
+        .outcome
+        .chains
+        .iter()
+        .enumerate()
+        .map(|(at, chain)| Harmed {
+            subject: Subject::chain(cell.outcome.rules.len() + at, chain),
+            rule: None,
+            harms: of_chain(chain),
+        });
     let all = rules.chain(chains);
     all.filter(|of| !of.harms.is_empty()).collect()
 }
@@ -169,9 +179,9 @@ pub fn harms(cell: &Cell) -> Vec<Harmed> {
 /// What was not tested in a cell that was run with `operations`.
 pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
     // Who finds the other backend in use takes that: such a pairing does not come about, and nothing is written.
-    let is_averted = cell.picked.is_some();
+    let is_averted = cell.outcome.picked.is_some();
     let mut gaps = Vec::new();
-    for (place, rule) in cell.rules.iter().enumerate() {
+    for (place, rule) in cell.outcome.rules.iter().enumerate() {
         let gap = |operation, reason: &str| Gap {
             subject: Subject::of_rule(place, rule),
             given: rule.given.to_string(),
@@ -199,7 +209,7 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
             }
             let verdict = rule.of(*operation);
             match verdict {
-                None => match rule.outcomes.of(*operation) {
+                None => match rule.operations.of(*operation) {
                     Some(of) => {
                         let why = of.not_run.filter(|why| why.is_gap());
                         gaps.extend(why.map(|why| gap(Some(*operation), why.meaning())));
@@ -237,7 +247,7 @@ fn is_of_every_rule(operation: Operation) -> bool {
 
 fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
     let of_reader = rule
-        .outcomes
+        .operations
         .iter()
         .filter(|(of, _)| *of != Operation::Write);
     let told = of_reader.filter_map(|(operation, outcome)| {
@@ -331,7 +341,7 @@ fn consequence(
         other => other,
     };
     let shown = shown_after(probes, changes_by);
-    let Some(consequence) = rule.consequence.or(rule.potential) else {
+    let Some(consequence) = rule.does() else {
         return (None, Certainty::Predicted);
     };
     let by_this = is_changed
@@ -353,6 +363,14 @@ fn shown_after(probes: &[ProbeVerdict], operation: Operation) -> BTreeSet<Conseq
     effects.copied().filter_map(Effect::consequence).collect()
 }
 
+/// Of what needs no writing back.
+pub(super) fn certainty_of(impact: Option<Impact>) -> Certainty {
+    match impact {
+        Some(of) if of.confirmed => Certainty::Shown,
+        _ => Certainty::Predicted,
+    }
+}
+
 fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
     let told = chain.by_operation().filter(|(_, verdict)| is_told(verdict));
     let harms = told.map(|(operation, verdict)| Harm {
@@ -362,8 +380,8 @@ fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
         altered: Vec::new(),
         added: Vec::new(),
         reason: chain.reason().map(str::to_owned),
-        consequence: chain.consequence,
-        certainty: Certainty::Predicted,
+        consequence: chain.does(),
+        certainty: certainty_of(chain.consequence),
     });
     harms.collect()
 }

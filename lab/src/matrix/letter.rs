@@ -225,7 +225,7 @@ pub(super) fn of_whole_table(cell: &Cell, operations: &[Operation]) -> Vec<Harme
     let rewrites = operations.contains(&Operation::Rewrite);
     let mut all = harms(cell);
     for of in &mut all {
-        let rewrite = of.rule.and_then(|place| cell.rules.get(place));
+        let rewrite = of.rule.and_then(|place| cell.outcome.rules.get(place));
         let rewrite = rewrite.and_then(|rule| rule.of(Operation::Rewrite));
         of.harms.retain(|harm| {
             let is_printed_only = harm.verdict == Verdict::Differs && !rewrites;

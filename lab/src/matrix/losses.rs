@@ -6,11 +6,11 @@ use super::Matrix;
 use super::build_set::{BuildSet, Pairs, place, rectangles};
 use super::example::{self, Cells, Example};
 use super::form::Form;
-use super::harm::{Certainty, Harm};
+use super::harm::{Certainty, Harm, certainty_of};
 use super::subject::{Subject, SubjectKind};
 use crate::catalog::{Build, BuildId, Family};
-use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{self, Cell, ChainVerdict, RuleVerdict, core_message};
+use crate::judge::verdict::Verdict;
+use crate::judge::{Cell, ChainVerdict, RuleVerdict, core_message};
 use crate::plan::Operation;
 use crate::tool::Change;
 
@@ -198,29 +198,38 @@ pub fn worst(cell: &Cell) -> Vec<Worst> {
 
 /// The losses in one cell: who suffers, and what kind of loss it is.
 pub(super) fn of_cell(cell: &Cell) -> Vec<(Subject, Kind)> {
-    let shown = judge::shown(&cell.probes);
-    let rules = cell.rules.iter().enumerate().filter_map(|(order, rule)| {
-        let form = Form {
-            of: SubjectKind::Rule,
-            harm: of_rule(rule, &shown)?,
-        };
-        let known = cell.known_of(&rule.table, &rule.chain, Some(rule.index));
-        Some((Subject::of_rule(order, rule), Kind::new(form, known)))
-    });
-    let chains = cell.chains.iter().enumerate().filter_map(|(at, chain)| {
-        let form = Form {
-            of: SubjectKind::Chain,
-            harm: of_chain(chain)?,
-        };
-        let known = cell.known_of(&chain.table, &chain.chain, None);
-        let order = cell.rules.len() + at;
-        Some((Subject::chain(order, chain), Kind::new(form, known)))
-    });
+    let rules = cell
+        .outcome
+        .rules
+        .iter()
+        .enumerate()
+        .filter_map(|(order, rule)| {
+            let form = Form {
+                of: SubjectKind::Rule,
+                harm: of_rule(rule)?,
+            };
+            let known = cell.known_of(&rule.table, &rule.chain, Some(rule.index));
+            Some((Subject::of_rule(order, rule), Kind::new(form, known)))
+        });
+    let chains = cell
+        .outcome
+        .chains
+        .iter()
+        .enumerate()
+        .filter_map(|(at, chain)| {
+            let form = Form {
+                of: SubjectKind::Chain,
+                harm: of_chain(chain)?,
+            };
+            let known = cell.known_of(&chain.table, &chain.chain, None);
+            let order = cell.outcome.rules.len() + at;
+            Some((Subject::chain(order, chain), Kind::new(form, known)))
+        });
     rules.chain(chains).collect()
 }
 
 /// The worst of all operations about a rule, with what is known of the rule from any of them.
-fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Harm> {
+fn of_rule(rule: &RuleVerdict) -> Option<Harm> {
     let worst = rule.of_reader().max_by_key(|verdict| verdict.severity())?;
     let is_doubled = rule.of(Operation::Reassert) == Some(Verdict::Doubled);
     let verdict = match worst.severity() > Verdict::Invisible.severity() {
@@ -248,8 +257,8 @@ fn of_rule(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Option<Harm> {
         altered: names(&rule.altered),
         added: names(&rule.added),
         reason: None,
-        consequence: rule.consequence.or(rule.potential),
-        certainty: certainty(rule, shown),
+        consequence: rule.does(),
+        certainty: certainty(rule),
     };
     let near_miss = || Some(rule.near_miss.as_deref()?.split_once(':')?.0);
     let reason = match verdict {
@@ -276,10 +285,9 @@ fn first_of(verdict: Verdict, all: impl Iterator<Item = (Operation, Verdict)>) -
     first.min_by_key(rank).unwrap_or(Operation::Rewrite)
 }
 
-fn certainty(rule: &RuleVerdict, shown: &BTreeSet<Consequence>) -> Certainty {
+fn certainty(rule: &RuleVerdict) -> Certainty {
     match rule.consequence {
-        Some(of) if shown.contains(&of) => Certainty::Shown,
-        Some(_) => Certainty::Predicted,
+        Some(_) => certainty_of(rule.consequence),
         None if rule.is_changed() => Certainty::Unmet,
         None => Certainty::IfWrittenBack,
     }
@@ -297,8 +305,8 @@ fn of_chain(chain: &ChainVerdict) -> Option<Harm> {
         altered: Vec::new(),
         added: Vec::new(),
         reason: chain.reason().map(str::to_owned),
-        consequence: chain.consequence,
-        certainty: Certainty::Predicted,
+        consequence: chain.does(),
+        certainty: certainty_of(chain.consequence),
     })
 }
 

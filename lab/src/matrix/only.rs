@@ -1,9 +1,9 @@
 //! A cell as it would be if only some of its operations had been run: two runs are compared by what both did.
 
 use super::Matrix;
-use crate::judge::outcome::{Answer, Outcomes, PrintVerdict};
-use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, RuleVerdict};
+use crate::judge::by_operation::{Answer, ByOperation, PrintVerdict};
+use crate::judge::verdict::{Impact, Verdict};
+use crate::judge::{Cell, Outcome, RuleVerdict};
 use crate::plan::Operation;
 
 /// Operations that both of two runs did.
@@ -35,20 +35,23 @@ impl Common {
 
     /// The cell with the verdicts of these operations alone.
     pub fn cell(&self, cell: &Cell) -> Cell {
-        let mut cell = cell.clone();
-        let rules: Vec<RuleVerdict> = cell.rules.iter().map(|rule| self.rule(rule)).collect();
-        cell.rules = rules.into();
-        for chain in &mut cell.chains {
-            self.outcomes(&mut chain.outcomes);
+        let mut outcome = Outcome::clone(&cell.outcome);
+        let rules: Vec<RuleVerdict> = outcome.rules.iter().map(|rule| self.rule(rule)).collect();
+        outcome.rules = rules.into();
+        for chain in &mut outcome.chains {
+            self.operations(&mut chain.operations);
         }
         if self.has(Operation::Effect) {
-            for probe in &mut cell.probes {
+            for probe in &mut outcome.probes {
                 probe.after.retain(|operation, _| self.has(*operation));
             }
         } else {
-            cell.probes.clear();
+            outcome.probes.clear();
         }
-        cell
+        Cell {
+            outcome: outcome.into(),
+            ..cell.clone()
+        }
     }
 
     fn has(&self, operation: Operation) -> bool {
@@ -56,10 +59,10 @@ impl Common {
     }
 
     /// What these operations came to. That what a print lacks was kept or not is what the rewrite says.
-    fn outcomes(&self, outcomes: &mut Outcomes) {
+    fn operations(&self, operations: &mut ByOperation) {
         let is_other = |of: &Operation| *of != Operation::Write && !self.has(*of);
         for operation in Operation::ALL.into_iter().filter(is_other) {
-            outcomes.remove(operation);
+            operations.remove(operation);
         }
         if self.has(Operation::Rewrite) {
             return;
@@ -69,22 +72,22 @@ impl Common {
             (Operation::List, Answer::List(PrintVerdict::Differs)),
         ];
         for (operation, differs) in prints {
-            let verdict = outcomes.verdict(operation);
+            let verdict = operations.verdict(operation);
             if matches!(verdict, Some(Verdict::Reworded | Verdict::Lossy)) {
-                outcomes.set(differs);
+                operations.set(differs);
             }
         }
     }
 
     fn rule(&self, rule: &RuleVerdict) -> RuleVerdict {
         let mut rule = rule.clone();
-        self.outcomes(&mut rule.outcomes);
+        self.operations(&mut rule.operations);
         let is_changed = rule.is_changed();
         rule.consequence = match (is_changed, self.packets_of_one) {
             (false, _) => None,
             (true, false) => rule.consequence,
             // Without packets the rules have the last word.
-            (true, true) => rule.potential,
+            (true, true) => rule.potential.map(Impact::from),
         };
         rule
     }

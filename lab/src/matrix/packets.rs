@@ -65,7 +65,7 @@ pub fn packet_changes(matrix: &Matrix, scenario: &str) -> Vec<PacketChange> {
     let (writers, readers) = (matrix.writers(), matrix.readers());
     let mut found: BTreeMap<Kind<'_>, Pairs> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        for probe in &cell.probes {
+        for probe in &cell.outcome.probes {
             for (effect, then, operations) in changes(probe) {
                 let written = probe.written.as_deref();
                 let kind = (cell.family, &*probe.name, effect, written, then, operations);
@@ -114,8 +114,8 @@ pub fn broken(matrix: &Matrix, scenario: &str) -> Vec<Broken> {
     let mut found: BTreeMap<(Family, &str, &str, Option<&str>), BTreeSet<usize>> = BTreeMap::new();
     let of_scenario = matrix.cells.iter().filter(|cell| cell.scenario == scenario);
     // Where some of the rules could not be written, nothing is expected of packets.
-    for cell in of_scenario.filter(|cell| cell.untested().next().is_none()) {
-        let of_cell = cell.probes.iter();
+    for cell in of_scenario.filter(|cell| cell.outcome.untested().next().is_none()) {
+        let of_cell = cell.outcome.probes.iter();
         for probe in of_cell.filter(|probe| probe.as_expected == Some(false)) {
             let written = probe.written.as_deref();
             let kind = (cell.family, &*probe.name, &*probe.expected, written);

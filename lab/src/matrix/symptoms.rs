@@ -150,26 +150,46 @@ pub fn symptoms(matrix: &Matrix) -> Vec<Seen> {
 }
 
 fn packet(cell: &Cell, effect: Effect, is_called: fn(&str) -> bool) -> bool {
-    let mut named = cell.probes.iter().filter(|probe| is_called(&probe.name));
+    let mut named = cell
+        .outcome
+        .probes
+        .iter()
+        .filter(|probe| is_called(&probe.name));
     named.any(|probe| probe.after.values().any(|of| *of == effect))
 }
 
 fn rule(cell: &Cell, is_so: fn(&RuleVerdict) -> bool) -> bool {
-    cell.rules.iter().any(is_so)
+    cell.outcome.rules.iter().any(is_so)
 }
 
 fn any(cell: &Cell, verdict: Verdict) -> bool {
-    let of_rules = cell.rules.iter().flat_map(RuleVerdict::of_reader);
-    let of_chains = cell.chains.iter().flat_map(|chain| chain.of_reader());
+    let of_rules = cell.outcome.rules.iter().flat_map(RuleVerdict::of_reader);
+    let of_chains = cell
+        .outcome
+        .chains
+        .iter()
+        .flat_map(|chain| chain.of_reader());
     of_rules.chain(of_chains).any(|of| of == verdict)
 }
 
 /// Whether a reason or a warning has one of these words.
 fn says(cell: &Cell, words: &[&str]) -> bool {
-    let tested = cell.rules.iter().filter(|rule| rule.not_tested().is_none());
+    let tested = cell
+        .outcome
+        .rules
+        .iter()
+        .filter(|rule| rule.not_tested().is_none());
     let of_rules = tested.filter_map(|rule| rule.reason());
-    let of_chains = cell.chains.iter().filter_map(|chain| chain.reason());
-    let warnings = cell.warnings.iter().map(|warning| warning.text.as_str());
+    let of_chains = cell
+        .outcome
+        .chains
+        .iter()
+        .filter_map(|chain| chain.reason());
+    let warnings = cell
+        .outcome
+        .warnings
+        .iter()
+        .map(|warning| warning.text.as_str());
     let mut said = of_rules.chain(of_chains).chain(warnings);
     said.any(|said| words.iter().any(|words| said.contains(words)))
 }

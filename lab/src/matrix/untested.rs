@@ -25,7 +25,7 @@ pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
     let writers = matrix.writers();
     let mut found: BTreeMap<&str, BTreeMap<(Family, Subject), BTreeSet<usize>>> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        for (order, rule) in cell.untested() {
+        for (order, rule) in cell.outcome.untested() {
             let why = rule.reason().map_or("nobody says why", core_message);
             let of_rule = found.entry(why).or_default();
             let key = (cell.family, Subject::of_rule(order, rule));
@@ -68,10 +68,10 @@ pub enum Tested {
 /// How much of `scenario` could be written.
 pub fn tested(matrix: &Matrix, scenario: &str) -> Tested {
     let cells = || matrix.cells.iter().filter(|cell| cell.scenario == scenario);
-    if cells().all(|cell| cell.untested().next().is_none()) {
+    if cells().all(|cell| cell.outcome.untested().next().is_none()) {
         return Tested::All;
     }
-    match cells().all(|cell| cell.is_untested()) {
+    match cells().all(|cell| cell.outcome.is_untested()) {
         true => Tested::Nothing,
         false => Tested::Some,
     }
@@ -93,13 +93,14 @@ pub fn sampled(matrix: &Matrix, scenario: &str) -> BTreeMap<Family, Sampled> {
     let mut all: BTreeMap<Family, Sampled> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
         let unasked = cell
+            .outcome
             .rules
             .iter()
             .filter(|rule| rule.gaps().next().is_some());
         let gaps = unasked.clone().flat_map(RuleVerdict::gaps);
         let operations: BTreeSet<Operation> = gaps.map(|(operation, _)| operation).collect();
         if !operations.is_empty() {
-            let (count, of) = (unasked.count(), cell.rules.len());
+            let (count, of) = (unasked.count(), cell.outcome.rules.len());
             let known = all.entry(cell.family).or_insert_with(|| Sampled {
                 operations: BTreeSet::new(),
                 asked: of - count,

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::wording;
 use crate::catalog::BuildId;
-use crate::judge::outcome::Outcomes;
+use crate::judge::by_operation::ByOperation;
 use crate::judge::verdict::{Consequence, Effect, Verdict};
 use crate::judge::{AsRun, ChainVerdict, Crash, ProbeVerdict, RuleVerdict};
 use crate::matrix::{ExampleTexts, Loss, Matrix, PrintedBy, example_texts};
@@ -61,7 +61,7 @@ pub fn texts(rule: &RuleVerdict, witness: Option<&BuildId>) -> Vec<Fact> {
 /// What is known of a rule beside its texts.
 pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     let mut facts = Vec::new();
-    facts.extend(verdicts(&rule.outcomes));
+    facts.extend(verdicts(&rule.operations));
     facts.extend(details(rule));
     let changes = [
         ("lost", &rule.lost),
@@ -75,7 +75,10 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
                 .map(|change| text(how, change_in_words(change))),
         );
     }
-    facts.extend(rule.consequence.map(|of| consequence("consequence", of)));
+    facts.extend(
+        rule.consequence
+            .map(|of| consequence("consequence", of.what)),
+    );
     let predicted = rule.potential.filter(|_| rule.consequence.is_none());
     facts.extend(predicted.map(|of| consequence("predicted", of)));
     for (operation, why) in rule.gaps() {
@@ -85,7 +88,7 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
         Some(_) => "not tested",
         None => "because",
     };
-    let listed = rule.outcomes.reason(&[Operation::List]);
+    let listed = rule.operations.reason(&[Operation::List]);
     facts.extend(listed.map(|said| text("listed", said.to_string())));
     facts.extend(rule.reason().map(|reason| text(because, reason.to_owned())));
     facts
@@ -107,7 +110,7 @@ pub fn is_only_listed_otherwise(rule: &RuleVerdict) -> bool {
 
 /// What is known of a chain.
 pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
-    let mut facts = verdicts(&chain.outcomes);
+    let mut facts = verdicts(&chain.operations);
     let reason = chain.reason();
     facts.extend(reason.map(|reason| text("because", reason.to_owned())));
     facts
@@ -175,7 +178,7 @@ fn text(name: &'static str, said: String) -> Fact {
     }
 }
 
-fn verdicts(outcomes: &Outcomes) -> Vec<Fact> {
+fn verdicts(outcomes: &ByOperation) -> Vec<Fact> {
     let facts = outcomes.iter().filter_map(|(operation, outcome)| {
         let said = match (&outcome.as_run, outcome.verdict) {
             (Some(as_run), without) => Said::Text(by_others(as_run, without)),
@@ -289,7 +292,7 @@ pub fn printed_by(by: PrintedBy) -> &'static str {
 pub fn example<'a>(matrix: &'a Matrix, scenario: &str, loss: &Loss) -> Option<ExampleRule<'a>> {
     let of = &loss.example;
     let cell = matrix.cell(scenario, of.family, &of.writer, &of.reader)?;
-    let rule = cell.rules.get(of.rule?)?;
+    let rule = cell.outcome.rules.get(of.rule?)?;
     let texts = example_texts(rule, loss.form.harm.verdict)?;
     Some(ExampleRule { rule, texts })
 }

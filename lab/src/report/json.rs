@@ -1,11 +1,21 @@
-//! The matrix as JSON: schema 1, written and read back.
+//! The matrix as JSON: schema 2, written and read back.
+
+mod form;
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 use serde::Deserialize;
 
-use crate::matrix::{Matrix, SCHEMA};
+use form::Report;
+pub use form::SCHEMA;
+
+use crate::matrix::Matrix;
+
+/// The JSON Schema of what is written.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Report<'static>)
+}
 
 /// Writes the matrix as one JSON document, indented, with a line's end. It is never in memory as a whole: of a large run it
 /// would be the largest thing there.
@@ -15,7 +25,7 @@ use crate::matrix::{Matrix, SCHEMA};
 pub fn write(matrix: &Matrix, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
     // serde_json writes every quote and comma by itself.
     let mut inert = BufWriter::with_capacity(64 << 10, Inert(&mut *to));
-    serde_json::to_writer_pretty(&mut inert, matrix)?;
+    serde_json::to_writer_pretty(&mut inert, &Report::from(matrix))?;
     inert.flush()?;
     drop(inert);
     to.write_all(b"\n")
@@ -78,7 +88,10 @@ pub enum ReadError {
         lacks: &'static str,
     },
     /// It is of another schema.
-    #[error("it is a report of schema {found}, and this program reads schema {SCHEMA}")]
+    #[error(
+        "it is a report of schema {found}, and this program reads schema {SCHEMA}: make it anew from the run's recording \
+         (`replay FILE --format json`), or read it with the release of iptables-lab that wrote it"
+    )]
     OtherSchema {
         /// The schema it says it has.
         found: u64,
@@ -109,7 +122,11 @@ pub fn read(text: &str) -> Result<Matrix, ReadError> {
     }
     match marks.schema.and_then(|schema| schema.as_u64()) {
         Some(found) if found != u64::from(SCHEMA) => Err(ReadError::OtherSchema { found }),
-        Some(_) => serde_json::from_str(text).map_err(fault),
+        Some(_) => {
+            let report: Report<'_> = serde_json::from_str(text).map_err(fault)?;
+            let matrix = report.into_matrix();
+            matrix.map_err(|message| ReadError::Malformed { message })
+        }
         None => Err(ReadError::OtherTool { lacks: "schema" }),
     }
 }
@@ -182,17 +199,17 @@ mod tests {
     #[case("", "ends in the middle, at line 1")]
     #[case("iptables: 3 rules", "expected value at line 1 column 1")]
     #[case("{}", "no report of iptables-lab: it has no `schema`")]
-    #[case(r#"{"schema": 1, "results": []}"#, "it has no `lab`")]
+    #[case(r#"{"schema": 2, "results": []}"#, "it has no `lab`")]
     #[case(
         r#"{"schema": 7, "lab": {}, "cells": []}"#,
-        "schema 7, and this program reads schema 1"
+        "schema 7, and this program reads schema 2"
     )]
     #[case(
         r#"{"schema": "draft-07", "lab": {}, "cells": []}"#,
         "it has no `schema`"
     )]
     #[case(
-        r#"{"schema": 1, "lab": {"version": "0"}, "cells": [{}]}"#,
+        r#"{"schema": 2, "lab": {"version": "0"}, "cells": [{}]}"#,
         "missing field `scenario` at line 1 column 51"
     )]
     fn what_is_no_report_is_called_what_it_is(#[case] text: &str, #[case] words: &str) {

@@ -48,7 +48,7 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
     let known = cell.known.and_then(|place| matrix.known.get(place));
     let verdict = not_known(cell);
     let mut status = match Tone::of(verdict) {
-        _ if known.is_some() || cell.is_untested() => TestCaseStatus::skipped(),
+        _ if known.is_some() || cell.outcome.is_untested() => TestCaseStatus::skipped(),
         Tone::Fine | Tone::Note | Tone::Aside | Tone::Loud => TestCaseStatus::success(),
         Tone::Later | Tone::Silent => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
@@ -64,7 +64,7 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
             wording::known_loss(known)
         )));
     }
-    if let (true, Some(rule)) = (cell.is_untested(), cell.rules.get(0)) {
+    if let (true, Some(rule)) = (cell.outcome.is_untested(), cell.outcome.rules.get(0)) {
         let why = rule.reason().unwrap_or("nobody says why");
         status.set_message(inert(&format!("not tested: {why}")));
     }
@@ -110,7 +110,7 @@ fn description(matrix: &Matrix, cell: &Cell) -> String {
         }
         text.push('\n');
     };
-    for rule in &cell.rules {
+    for rule in &cell.outcome.rules {
         if !facts::is_unharmed(rule) {
             let known = known(&rule.table, &rule.chain, Some(rule.index));
             let place = format!("{} {} {}{known}", rule.table, rule.chain, rule.index);
@@ -118,7 +118,7 @@ fn description(matrix: &Matrix, cell: &Cell) -> String {
             tell(place, [texts, facts::of_rule(rule)].concat());
         }
     }
-    for chain in &cell.chains {
+    for chain in &cell.outcome.chains {
         if chain.of_reader().any(|verdict| verdict.severity() > 0) {
             let known = known(&chain.table, &chain.chain, None);
             let place = format!("{} chain {}{known}", chain.table, chain.chain);

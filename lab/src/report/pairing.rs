@@ -33,7 +33,7 @@ fn in_few_words(cell: &Cell) -> String {
     let all = worst(cell);
     let grade = |of: &&Worst| (of.form.harm.verdict.severity(), of.form.harm.consequence);
     let Some(worst) = all.iter().max_by_key(grade) else {
-        let mut untested = cell.untested();
+        let mut untested = cell.outcome.untested();
         let why = untested.next().and_then(|(_, rule)| rule.reason());
         let why = why.map(|why| format!("not tested: {}", core_message(why)));
         return why.unwrap_or_default();

@@ -43,8 +43,8 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
 
 /// How many rules say nothing of the reader, or were not asked for.
 fn not_tested(cell: &Cell) -> String {
-    let (all, mut text) = (cell.rules.len(), String::new());
-    let unwritten = cell.untested().count();
+    let (all, mut text) = (cell.outcome.rules.len(), String::new());
+    let unwritten = cell.outcome.untested().count();
     if unwritten > 0 {
         let _ = writeln!(
             text,
@@ -53,7 +53,7 @@ fn not_tested(cell: &Cell) -> String {
         );
     }
     let mut unasked: BTreeMap<(Operation, &str), usize> = BTreeMap::new();
-    let gaps = cell.rules.iter().flat_map(RuleVerdict::gaps);
+    let gaps = cell.outcome.rules.iter().flat_map(RuleVerdict::gaps);
     for (operation, why) in gaps {
         *unasked.entry((operation, why.meaning())).or_default() += 1;
     }
@@ -66,21 +66,21 @@ fn not_tested(cell: &Cell) -> String {
 fn verdicts(cell: &Cell, witness: Option<&BuildId>) -> String {
     let mut text = format!("{}\n", paint(HEADING, "verdicts"));
     let mut unharmed = 0;
-    for rule in &cell.rules {
+    for rule in &cell.outcome.rules {
         if facts::is_unharmed(rule) {
             unharmed += 1;
         } else {
             text.push_str(&of_rule(rule, witness));
         }
     }
-    for chain in &cell.chains {
+    for chain in &cell.outcome.chains {
         text.push_str(&of_chain(chain));
     }
     if unharmed > 0 {
         let _ = writeln!(
             text,
             "  {unharmed} of {} rules: nothing lost",
-            cell.rules.len()
+            cell.outcome.rules.len()
         );
     }
     text.push('\n');
@@ -102,11 +102,11 @@ fn of_chain(chain: &ChainVerdict) -> String {
 
 /// What became of the scenario's packets.
 fn packets(cell: &Cell) -> String {
-    if cell.probes.is_empty() {
+    if cell.outcome.probes.is_empty() {
         return String::new();
     }
     let mut text = format!("{}\n", paint(HEADING, "packets"));
-    for probe in &cell.probes {
+    for probe in &cell.outcome.probes {
         let _ = writeln!(text, "  {}", inert(&probe.name));
         text.push_str(&lines(facts::of_probe(probe)));
     }
@@ -134,11 +134,11 @@ fn explained(verdict: Verdict) -> String {
 
 /// What writer and reader say when both backends hold rules.
 fn warnings(cell: &Cell) -> String {
-    if cell.warnings.is_empty() {
+    if cell.outcome.warnings.is_empty() {
         return String::new();
     }
     let mut text = format!("{}\n", paint(HEADING, "warnings"));
-    for warning in &cell.warnings {
+    for warning in &cell.outcome.warnings {
         let _ = writeln!(text, "  {}: {}", warning.by, inert(&warning.text));
     }
     text.push('\n');
@@ -148,7 +148,7 @@ fn warnings(cell: &Cell) -> String {
 /// What died, and the least ruleset on which it did.
 fn crashes(cell: &Cell) -> String {
     let mut text = String::new();
-    for crash in &cell.crashes {
+    for crash in &cell.outcome.crashes {
         let died = facts::crash(crash);
         let died = format!("{}. The fewest rules that cause it:", inert(&died));
         let _ = writeln!(text, "{}", paint(HEADING, died));

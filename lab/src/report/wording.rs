@@ -14,6 +14,7 @@ pub use symptoms::*;
 
 use crate::catalog::{Family, Origin, Tool, Version};
 use crate::judge::verdict::{Consequence, Verdict};
+use crate::judge::{ChainVerdict, RuleVerdict};
 use crate::matrix::{
     Absence, Broken, BuildName, BuildSet, Change, Form, Loss, Matrix, NameKind, PacketChange,
     ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
@@ -232,9 +233,9 @@ pub fn verdicts(matrix: &Matrix) -> Vec<(Verdict, usize)> {
 /// The consequences that any cell names.
 pub fn consequences(matrix: &Matrix) -> BTreeSet<Consequence> {
     let of_cells = matrix.cells.iter().flat_map(|cell| {
-        let rules = cell.rules.iter();
-        let of_rules = rules.filter_map(|rule| rule.consequence.or(rule.potential));
-        of_rules.chain(cell.chains.iter().filter_map(|chain| chain.consequence))
+        let rules = cell.outcome.rules.iter();
+        let of_rules = rules.filter_map(RuleVerdict::does);
+        of_rules.chain(cell.outcome.chains.iter().filter_map(ChainVerdict::does))
     });
     of_cells.collect()
 }
@@ -271,7 +272,7 @@ pub fn count(matrix: &Matrix) -> String {
     let untested = matrix
         .cells
         .iter()
-        .filter(|cell| cell.is_untested())
+        .filter(|cell| cell.outcome.is_untested())
         .count();
     let untested = match untested {
         0 => String::new(),

@@ -1,5 +1,6 @@
 //! What people type, and what they are told.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,11 +55,11 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What the schema says of every rule of every cell.
+/// What the schema says of every rule of every outcome.
 fn rules(matrix: &Value) -> Vec<&Value> {
-    let cells = matrix["cells"].as_array().unwrap().iter();
-    let rules: Vec<_> = cells
-        .flat_map(|cell| cell["rules"].as_array().unwrap())
+    let outcomes = matrix["outcomes"].as_array().unwrap().iter();
+    let rules: Vec<_> = outcomes
+        .flat_map(|outcome| outcome["rules"].as_array().unwrap())
         .collect();
     assert!(!rules.is_empty());
     rules
@@ -356,6 +357,7 @@ fn results_are_on_standard_output_and_nothing_else_is() {
     assert_eq!(both(&quiet).split("standard error\n").last(), Some(""));
     let loud = run(words.into_iter().filter(|word| *word != "--quiet"));
     assert_eq!(json(&loud)["cells"], json(&quiet)["cells"]);
+    assert_eq!(json(&loud)["outcomes"], json(&quiet)["outcomes"]);
     assert!(said(&loud).contains("running 2 pairings in 2 loads"));
     // What came of a scenario is said as soon as it is through.
     let result = "kube-firewall X match mark lost (blackhole, confirmed): iptables-nft ";
@@ -414,16 +416,16 @@ fn a_save_alone_says_what_differs_and_nothing_of_the_kernel() {
     assert_eq!(matrix["operations"], serde_json::json!(["write", "save"]));
     let of_reads: Vec<&str> = rules(&matrix)
         .iter()
-        .map(|rule| rule["read_verdict"].as_str().unwrap())
+        .map(|rule| rule["operations"]["save"]["verdict"].as_str().unwrap())
         .collect();
     assert!(
         of_reads.contains(&"differs") && !of_reads.contains(&"lossy"),
         "{of_reads:?}"
     );
     for rule in rules(&matrix) {
-        for verdict in ["rewrite_verdict", "recognition", "sync", "consequence"] {
-            assert_eq!(rule[verdict], Value::Null, "{verdict}");
-        }
+        let operations: Vec<&String> = rule["operations"].as_object().unwrap().keys().collect();
+        assert_eq!(operations, ["save", "write"]);
+        assert_eq!(rule["consequence"], Value::Null);
     }
 }
 
@@ -456,28 +458,41 @@ fn the_json_has_every_field_of_its_schema() {
     for missing in matrix["missing"].as_array().unwrap() {
         has_fields(missing, "id reason");
     }
+    let outcomes = matrix["outcomes"].as_array().unwrap();
     for cell in matrix["cells"].as_array().unwrap() {
         has_fields(
             cell,
-            "scenario family writer reader verdict rules chains probes picked warnings",
+            "scenario family writer reader verdict outcome known known_losses",
         );
-        for probe in cell["probes"].as_array().unwrap() {
+        assert!(cell["outcome"].as_u64() < u64::try_from(outcomes.len()).ok());
+    }
+    for outcome in outcomes {
+        has_fields(outcome, "rules chains probes picked warnings crashes");
+        for probe in outcome["probes"].as_array().unwrap() {
             has_fields(probe, "name expected before written as_expected after then");
         }
-        for chain in cell["chains"].as_array().unwrap() {
+        for chain in outcome["chains"].as_array().unwrap() {
             has_fields(
                 chain,
-                "table chain policy_before policy_after rewrite_verdict",
+                "table chain policy_before policy_after policy_after_sync operations consequence",
             );
         }
     }
+    // Each distinct one once.
+    let distinct: BTreeSet<String> = outcomes.iter().map(Value::to_string).collect();
+    assert_eq!(distinct.len(), outcomes.len());
     for rule in rules(&matrix) {
         has_fields(
             rule,
-            "table chain index given written read witness_before witness_after reread reason write read_verdict \
-             rewrite_verdict recognition sync sync_noflush cycle check delete lost altered added consequence potential \
-             list reassert near_miss deleted_instead drift met",
+            "table chain index tool layer given written read witness_before witness_after reread operations \
+             check_reordered lost altered added consequence potential near_miss deleted_instead drift met",
         );
+        for operation in rule["operations"].as_object().unwrap().values() {
+            has_fields(operation, "verdict");
+        }
+        if rule["consequence"] != Value::Null {
+            has_fields(&rule["consequence"], "what confirmed");
+        }
         for change in ["lost", "altered", "added"] {
             for change in rule[change].as_array().unwrap() {
                 has_fields(change, "part from to");
@@ -632,18 +647,24 @@ fn a_ruleset_of_ones_own_runs_whatever_is_in_it() {
     let [mark, comment, unknown] = rules(&matrix)[..] else {
         panic!("three rules: {matrix:#}");
     };
+    fn verdict<'r>(rule: &'r Value, operation: &str) -> &'r str {
+        rule["operations"][operation]["verdict"].as_str().unwrap()
+    }
     assert_eq!(
-        (&mark["write"], &mark["rewrite_verdict"]),
-        (&"faithful".into(), &"changed".into())
+        (verdict(mark, "write"), verdict(mark, "rewrite")),
+        ("faithful", "changed")
     );
     assert_eq!(
-        (&comment["write"], &comment["read_verdict"]),
-        (&"faithful".into(), &"same".into())
+        (verdict(comment, "write"), verdict(comment, "save")),
+        ("faithful", "same")
     );
     assert_eq!(unknown["written"], Value::Null);
     assert!(
-        ["refused", "unsupported"].contains(&unknown["write"].as_str().unwrap())
-            && unknown["reason"].as_str().unwrap().contains("nosuchmatch"),
+        ["refused", "unsupported"].contains(&verdict(unknown, "write"))
+            && unknown["operations"]["write"]["reason"]
+                .as_str()
+                .unwrap()
+                .contains("nosuchmatch"),
         "{unknown:#}"
     );
 }

@@ -20,15 +20,14 @@ use rstest::rstest;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::lab::{FULL, both, full_run, iptables_lab, seed, small_run, wide_run};
+use super::lab::{FULL, both, full_run, iptables_lab, joined, seed, small_run, wide_run};
 use super::lane::{On, TestLane, claim, store_of_its_own, usual_store};
 use super::refuse::{Refusal, refuse};
 use super::user::User;
 
 /// Every cell of a matrix in JSON, by what it is about.
 fn cells(matrix: &str) -> BTreeMap<String, Value> {
-    let matrix: Value = serde_json::from_str(matrix).unwrap();
-    let cells = matrix["cells"].as_array().unwrap().clone();
+    let cells = joined(&serde_json::from_str(matrix).unwrap());
     let name = |cell: &Value| {
         ["scenario", "family", "writer", "reader"].map(|of| cell[of].as_str().unwrap().to_owned())
     };
@@ -367,7 +366,9 @@ fn pairings_of_a_load_come_to_the_same_verdicts_in_any_order() {
             builder.add(load);
         }
         let matrix: Matrix = builder.finish(None);
-        cells(&serde_json::to_string(&matrix).unwrap())
+        let mut json = Vec::new();
+        iptables_lab::report::json::write(&matrix, &mut json).unwrap();
+        cells(std::str::from_utf8(&json).unwrap())
     };
     let as_laid_out = judged(in_order());
     let mut plan = bench.plan();
@@ -460,11 +461,11 @@ fn is_of_owners(given: &str) -> bool {
 /// A cell without the rules that are of owners, and these.
 fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
     let mut cell = cell.clone();
-    let rules = cell["rules"].as_array().unwrap().clone();
+    let rules = cell["outcome"]["rules"].as_array().unwrap().clone();
     let (owners, others): (Vec<_>, Vec<_>) = rules
         .into_iter()
         .partition(|rule| is_of_owners(rule["given"].as_str().unwrap()));
-    cell["rules"] = others.into();
+    cell["outcome"]["rules"] = others.into();
     if !owners.is_empty() {
         // It is the worst of all its rules'.
         cell["verdict"] = Value::Null;

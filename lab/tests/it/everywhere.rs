@@ -15,8 +15,8 @@ fn every_packet_fares_as_its_scenario_says_while_the_rules_are_as_they_were_writ
     let mut otherwise = BTreeSet::new();
     for cell in &wide_run().matrix.cells {
         // Where the writer refused a rule, what follows says nothing of the scenario.
-        let is_whole = cell.rules.iter().all(|rule| rule.written.is_some());
-        for probe in cell.probes.iter().filter(|_| is_whole) {
+        let is_whole = cell.outcome.rules.iter().all(|rule| rule.written.is_some());
+        for probe in cell.outcome.probes.iter().filter(|_| is_whole) {
             sent += 1;
             if probe.as_expected != Some(true) {
                 otherwise.insert(format!(
@@ -43,7 +43,9 @@ fn rules_make_a_difference_to_packets() {
     let cells = &wide_run().matrix.cells;
     let of = |scenario: &str| {
         let probes = cells.iter().filter(move |cell| cell.scenario == scenario);
-        probes.flat_map(|cell| &cell.probes).collect::<Vec<_>>()
+        probes
+            .flat_map(|cell| &cell.outcome.probes)
+            .collect::<Vec<_>>()
     };
     let mut decided = 0;
     let scenarios: Vec<&str> = wide_run()

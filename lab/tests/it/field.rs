@@ -32,14 +32,15 @@ fn cell(rules: &str, writer: &str, reader: &str) -> Cell {
 /// `refused`, or `incompatible/same` where the verdict is other rules' doing: with and without those.
 fn words(rule: &RuleVerdict, operation: Operation) -> String {
     let without = rule.of(operation).map(|verdict| verdict.as_str());
-    match rule.outcomes.as_run(operation) {
+    match rule.operations.as_run(operation) {
         Some(as_run) => format!("{}/{}", as_run.verdict, without.unwrap_or("-")),
         None => without.unwrap_or("-").to_owned(),
     }
 }
 
 fn all_words(cell: &Cell, operation: Operation) -> Vec<String> {
-    cell.rules
+    cell.outcome
+        .rules
         .iter()
         .map(|rule| words(rule, operation))
         .collect()
@@ -66,13 +67,18 @@ fn a_rule_that_an_older_reader_cannot_take_keeps_it_from_the_others_of_its_table
     assert_eq!(of(Operation::List), [others, others, fault, fault]);
     assert_eq!(of(Operation::Check)[2..], ["not-found"; 2]);
     assert_eq!(of(Operation::Delete)[2..], ["not-deleted"; 2]);
-    for rule in cell.rules.iter().take(2) {
-        let as_run = rule.outcomes.as_run(Operation::Save).unwrap();
+    for rule in cell.outcome.rules.iter().take(2) {
+        let as_run = rule.operations.as_run(Operation::Save).unwrap();
         let because: Vec<String> = as_run.because_of.iter().map(ToString::to_string).collect();
         let faults = ["KUBE-POD-FW-EXAMPLE 1", "KUBE-POD-FW-EXAMPLE 2"];
         assert_eq!(because, faults);
     }
-    assert!(cell.rules[2].reason().unwrap().contains("incompatible"));
+    assert!(
+        cell.outcome.rules[2]
+            .reason()
+            .unwrap()
+            .contains("incompatible")
+    );
 }
 
 /// The same the other way round: after a rewrite by a newer one the older writer cannot read its table any more.
@@ -94,7 +100,7 @@ fn a_listing_is_compared_with_the_writers_word_by_word() {
     for rule in &listed.rules {
         assert_eq!(words(rule, Operation::List), "reworded");
         let said = "-L prints `6` where the writer's prints `tcp`";
-        let listed = rule.outcomes.reason(&[Operation::List]);
+        let listed = rule.operations.reason(&[Operation::List]);
         assert_eq!(listed.map(|said| &**said), Some(said));
     }
     let alike = cell(rules, "debian-1.8.13-1-nft", "debian-1.8.11-2-nft");
@@ -112,7 +118,7 @@ fn a_rule_is_found_in_its_own_order_and_not_in_another() {
         "debian-1.8.9-2-nft",
     ] {
         let cell = cell(rules, "debian-1.8.13-1-nft", reader);
-        let rule = &cell.rules[1];
+        let rule = &cell.outcome.rules[1];
         let asked = (rule.of(Operation::Check), rule.check_reordered);
         assert_eq!(
             asked,
@@ -136,8 +142,8 @@ fn every_operation_has_a_verdict_about_every_rule_or_says_why_not() {
     for cell in &run.matrix.cells {
         let asked = run.matrix.operations.iter();
         for operation in asked.filter(|of| **of != Operation::Effect) {
-            for rule in &cell.rules {
-                let outcome = rule.outcomes.of(*operation);
+            for rule in &cell.outcome.rules {
+                let outcome = rule.operations.of(*operation);
                 let is_said = outcome.is_some_and(|of| of.verdict.is_some() || of.as_run.is_some());
                 let why = outcome.and_then(|of| of.not_run);
                 assert!(

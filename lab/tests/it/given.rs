@@ -104,13 +104,18 @@ fn what_rules_name_is_made_and_every_rule_is_tested() {
     ]);
     let ran = Ran::of(&rules, &["--operation", "rewrite"]);
     let Ran { cell, .. } = &ran;
-    assert_eq!(cell.untested().count(), 0, "{:#?}", cell.rules);
+    assert_eq!(
+        cell.outcome.untested().count(),
+        0,
+        "{:#?}",
+        cell.outcome.rules
+    );
     // What 1.8.9 prints as `-p ipencap`, 1.8.11 prints as `-p 4`.
-    assert_eq!(cell.verdict, Verdict::Reworded, "{:#?}", cell.rules);
-    let mut rules = cell.rules.iter();
+    assert_eq!(cell.verdict, Verdict::Reworded, "{:#?}", cell.outcome.rules);
+    let mut rules = cell.outcome.rules.iter();
     assert!(rules.all(|rule| rule.of(Operation::Rewrite) == Some(Verdict::Kept)));
     assert!(
-        cell.rules[3]
+        cell.outcome.rules[3]
             .written
             .as_deref()
             .unwrap()
@@ -152,7 +157,9 @@ fn sets_are_filled_with_what_was_saved_and_go_with_the_recording() {
     assert!(sets["cards"].is_empty());
     let cells = &Matrix::of(&recording).cells;
     assert!(
-        cells.iter().all(|cell| cell.untested().count() == 0),
+        cells
+            .iter()
+            .all(|cell| cell.outcome.untested().count() == 0),
         "{cells:#?}"
     );
 }
@@ -164,7 +171,7 @@ fn a_rule_that_its_writer_refuses_is_not_tested_and_the_others_are() {
     let rules = filter(&["-s 192.0.2.1/32 -j DROP", "-m nosuchmatch -j DROP"]);
     let fail_on = ["--fail-on", "refused", "--fail-on", "unsupported"];
     let ran = Ran::of(&rules, &fail_on);
-    let [good, bad] = [&ran.cell.rules[0], &ran.cell.rules[1]];
+    let [good, bad] = [&ran.cell.outcome.rules[0], &ran.cell.outcome.rules[1]];
     assert_eq!(ran.cell.verdict, Verdict::Same, "{:#?}", ran.cell);
     assert!(good.not_tested().is_none() && good.written.is_some());
     assert_eq!((bad.written.as_ref(), bad.of_reader().count()), (None, 0));
@@ -194,7 +201,7 @@ fn where_nothing_could_be_written_the_cell_is_not_tested() {
         &["--fail-on", "refused", "--fail-on", "unsupported"],
     );
     assert_eq!(ran.cell.verdict, Verdict::Unsupported);
-    assert!(ran.cell.is_untested() && harms(&ran.cell).is_empty());
+    assert!(ran.cell.outcome.is_untested() && harms(&ran.cell).is_empty());
     let page = ran
         .stdout()
         .split_whitespace()
@@ -222,7 +229,7 @@ fn a_rule_that_the_kernel_refuses_says_what_is_missing() {
         &format!("-m set --match-set {long}y src -j DROP"),
     ]);
     let ran = Ran::of(&rules, &["--operation", "save"]);
-    let reason = ran.cell.rules[1].reason().unwrap();
+    let reason = ran.cell.outcome.rules[1].reason().unwrap();
     assert!(reason.contains(&long), "{reason}");
     let page = ran
         .stdout()
@@ -323,7 +330,7 @@ fn all_of_a_large_rulesets_rules_are_asked_for_where_that_is_wanted() {
     let more = ["--all-rules", "--operation", "check"];
     let ran = Ran::of(&of_one_chain(301), &more);
     assert_eq!(commands(&ran.recording, Role::Check), 301);
-    let mut gaps = ran.cell.rules.iter().flat_map(|rule| rule.gaps());
+    let mut gaps = ran.cell.outcome.rules.iter().flat_map(|rule| rule.gaps());
     assert!(gaps.next().is_none());
     assert!(!ran.stdout().contains("--all-rules"));
 }
@@ -337,7 +344,12 @@ fn an_ipv6_ruleset_is_taken_as_such() {
     needs!(Native);
     let ran = Ran::of(IPV6, &["--operation", "save"]);
     assert_eq!(ran.cell.family.as_str(), "ipv6");
-    assert_eq!(ran.cell.untested().count(), 0, "{:#?}", ran.cell.rules);
+    assert_eq!(
+        ran.cell.outcome.untested().count(),
+        0,
+        "{:#?}",
+        ran.cell.outcome.rules
+    );
     assert!(
         ran.stderr()
             .contains("standard input is taken as ipv6: it has `::1/128`")

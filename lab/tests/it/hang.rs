@@ -8,7 +8,7 @@ use iptables_lab::docker::ImageTag;
 use serde_json::Value;
 
 use super::docker::{docker, wait};
-use super::lab::{both, compiled, iptables_lab, small_run};
+use super::lab::{both, compiled, iptables_lab, joined, small_run};
 use super::lane::store_of_its_own;
 
 /// Prints what the real save prints, and then hangs if that names this chain.
@@ -151,13 +151,18 @@ fn an_iptables_that_hangs_is_killed_and_the_run_goes_on() {
     assert!(output.status.success(), "{}", both(&output));
     let matrix: Value = serde_json::from_slice(&output.stdout).unwrap();
     let rules = |reader: &str| -> Vec<Value> {
-        let cells = matrix["cells"].as_array().unwrap();
+        let cells = joined(&matrix);
         let cell = cells.iter().find(|cell| cell["reader"] == reader).unwrap();
-        cell["rules"].as_array().unwrap().clone()
+        cell["outcome"]["rules"].as_array().unwrap().clone()
     };
     let verdicts = |reader: &str| -> Vec<String> {
         let rules = rules(reader).into_iter();
-        let words = rules.map(|rule| rule["read_verdict"].as_str().unwrap().to_owned());
+        let words = rules.map(|rule| {
+            rule["operations"]["save"]["verdict"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        });
         words.collect()
     };
     assert_eq!(matrix["cut_short"], Value::Null);
@@ -165,5 +170,8 @@ fn an_iptables_that_hangs_is_killed_and_the_run_goes_on() {
     // The rule that it hangs at is found, and the other one is judged without it.
     let reader = format!("{name}-nft");
     assert_eq!(verdicts(&reader), ["incompatible", "timed-out"]);
-    assert_eq!(rules(&reader)[0]["without_it"]["save"], "same");
+    assert_eq!(
+        rules(&reader)[0]["operations"]["save"]["without_it"],
+        "same"
+    );
 }

@@ -212,6 +212,17 @@ pub fn compiled(folder: &Path, source: &str) -> PathBuf {
     program
 }
 
+/// The cells of a matrix in JSON, each with what came of it in the place of its outcome's number.
+pub fn joined(matrix: &serde_json::Value) -> Vec<serde_json::Value> {
+    let cells = matrix["cells"].as_array().unwrap().clone();
+    let joined = cells.into_iter().map(|mut cell| {
+        let place = usize::try_from(cell["outcome"].as_u64().unwrap()).unwrap();
+        cell["outcome"] = matrix["outcomes"][place].clone();
+        cell
+    });
+    joined.collect()
+}
+
 /// What a command printed, for messages.
 pub fn both(output: &Output) -> String {
     format!(

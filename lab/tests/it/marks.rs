@@ -32,7 +32,7 @@ fn mark_rules() -> Vec<(&'static Cell, &'static RuleVerdict)> {
     let of_marks = cells
         .iter()
         .filter(|cell| ["kube-firewall", "mark-matches"].contains(&cell.scenario.as_str()));
-    let rules = of_marks.flat_map(|cell| cell.rules.iter().map(move |rule| (cell, rule)));
+    let rules = of_marks.flat_map(|cell| cell.outcome.rules.iter().map(move |rule| (cell, rule)));
     let rules: Vec<_> = rules
         .filter(|(_, rule)| rule.given.contains("-m mark "))
         .collect();
@@ -102,7 +102,11 @@ fn what_is_left_of_kubelets_rule_in_the_kernel_drops_every_packet() {
             // In ipv6 kubelet calls its chain from nowhere: no packet meets it.
             let is_called = cell.family == Family::Ipv4;
             assert_eq!(rule.consequence, rule.potential.filter(|_| is_called));
-            let even_localhost = cell.probes.iter().filter(|of| of.name == "ping-localhost");
+            let even_localhost = cell
+                .outcome
+                .probes
+                .iter()
+                .filter(|of| of.name == "ping-localhost");
             for ping in even_localhost {
                 assert_eq!(ping.after[&Operation::Rewrite], Effect::Dropped);
                 assert!(is_called);

@@ -78,7 +78,7 @@ fn cells(of_nft: bool) -> impl Iterator<Item = &'static Cell> {
 }
 
 fn rule(cell: &'static Cell, words: &str) -> &'static RuleVerdict {
-    let mut rules = cell.rules.iter();
+    let mut rules = cell.outcome.rules.iter();
     rules.find(|rule| rule.given.contains(words)).unwrap()
 }
 
@@ -259,7 +259,12 @@ fn chains_keep_their_policies_and_are_named() {
 fn the_other_backend_sees_nothing_of_it() {
     needs!(Engine);
     for cell in cells(false) {
-        for rule in cell.rules.iter().filter(|rule| rule.written.is_some()) {
+        for rule in cell
+            .outcome
+            .rules
+            .iter()
+            .filter(|rule| rule.written.is_some())
+        {
             assert_eq!(
                 rule.of(Operation::Save),
                 Some(Verdict::Invisible),

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rstest::rstest;
 
-use super::lab::{both, iptables_lab, small_run};
+use super::lab::{both, iptables_lab, joined, small_run};
 use super::lane::{store_of_its_own, usual_store};
 
 /// Has `command` see a file system of its own at `folder`, which nobody else does.
@@ -380,8 +380,7 @@ fn only_the_images_that_a_pairing_needs_are_made_and_its_cell_is_that_of_the_ful
             .unwrap();
         assert!(output.status.success(), "{}", both(&output));
         let matrix: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let cells = matrix["cells"].as_array().unwrap().clone();
-        let mut cells = cells.into_iter().filter(|cell| {
+        let mut cells = joined(&matrix).into_iter().filter(|cell| {
             cell["family"] == "ipv4"
                 && cell["writer"] == "debian-1.8.9-2-nft"
                 && cell["reader"] == "debian-1.8.7-1-nft"

@@ -33,10 +33,14 @@ fn recorded() -> &'static [(&'static str, Recording, Matrix)] {
 
 fn verdicts(cell: &Cell) -> BTreeSet<&'static str> {
     let of_rules = cell
-        .rules
+        .outcome.rules
         .iter()
         .flat_map(|rule| rule.of_reader().chain(rule.of(Operation::Write)));
-    let of_chains = cell.chains.iter().flat_map(|chain| chain.of_reader());
+    let of_chains = cell
+        .outcome
+        .chains
+        .iter()
+        .flat_map(|chain| chain.of_reader());
     let all = of_rules.chain(of_chains).chain([cell.verdict]);
     all.map(Verdict::as_str).collect()
 }
@@ -108,7 +112,11 @@ fn every_verdict_has_a_real_pairing_that_yields_it() {
 #[test]
 fn a_crash_has_its_signal_and_the_least_rules_on_which_the_reader_dies() {
     let (_, _, matrix) = recorded().iter().find(|of| of.0 == "crashed").unwrap();
-    let crashes: Vec<&Crash> = matrix.cells.iter().flat_map(|cell| &cell.crashes).collect();
+    let crashes: Vec<&Crash> = matrix
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.outcome.crashes)
+        .collect();
     let saves: Vec<&&Crash> = crashes
         .iter()
         .filter(|crash| crash.argv == ["iptables-nft-save"])
@@ -139,7 +147,7 @@ fn every_effect_on_packets_is_yielded_by_a_real_pairing() {
         Effect::Passed,
         Effect::Dropped,
     ] {
-        let probes = cells.iter().flat_map(|cell| &cell.probes);
+        let probes = cells.iter().flat_map(|cell| &cell.outcome.probes);
         let mut after = probes.flat_map(|probe| probe.after.values());
         assert!(
             after.any(|of| *of == effect),

@@ -21,7 +21,7 @@ pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
     match evidence.damaged {
         Damaged::Rule(rule) => {
             of_rule(&mut text, rule, evidence.loss);
-            let mut crashes = evidence.whole.crashes.iter();
+            let mut crashes = evidence.whole.outcome.crashes.iter();
             let crash = crashes.find(|crash| crash.by == evidence.reader.id);
             if let (LossKind::Crashed, Some(crash)) = (evidence.loss.kind(), crash) {
                 let _ = writeln!(
@@ -239,7 +239,7 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
         Operation::Recognition => Operation::Rewrite,
         operation => operation,
     };
-    let shown = whole.probes.iter().filter_map(|probe| {
+    let shown = whole.outcome.probes.iter().filter_map(|probe| {
         let effect = probe.after.get(&operation)?;
         let then = probe.then.get(&operation);
         (*effect != Effect::AsBefore).then(|| {
@@ -255,11 +255,12 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
     let shown: Vec<String> = shown.collect();
     let damaged = loss.shown_by(whole);
     let consequence = damaged.and_then(|damaged| match damaged {
-        Damaged::Rule(rule) => rule.consequence.or(rule.potential),
-        Damaged::Chain(chain) => chain.consequence,
+        Damaged::Rule(rule) => rule.does(),
+        Damaged::Chain(chain) => chain.does(),
     });
     let is_proved = consequence.is_some_and(|of_rule| {
         let mut effects = whole
+            .outcome
             .probes
             .iter()
             .filter_map(|probe| probe.after.get(&operation));

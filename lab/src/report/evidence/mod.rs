@@ -13,7 +13,7 @@ use super::terminal::inert;
 use crate::catalog::{Build, BuildId, Tool};
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, RuleVerdict};
+use crate::judge::{Cell, Outcome, RuleVerdict};
 use crate::matrix::Matrix;
 use crate::scenario::Scenario;
 
@@ -112,6 +112,7 @@ pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> Stri
     }
     let is_untested = |verdict: Verdict| verdict.severity() > Verdict::Invisible.severity();
     let untested = cell
+        .outcome
         .rules
         .iter()
         .filter(|rule| rule.not_tested().is_some() || rule.of_reader().any(is_untested));
@@ -124,7 +125,7 @@ pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> Stri
     format!(
         "no loss was found in {pairing}, but {} of {} rules were not tested: {}",
         untested.len(),
-        cell.rules.len(),
+        cell.outcome.rules.len(),
         inert(reason.unwrap_or("no reason is known"))
     )
 }
@@ -238,7 +239,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::judge::outcome::{Answer, PrintVerdict, WriteVerdict};
+    use crate::judge::by_operation::{Answer, PrintVerdict, WriteVerdict};
     use crate::plan::Operation;
 
     #[rstest]
@@ -262,14 +263,13 @@ mod tests {
             writer: BuildId::named("1.8.8-nft"),
             reader: BuildId::named("1.8.7-nft"),
             verdict,
-            rules: rules.into(),
-            chains: Vec::new(),
-            probes: Vec::new(),
-            picked: None,
-            warnings: Vec::new(),
+            outcome: Outcome {
+                rules: rules.into(),
+                ..Outcome::default()
+            }
+            .into(),
             known: None,
             known_losses: Vec::new(),
-            crashes: Vec::new(),
         }
     }
 
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_only_where_all_was_tested() {
         let rule = |answers: &[Answer]| RuleVerdict {
-            outcomes: answers.iter().copied().collect(),
+            operations: answers.iter().copied().collect(),
             ..RuleVerdict::default()
         };
         let fine = || {
@@ -294,7 +294,7 @@ mod tests {
         );
         let mut refused = rule(&[Answer::Write(WriteVerdict::Refused)]);
         let why = "the set foo does not exist".into();
-        refused.outcomes.explain(Operation::Write, why);
+        refused.operations.explain(Operation::Write, why);
         assert_eq!(
             said(vec![fine(), refused], Verdict::Refused, None),
             "no loss was found in own, but 1 of 2 rules were not tested: the set foo does not exist"

@@ -172,7 +172,7 @@ fn detail(
     let witness = shown.and_then(|shown| shown.witness.as_ref());
     let mut rules = Vec::new();
     let mut unharmed = 0;
-    for rule in &cell.rules {
+    for rule in &cell.outcome.rules {
         // How rules are listed is told by `show`: on the page it would be told of every rule.
         if facts::is_unharmed(rule) || facts::is_only_listed_otherwise(rule) {
             unharmed += 1;
@@ -187,7 +187,7 @@ fn detail(
         };
         rules.push(lists.place(List::Rules, &detail)?);
     }
-    for chain in &cell.chains {
+    for chain in &cell.outcome.chains {
         if chain.of_reader().any(|verdict| verdict.severity() > 0) {
             let detail = RuleDetail {
                 place: format!("{} chain {}", chain.table, chain.chain),
@@ -200,7 +200,7 @@ fn detail(
         }
     }
     let mut packets = Vec::new();
-    for probe in &cell.probes {
+    for probe in &cell.outcome.probes {
         let detail = PacketDetail {
             name: probe.name.clone(),
             facts: facts::of_probe(probe).into_iter().map(fact).collect(),
@@ -216,23 +216,24 @@ fn detail(
         Some(shown) => Some(lists.commands(&shown.commands)?),
         None => None,
     };
-    let warnings = cell.warnings.iter();
+    let warnings = cell.outcome.warnings.iter();
     Ok(CellDetail {
         verdict: cell.verdict.as_str(),
         rules,
         unharmed,
-        all: cell.rules.len(),
+        all: cell.outcome.rules.len(),
         packets,
         warnings: warnings
             .map(|warning| (warning.by.to_string(), warning.text.clone()))
             .collect(),
         known: in_words(cell.known),
         crashes: cell
+            .outcome
             .crashes
             .iter()
             .map(|of| (facts::crash(of), of.rules.clone()))
             .collect(),
-        picked: cell.picked.map(|backend| backend.as_str()),
+        picked: cell.outcome.picked.map(|backend| backend.as_str()),
         prints,
         commands,
     })

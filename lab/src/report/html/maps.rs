@@ -213,8 +213,16 @@ fn headers(builds: &[Build]) -> Vec<Header> {
 
 fn profile(cell: &Cell) -> Profile {
     let mut worst: BTreeMap<&'static str, Verdict> = BTreeMap::new();
-    let of_rules = cell.rules.iter().flat_map(|rule| rule.outcomes.verdicts());
-    let of_chains = cell.chains.iter().flat_map(ChainVerdict::by_operation);
+    let of_rules = cell
+        .outcome
+        .rules
+        .iter()
+        .flat_map(|rule| rule.operations.verdicts());
+    let of_chains = cell
+        .outcome
+        .chains
+        .iter()
+        .flat_map(ChainVerdict::by_operation);
     for (operation, verdict) in of_rules.chain(of_chains) {
         let worst = worst.entry(operation.as_str()).or_insert(verdict);
         if verdict.severity() > worst.severity() {
@@ -226,6 +234,7 @@ fn profile(cell: &Cell) -> Profile {
         .map(|(of, verdict)| (*of, verdict.as_str()))
         .collect();
     let mut effects = cell
+        .outcome
         .probes
         .iter()
         .flat_map(|probe| probe.after.values())

@@ -81,8 +81,16 @@ pub fn witness<'a>(cell: &Cell, load: &'a LoadRecord) -> Option<&'a BuildId> {
 /// The stages whose commands show what befell the cell's rules; the rewrite where nothing did.
 fn telling(cell: &Cell) -> BTreeSet<Stage> {
     let mut telling = BTreeSet::from([Stage::Save]);
-    let of_rules = cell.rules.iter().flat_map(RuleVerdict::by_operation);
-    let of_chains = cell.chains.iter().flat_map(ChainVerdict::by_operation);
+    let of_rules = cell
+        .outcome
+        .rules
+        .iter()
+        .flat_map(RuleVerdict::by_operation);
+    let of_chains = cell
+        .outcome
+        .chains
+        .iter()
+        .flat_map(ChainVerdict::by_operation);
     // Other words in a listing are said with the rule.
     let is_harm = |(operation, verdict): &(Operation, Verdict)| match operation {
         Operation::List => verdict.severity() > Verdict::Reworded.severity(),
@@ -90,7 +98,7 @@ fn telling(cell: &Cell) -> BTreeSet<Stage> {
     };
     let harms = of_rules.chain(of_chains).filter(is_harm);
     telling.extend(harms.map(|(operation, _)| stage(operation)));
-    if cell.picked.is_some() {
+    if cell.outcome.picked.is_some() {
         telling.insert(Stage::Detect);
     }
     if telling.contains(&Stage::Cycle) || telling.len() == 1 {
@@ -118,7 +126,7 @@ fn stage(operation: Operation) -> Stage {
 /// The rules that `-C` or `-D` are wrong about, by their places in the scenario from 1.
 fn harmed(cell: &Cell) -> BTreeSet<usize> {
     let is_harm = |verdict: Option<Verdict>| verdict.is_some_and(|of| of.severity() > 0);
-    let rules = cell.rules.iter().enumerate();
+    let rules = cell.outcome.rules.iter().enumerate();
     rules
         .filter(|(_, rule)| {
             is_harm(rule.of(Operation::Check)) || is_harm(rule.of(Operation::Delete))
