@@ -152,7 +152,6 @@ fn packets(line: &str) -> Option<u64> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
     use crate::judge::tests::recorded;

@@ -75,6 +75,7 @@ fn where_packets_fare_otherwise_some_rule_or_chain_is_to_blame() {
             *operation != Operation::Reassert && *effect != Effect::AsBefore
         };
         if cell
+            .outcome
             .probes
             .iter()
             .any(|probe| probe.after.iter().any(by_reader))

@@ -97,7 +97,7 @@ fn a_listing_is_compared_with_the_writers_word_by_word() {
     needs!(Native);
     let rules = "pacemaker-numeric-list.rules";
     let listed = cell(rules, "debian-1.8.13-1-nft", "debian-1.8.9-2-nft");
-    for rule in &listed.rules {
+    for rule in &listed.outcome.rules {
         assert_eq!(words(rule, Operation::List), "reworded");
         let said = "-L prints `6` where the writer's prints `tcp`";
         let listed = rule.operations.reason(&[Operation::List]);

@@ -291,6 +291,7 @@ fn of_three_thousand_rules_a_sample_is_asked_for_one_by_one() {
     assert!(all < 600, "{all} steps");
     let unasked = ran
         .cell
+        .outcome
         .rules
         .iter()
         .filter(|rule| rule.of(Operation::Check).is_none());
@@ -301,6 +302,7 @@ fn of_three_thousand_rules_a_sample_is_asked_for_one_by_one() {
     }
     let asked = ran
         .cell
+        .outcome
         .rules
         .iter()
         .filter(|rule| rule.gaps().next().is_none());

@@ -37,7 +37,7 @@ fn run(name: &str, namespaces: &[&str], prepare: &str) -> (PathBuf, Output) {
 /// build was to run: who enters a mount namespace gets its root, and not that of whoever made it.
 fn is_as_elsewhere(root: &Path) {
     let report = std::fs::read_to_string(root.join("report.json")).unwrap();
-    let matrix: Matrix = serde_json::from_str(&report).unwrap();
+    let matrix = iptables_lab::report::json::read(&report).unwrap();
     assert_eq!(matrix.host.engine, "native (root)");
     let others = Matrix::of(&small_run().recording).cells;
     assert_eq!(matrix.cells.len(), others.len());

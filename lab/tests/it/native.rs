@@ -194,7 +194,7 @@ fn a_match_of_a_set_is_lost_without_a_word(#[case] given: &str, #[case] read: &s
             lost.any(|change| change.part == "expression lookup"),
             "{rule:#?}"
         );
-        assert_eq!(rule.consequence, Some(Consequence::Exposure), "{rule:#?}");
+        assert_eq!(rule.does(), Some(Consequence::Exposure), "{rule:#?}");
     }
 }
 
@@ -210,7 +210,7 @@ fn a_mark_is_lost_up_to_1_8_7_as_one_of_iptables_own_is() {
             false => (Verdict::Reworded, None),
         };
         assert_eq!(
-            (rule.of(Operation::Save), rule.consequence),
+            (rule.of(Operation::Save), rule.consequence.map(|of| of.what)),
             (Some(read), consequence),
             "{rule:#?}"
         );
@@ -232,6 +232,7 @@ fn what_nft_refuses_is_found_and_the_rest_is_written() {
             "{refused:#?}"
         );
         let others = cell
+            .outcome
             .rules
             .iter()
             .filter(|rule| !rule.given.contains("nonsense"));
@@ -244,6 +245,7 @@ fn chains_keep_their_policies_and_are_named() {
     needs!(Engine);
     for cell in cells(true) {
         let forward = cell
+            .outcome
             .chains
             .iter()
             .find(|chain| chain.chain == "FORWARD")

@@ -33,7 +33,8 @@ fn recorded() -> &'static [(&'static str, Recording, Matrix)] {
 
 fn verdicts(cell: &Cell) -> BTreeSet<&'static str> {
     let of_rules = cell
-        .outcome.rules
+        .outcome
+        .rules
         .iter()
         .flat_map(|rule| rule.of_reader().chain(rule.of(Operation::Write)));
     let of_chains = cell

@@ -13,7 +13,7 @@ use super::terminal::inert;
 use crate::catalog::{Build, BuildId, Tool};
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, Outcome, RuleVerdict};
+use crate::judge::{Cell, RuleVerdict};
 use crate::matrix::Matrix;
 use crate::scenario::Scenario;
 
@@ -239,6 +239,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::judge::Outcome;
     use crate::judge::by_operation::{Answer, PrintVerdict, WriteVerdict};
     use crate::plan::Operation;
 
