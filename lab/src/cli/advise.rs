@@ -1,27 +1,20 @@
 //! `advise`: which builds may live side by side on a node.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
-use super::matrix::Prepared;
-use super::session::{self, Session};
-use super::{Common, InputArgs, PaceArgs, output};
-use crate::advice::{
-    Advice, Changes, Member, Node, Products, Published, State, advise, between, node,
-};
-use crate::catalog::{Backend, BuildId};
-use crate::inventory::{self, Inventory};
+use super::arguments::{Common, InputArgs, PaceArgs};
+use super::exit::Exit;
+use super::target;
+use crate::advice::{Advice, Member, Pair, State, between};
+use crate::experiment::advise::{AdviseRequest, AnswerFrom, Programs, answer};
+use crate::experiment::{Failure, OrFailure};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{Certainty, Harm};
-use crate::plan::witness;
 use crate::report;
-use crate::report::advice::{Basis, Details, Source};
-use crate::scenario::{self, Scenario};
+use crate::report::advice::Details;
 
 #[derive(Args)]
 pub struct AdviseArgs {
@@ -129,77 +122,36 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
 }
 
 pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
-    let products = Products::embedded().or_exit(Exit::Fault)?;
-    let Node { members, left_out } = match &args.inventory {
-        Some(path) => node_of(path)?,
-        None => Node {
-            members: members(args, &products)?,
-            left_out: Vec::new(),
+    let request = AdviseRequest {
+        programs: match &args.inventory {
+            Some(path) => Programs::Inventory(path.clone()),
+            None => Programs::Named {
+                host: args.host.clone().unwrap_or_default(),
+                pods: args.pods.clone(),
+            },
         },
+        given: args.input.choice(),
+        answer: match args.published {
+            true => AnswerFrom::Published,
+            false => AnswerFrom::Run,
+        },
+        options: args.pace.options(),
     };
-    let scenarios = scenarios(args)?;
-    let names: Vec<String> = scenarios.iter().map(|of| of.name.clone()).collect();
-    let is_asked = |name: &str| names.iter().any(|of| of == name);
-    let (published, source) = answered_from(args, common, (&products, &members), scenarios).await?;
-    require_known(&published, &members)?;
-    let rules = match (
-        args.input.given.rules.is_empty(),
-        args.input.scenario.is_empty(),
-    ) {
-        (true, true) => "Kubernetes' scenarios".to_owned(),
-        _ => names.join(", "),
-    };
-    let basis = Basis {
-        source,
-        rules,
-        scenarios: published
-            .scenarios()
-            .into_iter()
-            .filter(|of| is_asked(of))
-            .count(),
-        made: published.started,
-        kernel: published.host.kernel.clone(),
-        engine: published.host.engine.clone(),
-    };
-    let advice = Advice {
-        left_out,
-        ..advise(&published, &products, &members, is_asked)
-    };
+    let answer = answer(&request, common.session_options()).await?;
+    let (advice, members, basis) = (answer.advice(), &answer.members, &answer.basis);
     let details = match args.full {
         true => Details::Full,
         false => Details::Short,
     };
     let text = match args.format {
-        Form::Text => report::advice::render(&advice, &members, &basis, details, output::width()),
-        Form::Json => report::advice::json(&advice, &members, &basis)
+        Form::Text => report::advice::render(&advice, members, basis, details, target::width()),
+        Form::Json => report::advice::json(&advice, members, basis)
             .map_err(|error| miette!("{error}"))
-            .or_exit(Exit::Fault)?,
+            .or_fault()?,
     };
-    output::print(&text)?;
-    let is_met = args.fail_on.iter().any(|of| is_met(*of, &advice, &members));
+    target::print(&text)?;
+    let is_met = args.fail_on.iter().any(|of| is_met(*of, &advice, members));
     Ok(if is_met { Exit::Found } else { Exit::Ran })
-}
-
-/// What the answer is read from: a run that was made now, or the built-in report.
-async fn answered_from(
-    args: &AdviseArgs,
-    common: &Common,
-    who: (&Products, &[Member]),
-    scenarios: Vec<Scenario>,
-) -> Result<(Published, Source), Failure> {
-    let source = match args.published {
-        true => Source::Published,
-        false => match live(args, common, who, scenarios).await {
-            Ok(published) => return Ok((published, Source::Run)),
-            // Rules of one's own are in no report.
-            Err(failure) if failure.exit == Exit::Lacks && args.input.given.rules.is_empty() => {
-                Source::NotRun(failure.report.to_string())
-            }
-            Err(failure) => return Err(failure),
-        },
-    };
-    let published = Published::embedded().or_exit(Exit::Fault)?;
-    Ok((published, source))
 }
 
 fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool {
@@ -220,9 +172,7 @@ fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool
             backends.any(|of| Some(of) != first)
         }
         Condition::NotTested => {
-            let untested = |pair: &crate::advice::Pair<'_>| {
-                !pair.missing.is_empty() || !pair.untested.is_empty()
-            };
+            let untested = |pair: &Pair<'_>| !pair.missing.is_empty() || !pair.untested.is_empty();
             !advice.left_out.is_empty()
                 || has(State::NotTested)
                 || advice.pairs.iter().any(untested)
@@ -233,145 +183,4 @@ fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool
             is_there && harm.consequence == Some(consequence)
         }),
     }
-}
-
-/// The form of an inventory, which says what the rest of it looks like.
-#[derive(serde::Deserialize)]
-struct FormOf {
-    schema: u32,
-}
-
-/// Who lives on the node of an inventory.
-fn node_of(path: &Path) -> Result<Node, Failure> {
-    let mut text = String::new();
-    let (name, read) = match path.as_os_str() == "-" {
-        true => (
-            "standard input".to_owned(),
-            std::io::stdin().lock().read_to_string(&mut text),
-        ),
-        false => (
-            path.display().to_string(),
-            File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
-        ),
-    };
-    read.map_err(|error| miette!("{name} cannot be read: {error}"))
-        .or_exit(Exit::Usage)?;
-    let not_read = |error: serde_json::Error| {
-        miette!(
-            help = "give it what `iptables-lab inventory --format json` prints on the node",
-            "{name} is no inventory: {error}"
-        )
-    };
-    let form: FormOf = serde_json::from_str(&text)
-        .map_err(not_read)
-        .or_exit(Exit::Usage)?;
-    if form.schema != inventory::SCHEMA {
-        let (its, ours) = (form.schema, inventory::SCHEMA);
-        let error = miette!(
-            help = "make it again on the node, with `iptables-lab inventory --format json` of this version",
-            "{name} is an inventory of schema {its}, and this program reads schema {ours}"
-        );
-        return Err(Failure::new(Exit::Usage, error));
-    }
-    let inventory: Inventory = serde_json::from_str(&text)
-        .map_err(not_read)
-        .or_exit(Exit::Usage)?;
-    let published = Published::embedded().or_exit(Exit::Fault)?;
-    let node = node(&inventory, |build| {
-        published.build(build.as_str()).is_some()
-    });
-    let node = node.ok_or_else(|| {
-        miette!(
-            help = "name them with --host and --pods",
-            "{name} has no iptables of the host's, or one that nothing is known of"
-        )
-    });
-    node.or_exit(Exit::Usage)
-}
-
-/// The host first, then the pods.
-fn members(args: &AdviseArgs, products: &Products) -> Result<Vec<Member>, Failure> {
-    let named = args.host.as_deref().unwrap_or_default();
-    let host = member(&format!("host {named}"), named, products, Backend::Nft)?;
-    let backend = host.backend();
-    let mut members = vec![host];
-    for pod in &args.pods {
-        members.push(member(pod, pod, products, backend)?);
-    }
-    Ok(members)
-}
-
-/// A product and its version, or a build by its id.
-fn member(name: &str, named: &str, products: &Products, host: Backend) -> Result<Member, Failure> {
-    let Some((product, version)) = named.split_once('@') else {
-        return Ok(Member::of_build(name, BuildId::named(named)));
-    };
-    let product = products.find(product, version).or_exit(Exit::Usage)?;
-    Ok(Member::of_product(name, product, host))
-}
-
-fn scenarios(args: &AdviseArgs) -> Result<Vec<Scenario>, Failure> {
-    if !args.input.given.rules.is_empty() || !args.input.scenario.is_empty() {
-        return super::given::scenarios(&args.input.scenario, &args.input.given);
-    }
-    let shipped = scenario::shipped().or_exit(Exit::Fault)?;
-    let of_kubernetes = shipped.into_iter().filter(|of| of.group == "kubernetes");
-    Ok(of_kubernetes.collect())
-}
-
-/// Runs the members against each other, and what they may get instead: the newest build, and what later versions of their
-/// products ship.
-async fn live(
-    args: &AdviseArgs,
-    common: &Common,
-    (products, members): (&Products, &[Member]),
-    scenarios: Vec<Scenario>,
-) -> Result<Published, Failure> {
-    let session = Session::open(common).await?;
-    let own: Vec<BuildId> = members.iter().map(|member| member.build.clone()).collect();
-    let later: Vec<BuildId> = members
-        .iter()
-        .flat_map(|member| {
-            let later = member.product.iter().flat_map(|of| products.later(of));
-            later.map(|of| Member::of_product(&member.name, of, member.backend()).build)
-        })
-        .collect();
-    let provision = session.provide_with_newest(&own, &later).await?;
-    let available = session::builds(&provision);
-    let newest = Backend::ALL
-        .into_iter()
-        .filter_map(|backend| witness(&available, backend, None));
-    let newest = newest.filter(|build| members.iter().any(|of| of.backend() == build.backend));
-    let mut ids: Vec<BuildId> = newest.map(|build| build.id.clone()).collect();
-    ids.extend(own);
-    let is_available = |id: &BuildId| available.iter().any(|build| &build.id == id);
-    ids.extend(later.into_iter().filter(is_available));
-    let ids: Vec<String> = ids.iter().map(|id| globset::escape(id.as_str())).collect();
-    let operations = Changes::operations(members.iter().map(|member| member.changes));
-    let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;
-    let ran = prepared.run(&session, &args.pace, None, |_, _| {}).await?;
-    ran.ended?;
-    Ok(Published::from(&ran.matrix))
-}
-
-/// A name that nobody knows is a mistake, not an unknown pairing.
-fn require_known(published: &Published, members: &[Member]) -> Result<(), Failure> {
-    let unknown = members
-        .iter()
-        .find(|of| published.build(of.build.as_str()).is_none());
-    let Some(member) = unknown else {
-        return Ok(());
-    };
-    let ids: Vec<&str> = published
-        .builds
-        .iter()
-        .map(|build| build.id.as_str())
-        .collect();
-    let help = format!("it has these: {}", ids.join(", "));
-    let (name, build) = (&member.name, &member.build);
-    let error = miette!(
-        help = help,
-        "{name}: the report has no build called {build}"
-    );
-    Err(Failure::new(Exit::Usage, error))
 }

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
-use super::{output, parse_family};
+use super::arguments::parse_family;
+use super::exit::Exit;
+use super::target;
 use crate::advice::{Finding, KnownRules, Published, diagnose, sections};
 use crate::catalog::Family;
+use crate::experiment::{Failure, OrFailure};
 use crate::{report, scenario};
 
 #[derive(Args)]
@@ -65,26 +67,26 @@ pub fn run(args: &DiagnoseArgs) -> Result<Exit, Failure> {
         ),
     };
     read.map_err(|error| miette!("{name} cannot be read: {error}"))
-        .or_exit(Exit::Usage)?;
+        .or_bad_input()?;
     let print = String::from_utf8_lossy(&bytes);
     if !print.lines().any(|line| line.starts_with(['*', '#'])) {
         let error = miette!(
             help = "give it what `iptables-save` or `ip6tables-save` prints",
             "{name} is not what iptables-save prints: no line begins a table"
         );
-        return Err(Failure::new(Exit::Usage, error));
+        return Err(Failure::bad_input(error));
     }
-    let published = Published::embedded().or_exit(Exit::Fault)?;
-    let scenarios = scenario::shipped().or_exit(Exit::Fault)?;
-    let sections = sections(&print, args.family).or_exit(Exit::Usage)?;
+    let published = Published::embedded().or_fault()?;
+    let scenarios = scenario::shipped().or_fault()?;
+    let sections = sections(&print, args.family).or_bad_input()?;
     let diagnosis = diagnose(&sections, &KnownRules::new(&published, &scenarios));
     let page = match args.format {
-        Format::Text => report::diagnosis::render(&diagnosis, &published, output::width()),
+        Format::Text => report::diagnosis::render(&diagnosis, &published, target::width()),
         Format::Json => report::diagnosis_json::render(&diagnosis, &published)
             .map_err(miette::Report::msg)
-            .or_exit(Exit::Fault)?,
+            .or_fault()?,
     };
-    output::print(&page)?;
+    target::print(&page)?;
     let is_found = |on: &FailOn| diagnosis.findings.iter().any(|finding| on.names(finding));
     match args.fail_on.iter().any(is_found) {
         true => Ok(Exit::Found),

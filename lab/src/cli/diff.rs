@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::exit::{Exit, Failure};
-use super::output::{Targets, matrix_of_file};
+use super::exit::Exit;
+use super::target::Targets;
+use crate::experiment::Failure;
+use crate::experiment::stored::matrix_of_file;
 use crate::matrix::difference;
 use crate::report;
 

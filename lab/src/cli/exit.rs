@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::experiment::FailureKind;
+
 /// Why the program ended. The table in docs/reference/exit-statuses.md is the same text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -41,36 +43,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error that ends the program, and the exit status it ends with.
-#[derive(Debug)]
-pub struct Failure {
-    /// The status.
-    pub exit: Exit,
-    /// What is said on standard error.
-    pub report: miette::Report,
-}
-
-impl Failure {
-    /// `error` ends the program with `exit`.
-    pub fn new(exit: Exit, error: impl Into<miette::Report>) -> Self {
-        Failure {
-            exit,
-            report: error.into(),
+impl From<FailureKind> for Exit {
+    fn from(kind: FailureKind) -> Exit {
+        match kind {
+            FailureKind::BadInput => Exit::Usage,
+            FailureKind::Lacks => Exit::Lacks,
+            FailureKind::Fault => Exit::Fault,
+            FailureKind::Interrupted => Exit::Interrupted,
         }
-    }
-}
-
-/// Gives an error its exit status.
-pub trait Or<T> {
-    /// The value, or a failure that ends the program with `exit`.
-    ///
-    /// # Errors
-    /// The error that was there.
-    fn or_exit(self, exit: Exit) -> Result<T, Failure>;
-}
-
-impl<T, E: Into<miette::Report>> Or<T> for Result<T, E> {
-    fn or_exit(self, exit: Exit) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(exit, error))
     }
 }

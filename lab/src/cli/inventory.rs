@@ -5,9 +5,10 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
-use super::output;
+use super::exit::Exit;
+use super::target;
 use crate::advice::Published;
+use crate::experiment::{Failure, OrFailure};
 use crate::{inventory, report};
 
 #[derive(Args)]
@@ -35,21 +36,21 @@ pub fn run(args: &InventoryArgs) -> Result<Exit, Failure> {
             help = "run it as root on the node; it reads files and runs `--version`, and changes nothing",
             "only root can look under the roots of others' processes"
         );
-        return Err(Failure::new(Exit::Lacks, error));
+        return Err(Failure::lacks(error));
     }
     let found = inventory::take(Path::new("/proc"), &args.pid)
         .map_err(|error| miette!("/proc cannot be read: {error}"))
-        .or_exit(Exit::Lacks)?;
+        .or_lacks()?;
     let text = match args.format {
         Form::Json => {
             let json = serde_json::to_string_pretty(&found).map_err(|error| miette!("{error}"));
-            format!("{}\n", report::json::inert(&json.or_exit(Exit::Fault)?))
+            format!("{}\n", report::json::inert(&json.or_fault()?))
         }
         Form::Text => {
-            let published = Published::embedded().or_exit(Exit::Fault)?;
+            let published = Published::embedded().or_fault()?;
             report::inventory::render(&found, |build| published.build(build.as_str()).is_some())
         }
     };
-    output::print(&text)?;
+    target::print(&text)?;
     Ok(Exit::Ran)
 }

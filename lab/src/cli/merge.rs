@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
-use super::output::{OutputArgs, Outputs, require_possible};
-use super::replay::add;
-use crate::matrix::MatrixBuilder;
-use crate::recording::{self, RecordingWriter};
+use super::condition::require_possible;
+use super::exit::Exit;
+use super::output::{OutputArgs, Outputs};
+use crate::experiment::Failure;
+use crate::experiment::replay::{judged, keep, merge};
 
 #[derive(Args)]
 pub struct MergeArgs {
@@ -28,30 +28,15 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
         && (args.files.contains(path) || args.output.output.contains(path))
     {
         let error = miette!("{} is named twice: as the --record too", path.display());
-        return Err(Failure::new(Exit::Usage, error));
+        return Err(Failure::bad_input(error));
     }
-    let mut recordings = Vec::new();
-    for path in &args.files {
-        let stored = recording::read(path).or_exit(Exit::Usage)?;
-        recordings.push((path.display().to_string(), stored.recording));
-    }
-    let merged = recording::merge(recordings).or_exit(Exit::Usage)?;
+    let merged = merge(&args.files)?;
     require_possible(&args.output.fail_on, &merged.head.operations)?;
     let outputs = Outputs::open(&args.output)?;
     if let Some(path) = &args.record {
-        let mut file = RecordingWriter::create(path).or_exit(Exit::Usage)?;
-        file.head(&merged.head).or_exit(Exit::Lacks)?;
-        for load in &merged.loads {
-            file.load(load).or_exit(Exit::Lacks)?;
-        }
-        if let Some(end) = &merged.end {
-            file.end(end).or_exit(Exit::Lacks)?;
-        }
+        keep(&merged, path)?;
     }
     let mut shown = outputs.shown();
-    let mut builder = MatrixBuilder::new(&merged.head);
-    for load in &merged.loads {
-        add(&mut builder, &merged.head, load, shown.as_mut());
-    }
-    outputs.finish(builder.finish(merged.end.as_ref()), shown)
+    let matrix = judged(&merged, shown.as_mut());
+    outputs.finish(matrix, shown)
 }

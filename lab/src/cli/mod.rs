@@ -1,42 +1,38 @@
-//! The command line.
+//! The command line: arguments in, results and an exit status out.
 
 mod advise;
+mod arguments;
 mod builds;
+mod condition;
 mod diagnose;
 mod diff;
 mod doctor;
 mod evidence;
 mod exit;
-mod given;
 mod interrupt;
 mod inventory;
 mod matrix;
 mod merge;
-mod needed;
 mod operation;
 mod output;
 mod papers;
-mod progress;
 mod publish;
 mod replay;
-mod results;
 mod scenarios;
-mod select;
-mod session;
 mod show;
-mod timings;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::catalog::Family;
-use crate::plan::sample::AskedRules;
-use exit::{Exit, Failure};
-use given::RulesArgs;
+use crate::experiment::{Failure, OrFailure};
+use arguments::Common;
+use exit::Exit;
 
 /// Runs every pair of iptables releases against one network namespace and shows which parts of which rules are lost.
 #[derive(Parser)]
@@ -204,48 +200,6 @@ struct TreeArgs {
     of: Option<u32>,
 }
 
-/// What every command takes.
-#[derive(Args)]
-#[command(next_help_heading = "Options of every command")]
-struct Common {
-    /// Where builds and tarballs are kept [default: iptables-lab in the user's cache directory].
-    #[arg(long, global = true, env = "IPTABLES_LAB_STORE", value_name = "DIR")]
-    store: Option<PathBuf>,
-    /// Builds of your own: tarballs, source trees, container images or the host's binaries, in the format of
-    /// images/builds.toml. Repeats.
-    #[arg(long, global = true, value_name = "FILE")]
-    builds: Vec<PathBuf>,
-    /// A directory with release tarballs; a tarball is found by its digest. Repeats.
-    #[arg(long, global = true, value_name = "DIR")]
-    tarballs: Vec<PathBuf>,
-    /// Where builds are made and run.
-    #[arg(long, global = true, value_enum, default_value = "auto")]
-    engine: EngineChoice,
-    /// Print no progress.
-    #[arg(long, short, global = true)]
-    quiet: bool,
-}
-
-/// Where steps run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EngineChoice {
-    /// Docker where a daemon answers, else native.
-    Auto,
-    /// Containers of a Docker daemon.
-    Docker,
-    /// Namespaces without a daemon: as root, or as a user who may make user namespaces.
-    Native,
-}
-
-/// What is run and how.
-#[derive(Args)]
-struct RunArgs {
-    #[command(flatten)]
-    input: InputArgs,
-    #[command(flatten)]
-    pace: PaceArgs,
-}
-
 /// What `--scenario` says under `show`.
 const OF_SHOW: &str = "The scenario of the cell, by name, glob or the path of a scenario file (`.toml`). Without it, the cells \
                        of all shipped scenarios are listed. Repeats";
@@ -257,64 +211,6 @@ const OF_EVIDENCE: &str =
 /// What `--scenario` says under `advise`.
 const OF_ADVISE: &str = "Scenarios to answer for, by name, glob or the path of a scenario file (`.toml`) [default: Kubernetes' \
                          scenarios]. Repeats";
-
-/// Whose rules are written.
-#[derive(Args)]
-struct InputArgs {
-    /// Scenarios to run, by name, glob or the path of a scenario file (`.toml`) [default: all shipped ones]. Repeats.
-    #[arg(long, value_name = "NAME")]
-    scenario: Vec<String>,
-    #[command(flatten)]
-    given: RulesArgs,
-}
-
-/// How much is run at a time, and how long.
-#[derive(Args)]
-struct PaceArgs {
-    /// Ask readers for every rule with -C and -D. Without it, they are asked for one rule of each shape if there are more than
-    /// 300.
-    #[arg(long)]
-    all_rules: bool,
-    /// How many lanes of each kind (nft, legacy, cross) run side by side, and twice as many of nft's [default: as many as the
-    /// machine has cores, at most 4].
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
-    lanes: Option<u8>,
-    /// Kill a command that runs longer than this; its verdict is timed-out.
-    #[arg(long, default_value = "10", value_parser = parse_seconds, value_name = "SECONDS")]
-    timeout: Duration,
-}
-
-impl PaceArgs {
-    /// Which rules readers are asked for one by one.
-    fn asked_rules(&self) -> AskedRules {
-        if self.all_rules {
-            AskedRules::All
-        } else {
-            AskedRules::Sample
-        }
-    }
-}
-
-fn parse_family(text: &str) -> Result<Family, String> {
-    match text {
-        "ipv4" | "4" => Ok(Family::Ipv4),
-        "ipv6" | "6" => Ok(Family::Ipv6),
-        _ => Err("ipv4 or ipv6".to_owned()),
-    }
-}
-
-/// The longest that a command may be given.
-const LONGEST: Duration = Duration::from_secs(3600);
-
-fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "a number of seconds, such as 10 or 0.5".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() && duration <= LONGEST => Ok(duration),
-        _ => Err("more than 0 s, and at most an hour".to_owned()),
-    }
-}
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
@@ -329,9 +225,9 @@ pub fn main() -> ExitCode {
     // What a panic is about was said when it came up.
     match std::panic::catch_unwind(|| dispatch(cli)) {
         Ok(Ok(exit)) => exit.into(),
-        Ok(Err(Failure { exit, report })) => {
+        Ok(Err(Failure { kind, report })) => {
             let _ = writeln!(anstream::stderr(), "{report:?}");
-            exit.into()
+            Exit::from(kind).into()
         }
         Err(_) => Exit::Fault.into(),
     }
@@ -345,27 +241,26 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Lane(_) => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
-        Command::Man(args) => papers::man(&args),
-        Command::Completions(args) => papers::completions(&args),
+        Command::Man(args) => papers::man(&args, Cli::command()),
+        Command::Completions(args) => papers::completions(&args, Cli::command()),
         Command::Inventory(args) => inventory::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Publish(args) => publish::run(&args),
-        Command::Evidence(args) => session::block_on(evidence::run(&args, common)),
-        Command::Advise(args) => session::block_on(advise::run(&args, common)),
+        Command::Evidence(args) => block_on(evidence::run(&args, common)),
+        Command::Advise(args) => block_on(advise::run(&args, common)),
         Command::Merge(args) => merge::run(&args),
         Command::Diff(args) => diff::run(&args),
-        Command::Matrix(args) => session::block_on(matrix::run(&args, common)),
-        Command::Doctor(args) => session::block_on(doctor::run(&args, common)),
-        Command::Show(args) => session::block_on(show::run(&args, common)),
-        Command::Builds(args) => session::block_on(builds::run(&args, common)),
+        Command::Matrix(args) => block_on(matrix::run(&args, common)),
+        Command::Doctor(args) => block_on(doctor::run(&args, common)),
+        Command::Show(args) => block_on(show::run(&args, common)),
+        Command::Builds(args) => block_on(builds::run(&args, common)),
     }
 }
 
 /// A container's agent has the rights of the commands that it runs, and a stream that leads to the lab.
 fn agent() -> Result<Exit, Failure> {
-    let failed = |what: &'static str| {
-        move |error| Failure::new(Exit::Fault, miette::miette!("{what}: {error}"))
-    };
+    let failed =
+        |what: &'static str| move |error| Failure::fault(miette::miette!("{what}: {error}"));
     crate::sandbox::shut()
         .and_then(|()| crate::sandbox::refuse_ways_out())
         .map_err(failed("the agent cannot be kept from its commands"))?;
@@ -374,139 +269,16 @@ fn agent() -> Result<Exit, Failure> {
     Ok(Exit::Ran)
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_help_of_every_command_has_examples() {
-        for command in Cli::command()
-            .get_subcommands()
-            .filter(|of| !of.is_hide_set())
-        {
-            let after = command.get_after_help().map(ToString::to_string);
-            let example = format!("  iptables-lab {}", command.get_name());
-            let has_example = after.is_some_and(|after| {
-                // Some are of what reads another command's print.
-                after.starts_with("Example") && after.contains(example.trim_start())
-            });
-            assert!(has_example, "{}", command.get_name());
-        }
-    }
-
-    /// The text after `iptables-lab`, as a shell would give it to the program: what a shell does with the rest is not this
-    /// program's.
-    fn parse(own: &str) -> Result<Cli, clap::Error> {
-        let own = own.split(['|', '>', '#']).next().unwrap_or_default();
-        let own = own.split("     ").next().unwrap_or_default();
-        let words = own.split_whitespace().map(|word| word.trim_matches('\''));
-        Cli::try_parse_from(["iptables-lab"].into_iter().chain(words))
-    }
-
-    #[track_caller]
-    fn assert_taken(line: &str, own: &str) {
-        let error = parse(own).err().map(|error| error.to_string());
-        assert!(error.is_none(), "{line}: {}", error.unwrap_or_default());
-    }
-
-    /// What the examples say can be typed.
-    #[test]
-    fn every_example_is_taken_by_the_command_line() {
-        let mut tried = 0;
-        for command in Cli::command().get_subcommands() {
-            let after = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-                .replace("\\\n    ", "");
-            for line in after.lines().filter(|line| line.starts_with("  ")) {
-                let Some((_, own)) = line.split_once("iptables-lab ") else {
-                    continue;
-                };
-                assert_taken(line, own);
-                tried += 1;
-            }
-        }
-        assert!(tried > 20, "{tried}");
-    }
-
-    /// So can what the README and the pages in docs/ say: indented lines, and what stands between backquotes.
-    #[rstest::rstest]
-    fn every_command_of_a_page_is_taken_by_the_command_line(
-        #[base_dir = "$CARGO_MANIFEST_DIR/.."]
-        #[files("README.md")]
-        #[files("CONTRIBUTING.md")]
-        #[files("docs/**/*.md")]
-        path: PathBuf,
-    ) {
-        let page = std::fs::read_to_string(&path).unwrap();
-        let page = page.replace("\\\n", " ").replace("\\|", "|");
-        for line in page.lines() {
-            let parts: Vec<&str> = match line.starts_with("    ") {
-                true => vec![line],
-                false => line.split('`').skip(1).step_by(2).collect(),
-            };
-            for part in parts {
-                let runs = ["iptables-lab ", "cargo run --release -- "];
-                let own = runs.iter().find_map(|run| Some(part.split_once(run)?.1));
-                let is_command = |own: &&str| {
-                    let name = own.split(' ').next().unwrap_or_default();
-                    name != "help" && Cli::command().find_subcommand(name).is_some()
-                };
-                if let Some(own) = own.filter(is_command) {
-                    assert_taken(line, own);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_docs_have_the_same_exit_statuses_as_the_help() {
-        let page = include_str!("../../../docs/reference/exit-statuses.md");
-        let all = [
-            Exit::Ran,
-            Exit::Found,
-            Exit::Usage,
-            Exit::Lacks,
-            Exit::Fault,
-            Exit::Interrupted,
-        ];
-        let lines = EXIT_STATUSES.lines().skip(1);
-        for (exit, line) in all.into_iter().zip(lines) {
-            let (status, meaning) = line.trim().split_once(' ').unwrap();
-            assert_eq!(status, exit.status().to_string());
-            let row = format!(
-                "| {status} | {} |",
-                meaning.trim().replace("--fail-on", "`--fail-on`")
-            );
-            assert!(page.contains(&row), "{row}");
-        }
-    }
-
-    /// Help is read at 80 columns, too: an example that is broken there cannot be copied, and a paragraph that has line breaks
-    /// of its own is broken twice.
-    #[test]
-    fn examples_fit_80_columns_and_paragraphs_are_one_line() {
-        let program = Cli::command();
-        for command in std::iter::once(&program).chain(program.get_subcommands()) {
-            let text = command.get_after_help().map(ToString::to_string);
-            let text = text.unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            let is_example = |line: &str| line.starts_with("  ");
-            for line in lines.iter().filter(|line| is_example(line)) {
-                assert!(line.chars().count() <= 80, "{line}");
-            }
-            let is_text = |line: &str| !line.is_empty() && !is_example(line);
-            for pair in lines.windows(2) {
-                assert!(!pair.iter().all(|line| is_text(line)), "{pair:?}");
-            }
-        }
-    }
+/// Runs a command to its end.
+fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| miette::miette!("cannot start threads: {error}"))
+        .or_lacks()?;
+    let ended = runtime.block_on(command);
+    // Nobody waits for what still blocks a thread, such as reading a large file.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    ended
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
-use super::{Cli, output};
+use super::exit::Exit;
+use super::target;
+use crate::experiment::{Failure, OrFailure};
 
 #[derive(Args)]
 pub struct ManArgs {
@@ -25,14 +26,13 @@ pub struct CompletionsArgs {
 }
 
 /// Prints the manual page, or writes all of them.
-pub fn man(args: &ManArgs) -> Result<Exit, Failure> {
-    let mut program = Cli::command();
+pub fn man(args: &ManArgs, mut program: Command) -> Result<Exit, Failure> {
     // So that commands know their program's name.
     program.build();
     match &args.output {
         None => {
             let page = page(&program)?;
-            output::print(&String::from_utf8_lossy(&page))?;
+            target::print(&String::from_utf8_lossy(&page))?;
         }
         Some(folder) => {
             write(folder, program.get_name(), &program)?;
@@ -46,12 +46,11 @@ pub fn man(args: &ManArgs) -> Result<Exit, Failure> {
 }
 
 /// Prints what a shell takes.
-pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
+pub fn completions(args: &CompletionsArgs, mut program: Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    let mut program = Cli::command();
     let name = program.get_name().to_owned();
     clap_complete::generate(args.shell, &mut program, name, &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
+    target::print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Ran)
 }
 
@@ -60,7 +59,7 @@ fn page(command: &Command) -> Result<Vec<u8>, Failure> {
     clap_mangen::Man::new(command.clone())
         .render(&mut page)
         .map_err(|error| miette!("the page cannot be made: {error}"))
-        .or_exit(Exit::Fault)?;
+        .or_fault()?;
     Ok(page)
 }
 
@@ -68,5 +67,5 @@ fn write(folder: &Path, name: &str, command: &Command) -> Result<(), Failure> {
     let path = folder.join(format!("{name}.1"));
     std::fs::write(&path, page(command)?)
         .map_err(|error| miette!("{} cannot be written: {error}", path.display()))
-        .or_exit(Exit::Usage)
+        .or_bad_input()
 }

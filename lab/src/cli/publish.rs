@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use miette::miette;
 
-use super::exit::{Exit, Failure, Or};
+use super::exit::Exit;
 use crate::advice::{Published, PublishedBuilder};
+use crate::experiment::{Failure, OrFailure};
 use crate::judge::{Case, judge};
 use crate::{recording, report};
 
@@ -26,12 +27,10 @@ pub fn run(args: &PublishArgs) -> Result<Exit, Failure> {
         false => of_report(&args.file)?,
     };
     let bytes = published.encode();
-    let bytes = bytes
-        .map_err(|error| miette!("{error}"))
-        .or_exit(Exit::Fault)?;
+    let bytes = bytes.map_err(|error| miette!("{error}")).or_fault()?;
     std::fs::write(&args.output, bytes)
         .map_err(|error| miette!("{} cannot be written: {error}", args.output.display()))
-        .or_exit(Exit::Usage)?;
+        .or_bad_input()?;
     Ok(Exit::Ran)
 }
 
@@ -48,12 +47,12 @@ fn is_recording(path: &Path) -> Result<bool, Failure> {
     let mut begin = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut begin));
     read.map_err(|error| cannot_read(path, &error))
-        .or_exit(Exit::Usage)?;
+        .or_bad_input()?;
     Ok(begin.starts_with(br#"{"recording""#))
 }
 
 fn of_recording(path: &Path) -> Result<Published, Failure> {
-    let recording = recording::read(path).or_exit(Exit::Usage)?.recording;
+    let recording = recording::read(path).or_bad_input()?.recording;
     let head = &recording.head;
     let mut builder = PublishedBuilder::new(
         &head.lab,
@@ -78,10 +77,10 @@ fn of_recording(path: &Path) -> Result<Published, Failure> {
 
 fn of_report(path: &Path) -> Result<Published, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| cannot_read(path, &error));
-    let matrix = report::json::read(&text.or_exit(Exit::Usage)?);
+    let matrix = report::json::read(&text.or_bad_input()?);
     let matrix = matrix
         .map_err(|error| cannot_read(path, &error))
-        .or_exit(Exit::Usage)?;
+        .or_bad_input()?;
     let mut builder = PublishedBuilder::new(
         &matrix.lab.version,
         &matrix.host,
@@ -97,6 +96,7 @@ fn of_report(path: &Path) -> Result<Published, Failure> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::experiment::FailureKind;
     use crate::matrix::Matrix;
 
     /// A report comes to the same as the recording that it was judged from.
@@ -125,7 +125,7 @@ mod tests {
         let file = folder.path().join("report.json");
         std::fs::write(&file, "{\"cells\": []}").unwrap();
         let failure = of_report(&file).unwrap_err();
-        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.kind, FailureKind::BadInput);
         assert!(failure.report.to_string().contains("it has no `schema`"));
     }
 }

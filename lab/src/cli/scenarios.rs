@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::exit::{Exit, Failure, Or};
-use super::given::named_scenarios;
-use super::output;
+use super::exit::Exit;
+use super::target;
+use crate::experiment::scenarios::named_scenarios;
+use crate::experiment::{Failure, OrFailure};
 use crate::report;
 use crate::scenario;
 
@@ -28,12 +29,12 @@ enum ScenariosCommand {
 pub fn run(args: &ScenariosArgs) -> Result<Exit, Failure> {
     match &args.command {
         None | Some(ScenariosCommand::List) => {
-            let shipped = scenario::shipped().or_exit(Exit::Fault)?;
-            output::print(&report::scenarios::list(&shipped))?;
+            let shipped = scenario::shipped().or_fault()?;
+            target::print(&report::scenarios::list(&shipped))?;
         }
         Some(ScenariosCommand::Show { name }) => {
             for scenario in named_scenarios(std::slice::from_ref(name))? {
-                output::print(&report::scenarios::show(&scenario))?;
+                target::print(&report::scenarios::show(&scenario))?;
             }
         }
     }

@@ -1,22 +1,19 @@
-//! `doctor`: what works on this machine, what is missing, and the command that mends it. Everything is tried.
+//! What works on this machine, what is missing, and the command that mends it. Everything is tried.
 
 mod modules;
 mod needs;
 mod rules;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use miette::{Diagnostic, miette};
+use miette::Diagnostic;
 use serde::Serialize;
 
-use super::exit::{Exit, Failure, Or};
-use super::interrupt::Interrupt;
+use super::failure::{Failure, OrFailure};
 use super::progress::Progress;
-use super::{Common, output, session};
+use super::session::{self, SessionOptions};
 use crate::catalog::{Backend, Build, Catalog, Tool};
 use crate::docker::Docker;
 use crate::engine::{self, Engine, EngineError, LaneSpec};
@@ -26,78 +23,53 @@ use crate::plan::LaneKind;
 use crate::scenario;
 use rules::Tried;
 
-#[derive(Args)]
-pub struct DoctorArgs {
-    /// How the result is printed.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-}
-
-/// The form of what is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Lines for the terminal.
-    Table,
-    /// One JSON document.
-    Json,
-}
-
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Check {
+pub struct Check {
     /// The engine that it was tried on; none where it concerns both.
-    engine: Option<&'static str>,
+    pub engine: Option<&'static str>,
     /// What was tried: `store`, `lane`, `nft rules`.
-    what: String,
+    pub what: String,
     /// Whether it works.
-    works: bool,
+    pub works: bool,
     /// What was found.
-    says: String,
+    pub says: String,
     /// The command that mends it, or what to do.
-    mend: Option<String>,
+    pub mend: Option<String>,
 }
 
 /// What a first run needs in the store: the toolchain, packages and every build.
 const ROOM: u64 = 1 << 30;
 
-pub async fn run(args: &DoctorArgs, common: &Common) -> Result<Exit, Failure> {
-    let catalog = Catalog::load(&common.builds).or_exit(Exit::Usage)?;
-    let interrupt = Interrupt::listen()
-        .map_err(|error| miette!("cannot listen for signals: {error}"))
-        .or_exit(Exit::Lacks)?;
-    let path = match &common.store {
-        Some(path) => path.clone(),
-        None => Store::default_path().or_exit(Exit::Lacks)?,
-    };
-    let progress = Arc::new(Progress::new(common.quiet));
+/// Tries everything.
+///
+/// # Errors
+/// A catalog file is malformed, there is no place for a store, or someone interrupted.
+pub async fn examine(options: SessionOptions) -> Result<Vec<Check>, Failure> {
+    let catalog = Catalog::load(&options.builds).or_bad_input()?;
+    let interrupt = (options.listen)()?;
+    let path = options.store_path()?;
+    let progress = Arc::new(Progress::new(options.quiet));
     progress.begins();
     let doctor = Doctor {
         catalog,
-        common,
+        tarballs: options.tarballs,
         progress: progress.clone(),
         checks: Vec::new(),
     };
     let checks = tokio::select! {
         checks = doctor.all(&path) => checks,
-        () = interrupt.asked() => {
-            let error = miette!("interrupted");
-            return Err(Failure::new(Exit::Interrupted, error));
-        }
+        () = interrupt.asked() => return Err(Failure::interrupted()),
     };
     progress.done();
-    output::print(&match args.format {
-        Format::Table => table(&checks),
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&checks);
-            text.map_err(|error| miette!("{error}"))
-                .or_exit(Exit::Fault)?
-                + "\n"
-        }
-    })?;
-    let works = checks
-        .iter()
-        .any(|check| check.engine.is_some() && check.what == LANE && check.works);
-    Ok(if works { Exit::Ran } else { Exit::Lacks })
+    Ok(checks)
+}
+
+impl Check {
+    /// Whether it says that a whole engine works.
+    pub fn is_working_engine(&self) -> bool {
+        self.engine.is_some() && self.what == LANE && self.works
+    }
 }
 
 /// Those that write rules.
@@ -109,14 +81,14 @@ const LOG: &str = "look what the kernel's log says of it: `dmesg`";
 /// What says whether an engine works at all.
 const LANE: &str = "lane";
 
-struct Doctor<'a> {
+struct Doctor {
     catalog: Catalog,
-    common: &'a Common,
+    tarballs: Vec<PathBuf>,
     progress: Arc<Progress>,
     checks: Vec<Check>,
 }
 
-impl Doctor<'_> {
+impl Doctor {
     async fn all(mut self, path: &Path) -> Vec<Check> {
         self.apt().await;
         let store = Store::open(path).map_err(|error| error.to_string());
@@ -268,7 +240,7 @@ impl Doctor<'_> {
             images: self.catalog.images.clone(),
             store,
             agent: Path::new(session::AGENT),
-            tarballs: self.common.tarballs.clone(),
+            tarballs: self.tarballs.clone(),
             effort: Effort::Usual,
             labels: claim.labels(),
             jobs: 1,
@@ -389,18 +361,4 @@ fn with_mend(engine: &str, error: EngineError) -> (String, String) {
             (what, mend.to_owned())
         }
     }
-}
-
-fn table(checks: &[Check]) -> String {
-    let mut text = String::new();
-    for check in checks {
-        let engine = check.engine.unwrap_or("");
-        let works = if check.works { "works" } else { "lacks" };
-        // Writing to a string never fails.
-        let _ = writeln!(text, "{engine:8}{:14}{works}  {}", check.what, check.says);
-        if let Some(mend) = check.mend.as_deref().filter(|mend| !mend.is_empty()) {
-            let _ = writeln!(text, "{:29}mend: {mend}", "");
-        }
-    }
-    text
 }

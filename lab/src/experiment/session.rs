@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use miette::{Diagnostic, miette};
 
-use super::exit::{Exit, Failure, Or};
+use super::failure::{Failure, OrFailure};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, say};
-use super::{Common, EngineChoice};
 use crate::catalog::{Backend, Build, Catalog, Image, Source};
 use crate::docker::{Docker, DockerError};
 use crate::engine::native::NativeEngine;
@@ -20,6 +19,47 @@ use crate::fault;
 use crate::images::{self, Effort, InUse, Means, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
+
+/// Where steps run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// Docker where a daemon answers, else native.
+    Auto,
+    /// Containers of a Docker daemon.
+    Docker,
+    /// Namespaces without a daemon.
+    Native,
+}
+
+/// What is said about a session before it is opened.
+#[derive(Debug)]
+pub struct SessionOptions {
+    /// Where builds and tarballs are kept; where nothing is said, in the user's cache directory.
+    pub store: Option<PathBuf>,
+    /// Files with builds of the user's own.
+    pub builds: Vec<PathBuf>,
+    /// Directories with release tarballs.
+    pub tarballs: Vec<PathBuf>,
+    /// Where builds are made and run.
+    pub engine: EngineChoice,
+    /// Print no progress.
+    pub quiet: bool,
+    /// Begins to listen for who asks the program to stop.
+    pub listen: fn() -> Result<Interrupt, Failure>,
+}
+
+impl SessionOptions {
+    /// Where builds and tarballs are kept.
+    ///
+    /// # Errors
+    /// Nothing was said, and the user has no cache directory.
+    pub fn store_path(&self) -> Result<PathBuf, Failure> {
+        match &self.store {
+            Some(path) => Ok(path.clone()),
+            None => Store::default_path().or_lacks(),
+        }
+    }
+}
 
 /// One run of the program that starts things: what it starts carries its id, and goes when it ends.
 pub struct Session {
@@ -45,33 +85,26 @@ impl Session {
     ///
     /// # Errors
     /// The machine lacks something, or a catalog file is malformed.
-    pub async fn open(common: &Common) -> Result<Self, Failure> {
-        let catalog = Catalog::load(&common.builds).or_exit(Exit::Usage)?;
+    pub async fn open(options: SessionOptions) -> Result<Self, Failure> {
+        let catalog = Catalog::load(&options.builds).or_bad_input()?;
         require_static()?;
-        let progress = Arc::new(Progress::new(common.quiet));
+        let progress = Arc::new(Progress::new(options.quiet));
         progress.begins();
-        let path = match &common.store {
-            Some(path) => path.clone(),
-            None => Store::default_path().or_exit(Exit::Lacks)?,
-        };
-        let interrupt = Interrupt::listen()
-            .map_err(|error| miette!("cannot listen for signals: {error}"))
-            .or_exit(Exit::Lacks)?;
+        let path = options.store_path()?;
+        let interrupt = (options.listen)()?;
         let ready = async {
-            let store = Store::open(&path).or_exit(Exit::Lacks)?;
-            let claim = Claim::new(store.path()).or_exit(Exit::Lacks)?;
+            let store = Store::open(&path).or_lacks()?;
+            let claim = Claim::new(store.path()).or_lacks()?;
             let in_use = use_it(&store).await?;
-            let (means, why) = choose(common.engine, &catalog, &store).await?;
+            let (means, why) = choose(options.engine, &catalog, &store).await?;
             if let Means::Docker(docker) = &means {
-                leftovers::remove_of_dead_runs(docker)
-                    .await
-                    .or_exit(Exit::Lacks)?;
+                leftovers::remove_of_dead_runs(docker).await.or_lacks()?;
             }
             Ok((store, claim, in_use, means, why))
         };
         let (store, claim, in_use, means, why) = tokio::select! {
             ready = ready => ready,
-            () = interrupt.asked() => Err(interrupted()),
+            () = interrupt.asked() => Err(Failure::interrupted()),
         }?;
         progress.done();
         Ok(Session {
@@ -83,7 +116,7 @@ impl Session {
             progress,
             interrupt,
             claim,
-            tarballs: common.tarballs.clone(),
+            tarballs: options.tarballs,
         })
     }
 
@@ -102,7 +135,7 @@ impl Session {
     ) -> Result<T, Failure> {
         tokio::select! {
             done = work => done,
-            () = self.interrupted() => Err(interrupted()),
+            () = self.interrupted() => Err(Failure::interrupted()),
         }
     }
 
@@ -112,7 +145,7 @@ impl Session {
     /// The machine lacks what every build needs, or someone interrupted.
     pub async fn provide(&self, images: Vec<Image>, effort: Effort) -> Result<Provision, Failure> {
         let provision = self.try_provide(images, effort).await?;
-        provision.some().or_exit(Exit::Lacks)
+        provision.some().or_lacks()
     }
 
     /// The same, also where not one of them can be had.
@@ -130,7 +163,7 @@ impl Session {
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
         let provide = async {
             let provided = images::try_provide(&request, &self.means, &listener).await;
-            provided.or_exit(Exit::Lacks)
+            provided.or_lacks()
         };
         let provided = self.unless_interrupted(provide).await;
         self.progress.done();
@@ -181,7 +214,7 @@ impl Session {
             let lacking = engine::lacking(engine).await;
             lacking
                 .map_err(|error| miette!("the kernel cannot be asked for its tables: {error}"))
-                .or_exit(Exit::Lacks)
+                .or_lacks()
         };
         let lacks = self.unless_interrupted(asked).await;
         engine.settled().await;
@@ -214,10 +247,8 @@ async fn use_it(store: &Store) -> Result<InUse, Failure> {
     let store = store.clone();
     let waiting = || say(format_args!("another run removes builds, waiting"));
     let taken = tokio::task::spawn_blocking(move || store.use_it(waiting)).await;
-    let taken = taken
-        .map_err(|error| miette!("{error}"))
-        .or_exit(Exit::Fault)?;
-    taken.or_exit(Exit::Lacks)
+    let taken = taken.map_err(|error| miette!("{error}")).or_fault()?;
+    taken.or_lacks()
 }
 
 /// How builds are made and run, and why so.
@@ -228,13 +259,13 @@ async fn choose(
 ) -> Result<(Means, &'static str), Failure> {
     match engine {
         EngineChoice::Docker => {
-            let docker = Docker::connect().await.or_exit(Exit::Lacks)?;
+            let docker = Docker::connect().await.or_lacks()?;
             Ok((Means::Docker(docker), "as asked for"))
         }
         EngineChoice::Native => {
             let native = native(catalog, store).await;
             let native = native.map_err(|error| miette!("{error}"));
-            Ok((native.or_exit(Exit::Lacks)?, "as asked for"))
+            Ok((native.or_lacks()?, "as asked for"))
         }
         EngineChoice::Auto => match Docker::connect().await {
             Ok(docker) => Ok((Means::Docker(docker), "a Docker daemon answers")),
@@ -273,7 +304,7 @@ fn neither(silent: &DockerError, refused: &EngineError) -> Failure {
         help = help.unwrap_or_default(),
         "no engine works here. docker: {silent}. native: {refused}"
     );
-    Failure::new(Exit::Lacks, error)
+    Failure::lacks(error)
 }
 
 /// The builds of a provision.
@@ -300,23 +331,5 @@ fn require_static() -> Result<(), Failure> {
         help = "RUSTFLAGS in the environment replaces what .cargo/config.toml sets: unset it and build again",
         "this program is not linked statically, so it cannot be the agent in its own containers"
     );
-    Err(Failure::new(Exit::Lacks, error))
-}
-
-/// Runs a command to its end.
-pub fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime
-        .map_err(|error| miette!("cannot start threads: {error}"))
-        .or_exit(Exit::Lacks)?;
-    let ended = runtime.block_on(command);
-    // Nobody waits for what still blocks a thread, such as reading a large file.
-    runtime.shutdown_timeout(Duration::from_secs(5));
-    ended
-}
-
-fn interrupted() -> Failure {
-    Failure::new(Exit::Interrupted, miette!("interrupted"))
+    Err(Failure::lacks(error))
 }

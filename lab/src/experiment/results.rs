@@ -1,4 +1,4 @@
-//! Says what came of each scenario as soon as all its loads are through.
+//! What came of each scenario, as soon as all its loads are through.
 
 use std::collections::BTreeMap;
 

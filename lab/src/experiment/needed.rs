@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::exit::{Exit, Failure, Or};
+use super::failure::{Failure, OrFailure};
 use super::select::select;
 use super::session::{self, Session};
 use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Version};
@@ -247,7 +247,7 @@ impl Known<'_> {
             let found: Vec<&Image> = match found {
                 Ok(found) => found.into_iter().map(|(_, image)| *image).collect(),
                 Err(_) if !maybe.is_empty() => Vec::new(),
-                Err(none) => return Err(none).or_exit(Exit::Usage),
+                Err(none) => return Err(none).or_bad_input(),
             };
             named.extend(
                 found

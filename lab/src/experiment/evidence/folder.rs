@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use miette::miette;
 
-use super::super::exit::{Exit, Failure, Or};
-use super::{EvidenceArgs, Least};
+use super::request::EvidenceRequest;
 use crate::evidence::{Loss, Rules};
+use crate::experiment::failure::{Failure, OrFailure};
 use crate::plan::step::{Role, Stage};
 use crate::recording::{LoadRecord, Seen};
 use crate::report;
@@ -20,28 +20,27 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Makes it, so that a path that cannot be written is found before the run and not after it.
-    pub(super) fn create(args: &EvidenceArgs, scenario: &Scenario) -> Result<Folder, Failure> {
-        let path = args.output.clone().unwrap_or_else(|| {
+    pub(super) fn create(
+        request: &EvidenceRequest,
+        scenario: &Scenario,
+    ) -> Result<Folder, Failure> {
+        let path = request.output.clone().unwrap_or_else(|| {
             PathBuf::from(format!(
                 "evidence-{}-{}-{}",
-                scenario.name, args.writer, args.reader
+                scenario.name, request.writer, request.reader
             ))
         });
         let refused = |error| miette!("{} cannot be written: {error}", path.display());
         std::fs::create_dir_all(&path)
             .map_err(refused)
-            .or_exit(Exit::Usage)?;
-        let mut entries = std::fs::read_dir(&path)
-            .map_err(refused)
-            .or_exit(Exit::Usage)?;
+            .or_bad_input()?;
+        let mut entries = std::fs::read_dir(&path).map_err(refused).or_bad_input()?;
         if entries.next().is_some() {
             let error = miette!("{} is there already, and is not empty", path.display());
-            return Err(Failure::new(Exit::Usage, error));
+            return Err(Failure::bad_input(error));
         }
         let probe = path.join("REPORT.md");
-        std::fs::write(&probe, "")
-            .map_err(refused)
-            .or_exit(Exit::Usage)?;
+        std::fs::write(&probe, "").map_err(refused).or_bad_input()?;
         let _ = std::fs::remove_file(&probe);
         Ok(Folder { path })
     }
@@ -54,7 +53,7 @@ impl Folder {
         let path = self.path.join(name);
         std::fs::write(&path, text)
             .map_err(|error| miette!("{} cannot be written: {error}", path.display()))
-            .or_exit(Exit::Lacks)
+            .or_lacks()
     }
 }
 
@@ -99,16 +98,16 @@ pub(super) fn backtrace(folder: &Folder) -> Backtrace {
 /// The rules as given, written, read and after, and the kernel's dumps.
 pub(super) fn texts(
     folder: &Folder,
-    least: &Least,
+    least: &Rules,
     load: &LoadRecord,
     loss: &Loss,
 ) -> Result<Vec<(&'static str, &'static str)>, Failure> {
-    let (rules, written) = match &least.rules {
+    let (rules, written) = match least {
         Rules::Iptables(_) => ("rules.save", "written.save"),
         Rules::Nft(_) => ("rules.nft", "written.nft"),
     };
     let mut files = vec![(rules, "the least rules that show the loss")];
-    folder.write(rules, &least.rules.to_string())?;
+    folder.write(rules, &least.to_string())?;
     let print = |stage: Stage, role: Role| {
         let mut prints = load
             .observations

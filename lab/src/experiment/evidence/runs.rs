@@ -2,13 +2,15 @@
 
 use miette::miette;
 
-use super::super::exit::{Exit, Failure, Or};
-use super::super::matrix::Prepared;
-use super::super::session;
 use super::folder::{Folder, KEPT};
-use super::{Lab, Least};
+use super::request::EvidenceRequest;
 use crate::catalog::{Build, Family};
-use crate::evidence::{Found, Loss, Rules, Shrink};
+use crate::evidence::{Loss, Rules, Shrink, Subject};
+use crate::experiment::failure::{Failure, OrFailure};
+use crate::experiment::prepared::Prepared;
+use crate::experiment::select::chosen_builds;
+use crate::experiment::session::{self, Session};
+use crate::images::Provision;
 use crate::judge::Cell;
 use crate::matrix::Matrix;
 use crate::plan::Operation;
@@ -17,7 +19,44 @@ use crate::report::evidence::{Shrunk, Tried};
 use crate::report::wording::counted;
 use crate::scenario::Scenario;
 
+/// What runs need.
+pub(super) struct Lab<'a> {
+    /// What is asked for.
+    pub(super) request: &'a EvidenceRequest,
+    /// What they run in.
+    pub(super) session: &'a Session,
+    /// The builds of the pairing and their witnesses; all builds like these once the least rules are known.
+    pub(super) provision: Provision,
+}
+
+/// The least rules that show a loss.
+pub(super) struct Least {
+    /// As a scenario.
+    pub(super) scenario: Scenario,
+    /// As such.
+    pub(super) rules: Rules,
+    /// What it took to find them.
+    pub(super) shrunk: Shrunk,
+}
+
 impl Lab<'_> {
+    /// The writer and the reader.
+    pub(super) fn pair(&self) -> Result<(Build, Build), Failure> {
+        let (builds, missing) = (session::builds(&self.provision), &self.provision.missing);
+        let one = |id: &str| {
+            let found = chosen_builds(&builds, missing, &[globset::escape(id)])?;
+            // A name that is no glob matches one build, or it is an error.
+            found.into_iter().next().ok_or_else(|| {
+                let error = miette!(
+                    help = "`iptables-lab builds list` says which there are",
+                    "no build that can run here is called `{id}`"
+                );
+                Failure::bad_input(error)
+            })
+        };
+        Ok((one(&self.request.writer)?, one(&self.request.reader)?))
+    }
+
     /// The pairing's cell, of all the scenario's rules.
     pub(super) async fn whole(
         &self,
@@ -34,10 +73,10 @@ impl Lab<'_> {
     pub(super) async fn shrink(
         &self,
         scenario: &Scenario,
-        found: &Found,
+        (subject, loss): (&Subject, &Loss),
     ) -> Result<Least, Failure> {
-        let family = self.args.run.input.given.family_of(scenario);
-        let mut shrink = Shrink::new(Rules::of(scenario, family), found.subject.clone());
+        let family = self.request.given.family_of(scenario);
+        let mut shrink = Shrink::new(Rules::of(scenario, family), subject.clone());
         let from = shrink.left();
         let (mut tried, mut cut_short) = (0, false);
         loop {
@@ -45,7 +84,7 @@ impl Lab<'_> {
             if candidates.is_empty() {
                 break;
             }
-            let left = self.args.steps.saturating_sub(tried);
+            let left = self.request.steps.saturating_sub(tried);
             if candidates.len() > left {
                 candidates.truncate(left);
                 cut_short = true;
@@ -60,12 +99,10 @@ impl Lab<'_> {
                 counted(now.rules, "rule"),
                 counted(now.words, "word"),
                 counted(candidates.len(), "smaller ruleset"),
-                self.args.steps
+                self.request.steps
             ));
-            shrink.tell(
-                self.first_that_shows(scenario, &candidates, &found.loss)
-                    .await?,
-            );
+            let first = self.first_that_shows(scenario, &candidates, loss);
+            shrink.tell(first.await?);
             if cut_short {
                 break;
             }
@@ -73,7 +110,7 @@ impl Lab<'_> {
         let rules = shrink.least();
         let least = scenario
             .with_rules("least", family, &rules.to_string())
-            .or_exit(Exit::Fault)?;
+            .or_fault()?;
         let shrunk = Shrunk {
             from,
             to: shrink.left(),
@@ -95,7 +132,7 @@ impl Lab<'_> {
         loss: &Loss,
     ) -> Result<Option<usize>, Failure> {
         let name = |place: usize| format!("candidate-{}", place + 1);
-        let family = self.args.run.input.given.family_of(scenario);
+        let family = self.request.given.family_of(scenario);
         // What is no scenario, such as a table without a rule, shows nothing.
         let named = candidates.iter().enumerate();
         let scenarios = named.filter_map(|(place, rules)| {
@@ -121,8 +158,7 @@ impl Lab<'_> {
         &self,
         scenario: &Scenario,
         loss: &Loss,
-        writer: &Build,
-        reader: &Build,
+        [writer, reader]: [&Build; 2],
     ) -> Result<Matrix, Failure> {
         let alike = |like: &Build| -> Vec<String> {
             let builds = session::builds(&self.provision);
@@ -152,8 +188,8 @@ impl Lab<'_> {
         operations: &[Operation],
         file: Option<&mut RecordingWriter>,
     ) -> Result<(Matrix, Vec<LoadRecord>), Failure> {
-        let writer = [globset::escape(&self.args.writer)];
-        let reader = [globset::escape(&self.args.reader)];
+        let writer = [globset::escape(&self.request.writer)];
+        let reader = [globset::escape(&self.request.reader)];
         self.run(scenarios, operations, (&writer, &reader), file)
             .await
     }
@@ -178,7 +214,7 @@ impl Lab<'_> {
         let mut loads = Vec::new();
         let keep = |load: &LoadRecord, _: &[Cell]| loads.push(load.clone());
         let ran = prepared
-            .run(self.session, &self.args.run.pace, file, keep)
+            .run(self.session, &self.request.options, file, keep)
             .await?;
         ran.ended?;
         Ok((ran.matrix, loads))
@@ -187,19 +223,13 @@ impl Lab<'_> {
     pub(super) fn cell(&self, matrix: &Matrix, scenario: &str) -> Result<Cell, Failure> {
         let mut cells = matrix.cells.iter();
         // Where no family is named, it is the first that the scenario has.
-        let is_named = |of: &Family| {
-            self.args
-                .run
-                .input
-                .given
-                .family
-                .is_none_or(|named| named == *of)
-        };
+        let named = self.request.given.family;
+        let is_named = |of: &Family| named.is_none_or(|named| named == *of);
         let cell = cells.find(|of| of.scenario == scenario && is_named(&of.family));
         cell.cloned().ok_or_else(|| {
-            let (writer, reader) = (&self.args.writer, &self.args.reader);
+            let (writer, reader) = (&self.request.writer, &self.request.reader);
             let error = miette!("{scenario} does not put {writer} and {reader} side by side");
-            Failure::new(Exit::Usage, error)
+            Failure::bad_input(error)
         })
     }
 

@@ -1,13 +1,12 @@
-//! What a run took, and what it was made of: `--timings`.
+//! What a run took, and what it was made of.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use miette::miette;
 use serde::Serialize;
 
-use super::exit::{Exit, Failure, Or};
+use super::failure::{Failure, OrFailure};
 use crate::plan::step::Stage;
 use crate::recording::{LoadRecord, Seen};
 use crate::runner::Event;
@@ -146,11 +145,11 @@ impl Timings {
         }
     }
 
-    /// Writes all of it.
+    /// All of it, as JSON.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+    /// None that is known: it is a fault of the lab.
+    pub fn json(&self) -> Result<String, Failure> {
         let phases = self.phases.iter();
         let in_lanes = self.in_lanes.iter();
         let each_load = in_lanes.clone().map(|load| LoadDocument {
@@ -169,12 +168,9 @@ impl Timings {
             packets: self.packets,
             peak_memory: peak_memory(),
         };
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| miette!("{error}"))
-            .or_exit(Exit::Fault)?;
-        std::fs::write(path, text + "\n")
-            .map_err(|error| miette!("{} cannot be written: {error}", path.display()))
-            .or_exit(Exit::Lacks)
+        let text = serde_json::to_string_pretty(&document);
+        let text = text.map_err(|error| miette!("{error}")).or_fault()?;
+        Ok(text + "\n")
     }
 }
 

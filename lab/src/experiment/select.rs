@@ -1,6 +1,10 @@
-//! Names and globs on the command line, and what exists.
+//! What names and globs choose of what exists.
 
 use globset::GlobBuilder;
+use miette::miette;
+
+use super::failure::{Failure, OrFailure};
+use crate::catalog::{Build, BuildId, Missing};
 
 /// A pattern that names nothing.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -87,6 +91,38 @@ fn lists(kind: &str) -> &'static str {
         "scenario" => "`iptables-lab scenarios list`",
         _ => "`iptables-lab builds list`",
     }
+}
+
+/// The available builds that the patterns name. A build that exists but cannot be had is another thing than one that
+/// does not exist.
+///
+/// # Errors
+/// A pattern that names no build, or only builds that cannot be had.
+pub fn chosen_builds(
+    available: &[Build],
+    missing: &[Missing],
+    patterns: &[String],
+) -> Result<Vec<Build>, Failure> {
+    let ids: Vec<&BuildId> = available
+        .iter()
+        .map(|build| &build.id)
+        .chain(missing.iter().map(|missing| &missing.id))
+        .collect();
+    for pattern in patterns {
+        let pattern = std::slice::from_ref(pattern);
+        let named = select("build", &ids, |id| id.as_str(), pattern).or_bad_input()?;
+        let is_named = |id: &BuildId| named.contains(&&id);
+        if !available.iter().any(|build| is_named(&build.id)) {
+            let reasons = missing.iter().filter(|missing| is_named(&missing.id));
+            let reasons = reasons.map(|missing| format!("{}: {}", missing.id, missing.reason));
+            let reasons: Vec<String> = reasons.collect();
+            let error = miette!("what was asked for cannot be had: {}", reasons.join("; "));
+            return Err(Failure::lacks(error));
+        }
+    }
+    let named = select("build", &ids, |id| id.as_str(), patterns).or_bad_input()?;
+    let is_named = |build: &&Build| named.contains(&&&build.id);
+    Ok(available.iter().filter(is_named).cloned().collect())
 }
 
 #[cfg(test)]
