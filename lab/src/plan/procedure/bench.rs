@@ -41,6 +41,15 @@ impl Dumped {
     }
 }
 
+/// When a build is asked for a print.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Print {
+    /// Unless it printed the same state before.
+    IfNew,
+    /// Each time, for printing may touch what the kernel holds.
+    Always,
+}
+
 /// The lane as the procedure knows it.
 pub struct Bench {
     pub lab: Lab,
@@ -241,7 +250,7 @@ impl Bench {
         for (role, build) in prints {
             let Some(build) = build else { continue };
             if self.lay(scene).await? {
-                self.print(scene, role, build).await?;
+                self.print(scene, role, build, Print::IfNew).await?;
             }
         }
         Ok(())
@@ -255,26 +264,18 @@ impl Bench {
         known.map(|(.., command)| command)
     }
 
-    /// What `build` prints of what the kernel holds now; it is asked only if that is not known.
+    /// What `build` prints of what the kernel holds now.
     pub async fn print(
         &mut self,
         scene: Scene<'_>,
         role: Role,
         build: &BuildId,
+        when: Print,
     ) -> Result<Command, Fault> {
-        if let Some(known) = self.known_print(build) {
+        let known = self.known_print(build).cloned();
+        if let (Some(known), Print::IfNew) = (&known, when) {
             return Ok(known.clone());
         }
-        self.print_and_dump(scene, role, build).await
-    }
-
-    /// Has `build` print what the kernel holds, and notes whether that touched anything.
-    pub async fn print_and_dump(
-        &mut self,
-        scene: Scene<'_>,
-        role: Role,
-        build: &BuildId,
-    ) -> Result<Command, Fault> {
         let argv = self.load.print_command(build);
         let action = Action::Command {
             build: build.clone(),
@@ -282,9 +283,8 @@ impl Bench {
             stdin: None,
         };
         let of = self.held()?;
-        let is_known = self.known_print(build).is_some();
         let command = self.run_and_dump(scene, role, action).await?;
-        if !is_known {
+        if known.is_none() {
             self.trace.prints.push(PrintOf {
                 state: of.step,
                 command: command.step,
@@ -304,7 +304,8 @@ impl Bench {
     ) -> Result<(Command, Restored), Fault> {
         let restored = self.restore_only(scene, build, text, options).await?;
         if let Some(witness) = scene.reader.and_then(|reader| reader.witness.as_ref()) {
-            self.print(scene, Role::WitnessPrint, witness).await?;
+            self.print(scene, Role::WitnessPrint, witness, Print::IfNew)
+                .await?;
         }
         self.effect(scene).await?;
         Ok(restored)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bench::{Bench, Command, Dumped, Scene};
+use super::bench::{Bench, Command, Dumped, Print, Scene};
 use super::{OWN_CHAIN, ROUNDS, printed_whole};
 use crate::catalog::BuildId;
 use crate::plan::isolate::{Trial, isolate};
@@ -10,6 +10,38 @@ use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};
 use crate::plan::{Operation, Reader, command};
+
+/// How a reader restores what it saved and added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SyncWith {
+    /// All of it: what was there before is flushed.
+    Flush,
+    /// Without a flush, and only what it owns.
+    Noflush,
+}
+
+impl SyncWith {
+    fn operation(self) -> Operation {
+        match self {
+            SyncWith::Flush => Operation::Sync,
+            SyncWith::Noflush => Operation::SyncNoflush,
+        }
+    }
+
+    fn stage(self) -> Stage {
+        match self {
+            SyncWith::Flush => Stage::Sync,
+            SyncWith::Noflush => Stage::SyncNoflush,
+        }
+    }
+
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            SyncWith::Flush => &[],
+            SyncWith::Noflush => &["--noflush"],
+        }
+    }
+}
 
 impl Bench {
     /// Has `reader` save `rules` and write them back. Says at what it failed.
@@ -29,9 +61,9 @@ impl Bench {
             return Ok(failures);
         }
         let state = self.held()?;
-        let saved = self
-            .print_and_dump(scene, Role::ReaderPrint, &reader.build.id)
-            .await?;
+        let id = &reader.build.id;
+        let saved = self.print(scene, Role::ReaderPrint, id, Print::Always);
+        let saved = saved.await?;
         let mut reading = Reading {
             rules: rules.clone(),
             state: state.step,
@@ -47,10 +79,10 @@ impl Bench {
         let well = self.rewrite(scene, reader, &saved, &mut reading).await?;
         failures.note(Operation::Rewrite, well);
         if saved.succeeded() {
-            let well = self.sync(scene, reader, &saved, &mut reading).await?;
-            failures.note(Operation::Sync, well);
-            let noflush = self.sync_noflush(scene, reader, &saved, &mut reading);
-            failures.note(Operation::SyncNoflush, noflush.await?);
+            for with in [SyncWith::Flush, SyncWith::Noflush] {
+                let sync = self.sync(scene, reader, &saved, (with, &mut reading));
+                failures.note(with.operation(), sync.await?);
+            }
         }
         trace.readings.push(reading);
         Ok(failures)
@@ -78,7 +110,8 @@ impl Bench {
         let mut unreadable = None;
         if self.wants(Operation::Recognition) {
             let writer = self.load.writer.id.clone();
-            let reread = self.print(scene, Role::WriterPrint, &writer).await?;
+            let reread = self.print(scene, Role::WriterPrint, &writer, Print::IfNew);
+            let reread = reread.await?;
             if command.succeeded() && !printed_whole(&reread) {
                 unreadable = Some((self.held()?, reread));
             }
@@ -134,7 +167,7 @@ impl Bench {
         build: &BuildId,
         turns: &mut Vec<Restored>,
     ) -> Result<bool, Fault> {
-        let saved = self.print(scene, role, build).await?;
+        let saved = self.print(scene, role, build, Print::IfNew).await?;
         if !saved.succeeded() {
             return Ok(false);
         }
@@ -149,45 +182,29 @@ impl Bench {
         scene: Scene<'_>,
         reader: &Reader,
         saved: &Command,
-        reading: &mut Reading,
+        (with, reading): (SyncWith, &mut Reading),
     ) -> Result<bool, Fault> {
-        if !self.wants(Operation::Sync) || !self.lay(scene).await? {
+        if !self.wants(with.operation()) || !self.lay(scene).await? {
             return Ok(true);
         }
         let scene = Scene {
-            stage: Stage::Sync,
+            stage: with.stage(),
             ..scene
         };
         let tables = &self.scenario.ruleset(self.load.family).tables;
-        let with_own = command::add_own_chain(&saved.ran.stdout, tables, OWN_CHAIN);
-        let id = &reader.build.id;
-        let (command, restored) = self.restore(scene, id, with_own, &[]).await?;
-        reading.sync = Some(restored);
-        Ok(command.succeeded())
-    }
-
-    /// The reader restores, without a flush, what it owns of what it saved, and a chain and a jump of its own. Says
-    /// whether it could.
-    async fn sync_noflush(
-        &mut self,
-        scene: Scene<'_>,
-        reader: &Reader,
-        saved: &Command,
-        reading: &mut Reading,
-    ) -> Result<bool, Fault> {
-        if !self.wants(Operation::SyncNoflush) || !self.lay(scene).await? {
-            return Ok(true);
+        let printed = &saved.ran.stdout;
+        let text = match with {
+            SyncWith::Flush => command::add_own_chain(printed, tables, OWN_CHAIN),
+            SyncWith::Noflush => {
+                command::own_chains(printed, tables, &self.scenario.own_chains, OWN_CHAIN)
+            }
+        };
+        let restore = self.restore(scene, &reader.build.id, text, with.options());
+        let (command, restored) = restore.await?;
+        match with {
+            SyncWith::Flush => reading.sync = Some(restored),
+            SyncWith::Noflush => reading.sync_noflush = Some(restored),
         }
-        let scene = Scene {
-            stage: Stage::SyncNoflush,
-            ..scene
-        };
-        let tables = &self.scenario.ruleset(self.load.family).tables;
-        let owned = &self.scenario.own_chains;
-        let own = command::own_chains(&saved.ran.stdout, tables, owned, OWN_CHAIN);
-        let id = &reader.build.id;
-        let (command, restored) = self.restore(scene, id, own, &["--noflush"]).await?;
-        reading.sync_noflush = Some(restored);
         Ok(command.succeeded())
     }
 

@@ -1,6 +1,6 @@
 //! A reader of the other backend does not find the rules, and writes them itself: then the kernel holds them twice.
 
-use super::bench::{Bench, Scene};
+use super::bench::{Bench, Print, Scene};
 use crate::plan::script::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{ReaderTrace, Reassertion};
@@ -44,9 +44,12 @@ impl Bench {
             left: self.held()?.step,
         });
         let writer = self.load.writer.id.clone();
-        self.print(scene, Role::WriterPrint, &writer).await?;
-        self.print(scene, Role::ReaderPrint, &reader.build.id)
-            .await?;
+        for (role, build) in [
+            (Role::WriterPrint, &writer),
+            (Role::ReaderPrint, &reader.build.id),
+        ] {
+            self.print(scene, role, build, Print::IfNew).await?;
+        }
         if !self.effect(scene).await? {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, Command, Dumped, Scene};
+use super::bench::{Bench, Command, Dumped, Print, Scene};
 use super::printed_whole;
 use crate::observed::Text;
 use crate::plan::isolate::{Trial, isolate};
@@ -82,7 +82,8 @@ impl Trial for Parts<'_> {
         let restored = self.bench.restore_only(self.scene, id, part, &[]);
         let (command, restored) = restored.await?;
         let writer = self.bench.load.writer.id.clone();
-        let print = self.bench.print(self.scene, Role::WriterPrint, &writer);
+        let (bench, scene) = (&mut self.bench, self.scene);
+        let print = bench.print(scene, Role::WriterPrint, &writer, Print::IfNew);
         let print = print.await?;
         let well = command.succeeded() && printed_whole(&print);
         self.parts.push(RereadPart {
