@@ -20,7 +20,7 @@ use crate::plan::Operation;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum Safety {
     /// All was tested, and no rule was lost or changed.
     Safe,
     /// What was tested is safe, and something was not tested.
@@ -33,24 +33,24 @@ pub enum State {
     Unsafe,
 }
 
-impl State {
+impl Safety {
     /// All of them, the mildest first.
-    pub const ALL: [State; 5] = [
-        State::Safe,
-        State::SafeAsTested,
-        State::NotTested,
-        State::TwoBackends,
-        State::Unsafe,
+    pub const ALL: [Safety; 5] = [
+        Safety::Safe,
+        Safety::SafeAsTested,
+        Safety::NotTested,
+        Safety::TwoBackends,
+        Safety::Unsafe,
     ];
 
     /// The word that every format uses.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Safe => "safe",
-            State::SafeAsTested => "safe-as-tested",
-            State::NotTested => "not-tested",
-            State::TwoBackends => "two-backends",
-            State::Unsafe => "unsafe",
+            Safety::Safe => "safe",
+            Safety::SafeAsTested => "safe-as-tested",
+            Safety::NotTested => "not-tested",
+            Safety::TwoBackends => "two-backends",
+            Safety::Unsafe => "unsafe",
         }
     }
 }
@@ -72,7 +72,7 @@ pub struct Pair<'a> {
     /// Who reads.
     pub reader: usize,
     /// What is known of them, in a word.
-    pub state: State,
+    pub safety: Safety,
     /// In which scenarios they were run.
     pub scenarios: BTreeSet<&'a str>,
     /// The operations that were run and count for this reader.
@@ -98,12 +98,12 @@ pub struct Advice<'a> {
 
 impl Advice<'_> {
     /// The worst of all pairs. What nothing is known of was not tested.
-    pub fn state(&self) -> State {
+    pub fn safety(&self) -> Safety {
         let unknown = match self.left_out.is_empty() {
-            true => State::Safe,
-            false => State::SafeAsTested,
+            true => Safety::Safe,
+            false => Safety::SafeAsTested,
         };
-        let pairs = self.pairs.iter().map(|pair| pair.state);
+        let pairs = self.pairs.iter().map(|pair| pair.safety);
         pairs.max().map_or(unknown, |worst| worst.max(unknown))
     }
 
@@ -139,7 +139,7 @@ pub fn advise<'a>(
             ..pair(published, &members[writer], &members[reader], is_asked)
         })
         .collect();
-    let is_harmed = pairs.iter().any(|pair| pair.state == State::Unsafe);
+    let is_harmed = pairs.iter().any(|pair| pair.safety == Safety::Unsafe);
     let change = is_harmed.then(|| least_change(published, products, members, &pairs, is_asked));
     Advice {
         pairs,
@@ -180,17 +180,17 @@ pub(super) fn pair<'a>(
     let is_nothing = !is_run
         || missing.len() == reader.changes.needed().len()
         || is_all_unwritten(&tested, &untested);
-    let state = match (harms.is_empty(), is_nothing) {
-        (false, _) => State::Unsafe,
-        _ if is_cross(writer.backend(), reader.backend()) => State::TwoBackends,
-        (true, true) => State::NotTested,
-        (true, false) if missing.is_empty() && untested.is_empty() => State::Safe,
-        (true, false) => State::SafeAsTested,
+    let safety = match (harms.is_empty(), is_nothing) {
+        (false, _) => Safety::Unsafe,
+        _ if is_cross(writer.backend(), reader.backend()) => Safety::TwoBackends,
+        (true, true) => Safety::NotTested,
+        (true, false) if missing.is_empty() && untested.is_empty() => Safety::Safe,
+        (true, false) => Safety::SafeAsTested,
     };
     Pair {
         writer: 0,
         reader: 0,
-        state,
+        safety,
         operations: tested
             .operations
             .iter()

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::advise::{Pair, State, is_cross, pair};
+use super::advise::{Pair, Safety, is_cross, pair};
 use super::changes::Changes;
 use super::member::Member;
 use super::products::{Product, Products};
@@ -267,8 +267,8 @@ impl<F: Fn(&str) -> bool + Copy> Judge<'_, F> {
             .untested
             .iter()
             .all(|of| self.today.untested.contains(&place(of)));
-        let is_safe = found.state < State::NotTested
-            || found.state == State::NotTested && !found.scenarios.is_empty();
+        let is_safe = found.safety < Safety::NotTested
+            || found.safety == Safety::NotTested && !found.scenarios.is_empty();
         let is_safe = is_safe && is_known && is_tested;
         self.known.borrow_mut().insert(key, is_safe);
         is_safe

@@ -17,7 +17,7 @@ mod repair;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-pub use advise::{Advice, Found, Pair, State, advise, between};
+pub use advise::{Advice, Found, Pair, Safety, advise, between};
 pub use change::{Change, Newer, NewerProduct};
 pub use changes::Changes;
 pub use diagnose::{Damaged, Diagnosis, Finding, KnownRules, Likely, Likeness, Place, diagnose};

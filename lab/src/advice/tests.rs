@@ -99,13 +99,13 @@ fn advice<'a>(published: &'a Published, members: &[Member]) -> Advice<'a> {
 
 /// What a reader does to rules is what its way of changing rules does to them.
 #[rstest]
-#[case::table(Changes::WholeTable, State::Unsafe, Some(Consequence::Blackhole))]
-#[case::chains(Changes::OwnChains, State::Safe, None)]
-#[case::rules(Changes::SingleRules, State::Unsafe, None)]
-#[case::not_known(Changes::Unknown, State::Unsafe, Some(Consequence::Blackhole))]
+#[case::table(Changes::WholeTable, Safety::Unsafe, Some(Consequence::Blackhole))]
+#[case::chains(Changes::OwnChains, Safety::Safe, None)]
+#[case::rules(Changes::SingleRules, Safety::Unsafe, None)]
+#[case::not_known(Changes::Unknown, Safety::Unsafe, Some(Consequence::Blackhole))]
 fn only_what_a_reader_does_counts(
     #[case] changes: Changes,
-    #[case] state: State,
+    #[case] safety: Safety,
     #[case] consequence: Option<Consequence>,
 ) {
     let published = report(&ALL, &json!([]));
@@ -115,19 +115,19 @@ fn only_what_a_reader_does_counts(
     ];
     let advice = advice(&published, &members);
     let pair = advice.pairs.iter().find(|pair| pair.reader == 1).unwrap();
-    assert_eq!(pair.state, state);
+    assert_eq!(pair.safety, safety);
     let harm = pair.harms.first().map(|found| &found.harm);
     assert_eq!(harm.and_then(|harm| harm.consequence), consequence);
 }
 
 /// Who restores what it wants does not care what it reads; who writes back what it read does.
 #[rstest]
-#[case::chains(Changes::OwnChains, State::Safe, None)]
-#[case::rules(Changes::SingleRules, State::Unsafe, None)]
-#[case::table(Changes::WholeTable, State::Unsafe, Some(Consequence::Blackhole))]
+#[case::chains(Changes::OwnChains, Safety::Safe, None)]
+#[case::rules(Changes::SingleRules, Safety::Unsafe, None)]
+#[case::table(Changes::WholeTable, Safety::Unsafe, Some(Consequence::Blackhole))]
 fn what_a_writer_reads_otherwise_does_harm_where_it_writes_that_back(
     #[case] changes: Changes,
-    #[case] state: State,
+    #[case] safety: Safety,
     #[case] consequence: Option<Consequence>,
 ) {
     let published = report(&ALL, &json!([]));
@@ -137,7 +137,7 @@ fn what_a_writer_reads_otherwise_does_harm_where_it_writes_that_back(
     ];
     let advice = advice(&published, &members);
     let pair = advice.pairs.iter().find(|pair| pair.writer == 0).unwrap();
-    assert_eq!(pair.state, state);
+    assert_eq!(pair.safety, safety);
     let harm = pair.harms.first().map(|found| &found.harm);
     assert_eq!(harm.and_then(|harm| harm.consequence), consequence);
 }
@@ -157,25 +157,25 @@ fn what_was_not_run_is_not_tested() {
         member("1.8.11-nft", Changes::Unknown),
     ];
     let advice = advice(&published, &members);
-    let state = |reader: usize| {
+    let safety = |reader: usize| {
         advice
             .pairs
             .iter()
             .find(|of| of.reader == reader)
             .unwrap()
-            .state
+            .safety
     };
-    assert_eq!(state(0), State::Safe);
-    assert_eq!(state(1), State::NotTested);
-    assert_eq!(state(2), State::SafeAsTested);
-    assert_eq!(advice.state(), State::NotTested);
+    assert_eq!(safety(0), Safety::Safe);
+    assert_eq!(safety(1), Safety::NotTested);
+    assert_eq!(safety(2), Safety::SafeAsTested);
+    assert_eq!(advice.safety(), Safety::NotTested);
     assert_eq!(advice.change, None);
 }
 
 #[rstest]
-#[case::one_of_two(&[1], State::SafeAsTested)]
-#[case::all(&[1, 2], State::NotTested)]
-fn rules_that_cannot_be_written_are_not_tested(#[case] indices: &[usize], #[case] state: State) {
+#[case::one_of_two(&[1], Safety::SafeAsTested)]
+#[case::all(&[1, 2], Safety::NotTested)]
+fn rules_that_cannot_be_written_are_not_tested(#[case] indices: &[usize], #[case] safety: Safety) {
     let gaps: Vec<Value> = indices
         .iter()
         .map(|index| {
@@ -191,11 +191,11 @@ fn rules_that_cannot_be_written_are_not_tested(#[case] indices: &[usize], #[case
         member("1.8.10-nft", Changes::WholeTable),
     ];
     let advice = advice(&published, &members);
-    assert_eq!(advice.state(), state);
+    assert_eq!(advice.safety(), safety);
     let pair = advice
         .pairs
         .iter()
-        .find(|pair| pair.state == state)
+        .find(|pair| pair.safety == safety)
         .unwrap();
     assert_eq!(pair.untested.len(), indices.len());
     assert!(pair.harms.is_empty());
@@ -208,7 +208,7 @@ fn two_backends_are_never_safe_and_no_release_helps(#[case] pod: &str) {
     let published = report(&ALL, &json!([]));
     let members = [product("debian", "12"), member(pod, Changes::Unknown)];
     let advice = advice(&published, &members);
-    assert_eq!(advice.state(), State::TwoBackends);
+    assert_eq!(advice.safety(), Safety::TwoBackends);
     assert_eq!(advice.change, None);
 }
 
@@ -255,7 +255,7 @@ fn the_least_change_is_the_fewest_members_with_the_oldest_good_release(
 ) {
     let published = report(&ALL, &json!([]));
     let advice = advice(&published, members);
-    assert_eq!(advice.state(), State::Unsafe);
+    assert_eq!(advice.safety(), Safety::Unsafe);
     let change: Vec<_> = change
         .iter()
         .map(|(member, release, product)| {
@@ -304,6 +304,6 @@ fn where_no_release_helps_none_is_named() {
         member("patched-nft", Changes::WholeTable),
     ];
     let advice = advice(&published, &members);
-    assert_eq!(advice.state(), State::Unsafe);
+    assert_eq!(advice.safety(), Safety::Unsafe);
     assert_eq!(advice.change, None);
 }

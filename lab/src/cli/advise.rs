@@ -8,7 +8,7 @@ use miette::miette;
 use super::arguments::{Common, InputArgs, PaceArgs};
 use super::exit::Exit;
 use super::target;
-use crate::advice::{Advice, Member, Pair, State, between};
+use crate::advice::{Advice, Member, Pair, Safety, between};
 use crate::experiment::advise::{AdviseRequest, AnswerFrom, Programs, answer};
 use crate::experiment::{Failure, OrFailure};
 use crate::judge::verdict::{Consequence, Verdict};
@@ -155,7 +155,7 @@ pub async fn run(args: &AdviseArgs, common: &Common) -> Result<Exit, Failure> {
 }
 
 fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool {
-    let has = |state: State| advice.pairs.iter().any(|pair| pair.state == state);
+    let has = |safety: Safety| advice.pairs.iter().any(|pair| pair.safety == safety);
     let any = |is_it: &dyn Fn(&Harm) -> bool| {
         advice.pairs.iter().any(|pair| {
             let (writer, reader) = (members[pair.writer].changes, members[pair.reader].changes);
@@ -165,7 +165,7 @@ fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool
         })
     };
     match condition {
-        Condition::Unsafe => has(State::Unsafe),
+        Condition::Unsafe => has(Safety::Unsafe),
         Condition::TwoBackends => {
             let mut backends = members.iter().map(Member::backend);
             let first = backends.next();
@@ -174,7 +174,7 @@ fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool
         Condition::NotTested => {
             let untested = |pair: &Pair<'_>| !pair.missing.is_empty() || !pair.untested.is_empty();
             !advice.left_out.is_empty()
-                || has(State::NotTested)
+                || has(Safety::NotTested)
                 || advice.pairs.iter().any(untested)
         }
         Condition::Verdict(verdict) => any(&|harm| harm.verdict == verdict),

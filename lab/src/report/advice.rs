@@ -11,7 +11,7 @@ use words::{list, name};
 
 use super::terminal::{HEADING, inert, paint, wrap};
 use super::wording::counted;
-use crate::advice::{Advice, Changes, Found, Member, Pair, State, Untested};
+use crate::advice::{Advice, Changes, Found, Member, Pair, Safety, Untested};
 use crate::catalog::{Backend, BuildId};
 use crate::matrix::Certainty;
 
@@ -85,17 +85,17 @@ fn paragraph(text: &str, width: usize) -> String {
 
 /// The answer in three lines: safe or not, the worst thing, the least change.
 fn answer(advice: &Advice<'_>, members: &[Member]) -> [String; 3] {
-    let of_state = |state| {
+    let of_safety = |safety| {
         advice
             .pairs
             .iter()
-            .filter(move |pair| pair.state == state)
+            .filter(move |pair| pair.safety == safety)
             .count()
     };
-    let (all, harmed) = (advice.pairs.len(), of_state(State::Unsafe));
+    let (all, harmed) = (advice.pairs.len(), of_safety(Safety::Unsafe));
     let nothing = "Fix: nothing needs to change.".to_owned();
-    match advice.state() {
-        State::Unsafe => [
+    match advice.safety() {
+        Safety::Unsafe => [
             format!(
                 "Not safe: in {harmed} of {all} pairs rules are lost or changed, or a program fails."
             ),
@@ -105,28 +105,28 @@ fn answer(advice: &Advice<'_>, members: &[Member]) -> [String; 3] {
                 None => "Fix: no release that was tested makes all pairs safe.".to_owned(),
             },
         ],
-        State::TwoBackends => [
+        Safety::TwoBackends => [
             "Never safe: two backends are in use on this node, nft and legacy.".to_owned(),
             "Worst: neither sees the other's rules, and packets must pass both.".to_owned(),
             "Fix: no newer release helps. Each backend's tools see only their own rules."
                 .to_owned(),
         ],
-        State::NotTested if of_state(State::NotTested) == all => [
+        Safety::NotTested if of_safety(Safety::NotTested) == all => [
             "Not tested: nothing is known of these programs with these rules.".to_owned(),
             format!("Missing: {}.", gaps(advice)),
             "Fix: none can be named before it is tested.".to_owned(),
         ],
-        State::NotTested | State::SafeAsTested => [
+        Safety::NotTested | Safety::SafeAsTested => [
             "No rule was lost or changed in what was tested; not everything was tested.".to_owned(),
             format!("Not tested: {}.", gaps(advice)),
             nothing,
         ],
-        State::Safe if advice.pairs.is_empty() => [
+        Safety::Safe if advice.pairs.is_empty() => [
             "Safe: only one iptables is in use, so nobody reads another one's rules.".to_owned(),
             "Worst: nothing.".to_owned(),
             nothing,
         ],
-        State::Safe => [
+        Safety::Safe => [
             format!(
                 "Safe: no rule was lost or changed in any of {all} pairs of writer and reader."
             ),
@@ -247,13 +247,13 @@ struct Same<'a> {
 }
 
 fn grouped<'a>(advice: &'a Advice<'a>, members: &[Member]) -> Vec<Same<'a>> {
-    let key = |pair: &Pair<'_>| -> (BuildId, BuildId, Changes, State) {
+    let key = |pair: &Pair<'_>| -> (BuildId, BuildId, Changes, Safety) {
         let (writer, reader) = (&members[pair.writer], &members[pair.reader]);
         (
             writer.build.clone(),
             reader.build.clone(),
             reader.changes,
-            pair.state,
+            pair.safety,
         )
     };
     let mut groups: Vec<Same<'_>> = Vec::new();
@@ -275,7 +275,7 @@ fn grouped<'a>(advice: &'a Advice<'a>, members: &[Member]) -> Vec<Same<'a>> {
             }),
         }
     }
-    groups.sort_by_key(|group| std::cmp::Reverse(group.pair.state));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.pair.safety));
     groups
 }
 
@@ -292,7 +292,7 @@ fn pairs(advice: &Advice<'_>, members: &[Member], details: Details, width: usize
         let (writers, readers) = (names(&group.writers), names(&group.readers));
         let said = format!(
             "{}: {writers} → {readers}",
-            group.pair.state.as_str().replace('-', " ")
+            group.pair.safety.as_str().replace('-', " ")
         );
         let lines = wrap(&said, width.saturating_sub(4));
         let _ = writeln!(text, "  {}", lines.join("\n    "));

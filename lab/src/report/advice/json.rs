@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Basis, Source};
-use crate::advice::{Advice, Changes, Found, Member, Pair, State, Untested};
+use crate::advice::{Advice, Changes, Found, Member, Pair, Safety, Untested};
 use crate::catalog::{Backend, BuildId, Family};
 use crate::matrix::{Harm, Side};
 use crate::plan::Operation;
@@ -25,7 +25,7 @@ struct Document<'a> {
     /// Where the answer comes from.
     basis: From<'a>,
     /// The answer: the worst of all pairs.
-    state: State,
+    state: Safety,
     /// The gravest harm; none where nothing comes to harm.
     worst: Option<Worst<'a>>,
     /// What to change: members that must get something newer; none where nothing helps, or nothing is needed.
@@ -128,7 +128,7 @@ struct Both<'a> {
     /// Who reads, and changes rules in its way.
     reader: &'a str,
     /// What is known of them.
-    state: State,
+    state: Safety,
     /// In which scenarios they were run.
     scenarios: &'a BTreeSet<&'a str>,
     /// The operations that were run and count for this reader.
@@ -202,7 +202,7 @@ pub fn render(
         schema: SCHEMA,
         lab: env!("CARGO_PKG_VERSION"),
         basis: from(basis),
-        state: advice.state(),
+        state: advice.safety(),
         worst: advice.worst().map(|(pair, found)| Worst {
             writer: name(pair.writer),
             reader: name(pair.reader),
@@ -283,7 +283,7 @@ fn both<'a>(pair: &'a Pair<'a>, members: &'a [Member]) -> Both<'a> {
     Both {
         writer: &members[pair.writer].name,
         reader: &members[pair.reader].name,
-        state: pair.state,
+        state: pair.safety,
         scenarios: &pair.scenarios,
         operations: &pair.operations,
         missing: &pair.missing,
