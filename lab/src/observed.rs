@@ -5,19 +5,21 @@ mod bytes;
 mod command;
 mod cursor;
 pub mod expression;
+mod interner;
 mod legacy;
 mod nft;
 mod printed;
-mod seen;
+mod shared;
 mod state;
 mod text;
 
 pub use bytes::{Bytes, Name, Value, plain};
 pub use command::{End, Ran};
+pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,
 };
 pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable};
-pub use seen::SeenRules;
+pub use shared::SharedRules;
 pub use state::{ChainName, State};
 pub use text::Text;

@@ -15,7 +15,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing};
-use crate::observed::{End, SeenRules, State, Text};
+use crate::observed::{End, SharedRules, State, Text};
 use crate::plan::sample::AskedRules;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{LoadTrace, StepKind, StepRef};
@@ -332,7 +332,7 @@ fn sharing_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<State>>, 
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let (mut rules, mut dumps) = (SeenRules::default(), Vec::new());
+            let (mut rules, mut dumps) = (SharedRules::default(), Vec::new());
             while let Some(mut dump) = list.next_element::<State>()? {
                 rules.share_with(&mut dump);
                 dumps.push(Arc::new(dump));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use iptables_lab::catalog::BuildId;
 use iptables_lab::observed::expression::Expression;
-use iptables_lab::observed::{LegacyRule, NftRule, SeenRules, State, Text};
+use iptables_lab::observed::{LegacyRule, NftRule, SharedRules, State, Text};
 use iptables_lab::recording::{LoadRecord, Recording, Seen};
 use iptables_lab::scenario::Scenario;
 
@@ -54,7 +54,7 @@ pub fn rules(recording: &Recording, times: usize, copies: Copies) -> Recording {
             *text = Text::from(copier.save(&text.to_lossy(), true));
         }
     }
-    let mut seen = SeenRules::default();
+    let mut seen = SharedRules::default();
     for dump in &mut load.dumps {
         let dump = Arc::make_mut(dump);
         copier.dump(dump);

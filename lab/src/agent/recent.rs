@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::protocol::Reply;
-use crate::observed::{SeenRules, State};
+use crate::observed::{SharedRules, State};
 
 /// How many are kept.
 const KEPT: usize = 8;
@@ -16,7 +16,7 @@ pub struct Recent {
     dumps: VecDeque<Arc<State>>,
     /// Those of the dumps that came. A rule that is in several of them is one in memory: where there are thousands, most of
     /// what the lab holds are dumps that were kept.
-    rules: SeenRules,
+    rules: SharedRules,
 }
 
 impl Recent {

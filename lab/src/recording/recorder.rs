@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 
 use super::{CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef};
-use crate::observed::{SeenRules, State, Text};
+use crate::observed::{SharedRules, State, Text};
 use crate::plan::Load;
 use crate::plan::step::{Action, Answer, Step};
 use crate::plan::trace::LoadTrace;
@@ -13,13 +13,13 @@ use crate::plan::trace::LoadTrace;
 /// Keeps what is seen of one load while it runs.
 pub struct LoadRecorder {
     record: LoadRecord,
-    /// The texts and dumps that it has, by a hash of theirs.
-    known: HashMap<u64, Vec<usize>>,
+    /// Where the texts and dumps stand that the record has, by a hash of theirs: it has each once, and they are numbered.
+    places: HashMap<u64, Vec<usize>>,
     /// The dumps that came, by where they are in memory: the same come again and again. Nothing else can be there as long as
     /// they are here.
     came: HashMap<usize, (Weak<State>, DumpRef)>,
     hasher: RandomState,
-    rules: SeenRules,
+    rules: SharedRules,
 }
 
 impl LoadRecorder {
@@ -45,10 +45,10 @@ impl LoadRecorder {
         };
         LoadRecorder {
             record,
-            known: HashMap::new(),
+            places: HashMap::new(),
             came: HashMap::new(),
             hasher: RandomState::new(),
-            rules: SeenRules::default(),
+            rules: SharedRules::default(),
         }
     }
 
@@ -104,22 +104,22 @@ impl LoadRecorder {
     }
 
     fn text(&mut self, text: &Text) -> TextRef {
-        let known = self.known.entry(self.hasher.hash_one(text)).or_default();
+        let places = self.places.entry(self.hasher.hash_one(text)).or_default();
         let texts = &mut self.record.texts;
         let is_it = |at: &&usize| texts.get(**at).is_some_and(|of| of == text);
-        if let Some(at) = known.iter().find(is_it) {
+        if let Some(at) = places.iter().find(is_it) {
             return TextRef(*at);
         }
-        known.push(texts.len());
+        places.push(texts.len());
         texts.push(text.clone());
         TextRef(texts.len() - 1)
     }
 
     fn dump(&mut self, dump: &mut Arc<State>) -> DumpRef {
         let address = Arc::as_ptr(dump).addr();
-        if let Some((_, known)) = self.came.get(&address) {
-            *dump = self.record.dumps[known.0].clone();
-            return *known;
+        if let Some((_, place)) = self.came.get(&address) {
+            *dump = self.record.dumps[place.0].clone();
+            return *place;
         }
         let came = Arc::downgrade(dump);
         let place = self.dump_of_rules(dump);
@@ -128,15 +128,15 @@ impl LoadRecorder {
     }
 
     fn dump_of_rules(&mut self, dump: &mut Arc<State>) -> DumpRef {
-        let known = self.known.entry(self.hasher.hash_one(&*dump)).or_default();
+        let places = self.places.entry(self.hasher.hash_one(&*dump)).or_default();
         let dumps = &mut self.record.dumps;
         let is_it = |at: &&usize| dumps.get(**at).is_some_and(|of| of == dump);
-        if let Some(at) = known.iter().find(is_it) {
+        if let Some(at) = places.iter().find(is_it) {
             *dump = dumps[*at].clone();
             return DumpRef(*at);
         }
         self.rules.share_with(Arc::make_mut(dump));
-        known.push(dumps.len());
+        places.push(dumps.len());
         dumps.push(dump.clone());
         DumpRef(dumps.len() - 1)
     }

@@ -3,19 +3,21 @@
 //! It is gathered load by load, so that no recording needs to be in memory. Pairings have most of it in common, so every
 //! distinct text is kept once.
 
-use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::show::{both_prints, commands};
 use crate::catalog::{BuildId, Family};
 use crate::judge::Cell;
+use crate::observed::Interner;
 use crate::recording::LoadRecord;
 use crate::scenario::Scenario;
 
 /// What was seen of the cells, beside their verdicts.
 #[derive(Debug, Default)]
 pub struct Shown {
-    texts: HashSet<Rc<str>>,
+    /// The texts of all cells: each in memory once, as long as the reports of a run are made.
+    texts: Interner<str>,
     cells: HashMap<Pairing, ShownCell>,
 }
 
@@ -26,9 +28,9 @@ type Pairing = (String, Family, BuildId, BuildId);
 #[derive(Debug, Clone)]
 pub struct ShownCell {
     /// What the writer and the reader print of the same kernel state; none where one of them was not asked.
-    pub prints: Option<(Rc<str>, Rc<str>)>,
+    pub prints: Option<(Arc<str>, Arc<str>)>,
     /// The commands that show what happened to the rules, in order, with [`commands::STAND_INS`] for the images.
-    pub commands: Vec<Rc<str>>,
+    pub commands: Vec<Arc<str>>,
     /// The witness, whose image the last of them stands for.
     pub witness: Option<BuildId>,
 }
@@ -56,12 +58,12 @@ impl Shown {
         self.cells.get(&pairing(cell))
     }
 
-    fn text(&mut self, text: String) -> Rc<str> {
+    fn text(&mut self, text: String) -> Arc<str> {
         if let Some(known) = self.texts.get(text.as_str()) {
-            return Rc::clone(known);
+            return known.clone();
         }
-        let text: Rc<str> = text.into();
-        self.texts.insert(Rc::clone(&text));
+        let mut text: Arc<str> = text.into();
+        self.texts.share(&mut text);
         text
     }
 }

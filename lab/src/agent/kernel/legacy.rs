@@ -14,8 +14,8 @@ use foldhash::HashMap;
 use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use super::decoded::DecodedRules;
 use super::error::KernelError;
-use super::known::Known;
 use super::netlink::ATTEMPTS;
 use super::nft;
 use super::sockopt;
@@ -51,10 +51,12 @@ const REPLACE_HEADER: usize = 96;
 const REPLACE_POINTER: usize = 88;
 
 /// Reads and decodes all registered tables, IPv4 first, by name.
-pub(super) fn dump(known: &mut Known<LegacyRule>) -> Result<Vec<LegacyTable>, KernelError> {
+pub(super) fn dump(
+    decoded: &mut DecodedRules<LegacyRule>,
+) -> Result<Vec<LegacyTable>, KernelError> {
     let mut tables = Vec::new();
     each_registered(|control, name| {
-        tables.push(decode(control.family, name, &control.read(name)?, known)?);
+        tables.push(decode(control.family, name, &control.read(name)?, decoded)?);
         Ok(())
     })?;
     Ok(tables)
@@ -330,12 +332,12 @@ fn is_pristine(layout: &'static Layout, blob: &Blob) -> Result<bool, KernelError
             .all(|entry| entry.verdict() == Some(ACCEPT) && !entry.has_counted()))
 }
 
-/// Decodes a table as the kernel sent it; rules that are `known` already are not printed anew.
+/// Decodes a table as the kernel sent it; rules that are `decoded` already are not decoded anew.
 pub(super) fn decode(
     family: Family,
     name: &str,
     blob: &Blob,
-    known: &mut Known<LegacyRule>,
+    decoded: &mut DecodedRules<LegacyRule>,
 ) -> Result<LegacyTable, KernelError> {
     let found = entries(layout(family), &blob.entries)?;
     // The entry that ends every table is the head of no chain.
@@ -368,7 +370,7 @@ pub(super) fn decode(
         match policy(entry, &blob.info) {
             Some(policy) => chain.policy = Some(policy),
             None if head || is_tail(entry, found) => {}
-            None => chain.rules.push(entry.rule(&names, known)),
+            None => chain.rules.push(entry.rule(&names, decoded)),
         }
     }
     Ok(LegacyTable {

@@ -2,10 +2,10 @@
 
 mod attributes;
 mod conntrack;
+mod decoded;
 mod error;
 mod expression;
 mod ipset;
-mod known;
 mod legacy;
 mod link;
 mod netlink;
@@ -22,15 +22,15 @@ use std::collections::BTreeSet;
 use crate::catalog::Backend;
 use crate::observed::{LegacyRule, NftRule, State};
 
+use decoded::DecodedRules;
 pub use error::KernelError;
-use known::Known;
 pub use link::NetworkOf;
 
 /// Reads what the kernel holds, again and again.
 #[derive(Debug, Default)]
 pub struct Reader {
-    nft: Known<NftRule>,
-    legacy: Known<LegacyRule>,
+    nft: DecodedRules<NftRule>,
+    legacy: DecodedRules<LegacyRule>,
 }
 
 impl Reader {

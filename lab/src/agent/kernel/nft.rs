@@ -10,8 +10,8 @@ use std::io;
 use nix::libc;
 
 use super::attributes::{Attributes, put, put_name};
+use super::decoded::DecodedRules;
 use super::error::KernelError;
-use super::known::Known;
 use super::netlink::{ATTEMPTS, Connection, Dumped, Message, messages};
 use crate::catalog::Family;
 use crate::observed::{NftRule, NftTable};
@@ -71,8 +71,8 @@ pub(super) fn is_there() -> Result<bool, KernelError> {
 }
 
 /// Reads and decodes all tables of all families; none where the kernel has no nf_tables.
-pub(super) fn dump(known: &mut Known<NftRule>) -> Result<Vec<NftTable>, KernelError> {
-    read_if_there()?.map_or_else(|| Ok(Vec::new()), |answer| decode(&answer, known))
+pub(super) fn dump(decoded: &mut DecodedRules<NftRule>) -> Result<Vec<NftTable>, KernelError> {
+    read_if_there()?.map_or_else(|| Ok(Vec::new()), |answer| decode(&answer, decoded))
 }
 
 fn read_if_there() -> Result<Option<Vec<u8>>, KernelError> {

@@ -82,12 +82,12 @@ fn lines(all: &[impl ToString]) -> Vec<String> {
 }
 
 fn nft_of(answer: &[u8]) -> Result<Vec<NftTable>, KernelError> {
-    nft::decode(answer, &mut Known::default())
+    nft::decode(answer, &mut DecodedRules::default())
 }
 
 fn legacy_of(family: Family, table: &str, capture: &[u8]) -> Result<LegacyTable, KernelError> {
     let blob = legacy::Blob::from_capture(capture);
-    legacy::decode(family, table, &blob, &mut Known::default())
+    legacy::decode(family, table, &blob, &mut DecodedRules::default())
 }
 
 #[test]
@@ -249,14 +249,14 @@ fn unknown_expressions_and_attributes_are_printed_raw() {
 #[case::nft(NFT)]
 #[case::iptables(IPTABLES_NFT)]
 fn malformed_messages_do_not_panic_and_known_rules_change_nothing(#[case] answer: &[u8]) {
-    let mut known = Known::default();
+    let mut decoded = DecodedRules::default();
     for length in (0..answer.len()).step_by(61) {
-        let _ = nft::decode(&answer[..length], &mut known);
+        let _ = nft::decode(&answer[..length], &mut decoded);
     }
     for place in (0..answer.len()).step_by(29) {
         let mut changed = answer.to_vec();
         changed[place] ^= 0x17;
-        let read = nft::decode(&changed, &mut known);
+        let read = nft::decode(&changed, &mut decoded);
         assert!(read.ok() == nft_of(&changed).ok(), "byte {place}");
     }
 }
@@ -268,16 +268,16 @@ fn malformed_tables_do_not_panic_and_known_rules_change_nothing(
     #[case] family: Family,
     #[case] blob: &[u8],
 ) {
-    let mut known = Known::default();
+    let mut decoded = DecodedRules::default();
     for length in 84..blob.len() {
         let blob = legacy::Blob::from_capture(&blob[..length]);
-        let _ = legacy::decode(family, "filter", &blob, &mut known);
+        let _ = legacy::decode(family, "filter", &blob, &mut decoded);
     }
     for place in 0..blob.len() {
         let mut changed = blob.to_vec();
         changed[place] ^= 0x17;
         let blob = legacy::Blob::from_capture(&changed);
-        let read = legacy::decode(family, "filter", &blob, &mut known);
+        let read = legacy::decode(family, "filter", &blob, &mut decoded);
         assert!(
             read.ok() == legacy_of(family, "filter", &changed).ok(),
             "byte {place}"

@@ -1,10 +1,10 @@
 //! The lane as the procedure knows it: what was laid into it, what the kernel holds, and who printed what of that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::BuildId;
-use crate::observed::{End, Ran, State, Text};
+use crate::observed::{End, Interner, Ran, State, Text};
 use crate::plan::script::{Fault, Lab};
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{
@@ -66,9 +66,9 @@ pub struct Bench {
     baselines: BTreeMap<RuleSet, Dumped>,
     /// Sets of rules that come to something else when they are restored at once.
     is_slow: Vec<RuleSet>,
-    /// Every state of the kernel that was seen, once: states that are equal are then one in memory, and told apart by
-    /// looking at nothing else.
-    states: HashSet<Arc<State>>,
+    /// Every state of the kernel that was seen in this load, once: states that are equal are then one in memory, and told apart
+    /// by looking at nothing else.
+    states: Interner<State>,
     /// What the kernel holds, as it was last dumped; none while nothing is known of it.
     held: Option<Dumped>,
     /// Who printed what of which kernel state.
@@ -99,7 +99,7 @@ impl Bench {
             laid: None,
             baselines: BTreeMap::new(),
             is_slow: Vec::new(),
-            states: HashSet::new(),
+            states: Interner::default(),
             held: None,
             prints: Vec::new(),
             reread: Vec::new(),
@@ -208,13 +208,8 @@ impl Bench {
 
     /// What was dumped at `step`: the state that is equal to it, if one was seen before.
     fn state(&mut self, step: StepRef, dump: Arc<State>) -> Dumped {
-        let holds = match self.states.get(&dump) {
-            Some(known) => known.clone(),
-            None => {
-                self.states.insert(dump.clone());
-                dump
-            }
-        };
+        let mut holds = dump;
+        self.states.share(&mut holds);
         Dumped { step, holds }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use base64::Engine;
 use flate2::Compression;
@@ -102,15 +102,16 @@ enum Row {
 #[derive(Default)]
 struct Lists {
     block: Block,
-    known: HashMap<(u8, String), usize>,
+    /// Where each value stands, by its list and its JSON; as long as one page is made.
+    places: HashMap<(u8, String), usize>,
 }
 
 impl Lists {
     fn place(&mut self, list: List, value: &(impl Serialize + ?Sized)) -> Result<usize, PageError> {
         let value = serde_json::to_value(value)?;
         let key = (list as u8, value.to_string());
-        if let Some(known) = self.known.get(&key) {
-            return Ok(*known);
+        if let Some(place) = self.places.get(&key) {
+            return Ok(*place);
         }
         let list = match list {
             List::Rules => &mut self.block.rules,
@@ -121,11 +122,11 @@ impl Lists {
             List::Cells => &mut self.block.cells,
         };
         list.push(value);
-        self.known.insert(key, list.len() - 1);
+        self.places.insert(key, list.len() - 1);
         Ok(list.len() - 1)
     }
 
-    fn commands(&mut self, commands: &[Rc<str>]) -> Result<usize, PageError> {
+    fn commands(&mut self, commands: &[Arc<str>]) -> Result<usize, PageError> {
         let pieces = commands
             .iter()
             .map(|piece| self.place(List::Pieces, &**piece));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::super::decoded::DecodedRules;
 use super::super::error::KernelError;
-use super::super::known::Known;
 use crate::catalog::Family;
 use crate::observed::expression::Extension;
 use crate::observed::{
@@ -203,22 +203,22 @@ impl<'a> Entry<'a> {
             .any(|&byte| byte != 0)
     }
 
-    /// The rule, which may be `known`.
+    /// The rule, which may be `decoded`.
     pub(super) fn rule(
         &self,
         chains: &HashMap<u32, &[u8]>,
-        known: &mut Known<LegacyRule>,
+        decoded: &mut DecodedRules<LegacyRule>,
     ) -> Arc<LegacyRule> {
         let standard = self.standard(chains);
         let decisive = self.all_that_decides(standard.as_ref());
-        known.get(&decisive).unwrap_or_else(|| {
+        decoded.get(&decisive).unwrap_or_else(|| {
             let entry = LegacyEntry {
                 conditions: self.conditions(),
                 matches: self.matches.iter().map(Sent::extension).collect(),
                 target: standard
                     .unwrap_or_else(|| LegacyTarget::Extension(self.target.extension())),
             };
-            known.keep(&decisive, LegacyRule::Entry(entry.into()).into())
+            decoded.keep(&decisive, LegacyRule::Entry(entry.into()).into())
         })
     }
 
@@ -375,10 +375,10 @@ mod tests {
     fn no_two_rules_print_alike(#[case] family: Family, #[case] capture: &[u8]) {
         let blob = Blob::from_capture(capture);
         let layout = layout(family);
-        let (chains, mut known) = (HashMap::default(), Known::default());
+        let (chains, mut decoded) = (HashMap::default(), DecodedRules::default());
         let mut tried = 0;
         for entry in entries(layout, &blob.entries).expect("well formed") {
-            let rule = entry.rule(&chains, &mut known);
+            let rule = entry.rule(&chains, &mut decoded);
             let printed = rule.to_string();
             assert_eq!(LegacyRule::read(&printed), *rule);
             let standard = entry.verdict().is_some();
@@ -397,7 +397,7 @@ mod tests {
                     place: entry.place,
                     ..Entry::parse(layout, &other, 0).expect("still an entry")
                 };
-                let other = other.rule(&chains, &mut known).to_string();
+                let other = other.rule(&chains, &mut decoded).to_string();
                 assert_ne!(other, printed, "byte {place}");
                 tried += 1;
             }

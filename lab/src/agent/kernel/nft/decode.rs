@@ -5,9 +5,9 @@ use nix::libc;
 
 use super::{NFTABLES, kind, split};
 use crate::agent::kernel::attributes::{Attributes, hex, without_nul};
+use crate::agent::kernel::decoded::DecodedRules;
 use crate::agent::kernel::error::KernelError;
 use crate::agent::kernel::expression;
-use crate::agent::kernel::known::Known;
 use crate::agent::kernel::netlink::messages;
 use crate::observed::expression::ProtocolFamily;
 use crate::observed::{Name, NftChain, NftHook, NftRule, NftSet, NftTable, plain};
@@ -24,10 +24,10 @@ struct Decoder<'a> {
     set_at: HashMap<Key<'a>, (usize, usize)>,
 }
 
-/// Decodes what [`super::read`] returns; rules that are `known` already are not decoded anew.
+/// Decodes what [`super::read`] returns; rules that are `decoded` already are not decoded anew.
 pub(in crate::agent::kernel) fn decode(
     answer: &[u8],
-    known: &mut Known<NftRule>,
+    decoded: &mut DecodedRules<NftRule>,
 ) -> Result<Vec<NftTable>, KernelError> {
     let mut decoder = Decoder::default();
     for message in messages(answer) {
@@ -37,7 +37,7 @@ pub(in crate::agent::kernel) fn decode(
         match message.kind.wrapping_sub(NFTABLES) {
             kind::NEW_TABLE => decoder.table(family, attributes)?,
             kind::NEW_CHAIN => decoder.chain(family, attributes)?,
-            kind::NEW_RULE => decoder.rule(family, attributes, known)?,
+            kind::NEW_RULE => decoder.rule(family, attributes, decoded)?,
             kind::NEW_SET => decoder.set(family, attributes)?,
             kind::NEW_ELEMENTS => decoder.elements(family, attributes)?,
             kind::NEW_OBJECT => decoder.object(family, attributes)?,
@@ -105,7 +105,7 @@ impl<'a> Decoder<'a> {
         &mut self,
         family: u8,
         mut attributes: Attributes<'a>,
-        known: &mut Known<NftRule>,
+        decoded: &mut DecodedRules<NftRule>,
     ) -> Result<(), KernelError> {
         // Where it stands comes first, with the rule before it if there is one (`nf_tables_fill_rule_info` of
         // net/netfilter/nf_tables_api.c).
@@ -118,9 +118,9 @@ impl<'a> Decoder<'a> {
             .chain_at
             .get(&(family, table, chain))
             .ok_or(KernelError::Malformed("chain of a rule"))?;
-        let rule = match sent.map(|sent| (sent, known.get(sent))) {
+        let rule = match sent.map(|sent| (sent, decoded.get(sent))) {
             Some((_, Some(rule))) => rule,
-            Some((sent, None)) => known.keep(sent, rule_of(attributes)?.into()),
+            Some((sent, None)) => decoded.keep(sent, rule_of(attributes)?.into()),
             None => rule_of(attributes)?.into(),
         };
         self.tables[place.0].chains[place.1].rules.push(rule);

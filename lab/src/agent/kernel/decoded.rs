@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-/// So many rules are known at most; then all are forgotten. The largest rulesets of clusters have some ten thousand.
+/// So many rules are kept at most; then all are forgotten. The largest rulesets of clusters have some ten thousand.
 const MOST: usize = 1 << 15;
 
-/// What each piece of what the kernel sent came to.
+/// Rules that were decoded, by the bytes that the kernel sent of them. They are kept as long as their reader: that of an agent, in one
+/// place of one lane.
 #[derive(Debug)]
-pub(super) struct Known<T: ?Sized>(HashMap<Box<[u8]>, Arc<T>>);
+pub(super) struct DecodedRules<T: ?Sized>(HashMap<Box<[u8]>, Arc<T>>);
 
-impl<T: ?Sized> Default for Known<T> {
+impl<T: ?Sized> Default for DecodedRules<T> {
     fn default() -> Self {
-        Known(HashMap::default())
+        DecodedRules(HashMap::default())
     }
 }
 
-impl<T: ?Sized> Known<T> {
+impl<T: ?Sized> DecodedRules<T> {
     /// What `sent` came to before.
     pub(super) fn get(&self, sent: &[u8]) -> Option<Arc<T>> {
         self.0.get(sent).cloned()
@@ -40,13 +41,13 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_the_most() {
-        let mut known = Known::default();
+        let mut decoded = DecodedRules::default();
         for number in 0..=MOST {
             let sent = number.to_ne_bytes();
-            assert_eq!(known.get(&sent), None);
-            assert_eq!(*known.keep(&sent, Arc::new(number)), number);
-            assert_eq!(known.get(&sent).as_deref(), Some(&number));
+            assert_eq!(decoded.get(&sent), None);
+            assert_eq!(*decoded.keep(&sent, Arc::new(number)), number);
+            assert_eq!(decoded.get(&sent).as_deref(), Some(&number));
         }
-        assert_eq!(known.get(&0usize.to_ne_bytes()), None);
+        assert_eq!(decoded.get(&0usize.to_ne_bytes()), None);
     }
 }
