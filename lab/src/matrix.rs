@@ -38,7 +38,7 @@ pub use symptoms::{Seen, Sighting, Symptom, symptoms};
 pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
-use crate::judge::{Case, Cell, KnownVerdicts, judge_among};
+use crate::judge::{Case, Cell, SharedVerdicts, judge_among};
 use crate::plan::{Operation, is_pairing};
 use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::{Pairings, Scenario};
@@ -267,7 +267,8 @@ impl Matrix {
 pub struct MatrixBuilder<'h> {
     head: &'h Head,
     cells: Vec<Cell>,
-    known: KnownVerdicts,
+    /// What cells share.
+    shared: SharedVerdicts,
 }
 
 impl<'h> MatrixBuilder<'h> {
@@ -276,13 +277,13 @@ impl<'h> MatrixBuilder<'h> {
         MatrixBuilder {
             head,
             cells: Vec::new(),
-            known: KnownVerdicts::default(),
+            shared: SharedVerdicts::default(),
         }
     }
 
     /// Judges one load; returns its cells. A load of a scenario that the head does not name has none.
     pub fn add(&mut self, load: &LoadRecord) -> &[Cell] {
-        let known = self.cells.len();
+        let before = self.cells.len();
         if let Some(scenario) = self
             .head
             .scenarios
@@ -296,10 +297,10 @@ impl<'h> MatrixBuilder<'h> {
                     builds: &self.head.builds,
                     operations: &self.head.operations,
                 },
-                &mut self.known,
+                &mut self.shared,
             ));
         }
-        &self.cells[known..]
+        &self.cells[before..]
     }
 
     /// The matrix, its cells in an order that does not depend on the order of the loads.

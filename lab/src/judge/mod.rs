@@ -58,8 +58,8 @@ use proof::Proof;
 pub use proof::shown;
 use reassert::Reasserted;
 pub use reassert::{Met, Warning};
-use shared::KnownOfRules;
-pub use shared::{KnownVerdicts, RuleVerdicts};
+use shared::SharedOfRuleset;
+pub use shared::{RuleVerdicts, SharedVerdicts};
 use verdict::Verdict;
 
 /// What the judge must know of a run besides a load's observations.
@@ -107,16 +107,16 @@ struct Pairing<'a> {
 
 /// The cells of one load, a reader each.
 pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
-    judge_among(load, case, &mut KnownVerdicts::default())
+    judge_among(load, case, &mut SharedVerdicts::default())
 }
 
 /// The cells of one load, a reader each; verdicts that are known from other loads are the same in memory.
-pub fn judge_among(load: &LoadRecord, case: Case<'_>, known: &mut KnownVerdicts) -> Vec<Cell> {
+pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdicts) -> Vec<Cell> {
     let evidence = Evidence::new(load);
     let backend = case.backend(&load.writer);
     let places = Places::of(case.scenario.ruleset(load.family));
-    let known = known.0.entry((load.scenario.clone(), load.family));
-    let known = known.or_default();
+    let shared = shared.0.entry((load.scenario.clone(), load.family));
+    let shared = shared.or_default();
     let cells = load.readers.iter().map(|reader| {
         let crossed = case.backend(&reader.id) != backend;
         let witness = reader.witness.as_ref();
@@ -133,7 +133,7 @@ pub fn judge_among(load: &LoadRecord, case: Case<'_>, known: &mut KnownVerdicts)
             crossed,
             witness,
         };
-        pairing.cell(&reader.id, known)
+        pairing.cell(&reader.id, shared)
     });
     cells.collect()
 }
@@ -144,7 +144,7 @@ impl<'a> Pairing<'a> {
         self.case.scenario.write == Write::Nft
     }
 
-    fn cell(&self, reader: &BuildId, known: &mut KnownOfRules) -> Cell {
+    fn cell(&self, reader: &BuildId, shared: &mut SharedOfRuleset) -> Cell {
         let picked = self.picked(reader);
         let is_averted = picked.is_some_and(|picked| picked != self.case.backend(reader));
         let readings = &self.readings;
@@ -171,7 +171,7 @@ impl<'a> Pairing<'a> {
         // One after the other: all of a large ruleset's verdicts at once are more than a processor's cache holds.
         let keep = |(place, mut rule): (usize, RuleVerdict)| {
             rule.consequence = rule.consequence.and_then(|of| proof.of(of.what));
-            known.shared(place, rule)
+            shared.rule(place, rule)
         };
         let rules = match is_averted {
             true => self.untouched().enumerate().map(keep).collect(),
@@ -180,7 +180,7 @@ impl<'a> Pairing<'a> {
                 rules.map(keep).collect()
             }
         };
-        let rules = known.all_shared(rules);
+        let rules = shared.rules(rules);
         let warnings = reasserted.map(|seen| self.warnings(&seen));
         let outcome = Outcome {
             rules,
@@ -208,7 +208,7 @@ impl<'a> Pairing<'a> {
             writer: self.evidence.load.writer.clone(),
             reader: reader.clone(),
             verdict,
-            outcome: known.shared_outcome(outcome),
+            outcome: shared.outcome(outcome),
             known: None,
             known_losses: Vec::new(),
         }

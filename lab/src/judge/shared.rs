@@ -77,13 +77,13 @@ impl From<Vec<RuleVerdict>> for RuleVerdicts {
     }
 }
 
-/// Verdicts about rules that were concluded before, by scenario and family.
+/// Verdicts about rules that were concluded before, by scenario and family. They are kept as long as a matrix is built.
 #[derive(Debug, Default)]
-pub struct KnownVerdicts(pub(super) HashMap<(String, Family), KnownOfRules>);
+pub struct SharedVerdicts(pub(super) HashMap<(String, Family), SharedOfRuleset>);
 
-/// The verdicts about a ruleset's rules that were concluded before.
+/// The verdicts about a ruleset's rules that were concluded before. Few of one rule differ, so they are looked through one by one.
 #[derive(Debug, Default)]
-pub struct KnownOfRules {
+pub struct SharedOfRuleset {
     /// Of each rule, in order, those that differ.
     of_rule: Vec<SmallVec<[Arc<RuleVerdict>; 1]>>,
     /// Of all rules together, those that differ.
@@ -92,9 +92,9 @@ pub struct KnownOfRules {
     of_pairings: Vec<Arc<Outcome>>,
 }
 
-impl KnownOfRules {
+impl SharedOfRuleset {
     /// A verdict about the rule at `place`, from 0: as it was concluded before, if it was.
-    pub fn shared(&mut self, place: usize, mut verdict: RuleVerdict) -> Arc<RuleVerdict> {
+    pub fn rule(&mut self, place: usize, mut verdict: RuleVerdict) -> Arc<RuleVerdict> {
         if self.of_rule.len() <= place {
             self.of_rule.resize_with(place + 1, SmallVec::new);
         }
@@ -115,7 +115,7 @@ impl KnownOfRules {
     }
 
     /// The verdicts about all rules, each of which is shared: as they were concluded before, if they were.
-    pub fn all_shared(&mut self, verdicts: RuleVerdicts) -> RuleVerdicts {
+    pub fn rules(&mut self, verdicts: RuleVerdicts) -> RuleVerdicts {
         if let Some(known) = self
             .of_all
             .iter()
@@ -128,7 +128,7 @@ impl KnownOfRules {
     }
 
     /// What came of a pairing whose rules' verdicts are all shared: as it was concluded before, if it was.
-    pub fn shared_outcome(&mut self, outcome: Outcome) -> Arc<Outcome> {
+    pub fn outcome(&mut self, outcome: Outcome) -> Arc<Outcome> {
         let mut known = self.of_pairings.iter();
         let is_it = |known: &&Arc<Outcome>| {
             Arc::ptr_eq(&known.rules.0, &outcome.rules.0) && ***known == outcome

@@ -692,8 +692,8 @@ fn what_fares_alike_in_many_pairings_is_one_in_memory() {
         builds: &recording.head.builds,
         operations: &recording.head.operations,
     };
-    let mut known = KnownVerdicts::default();
-    let mut again = || judge_among(&recording.loads[0], case, &mut known);
+    let mut shared = SharedVerdicts::default();
+    let mut again = || judge_among(&recording.loads[0], case, &mut shared);
     let (one, other) = (again(), again());
     for (one, other) in one.iter().zip(&other) {
         assert!(!one.outcome.rules.is_empty());
@@ -720,9 +720,9 @@ fn what_differs_between_pairings_has_in_memory_once_what_was_printed_alike() {
         reading.rewrite = None;
         reading.reread.clear();
     }
-    let mut known = KnownVerdicts::default();
-    let cells = judge_among(load, case, &mut known);
-    let others = judge_among(&unrestored, case, &mut known);
+    let mut shared = SharedVerdicts::default();
+    let cells = judge_among(load, case, &mut shared);
+    let others = judge_among(&unrestored, case, &mut shared);
     assert!(!Arc::ptr_eq(
         &cells[0].outcome.rules.0[0],
         &others[0].outcome.rules.0[0]
