@@ -20,7 +20,7 @@ use crate::report::shown::Shown;
 pub enum Format {
     /// Tables for the terminal.
     Table,
-    /// One JSON document, schema 1.
+    /// One JSON document, schema 2.
     Json,
     /// For issues, wikis and CI summaries, in the size of a GitHub comment.
     Markdown,

@@ -16,6 +16,7 @@ pub mod needed;
 pub mod pairing;
 mod prepared;
 pub mod progress;
+pub mod publish;
 pub mod replay;
 mod results;
 mod run;

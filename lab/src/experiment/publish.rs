@@ -1,37 +1,24 @@
-//! `publish`: the least form of a report, which is part of the binary.
+//! The least form of a report, from a recording or from a report in JSON.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use miette::miette;
 
-use super::exit::Exit;
+use super::failure::{Failure, OrFailure};
 use crate::advice::{Published, PublishedBuilder};
-use crate::experiment::{Failure, OrFailure};
 use crate::judge::{Case, judge};
 use crate::{recording, report};
 
-#[derive(Args)]
-pub struct PublishArgs {
-    /// A recording (`matrix --record`), or a report (`--format json`).
-    file: PathBuf,
-    /// The file to write.
-    #[arg(long, value_name = "FILE", default_value = "reports/losses.json.xz")]
-    output: PathBuf,
-}
-
-pub fn run(args: &PublishArgs) -> Result<Exit, Failure> {
-    let published = match is_recording(&args.file)? {
-        true => of_recording(&args.file)?,
-        false => of_report(&args.file)?,
-    };
-    let bytes = published.encode();
-    let bytes = bytes.map_err(|error| miette!("{error}")).or_fault()?;
-    std::fs::write(&args.output, bytes)
-        .map_err(|error| miette!("{} cannot be written: {error}", args.output.display()))
-        .or_bad_input()?;
-    Ok(Exit::Ran)
+/// What is published of the run in a file: a recording, or a report.
+///
+/// # Errors
+/// The file cannot be read, or is neither.
+pub fn published(path: &Path) -> Result<Published, Failure> {
+    match is_recording(path)? {
+        true => of_recording(path),
+        false => of_report(path),
+    }
 }
 
 fn cannot_read(path: &Path, error: &dyn std::fmt::Display) -> miette::Report {
@@ -95,8 +82,8 @@ fn of_report(path: &Path) -> Result<Published, Failure> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::failure::FailureKind;
     use super::*;
-    use crate::experiment::FailureKind;
     use crate::matrix::Matrix;
 
     /// A report comes to the same as the recording that it was judged from.
