@@ -1,6 +1,5 @@
 //! `diagnose`: what a node's rules look like that some reader has damaged.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +10,7 @@ use super::exit::Exit;
 use super::target;
 use crate::advice::{Finding, KnownRules, Published, diagnose, sections};
 use crate::catalog::Family;
+use crate::experiment::input::{self, Input};
 use crate::experiment::{Failure, OrFailure};
 use crate::{report, scenario};
 
@@ -54,21 +54,10 @@ enum FailOn {
 }
 
 pub fn run(args: &DiagnoseArgs) -> Result<Exit, Failure> {
-    let mut bytes = Vec::new();
-    let file = args.file.as_ref().filter(|file| file.as_os_str() != "-");
-    let (name, read) = match file {
-        Some(path) => {
-            let read = std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
-            (path.display().to_string(), read)
-        }
-        None => (
-            "standard input".to_owned(),
-            std::io::stdin().lock().read_to_end(&mut bytes),
-        ),
-    };
-    read.map_err(|error| miette!("{name} cannot be read: {error}"))
-        .or_bad_input()?;
-    let print = String::from_utf8_lossy(&bytes);
+    let standard_input = PathBuf::from("-");
+    let file = args.file.as_ref().unwrap_or(&standard_input);
+    let Input { name, holds } = input::bytes(file)?;
+    let print = String::from_utf8_lossy(&holds);
     if !print.lines().any(|line| line.starts_with(['*', '#'])) {
         let error = miette!(
             help = "give it what `iptables-save` or `ip6tables-save` prints",

@@ -1,12 +1,11 @@
 //! Which builds may live side by side on a node: run now, or read from the built-in report.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use miette::miette;
 
 use super::failure::{Failure, FailureKind, OrFailure};
+use super::input::{self, Input};
 use super::prepared::Prepared;
 use super::run::RunOptions;
 use super::scenarios::{self, ScenarioChoice};
@@ -217,19 +216,7 @@ struct FormOf {
 
 /// Who lives on the node of an inventory.
 fn node_of(path: &Path) -> Result<Node, Failure> {
-    let mut text = String::new();
-    let (name, read) = match path.as_os_str() == "-" {
-        true => (
-            "standard input".to_owned(),
-            std::io::stdin().lock().read_to_string(&mut text),
-        ),
-        false => (
-            path.display().to_string(),
-            File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
-        ),
-    };
-    read.map_err(|error| miette!("{name} cannot be read: {error}"))
-        .or_bad_input()?;
+    let Input { name, holds: text } = input::text(path)?;
     let not_read = |error: serde_json::Error| {
         miette!(
             help = "give it what `iptables-lab inventory --format json` prints on the node",

@@ -9,6 +9,7 @@ pub mod builds;
 pub mod doctor;
 pub mod evidence;
 mod failure;
+pub mod input;
 mod interrupt;
 mod listener;
 pub mod matrix;

@@ -1,11 +1,11 @@
 //! The scenarios that are chosen: shipped ones, files, and rulesets of the user's own with what is around them.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use miette::miette;
 
 use super::failure::{Failure, OrFailure};
+use super::input::{self, Input};
 use super::progress::say;
 use super::select::select;
 use crate::catalog::Family;
@@ -62,7 +62,7 @@ pub fn scenarios(given: &ScenarioChoice) -> Result<Vec<Scenario>, Failure> {
 
 /// A ruleset of the user's own.
 fn own(path: &Path, given: &ScenarioChoice, sets: &[Set]) -> Result<Scenario, Failure> {
-    let (name, text) = read(path)?;
+    let Input { name, holds: text } = input::text(path)?;
     let family = family(&name, &text, given.family)?;
     for (protocol, number) in with_numbers(&text).1 {
         say(format_args!(
@@ -70,20 +70,6 @@ fn own(path: &Path, given: &ScenarioChoice, sets: &[Set]) -> Result<Scenario, Fa
         ));
     }
     Scenario::from_rules_among(&name, family, &text, sets).or_bad_input()
-}
-
-/// A file's name and text; `-` is standard input.
-fn read(path: &Path) -> Result<(String, String), Failure> {
-    let (name, read) = match path.as_os_str() == "-" {
-        true => {
-            let mut text = String::new();
-            let read = std::io::stdin().lock().read_to_string(&mut text);
-            ("standard input".to_owned(), read.map(|_| text))
-        }
-        false => (path.display().to_string(), std::fs::read_to_string(path)),
-    };
-    let text = read.map_err(|error| miette!("{name} cannot be read: {error}"));
-    Ok((name, text.or_bad_input()?))
 }
 
 /// The family of a ruleset: as it is named, where the ruleset says nothing else.
@@ -123,7 +109,7 @@ fn sets(given: &ScenarioChoice) -> Result<Vec<Set>, Failure> {
         );
         return Err(Failure::bad_input(error));
     }
-    let (name, text) = read(path)?;
+    let Input { name, holds: text } = input::text(path)?;
     let file = IpsetFile::read(&name, &text).or_bad_input()?;
     for left_out in &file.left_out {
         say(format_args!("{name}: {left_out}"));

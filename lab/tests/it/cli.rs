@@ -353,7 +353,7 @@ fn results_are_on_standard_output_and_nothing_else_is() {
     needs!(Engine);
     let words = one_pairing(&["--scenario", "kube-firewall", "--format", "json"]);
     let quiet = run(&words);
-    assert_eq!(json(&quiet)["schema"], 1);
+    assert_eq!(json(&quiet)["schema"], 2);
     assert_eq!(both(&quiet).split("standard error\n").last(), Some(""));
     let loud = run(words.into_iter().filter(|word| *word != "--quiet"));
     assert_eq!(json(&loud)["cells"], json(&quiet)["cells"]);
