@@ -2,7 +2,6 @@
 
 use clap::ValueEnum;
 
-use super::sign::Sign;
 use crate::plan::Operation;
 
 /// What kind of loss it is: how it is seen with two binaries and nothing else.
@@ -125,13 +124,5 @@ impl LossKind {
             self,
             LossKind::Misread | LossKind::Unreadable | LossKind::Drifts
         )
-    }
-
-    /// Whether it is what somebody means who chooses this kind.
-    pub(super) fn means(self, sign: Sign) -> bool {
-        match self {
-            LossKind::Sync | LossKind::SyncNoflush => self.seen_by().contains(&sign.operation),
-            kind => kind == sign.kind,
-        }
     }
 }

@@ -154,7 +154,7 @@ impl Loss {
             let signs = damaged.signs().into_iter();
             signs.map(move |sign| (sign, damaged))
         });
-        let meant = all.filter(|(sign, _)| kinds.iter().any(|kind| kind.means(*sign)));
+        let meant = all.filter(|(sign, _)| kinds.iter().any(|kind| sign.is_meant_by(*kind)));
         let (sign, damaged) =
             meant.min_by_key(|(sign, damaged)| (sign.rank(), damaged.shows_in_rewrite(*sign)))?;
         Some(Found {

@@ -18,6 +18,14 @@ pub(super) struct Sign {
 }
 
 impl Sign {
+    /// Whether it is what somebody means who chooses this kind.
+    pub fn is_meant_by(self, kind: LossKind) -> bool {
+        match kind {
+            LossKind::Sync | LossKind::SyncNoflush => kind.seen_by().contains(&self.operation),
+            kind => kind == self.kind,
+        }
+    }
+
     /// The less, the worse.
     pub fn rank(self) -> (Option<usize>, Option<usize>) {
         let kind = LossKind::ALL.iter().position(|of| *of == self.kind);
