@@ -15,17 +15,15 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Build, BuildId};
 use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
-use lanes::Lanes;
-use load::{LoadRun, Stop};
-use memory::Memory;
-pub use memory::Tally;
-
 use crate::plan::procedure::procedure;
 use crate::plan::script::{Next, Script};
 use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{self, LaneKind, Load, Operation, Plan};
-use crate::recording::{LoadRecord, LoadRecorder};
+use crate::recording::{Commands, LoadRecord, LoadRecorder};
 use crate::scenario::{Namespace, Scenario};
+use lanes::Lanes;
+use load::{LoadRun, Stop};
+use memory::Memory;
 
 /// What happens during a run, as it happens.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ pub enum Event {
         took: Duration,
     },
     /// All loads are through, or the run ends early: how much was run.
-    Through(Tally),
+    Through(Commands),
 }
 
 /// Why a run ended before its plan was through.
@@ -157,7 +155,7 @@ pub async fn run(
     if ended.is_ok() {
         future::join_all(kinds.iter().map(|(lanes, ..)| lanes.close())).await;
     }
-    let _ = events.send(Event::Through(memory.tally()));
+    let _ = events.send(Event::Through(memory.commands()));
     ended.map(drop)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::lanes::{Lanes, Lease, OpenLane};
 use super::memory::{
-    Asked, Claim, Id, Known, Memory, Origin, Surroundings, Tally, World, begins_empty, counts,
+    Asked, Claim, Id, Known, Memory, Origin, Surroundings, World, begins_empty, counts,
     furnish_key, key,
 };
 use super::{RunError, perform};
@@ -15,6 +15,7 @@ use crate::catalog::{Build, BuildId};
 use crate::engine::{EngineError, Place, surroundings};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Answer, Burst, Step};
+use crate::recording::Commands;
 use crate::scenario::Setup;
 
 /// Why a load cannot go on.
@@ -121,16 +122,16 @@ impl<'r> LoadRun<'r> {
             Err(claim) => {
                 let known = Arc::new(self.run(burst, around).await?);
                 claim.learn(&known);
-                memory.count(Tally {
+                memory.count(Commands {
                     run: ran(&known),
-                    ..Tally::default()
+                    ..Commands::default()
                 });
                 known
             }
         };
-        memory.count(Tally {
+        memory.count(Commands {
             asked: asked.min(ran(&known)),
-            ..Tally::default()
+            ..Commands::default()
         });
         self.world = known.after.map(|state| World {
             state,
@@ -432,9 +433,9 @@ async fn commands_in(
         });
         reset = false;
         let steps = first.into_iter().chain(origin.commands.iter().cloned());
-        memory.count(Tally {
+        memory.count(Commands {
             again: origin.commands.len(),
-            ..Tally::default()
+            ..Commands::default()
         });
         perform(open.lane.as_mut(), &Burst::all(steps.collect()), timeout).await?;
     }

@@ -11,10 +11,12 @@ use tokio::sync::Notify;
 
 use crate::catalog::{Build, BuildId, Digest};
 use crate::engine::EngineError;
-use crate::observed::{ChainName, End, SeenRules, State, Text};
+use crate::observed::{ChainName, End, SharedRules, State, Text};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Answer, Burst, Role, Step};
+use crate::recording::Commands;
 use crate::scenario::{Namespace, Probe, Setup};
+use crate::tool::iptables::heeded;
 
 /// SIGKILL: who sends it is not the command that is tried.
 const KILLED: i32 = 9;
@@ -105,17 +107,6 @@ enum Entry {
     Known(Arc<Known>),
 }
 
-/// How much was run, and how much was known. A command is every exec of a build in a lane, but for the control's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// Commands that were asked for.
-    pub asked: usize,
-    /// Those of them that were run because nobody knew what comes of them.
-    pub run: usize,
-    /// Commands that were run again to bring a state about.
-    pub again: usize,
-}
-
 /// What is known of transitions.
 #[derive(Default)]
 pub struct Memory {
@@ -129,12 +120,12 @@ struct Inner {
     entries: HashMap<Id, Entry>,
     /// Each state that was seen, once, with its id.
     states: HashMap<Id, Arc<State>>,
-    rules: SeenRules,
+    rules: SharedRules,
     /// How states came about, by what was furnished and by state.
     origins: HashMap<(Id, Id), Origin>,
     /// The packets that were sent, by id.
     packets: HashMap<Id, Arc<[(Namespace, Probe)]>>,
-    tally: Tally,
+    commands: Commands,
 }
 
 impl Memory {
@@ -215,18 +206,14 @@ impl Memory {
         Ok(id)
     }
 
-    /// Counts.
-    pub fn count(&self, more: Tally) {
-        let mut inner = self.lock();
-        let tally = &mut inner.tally;
-        tally.asked += more.asked;
-        tally.run += more.run;
-        tally.again += more.again;
+    /// Counts commands.
+    pub fn count(&self, more: Commands) {
+        self.lock().commands += more;
     }
 
-    /// How much was run so far.
-    pub fn tally(&self) -> Tally {
-        self.lock().tally
+    /// How many commands were run so far.
+    pub fn commands(&self) -> Commands {
+        self.lock().commands
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -318,7 +305,7 @@ pub fn key(
             Ok(Asks::Command {
                 build: &known.digest,
                 argv,
-                stdin: stdin.as_ref().map(without_counters),
+                stdin: stdin.as_ref().map(|text| heeded(text.bytes()).into()),
             })
         }
         Action::Dump => Ok(Asks::Dump),
@@ -356,19 +343,127 @@ pub fn counts(burst: &Burst) -> bool {
     burst.steps.iter().any(|step| step.role == Role::Count)
 }
 
-/// A text that is restored, without what says when it was printed and how many packets chains had met: no build heeds either.
-fn without_counters(text: &Text) -> Text {
-    let mut kept = Vec::with_capacity(text.bytes().len());
-    for line in text.bytes().split_inclusive(|&byte| byte == b'\n') {
-        match line.first() {
-            Some(b'#') => {}
-            Some(b':') => {
-                let end = line.iter().position(|&byte| byte == b'[');
-                kept.extend_from_slice(&line[..end.unwrap_or(line.len())]);
-                kept.push(b'\n');
-            }
-            _ => kept.extend_from_slice(line),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Backend, Origin, Tool, Version};
+    use crate::observed::Ran;
+    use crate::plan::step::{RuleSet, Stage};
+
+    fn builds() -> HashMap<BuildId, Build> {
+        let digest: Digest = "0".repeat(64).parse().expect("a digest");
+        let builds = ["1.8.7-nft", "the-same-nft"].map(|id| Build {
+            id: BuildId::named(id),
+            version: Version::new("1.8.7"),
+            tool: Tool::Iptables,
+            backend: Backend::Nft,
+            origin: Origin::Upstream,
+            key: digest.clone(),
+            digest: digest.clone(),
+            libnftnl: None,
+            banner: String::new(),
+        });
+        builds.map(|build| (build.id.clone(), build)).into()
+    }
+
+    fn restore(build: &str, text: &str, role: Role) -> Burst {
+        let action = Action::Command {
+            build: BuildId::named(build),
+            argv: vec!["iptables-nft-restore".to_owned()],
+            stdin: Some(text.into()),
+        };
+        let step = |role, action| Step {
+            stage: Stage::Rewrite,
+            role,
+            reader: None,
+            rules: RuleSet::first(3),
+            rule: None,
+            action,
+        };
+        Burst::all(vec![step(role, action), step(Role::Dump, Action::Dump)])
+    }
+
+    fn of(text: &str) -> Id {
+        Id::of(&text).expect("texts have ids")
+    }
+
+    fn key_of(burst: &Burst, state: &str, sent: Option<&str>) -> Id {
+        let around = Surroundings {
+            setup: of("setup"),
+            empty: of("empty"),
+        };
+        let world = World {
+            state: of(state),
+            sent: sent.map(of),
+        };
+        key(burst, around, Some(world), &builds()).expect("it has a key")
+    }
+
+    /// What it is for, when it was printed, and what packets did make no difference; state, text and count do.
+    #[test]
+    fn equal_commands_in_equal_states_are_one() {
+        let text =
+            "# Generated on Sunday\n*filter\n:INPUT ACCEPT [5:420]\n-A INPUT -j DROP\nCOMMIT\n";
+        let other = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n# Completed\n";
+        let one = key_of(&restore("1.8.7-nft", text, Role::Restore), "s", None);
+        let again = restore("the-same-nft", other, Role::Write);
+        assert_eq!(key_of(&again, "s", Some("packets")), one);
+        assert_ne!(key_of(&again, "another", None), one);
+        let accept = other.replace("DROP", "ACCEPT");
+        assert_ne!(
+            key_of(&restore("1.8.7-nft", &accept, Role::Restore), "s", None),
+            one
+        );
+        let counts = restore("1.8.7-nft", text, Role::Count);
+        assert_eq!(key_of(&counts, "s", None), one);
+        assert_ne!(key_of(&counts, "s", Some("packets")), one);
+    }
+
+    #[test]
+    fn nobody_is_asked_in_a_state_that_nobody_knows() {
+        let around = Surroundings {
+            setup: of("setup"),
+            empty: of("empty"),
+        };
+        let burst = restore("1.8.7-nft", "", Role::Restore);
+        let fault = key(&burst, around, None, &builds()).expect_err("nothing is known");
+        assert!(
+            fault
+                .to_string()
+                .contains("nobody knows what the kernel holds"),
+            "{fault}"
+        );
+    }
+
+    fn ended(end: End) -> Arc<Known> {
+        let ran = Ran {
+            end,
+            stdout: Text::default(),
+            stderr: Text::default(),
+        };
+        Arc::new(Known {
+            answers: vec![Answer::Ran(ran)],
+            after: None,
+        })
+    }
+
+    fn claimed(memory: &Memory) -> Claim<'_> {
+        match memory.ask(of("key")) {
+            Asked::Unknown(claim) => claim,
+            Asked::Known(_) | Asked::Running => panic!("nobody is at it"),
         }
     }
-    kept.into()
+
+    #[test]
+    fn what_one_runs_others_know_and_what_came_to_nothing_is_tried_again() {
+        let memory = Memory::default();
+        let claim = claimed(&memory);
+        assert!(matches!(memory.ask(of("key")), Asked::Running));
+        drop(claim);
+        for end in [End::TimedOut, End::Signal(KILLED)] {
+            claimed(&memory).learn(&ended(end));
+        }
+        claimed(&memory).learn(&ended(End::Signal(11)));
+        assert!(matches!(memory.ask(of("key")), Asked::Known(_)));
+    }
 }

@@ -25,7 +25,7 @@ pub use near_miss::{NearMiss, near_misses, reordered};
 pub(super) use parse::without_counters;
 pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, atom_ranges, parts, target, unit_ranges};
-pub use print::{between_stamps, normalise_save};
+pub use print::{between_stamps, heeded, normalise_save};
 pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
 pub use protocols::{Renamed, with_numbers};
 pub use shape::{Addresses, Shape};

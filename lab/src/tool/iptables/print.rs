@@ -74,6 +74,24 @@ impl fmt::Display for Ruleset {
     }
 }
 
+/// What a restore heeds of a text: neither its comments, which say when it was printed, nor how many packets its chains had met
+/// (iptables-restore sets those only with `--counters`).
+pub fn heeded(text: &[u8]) -> Vec<u8> {
+    let mut heeded = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        match line.first() {
+            Some(b'#') => {}
+            Some(b':') => {
+                let counters = line.iter().position(|&byte| byte == b'[');
+                heeded.extend_from_slice(&line[..counters.unwrap_or(line.len())]);
+                heeded.push(b'\n');
+            }
+            _ => heeded.extend_from_slice(line),
+        }
+    }
+    heeded
+}
+
 /// What `iptables-save` printed without what changes from run to run: the `# Generated` and `# Completed` lines,
 /// counters, blanks at the end of a line. Nothing else.
 pub fn normalise_save(text: &str) -> String {
