@@ -420,5 +420,5 @@ fn what_is_not_inert_is_seen() {
         assert!(reproduce_in_a_shell(&loose), "{loose}");
     }
     let html = super::html::render(&run.matrix, &run.shown).unwrap();
-    assert!(html.contains("&lt;b&gt;bold&lt;&#x2f;b&gt;"));
+    assert!(html.contains("&lt;b&gt;bold&lt;/b&gt;"));
 }

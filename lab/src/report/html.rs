@@ -10,6 +10,8 @@ mod details;
 mod maps;
 mod view;
 
+use std::fmt;
+
 use base64::Engine;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
@@ -43,6 +45,10 @@ pub enum PageError {
 pub fn render(matrix: &Matrix, shown: &Shown) -> Result<String, PageError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(|to, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() => Ok(escape(text, to)?),
+        _ => minijinja::escape_formatter(to, state, value),
+    });
     environment.add_filter("address", address::encoded);
     environment.add_template("page", TEMPLATE)?;
     let page = environment.get_template("page")?.render(context! {
@@ -53,6 +59,22 @@ pub fn render(matrix: &Matrix, shown: &Shown) -> Result<String, PageError> {
         script_hash => policy_hash(SCRIPT),
     })?;
     Ok(page)
+}
+
+/// Writes what cannot be text as it is, in an element or in an attribute with quotes around it. minijinja would write five characters
+/// for each slash of each cell's address, too.
+fn escape(text: &str, to: &mut impl fmt::Write) -> fmt::Result {
+    for c in text.chars() {
+        match c {
+            '&' => to.write_str("&amp;")?,
+            '<' => to.write_str("&lt;")?,
+            '>' => to.write_str("&gt;")?,
+            '"' => to.write_str("&quot;")?,
+            '\'' => to.write_str("&#x27;")?,
+            other => to.write_char(other)?,
+        }
+    }
+    Ok(())
 }
 
 /// What a content security policy calls an inline text by.

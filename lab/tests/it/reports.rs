@@ -272,8 +272,8 @@ fn what_is_no_report_is_called_what_it_is_with_the_place() {
         ),
         (
             "other.json",
-            text.replacen("\"schema\": 1", "\"schema\": 9", 1),
-            "schema 9, and this program reads schema 1",
+            text.replacen("\"schema\": 2", "\"schema\": 9", 1),
+            "schema 9, and this program reads schema 2",
         ),
         (
             "tool.json",
@@ -366,6 +366,8 @@ fn without_times(json: &str) -> Value {
     let mut matrix: Value = serde_json::from_str(json).unwrap();
     matrix["started"] = Value::Null;
     matrix["finished"] = Value::Null;
+    // A shard knows nothing of what another one ran.
+    matrix["commands"] = Value::Null;
     matrix
 }
 

@@ -16,23 +16,27 @@ use super::super::marks::{Piece, pieces};
 use super::super::shown::{Shown, ShownCell};
 use super::super::wording;
 use super::PageError;
-use crate::catalog::{Family, name_in_docker};
+use crate::catalog::{BuildId, Family, name_in_docker};
 use crate::judge::Cell;
 use crate::matrix::Matrix;
 
 /// The block of one scenario. References are places in its lists.
 #[derive(Debug, Default, Serialize)]
 struct Block {
+    facts: Vec<serde_json::Value>,
     rules: Vec<serde_json::Value>,
     packets: Vec<serde_json::Value>,
     prints: Vec<serde_json::Value>,
     pieces: Vec<serde_json::Value>,
     commands: Vec<serde_json::Value>,
     cells: Vec<serde_json::Value>,
-    /// The place of each cell's details, by family and `WRITER/READER`, and its witness's image: the last of what
+    /// The place of each cell's details, by family, writer and reader, and its witness's image: the last of what
     /// [`super::super::show::commands::STAND_INS`] stand for.
-    of: BTreeMap<Family, BTreeMap<String, (usize, Option<String>)>>,
+    of: BTreeMap<Family, BTreeMap<BuildId, BTreeMap<BuildId, Place>>>,
 }
+
+/// The place of a cell's details, and its witness's image.
+type Place = (usize, Option<String>);
 
 /// What is known of a rule or a chain of which not all is well.
 #[derive(Serialize)]
@@ -40,8 +44,8 @@ struct RuleDetail {
     place: String,
     pair: Option<PairDetail>,
     /// Its texts, by who prints them.
-    texts: Vec<FactDetail>,
-    facts: Vec<FactDetail>,
+    texts: Vec<usize>,
+    facts: Vec<usize>,
     /// Why and where its loss is known already, where others of the cell are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     known: Option<String>,
@@ -54,7 +58,7 @@ struct PairDetail {
     label: &'static str,
 }
 
-/// A name, what is known, and the verdict where it is one.
+/// A name, what is known, and the verdict where it is one: then the page knows what that means.
 #[derive(Serialize)]
 struct FactDetail(Cow<'static, str>, String, Option<&'static str>);
 
@@ -114,6 +118,7 @@ impl Lists {
             return Ok(*place);
         }
         let list = match list {
+            List::Facts => &mut self.block.facts,
             List::Rules => &mut self.block.rules,
             List::Packets => &mut self.block.packets,
             List::Prints => &mut self.block.prints,
@@ -124,6 +129,11 @@ impl Lists {
         list.push(value);
         self.places.insert(key, list.len() - 1);
         Ok(list.len() - 1)
+    }
+
+    fn facts(&mut self, facts: Vec<Fact>) -> Result<Vec<usize>, PageError> {
+        let places = facts.into_iter().map(fact);
+        places.map(|fact| self.place(List::Facts, &fact)).collect()
     }
 
     fn commands(&mut self, commands: &[Arc<str>]) -> Result<usize, PageError> {
@@ -137,6 +147,7 @@ impl Lists {
 
 #[derive(Clone, Copy)]
 enum List {
+    Facts,
     Rules,
     Packets,
     Prints,
@@ -154,7 +165,8 @@ pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, P
         let of_family = lists.block.of.entry(cell.family).or_default();
         let witness = shown.of(cell).and_then(|shown| shown.witness.as_ref());
         let witness = witness.map(|build| name_in_docker(build.image()).into_owned());
-        of_family.insert(format!("{}/{}", cell.writer, cell.reader), (place, witness));
+        let of_writer = of_family.entry(cell.writer.clone()).or_default();
+        of_writer.insert(cell.reader.clone(), (place, witness));
     }
     let json = serde_json::to_vec(&lists.block)?;
     let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
@@ -182,8 +194,8 @@ fn detail(
         let detail = RuleDetail {
             place: format!("{} {} {}", rule.table, rule.chain, rule.index),
             pair: facts::pair(rule).map(|pair| pair_detail(&pair)),
-            texts: facts::texts(rule, witness).into_iter().map(fact).collect(),
-            facts: facts::of_rule(rule).into_iter().map(fact).collect(),
+            texts: lists.facts(facts::texts(rule, witness))?,
+            facts: lists.facts(facts::of_rule(rule))?,
             known: partly(cell.known_of(&rule.table, &rule.chain, Some(rule.index))),
         };
         rules.push(lists.place(List::Rules, &detail)?);
@@ -194,7 +206,7 @@ fn detail(
                 place: format!("{} chain {}", chain.table, chain.chain),
                 pair: None,
                 texts: Vec::new(),
-                facts: facts::of_chain(chain).into_iter().map(fact).collect(),
+                facts: lists.facts(facts::of_chain(chain))?,
                 known: partly(cell.known_of(&chain.table, &chain.chain, None)),
             };
             rules.push(lists.place(List::Rules, &detail)?);
@@ -251,11 +263,7 @@ fn pair_detail(pair: &facts::Pair<'_>) -> PairDetail {
 
 fn fact(fact: Fact) -> FactDetail {
     match fact.said {
-        Said::Verdict(verdict) => FactDetail(
-            fact.name,
-            verdict.meaning().to_owned(),
-            Some(verdict.as_str()),
-        ),
+        Said::Verdict(verdict) => FactDetail(fact.name, String::new(), Some(verdict.as_str())),
         Said::Text(text) => FactDetail(fact.name, text, None),
     }
 }

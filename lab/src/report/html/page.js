@@ -123,7 +123,11 @@
       const packed = atob(scenario.querySelector("script.block").textContent);
       const bytes = Uint8Array.from(packed, (char) => char.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-      blocks.set(scenario, new Response(stream).json());
+      blocks.set(scenario, new Response(stream).json().then((all) => {
+        for (const rule of all.rules)
+          for (const list of ["texts", "facts"]) rule[list] = rule[list].map((at) => all.facts[at]);
+        return all;
+      }));
     }
     return blocks.get(scenario);
   };
@@ -135,7 +139,7 @@
   const known = (facts) =>
     make("dl", { class: "known" }, ...facts.flatMap(([name, said, verdict]) => [
       make("dt", {}, name),
-      verdict ? make("dd", {}, word(verdict), " " + said) : make("dd", {}, said),
+      verdict ? make("dd", {}, word(verdict), " " + data.verdicts[verdict][2]) : make("dd", {}, said),
     ]));
   const copy = (label, text) => make("button", {
     type: "button",
@@ -225,10 +229,11 @@
     const all = await block(scenario);
     if (mine !== turn) return;
     const key = `${of.writer}/${of.reader}`;
-    const families = Object.keys(data.maps[of.number]).filter((each) => all.of[each] && all.of[each][key]);
+    const place = (family) => all.of[family]?.[of.writer]?.[of.reader];
+    const families = Object.keys(data.maps[of.number]).filter(place);
     const chosen = families.includes(family) ? family : families[0];
-    const [place, witness] = all.of[chosen][key];
-    const detail = all.cells[place];
+    const [at, witness] = place(chosen);
+    const detail = all.cells[at];
     if (opened) opened.classList.remove("open");
     opened = cameFrom = square;
     square.classList.add("open");
