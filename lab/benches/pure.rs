@@ -9,8 +9,8 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
-use iptables_lab::tool::iptables::{compare, parse};
-use iptables_lab::tool::{Printed, Words, align};
+use iptables_lab::tool::iptables::{compare, parse, read};
+use iptables_lab::tool::{Words, align};
 use multiply::Copies;
 
 const SIZES: [usize; 4] = [10, 100, 1000, 10_000];
@@ -52,7 +52,7 @@ fn pure(criterion: &mut Criterion) {
             bencher.iter(|| parse(black_box(text)));
         });
         group.bench_function(format!("printed/{rules}"), |bencher| {
-            bencher.iter(|| Printed::read(black_box(text)));
+            bencher.iter(|| read(black_box(text)));
         });
         group.finish();
         let cut = beside(text, cut);
@@ -115,7 +115,7 @@ fn pairings(criterion: &mut Criterion) {
 
 /// Every rule beside what `less` leaves of its words.
 fn beside(text: &str, less: impl Fn(&[&str]) -> Words) -> Vec<(Words, Words)> {
-    let printed = Printed::read(text);
+    let printed = read(text);
     let rules = printed.tables.iter().flat_map(|table| &table.rules);
     rules
         .map(|rule| (rule.tokens().clone(), less(&rule.tokens().to_vec())))

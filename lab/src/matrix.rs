@@ -362,7 +362,7 @@ impl ScenarioHead {
         ScenarioHead {
             name: scenario.name.clone(),
             title: scenario.title.clone(),
-            tool: Some(scenario.write.tool()),
+            tool: Some(scenario.tool()),
             pairings: Some(scenario.pairings.clone()),
         }
     }

@@ -19,7 +19,7 @@ pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,
 };
-pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable};
+pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable, nft_family};
 pub use shared::SharedRules;
 pub use state::{ChainName, State};
 pub use text::Text;

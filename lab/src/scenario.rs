@@ -29,9 +29,7 @@ pub use system::{OpenChains, System};
 pub use weight::Weight;
 
 use crate::catalog::{Family, Tool};
-use crate::tool::iptables;
-use crate::tool::nft::Native;
-use crate::tool::{Fault, InFile, Rule, Ruleset};
+use crate::tool::{Given, InFile, Rule, Ruleset, Write};
 
 /// Both families, in the order in which every listing shows them.
 pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
@@ -62,10 +60,8 @@ pub struct Scenario {
     pub setup: Setup,
     /// The packets that are sent.
     pub probes: Vec<Probe>,
-    /// The rulesets; empty where `write` is [`Write::Nft`].
-    pub rulesets: BTreeMap<Family, Ruleset>,
-    /// The commands for nft; empty unless `write` is [`Write::Nft`].
-    pub nft: BTreeMap<Family, Native>,
+    /// The rules, in the language of the tool that writes them.
+    pub rules: BTreeMap<Family, Given>,
     /// The file as it stands.
     pub text: String,
 }
@@ -82,47 +78,6 @@ pub struct Source {
     pub version: String,
 }
 
-impl std::fmt::Display for Write {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Write::Restore => "iptables-restore",
-            Write::Append => "iptables -A, rule by rule",
-            Write::Insert => "iptables -I, rule by rule",
-            Write::RestoreNoflush => "iptables-restore --noflush",
-            Write::Nft => "nft -f",
-        })
-    }
-}
-
-/// How a system writes its rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Write {
-    /// `iptables-restore`.
-    #[default]
-    Restore,
-    /// One `iptables -A` a rule.
-    Append,
-    /// One `iptables -I` a rule.
-    Insert,
-    /// `iptables-restore --noflush`.
-    RestoreNoflush,
-    /// `nft -f`, not iptables; the rules are text for it.
-    Nft,
-}
-
-impl Write {
-    /// The program that writes so.
-    pub fn tool(self) -> Tool {
-        match self {
-            Write::Restore | Write::Append | Write::Insert | Write::RestoreNoflush => {
-                Tool::Iptables
-            }
-            Write::Nft => Tool::Nft,
-        }
-    }
-}
-
 impl Scenario {
     /// Reads a scenario file; `name` is its stem.
     pub fn from_toml(name: &str, text: &str) -> Result<Scenario, InFile> {
@@ -136,15 +91,24 @@ impl Scenario {
 
     /// The families that it is run in.
     pub fn families(&self) -> impl Iterator<Item = Family> {
-        let nft = self.nft.keys();
-        self.rulesets.keys().chain(nft).copied()
+        self.rules.keys().copied()
     }
 
-    /// Its ruleset of a family, in iptables' words or in nft's; an empty one where it has none.
+    /// The tool that writes its rules.
+    pub fn tool(&self) -> Tool {
+        self.write.tool()
+    }
+
+    /// Its ruleset of a family; an empty one where it has none.
     pub fn ruleset(&self, family: Family) -> &Ruleset {
         static NONE: Ruleset = Ruleset { tables: Vec::new() };
-        let native = self.nft.get(&family).map(|native| &native.ruleset);
-        self.rulesets.get(&family).or(native).unwrap_or(&NONE)
+        self.rules.get(&family).map_or(&NONE, Given::ruleset)
+    }
+
+    /// The text of its rules of a family whose place is kept, with all that they stand in; empty where it has none.
+    pub fn text_of(&self, family: Family, keep: impl Fn(usize) -> bool) -> String {
+        let given = self.rules.get(&family);
+        given.map_or_else(String::new, |given| given.only(keep))
     }
 
     /// Its rules in a family, in order: each with its place from 0, and its table.
@@ -220,16 +184,6 @@ impl From<Scenario> for Text {
             },
         }
     }
-}
-
-/// Parses a ruleset that must say something.
-fn some_rules(text: &str) -> Result<Ruleset, Fault> {
-    let ruleset = iptables::parse(text)?;
-    if ruleset.tables.is_empty() {
-        let fault = Fault::at(text, 0..0, "there is no table in this ruleset");
-        return Err(fault.with_help("paste what iptables-save prints, from `*filter` to `COMMIT`"));
-    }
-    Ok(ruleset)
 }
 
 /// A scenario's name made from a file's: its stem, with what no name may hold as hyphens.

@@ -6,12 +6,12 @@ use super::identity::{Identities, has_strange_address};
 use super::print::Section;
 use super::published::{Damage, Published};
 use super::repair::{Repair, repair};
-use crate::catalog::{Backend, BuildId, Family, Origin};
+use crate::catalog::{Backend, BuildId, Family, Origin, Tool};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{BuildSet, Certainty, Member};
 use crate::scenario::{Scenario, System};
-use crate::tool::iptables::{Addresses, Shape, shape, target, tokens};
-use crate::tool::{Printed, PrintedTable, Rule, Target, Words};
+use crate::tool::iptables::{Addresses, shape, tokens};
+use crate::tool::{Printed, PrintedTable, Rule, Shape, Target, Words};
 
 /// Where something is: whose table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +116,9 @@ pub struct Diagnosis {
     pub repair: Repair,
 }
 
+/// The tool whose print is looked through.
+const PRINTED_BY: Tool = Tool::Iptables;
+
 /// Looks through what `iptables-save` printed.
 pub fn diagnose(sections: &[Section], known: &KnownRules<'_>) -> Diagnosis {
     let mut findings: Vec<Finding> = sections
@@ -211,9 +214,9 @@ impl<'a> KnownRules<'a> {
             .flat_map(|table| self.of_table(section, table))
             .collect();
         findings.extend(self.policies(section));
-        let incompatible = section.printed.incompatible_tables().into_iter();
-        findings.extend(incompatible.map(|table| Finding::Incompatible {
-            place: place(section, table),
+        let incompatible = section.printed.given_up.iter();
+        findings.extend(incompatible.map(|of| Finding::Incompatible {
+            place: place(section, &of.table),
         }));
         findings
     }
@@ -235,7 +238,7 @@ impl<'a> KnownRules<'a> {
         }
         for rule in &table.rules {
             let places = seen.remove(&(rule.chain.as_str(), rule.tokens()));
-            let has_target = !matches!(target(&rule.tokens().to_vec()), Target::None);
+            let has_target = !matches!(rule.target(), Target::None);
             let Some(indices) = places.filter(|indices| indices.len() >= REPEATED && has_target)
             else {
                 continue;
@@ -348,10 +351,7 @@ impl<'a> KnownRules<'a> {
             .find(|table| table.name == damage.table)?;
         let mut rules = table.rules.iter().filter(|rule| rule.chain == damage.chain);
         let rule = rules.nth(damage.index?.checked_sub(1)?)?;
-        Some((
-            scenario.nft.contains_key(&damage.family),
-            rule.text.to_string(),
-        ))
+        Some((scenario.tool() != PRINTED_BY, rule.text.to_string()))
     }
 
     /// The releases that print a rule so while the kernel still holds it as it was written.

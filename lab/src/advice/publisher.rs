@@ -63,9 +63,10 @@ impl PublishedBuilder {
             return;
         };
         let backend = |place: usize| self.head.builds[place].backend;
-        let tool = self.head.builds[writer].tool;
+        let tool = |place: usize| self.head.builds[place].tool;
+        let tools = (tool(writer), tool(reader));
         let operations = self.operations.iter().copied();
-        let operations = operations.filter(|of| of.suits(tool));
+        let operations = operations.filter(|of| of.suits(tools.0, tools.1));
         // Only a reader of the other backend does not see the rules and writes them again.
         let is_cross = backend(writer) != backend(reader);
         let operations = operations.filter(|of| is_cross || *of != Operation::Reassert);
@@ -78,7 +79,7 @@ impl PublishedBuilder {
         );
         let of_scenario = self.ran.entry(key).or_default();
         of_scenario.entry(writer).or_default().insert(reader);
-        for untested in untested(cell, &self.operations, tool) {
+        for untested in untested(cell, &self.operations, tools) {
             let pairs = self.gaps.entry(untested).or_default();
             pairs.entry(writer).or_default().insert(reader);
         }
@@ -168,8 +169,12 @@ fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
     })
 }
 
-fn untested(cell: &Cell, operations: &[Operation], writer: Tool) -> impl Iterator<Item = Untested> {
-    gaps(cell, operations, writer)
+fn untested(
+    cell: &Cell,
+    operations: &[Operation],
+    tools: (Tool, Tool),
+) -> impl Iterator<Item = Untested> {
+    gaps(cell, operations, tools)
         .into_iter()
         .map(|gap| Untested {
             scenario: cell.scenario.clone(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diagnose::{Damaged, Finding, Likeness, Place};
 use crate::catalog::Family;
 use crate::scenario::System;
-use crate::tool::iptables::tokens;
+use crate::tool::iptables::{stem, tokens};
 
 /// What mends it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -182,7 +182,7 @@ fn commands(edits: Edits<'_>) -> Vec<Vec<String>> {
 }
 
 fn command(place: &Place, chain: &str, index: usize, edit: Edit) -> Vec<String> {
-    let program = place.family.unwrap_or(Family::Ipv4).command();
+    let program = stem(place.family.unwrap_or(Family::Ipv4));
     let program = match place.backend {
         Some(backend) => format!("{program}-{backend}"),
         None => program.to_owned(),

@@ -62,6 +62,9 @@ pub enum Tool {
 }
 
 impl Tool {
+    /// All of them.
+    pub const ALL: [Tool; 2] = [Tool::Iptables, Tool::Nft];
+
     /// The word that catalogs and reports use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -85,15 +88,15 @@ impl fmt::Display for Tool {
     }
 }
 
-/// IPv4 (`iptables`) or IPv6 (`ip6tables`).
+/// IPv4 or IPv6.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
-    /// `iptables`.
+    /// IPv4.
     Ipv4,
-    /// `ip6tables`.
+    /// IPv6.
     Ipv6,
 }
 
@@ -111,22 +114,6 @@ impl Family {
         match self {
             Family::Ipv4 => "ipv4",
             Family::Ipv6 => "ipv6",
-        }
-    }
-
-    /// The stem of the family's commands: `iptables` or `ip6tables`.
-    pub fn command(self) -> &'static str {
-        match self {
-            Family::Ipv4 => "iptables",
-            Family::Ipv6 => "ip6tables",
-        }
-    }
-
-    /// The family's name in nf_tables: `ip` or `ip6`.
-    pub fn nft(self) -> &'static str {
-        match self {
-            Family::Ipv4 => "ip",
-            Family::Ipv6 => "ip6",
         }
     }
 }

@@ -5,12 +5,10 @@ mod ddmin;
 mod history;
 mod kind;
 mod loss;
-mod rules;
 mod shrink;
 mod sign;
 
 pub use history::{History, Since, Standing};
 pub use kind::LossKind;
 pub use loss::{Damaged, Found, Loss, Subject};
-pub use rules::Rules;
 pub use shrink::{Shrink, Smaller};

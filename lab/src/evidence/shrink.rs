@@ -3,7 +3,7 @@
 
 use super::ddmin::Ddmin;
 use super::loss::Subject;
-use super::rules::{Cut, Piece, Rules};
+use crate::tool::{Cut, Piece, Rules};
 
 /// The steps of a shrink: each stage begins with what the one before it left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,11 @@ impl Shrink {
         self.stage = match &self.stage {
             Stage::Rules(_) => {
                 let declared = (0..rules.declared()).collect();
-                let needed = rules.needed(&self.subject);
+                let chain = match &self.subject {
+                    Subject::Chain { table, chain } => Some((table.as_str(), chain.as_str())),
+                    Subject::Rule { .. } => None,
+                };
+                let needed = rules.needed(chain);
                 Stage::Declared(Ddmin::new(declared, Some(needed)))
             }
             Stage::Declared(_) => Stage::Units(Ddmin::new(rules.pieces(Cut::Units), None)),
@@ -131,9 +135,9 @@ impl Shrink {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::catalog::Family;
+    use crate::catalog::{Family, Tool};
+    use crate::tool::Given;
     use crate::tool::iptables::parse;
-    use crate::tool::nft::Native;
 
     const KUBE: &str = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:KUBE-FIREWALL - [0:0]\n\
         :OTHER - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A OUTPUT -j KUBE-FIREWALL\n-A OTHER -s 192.0.2.1/32 -j RETURN\n\
@@ -146,17 +150,15 @@ mod tests {
         add rule ip filter OWN tcp dport { 22, 80 } ip saddr @trusted counter accept\nadd rule ip filter INPUT jump OWN\n";
 
     fn iptables(text: &str) -> Rules {
-        Rules::Iptables(parse(text).unwrap())
+        rules(Tool::Iptables, text)
     }
 
     fn nft(text: &str) -> Rules {
-        let native = Native::parse(Family::Ipv4, text).unwrap();
-        Rules::Nft(
-            native
-                .commands()
-                .map(|(command, _)| command.to_owned())
-                .collect(),
-        )
+        rules(Tool::Nft, text)
+    }
+
+    fn rules(tool: Tool, text: &str) -> Rules {
+        Rules::of(&Given::parse(tool, Family::Ipv4, text).unwrap())
     }
 
     fn rule(given: &str) -> Subject {
@@ -169,12 +171,12 @@ mod tests {
     fn shrunk(rules: Rules, subject: Subject, needed: &[&str]) -> (String, usize) {
         let shows = |candidate: &Rules| {
             let text = candidate.to_string();
-            let is_whole = match candidate {
-                Rules::Iptables(_) => true,
-                Rules::Nft(_) => {
+            let is_whole = match candidate.tool() {
+                Tool::Iptables => true,
+                Tool::Nft => {
                     let set = ["add set ip filter trusted", "add element ip filter trusted"];
                     let has_set = set.iter().all(|of| text.contains(of));
-                    Native::parse(Family::Ipv4, &text).is_ok()
+                    Given::parse(Tool::Nft, Family::Ipv4, &text).is_ok()
                         && (has_set || !text.contains("@trusted"))
                 }
             };

@@ -11,7 +11,7 @@ use super::run::RunOptions;
 use super::scenarios::{self, ScenarioChoice};
 use super::session::{self, Session, SessionOptions};
 use crate::advice::{Advice, Changes, Member, Node, Products, Published, advise, node};
-use crate::catalog::{Backend, BuildId};
+use crate::catalog::{Backend, BuildId, Tool};
 use crate::inventory::{self, Inventory};
 use crate::plan::witness;
 use crate::report::advice::{Basis, Source};
@@ -174,7 +174,7 @@ async fn live(
     let available = session::builds(&provision);
     let newest = Backend::ALL
         .into_iter()
-        .filter_map(|backend| witness(&available, backend, None));
+        .filter_map(|backend| witness(&available, Tool::default(), backend, None));
     let newest = newest.filter(|build| members.iter().any(|of| of.backend() == build.backend));
     let mut ids: Vec<BuildId> = newest.map(|build| build.id.clone()).collect();
     ids.extend(own);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::failure::{Failure, OrFailure};
 use super::select::select;
 use super::session::{self, Session};
-use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Version};
+use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Version, debian_name};
 use crate::images::{self, Effort, Provision};
 use crate::plan::witness;
 use crate::scenario::Scenario;
@@ -29,10 +29,10 @@ impl Session {
         scenarios: &[Scenario],
         pairs: Pairs<'_>,
     ) -> Result<Provision, Failure> {
-        let writing: BTreeSet<Tool> = scenarios.iter().map(|of| of.write.tool()).collect();
+        let writing: BTreeSet<Tool> = scenarios.iter().map(Scenario::tool).collect();
         let known = self.known();
         let writers = known.named(pairs.writers, |image| writing.contains(&image.tool))?;
-        let readers = known.named(pairs.readers, |image| image.tool == Tool::Iptables)?;
+        let readers = known.named(pairs.readers, |image| image.tool.commands().reads())?;
         let images =
             self.images(|image| writers.contains(&image.name) || readers.contains(&image.name));
         let mut asked = names(&images);
@@ -40,8 +40,8 @@ impl Session {
             true => self.provide(images, Effort::Usual).await?,
             false => self.try_provide(images, Effort::Usual).await?,
         };
-        for backend in backends(&provision, pairs.writers) {
-            self.add_witnesses(&mut provision, &mut asked, backend, pairs.readers)
+        for kind in witnesses(&provision, pairs.writers) {
+            self.add_witnesses(&mut provision, &mut asked, kind, pairs.readers)
                 .await?;
         }
         Ok(provision)
@@ -67,8 +67,8 @@ impl Session {
         let images = self.images(|image| named.contains(&image.name));
         let mut asked = names(&images);
         let mut provision = self.try_provide(images, Effort::Usual).await?;
-        for backend in backends(&provision, &ids) {
-            self.add_witnesses(&mut provision, &mut asked, backend, &[])
+        for kind in witnesses(&provision, &ids) {
+            self.add_witnesses(&mut provision, &mut asked, kind, &[])
                 .await?;
         }
         Ok(provision)
@@ -104,15 +104,15 @@ impl Session {
         images.filter(|image| is_needed(image)).cloned().collect()
     }
 
-    /// Provides witnesses of `backend`, the newest first, until one is had that these readers have in a run of all builds.
+    /// Provides witnesses of a tool and backend, the newest first, until one is had that these readers have in a run of all builds.
     async fn add_witnesses(
         &self,
         provision: &mut Provision,
         asked: &mut BTreeSet<String>,
-        backend: Backend,
+        kind: (Tool, Backend),
         readers: &[String],
     ) -> Result<(), Failure> {
-        while let Some(image) = self.newer_witness(provision, backend, readers, asked) {
+        while let Some(image) = self.newer_witness(provision, kind, readers, asked) {
             asked.insert(image.name.clone());
             provision.join(self.try_provide(vec![image], Effort::Usual).await?);
         }
@@ -137,26 +137,26 @@ impl Session {
         Known(images.collect())
     }
 
-    /// The newest image that was not asked for yet and would be a witness of `backend` before those that are there: readers
+    /// The newest image that was not asked for yet and would be a witness of a tool and backend before those that are there: readers
     /// have then the witness that a run of all builds gives them. None where those that are there are it.
     fn newer_witness(
         &self,
         provision: &Provision,
-        backend: Backend,
+        (tool, backend): (Tool, Backend),
         readers: &[String],
         asked: &BTreeSet<String>,
     ) -> Option<Image> {
         let builds = session::builds(provision);
-        let first = witness(&builds, backend, None);
+        let first = witness(&builds, tool, backend, None);
         let is_reader = |build: &&Build| matches(readers, &build.id);
         // No build is its own witness: where the newest one reads, the next newest is needed too.
         let least = match first.filter(is_reader) {
-            Some(reader) => witness(&builds, backend, Some(&reader.id)),
+            Some(reader) => witness(&builds, tool, backend, Some(&reader.id)),
             None => first,
         };
         let known = self.known();
         let candidates = known.0.iter().filter(|of| {
-            of.image.tool == Tool::Iptables
+            of.image.tool == tool
                 && of.image.backends.contains(&backend)
                 && !asked.contains(&of.image.name)
         });
@@ -193,11 +193,8 @@ impl KnownImage<'_> {
 
     /// Whether a build of it may have an id that begins so, once its version is known.
     fn may_be(&self, stem: &str) -> bool {
-        let begin = match self.image.tool {
-            Tool::Iptables => "debian-",
-            Tool::Nft => "debian-nft-",
-        };
-        !self.is_settled && (stem.starts_with(begin) || begin.starts_with(stem))
+        let begin = debian_name(self.image.tool, "");
+        !self.is_settled && (stem.starts_with(&begin) || begin.starts_with(stem))
     }
 }
 
@@ -283,9 +280,11 @@ fn matches(patterns: &[String], id: &BuildId) -> bool {
     patterns.is_empty() || patterns.iter().any(is_it)
 }
 
-/// The backends of those that write.
-fn backends(provision: &Provision, writers: &[String]) -> BTreeSet<Backend> {
+/// Of which tools and backends the witnesses are of what these write.
+fn witnesses(provision: &Provision, writers: &[String]) -> BTreeSet<(Tool, Backend)> {
     let builds = provision.builds.iter().map(|ready| &ready.build);
     let writing = builds.filter(|build| matches(writers, &build.id));
-    writing.map(|build| build.backend).collect()
+    writing
+        .map(|build| (build.tool.commands().witness(), build.backend))
+        .collect()
 }

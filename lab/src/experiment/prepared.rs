@@ -7,7 +7,7 @@ use super::needed::Pairs;
 use super::select::chosen_builds;
 use super::session::{self, Session};
 use super::timings::{Phase, Timings};
-use crate::catalog::{Backend, Build, Missing};
+use crate::catalog::{Backend, Build, Missing, Tool};
 use crate::engine::Engine;
 use crate::images::Provision;
 use crate::plan::sample::AskedRules;
@@ -152,7 +152,7 @@ impl Prepared {
 fn nothing_to_run(scenarios: &[Scenario]) -> Failure {
     let names: Vec<String> = scenarios
         .iter()
-        .map(|scenario| format!("{} ({})", scenario.name, scenario.write.tool()))
+        .map(|scenario| format!("{} ({})", scenario.name, scenario.tool()))
         .collect();
     let error = miette!(
         help = "what nft writes needs an nft such as debian-nft-1.1.3-1 as --writer, all else an iptables; every \
@@ -185,7 +185,14 @@ fn head(
         missing,
         witness: Backend::ALL
             .into_iter()
-            .filter_map(|backend| Some((backend, witness(available, backend, None)?.id.clone())))
+            .filter_map(|backend| {
+                Some((
+                    backend,
+                    witness(available, Tool::default(), backend, None)?
+                        .id
+                        .clone(),
+                ))
+            })
             .filter(|(_, id)| plan.lanes.values().any(|members| members.contains(id)))
             .collect(),
         pairings: plan.pairings(),

@@ -81,7 +81,7 @@ impl Progress {
 
     /// A scenario that nobody of those chosen can write is not run.
     pub fn left_out(&self, scenario: &Scenario) {
-        let (name, tool) = (&scenario.name, scenario.write.tool());
+        let (name, tool) = (&scenario.name, scenario.tool());
         let words = format!("{name} is not run: {tool} writes it, and none of the writers is one");
         self.note(&words);
     }

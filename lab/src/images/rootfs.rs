@@ -7,6 +7,7 @@ use super::digest::KeyOf;
 use super::store::{PackageSet, Store};
 use super::tree::{Kind, Tree};
 use crate::catalog::{Backend, Base, Family, Tool};
+use crate::tool::iptables::stem;
 
 /// Users and groups that rules may name (`-m owner --uid-owner nobody`), the same everywhere.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/false\n\
@@ -116,7 +117,7 @@ fn find_iptables(tree: &mut Tree) -> std::io::Result<Vec<(Backend, PathBuf)>> {
         };
         for family in [Family::Ipv4, Family::Ipv6] {
             for command in ["", "-save", "-restore"] {
-                let name = format!("{}-{backend}{command}", family.command());
+                let name = format!("{}-{backend}{command}", stem(family));
                 if find(tree, &name)?.is_none() {
                     tree.add_link(
                         &Path::new("usr/sbin").join(name),

@@ -195,9 +195,9 @@ impl<'a> Pairing<'a> {
         let from = written.sheet.listing(table, chain)?;
         let to = saved.sheet.listing(table, chain)?;
         let known = &self.evidence.alignments;
-        let added = match self.is_native() {
-            true => Aligned::with_native(known, &from, None, to).added(),
-            false => Aligned::new(known, &from, to).added(),
+        let added = match self.speak_alike() {
+            true => Aligned::new(known, &from, to).added(),
+            false => Aligned::in_other_words(known, &from, None, to).added(),
         };
         if added > 0 {
             return differs(format!("the reader prints {added} more rules"));

@@ -1,12 +1,11 @@
 //! What a change of a rule or a chain does to packets, as far as the rules alone can tell. Probes have the last word.
 
 use super::verdict::Consequence;
-use crate::tool::iptables::target;
-use crate::tool::{Difference, Target, Words};
+use crate::tool::{Difference, Rule, Target};
 
 /// Of a rule that is gone.
-pub fn of_vanished(rule: &Words) -> Consequence {
-    match target(&rule.to_vec()) {
+pub fn of_vanished(rule: &Rule) -> Consequence {
+    match rule.target() {
         Target::Drop | Target::Reject => Consequence::Exposure,
         Target::Accept
         | Target::Return
@@ -18,11 +17,11 @@ pub fn of_vanished(rule: &Words) -> Consequence {
 }
 
 /// Of a rule that is there, but differs.
-pub fn of_changed(rule: &Words, difference: &Difference) -> Consequence {
+pub fn of_changed(rule: &Rule, difference: &Difference) -> Consequence {
     if !difference.widened() {
         return Consequence::Misdirected;
     }
-    match target(&rule.to_vec()) {
+    match rule.target() {
         Target::Drop | Target::Reject => Consequence::Blackhole,
         Target::Accept => Consequence::Exposure,
         Target::Return | Target::Jump(_) | Target::Goto(_) | Target::Other(_) | Target::None => {

@@ -55,13 +55,7 @@ impl Pairing<'_> {
 
     /// The text of some of the scenario's rules, with all its chains, in the language in which it has them.
     fn given(&self, rules: &RuleSet) -> String {
-        let (scenario, family) = (self.case.scenario, self.family);
-        match scenario.nft.get(&family) {
-            Some(native) => native.only(|index| rules.contains(index)),
-            None => {
-                let kept = scenario.ruleset(family).only(|index| rules.contains(index));
-                kept.to_string()
-            }
-        }
+        let scenario = self.case.scenario;
+        scenario.text_of(self.family, |index| rules.contains(index))
     }
 }

@@ -176,7 +176,15 @@ impl<'a> Pairing<'a> {
     fn lines(&self, reading: &Reading<'a>) -> Rc<Lines> {
         let stdout = reading.saved.command.stdout;
         let mut known = self.evidence.lines.borrow_mut();
-        let read = || Rc::new(lines_of(&self.evidence.text(stdout)));
+        let read = || {
+            let text = self.evidence.text(stdout);
+            let mut lines = Lines::default();
+            for (line, (table, chain)) in self.dialect().places(&text).into_iter().enumerate() {
+                let key = (table.to_owned(), chain.to_owned());
+                lines.entry(key).or_default().push(line);
+            }
+            Rc::new(lines)
+        };
         known.entry(stdout).or_insert_with(read).clone()
     }
 
@@ -194,25 +202,8 @@ impl<'a> Pairing<'a> {
     }
 }
 
-/// The places of the rules of each table and chain among the `-A` lines of a print, from 0.
+/// The places of the rules of each table and chain among those of a print, from 0.
 pub type Lines = HashMap<(String, String), Vec<usize>>;
-
-fn lines_of(text: &str) -> Lines {
-    let (mut table, mut line) = ("", 0);
-    let mut lines = Lines::default();
-    for of in text.lines() {
-        if let Some(name) = of.strip_prefix('*') {
-            table = name.trim_end();
-        }
-        if let Some(rule) = of.strip_prefix("-A ") {
-            let chain = rule.split(' ').next().unwrap_or_default();
-            let key = (table.to_owned(), chain.to_owned());
-            lines.entry(key).or_default().push(line);
-            line += 1;
-        }
-    }
-    lines
-}
 
 /// What the writer makes of a rule of a table that it cannot print any more.
 pub enum Reread<'a> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use foldhash::HashMap;
 
+use super::Case;
 use super::culprit::Lines;
 use super::kernel::{ChainKey, KernelChain, KernelChains};
 use super::partners::Alignments;
@@ -16,12 +17,11 @@ use crate::catalog::{Backend, BuildId};
 use crate::observed::{End, State};
 use crate::plan::Operation;
 use crate::plan::step::RuleSet;
-use crate::plan::trace::{self, Asked, ListedAs, LookAt, ReaderTrace};
+use crate::plan::trace::{self, Asked, LookAt, ReaderTrace};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Seen, TextRef};
 use crate::scenario::Outcome;
-use crate::tool::iptables::{between_stamps, listed_rules};
-use crate::tool::nft::read_listing;
-use crate::tool::{KnownRules, Printed, Rule};
+use crate::tool::iptables::{listed_rules, read_list};
+use crate::tool::{KnownRules, ListedAs, Printed, Rule};
 
 /// What one build printed, as it ended and as it reads.
 #[derive(Clone)]
@@ -198,6 +198,7 @@ pub struct FatesKey {
 pub struct Evidence<'a> {
     /// The load.
     pub load: &'a LoadRecord,
+    case: Case<'a>,
     sheets: RefCell<Sheets<'a>>,
     /// The chains of each dump in the tables of a backend.
     kernel: RefCell<HashMap<(DumpRef, Backend), Rc<KernelChains<'a>>>>,
@@ -226,9 +227,10 @@ pub struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// The observations of `load`.
-    pub fn new(load: &'a LoadRecord) -> Self {
+    pub fn new(load: &'a LoadRecord, case: Case<'a>) -> Self {
         let mut evidence = Evidence {
             load,
+            case,
             sheets: RefCell::default(),
             kernel: RefCell::default(),
             fates: RefCell::default(),
@@ -285,16 +287,7 @@ impl<'a> Evidence<'a> {
 
     /// What the kernel lacked for the sets or objects that a rule names, where the rest was made without them.
     pub fn lacked_around(&self, rule: &Rule) -> Option<&'a str> {
-        let names_some = rule.tokens().iter().any(|word| {
-            [
-                "--match-set",
-                "--add-set",
-                "--del-set",
-                "--map-set",
-                "--nfacct-name",
-            ]
-            .contains(&word)
-        });
+        let names_some = rule.tool.dialect().names_objects(&rule.tokens().to_vec());
         let mut lacked = self.furnished.iter().rev().skip(1);
         lacked.find_map(|lacks| *lacks).filter(|_| names_some)
     }
@@ -355,7 +348,7 @@ impl<'a> Evidence<'a> {
         let known = &mut sheets.rules;
         let read = || {
             let stdout = self.text(command.stdout);
-            Rc::new(Sheet::of(Printed::read_list(known, table, &stdout)))
+            Rc::new(Sheet::of(read_list(known, table, &stdout)))
         };
         sheets.read.entry(key).or_insert_with(read).clone()
     }
@@ -482,18 +475,23 @@ impl<'a> Evidence<'a> {
             .collect()
     }
 
+    /// What a command printed, as it reads.
+    pub fn read(&self, command: &CommandRecord) -> Printed {
+        let dialect = self.case.tool(&command.build).dialect();
+        let stdout = self.text(command.stdout);
+        dialect.read(self.load.family, &mut KnownRules::default(), &stdout)
+    }
+
     fn print(&self, command: &'a CommandRecord) -> Print<'a> {
         let sheets = &mut *self.sheets.borrow_mut();
         let known = &mut sheets.rules;
         let by_content = &mut sheets.by_content;
         let read = || {
             let text = self.load.text(command.stdout);
-            if command.argv.first().is_some_and(|program| program == "nft") {
-                let printed = read_listing(self.load.family, &text.exact());
-                return Rc::new(Sheet::of(printed));
-            }
-            let new = || Rc::new(Sheet::of(Printed::read_with(known, &text.exact())));
-            let content = between_stamps(text.bytes());
+            let dialect = self.case.tool(&command.build).dialect();
+            let family = self.load.family;
+            let new = || Rc::new(Sheet::of(dialect.read(family, known, &text.exact())));
+            let content = dialect.lasting(text.bytes());
             by_content.entry(content).or_insert_with(new).clone()
         };
         let key = (command.stdout, None);

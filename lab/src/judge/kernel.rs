@@ -8,9 +8,10 @@ use foldhash::HashMap;
 
 use crate::catalog::{Backend, Family};
 use crate::observed::{
-    LegacyChain, LegacyRule, NftChain, NftHook, NftRule, NftSet, NftTable, State,
+    LegacyChain, LegacyRule, NftChain, NftHook, NftRule, NftSet, NftTable, State, nft_family,
 };
 use crate::plan::procedure::OWN_CHAIN;
+use crate::tool::nft::kernel_table;
 
 /// One chain of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl<'a> KernelChains<'a> {
                 let of_family = dump.legacy.iter().filter(|known| known.family == family);
                 for table in of_family {
                     let of_table = chains
-                        .entry((family.nft(), table.name.as_str()))
+                        .entry((nft_family(family), table.name.as_str()))
                         .or_default();
                     let has_own = table.chains.iter().any(|chain| chain.name == OWN_CHAIN);
                     for chain in &table.chains {
@@ -88,7 +89,7 @@ impl<'a> KernelChains<'a> {
 
     /// The chain; none where there is no such chain.
     pub fn get(&self, key: ChainKey<'_>) -> Option<Rc<KernelChain<'a>>> {
-        let (family, table) = named_table(self.family, key.table);
+        let (family, table) = kernel_table(self.family, key.table);
         self.chains.get(&(family, table))?.get(key.chain).cloned()
     }
 }
@@ -181,13 +182,8 @@ fn own_jumps(rules: &[KernelRule<'_>], has_own: bool) -> Vec<usize> {
     own.map(|(place, _)| place).collect()
 }
 
-/// The family and name of a table: one of another family is named with it in a ruleset of nft's, `inet filter`.
-fn named_table(family: Family, table: &str) -> (&str, &str) {
-    table.split_once(' ').unwrap_or((family.nft(), table))
-}
-
 fn nft_table<'a>(dump: &'a State, family: Family, table: &str) -> Option<&'a NftTable> {
-    let (family, table) = named_table(family, table);
+    let (family, table) = kernel_table(family, table);
     dump.nft
         .iter()
         .find(|known| known.family == family && known.name == table)

@@ -28,16 +28,16 @@ impl Aligned {
         Aligned { listing, partners }
     }
 
-    /// Puts `listing` beside what nft prints, which says the same in other words. As many rules are these, in order: nobody
+    /// Puts `listing` beside what was `written`, which says the same in another language. As many rules are these, in order: nobody
     /// prints the kernel's rules in another order. Of fewer or more, those are whose partners that `witness` prints
     /// likewise; where it prints not each of them, nobody knows.
-    pub fn with_native(
+    pub fn in_other_words(
         known: &Alignments,
-        native: &Listing,
+        written: &Listing,
         witness: Option<&Listing>,
         listing: Listing,
     ) -> Self {
-        let (held, printed) = (native.rules().len(), listing.rules().len());
+        let (held, printed) = (written.rules().len(), listing.rules().len());
         let witness = witness.filter(|witness| witness.rules().len() == held);
         let partners = match witness {
             _ if held == printed => Partners::InOrder(held),
@@ -130,8 +130,8 @@ pub struct Reread {
 
 /// One chain as it lies in the lane, with all that is known of it.
 pub struct LaidChain<'a> {
-    /// Whether nft itself wrote it.
-    is_native: bool,
+    /// Whether the reader prints in its writer's language.
+    speak_alike: bool,
     /// What was seen of the reader.
     pub reading: Rc<Reading<'a>>,
     /// The places in the scenario of the chain's rules that lie in the lane, ascending.
@@ -169,9 +169,9 @@ impl Pairing<'_> {
     ) -> Aligned {
         let witness = witness.map(|anchored| &anchored.listing);
         let known = &self.evidence.alignments;
-        match self.is_native() {
-            true => Aligned::with_native(known, &written.listing, witness, listing),
-            false => Aligned::new(known, &written.listing, listing),
+        match self.speak_alike() {
+            true => Aligned::new(known, &written.listing, listing),
+            false => Aligned::in_other_words(known, &written.listing, witness, listing),
         }
     }
 }
@@ -227,7 +227,7 @@ impl<'a> LaidChain<'a> {
         let listed =
             listed.map(|(written, listing)| pairing.beside(written, witness.as_ref(), listing));
         LaidChain {
-            is_native: pairing.is_native(),
+            speak_alike: pairing.speak_alike(),
             reading,
             position,
             written,
@@ -292,11 +292,11 @@ impl<'l> Laid<'l, '_> {
         self.chain.witness.as_ref()?.rule(self.at)
     }
 
-    /// As its writer prints it, in a reader's words: where nft wrote, as the witness prints it.
+    /// As its writer prints it, in the reader's language: where that is another, as the witness prints it.
     pub fn written_for_readers(self) -> Option<&'l Arc<Rule>> {
-        match self.chain.is_native {
-            true => self.witness_before(),
-            false => self.written(),
+        match self.chain.speak_alike {
+            true => self.written(),
+            false => self.witness_before(),
         }
     }
 

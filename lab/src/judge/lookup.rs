@@ -13,8 +13,9 @@ use super::{NotRun, Pairing, RuleVerdict};
 use crate::observed::End;
 use crate::plan::Operation;
 use crate::plan::step::RuleSet;
-use crate::plan::trace::{Asked, ListedAs};
+use crate::plan::trace::Asked;
 use crate::recording::CommandRecord;
+use crate::tool::ListedAs;
 
 impl<'a> Pairing<'a> {
     /// What the reader's `-S` of all the rules printed of a chain; none where it was not run, or failed, or where only some

@@ -17,7 +17,6 @@ mod evidence;
 mod kernel;
 mod laid;
 mod lookup;
-mod native;
 mod not_run;
 mod outcome;
 mod partners;
@@ -36,11 +35,12 @@ pub mod verdict;
 
 use std::rc::Rc;
 
-use crate::catalog::{Backend, Build, BuildId, Family};
+use crate::catalog::{Backend, Build, BuildId, Family, Tool};
 use crate::plan::Operation;
 use crate::plan::step::RuleSet;
 use crate::recording::LoadRecord;
-use crate::scenario::{Look, Scenario, Write};
+use crate::scenario::{Look, Scenario};
+use crate::tool::Dialect;
 pub use cell::{Cell, KnownSubject};
 pub use complaint::core_message;
 pub use crash::Crash;
@@ -84,6 +84,12 @@ impl Case<'_> {
             .find(|build| &build.id == id)
             .map_or(Backend::Nft, |build| build.backend)
     }
+
+    fn tool(&self, id: &BuildId) -> Tool {
+        let mut builds = self.builds.iter();
+        let build = builds.find(|build| &build.id == id);
+        build.map_or_else(Tool::default, |build| build.tool)
+    }
 }
 
 /// One pairing under judgement.
@@ -92,6 +98,8 @@ struct Pairing<'a> {
     evidence: &'a Evidence<'a>,
     places: &'a Places<'a>,
     family: Family,
+    /// The writer's tool and the reader's.
+    tools: (Tool, Tool),
     /// The backend whose tables hold the rules: the writer's.
     backend: Backend,
     /// Whether the reader is of the other backend.
@@ -112,7 +120,7 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
 
 /// The cells of one load, a reader each; verdicts that are known from other loads are the same in memory.
 pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdicts) -> Vec<Cell> {
-    let evidence = Evidence::new(load);
+    let evidence = Evidence::new(load, case);
     let backend = case.backend(&load.writer);
     let places = Places::of(case.scenario.ruleset(load.family));
     let shared = shared.0.entry((load.scenario.clone(), load.family));
@@ -129,6 +137,7 @@ pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdict
             evidence: &evidence,
             places: &places,
             family: load.family,
+            tools: (case.tool(&load.writer), case.tool(&reader.id)),
             backend,
             crossed,
             witness,
@@ -139,9 +148,28 @@ pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdict
 }
 
 impl<'a> Pairing<'a> {
-    /// Whether nft itself wrote: its own print has no words in common with any reader's.
-    fn is_native(&self) -> bool {
-        self.case.scenario.write == Write::Nft
+    /// Whether the reader prints in the writer's language: prints of two have no words in common.
+    fn speak_alike(&self) -> bool {
+        let (writer, reader) = self.tools;
+        writer == reader
+    }
+
+    /// Whether the witness prints in the writer's language.
+    fn witness_speaks_alike(&self) -> bool {
+        let (writer, _) = self.tools;
+        writer.commands().witness() == writer
+    }
+
+    /// Whether an operation is done where this writer writes and this reader reads.
+    fn suits(&self, operation: Operation) -> bool {
+        let (writer, reader) = self.tools;
+        operation.suits(writer, reader)
+    }
+
+    /// The reader's language.
+    fn dialect(&self) -> &'static dyn Dialect {
+        let (_, reader) = self.tools;
+        reader.dialect()
     }
 
     fn cell(&self, reader: &BuildId, shared: &mut SharedOfRuleset) -> Cell {

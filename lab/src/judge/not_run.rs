@@ -101,16 +101,8 @@ impl<'a> Pairing<'a> {
         match operation {
             _ if reading.is_none() => NotRun::NotWritten,
             Operation::Reassert if !self.crossed => NotRun::SameBackend,
-            Operation::Write
-            | Operation::Recognition
-            | Operation::Cycle
-            | Operation::Check
-            | Operation::Delete
-            | Operation::Reassert
-                if self.is_native() =>
-            {
-                NotRun::WrittenByNft
-            }
+            Operation::Write if !self.witness_speaks_alike() => NotRun::WrittenByNft,
+            _ if !self.suits(operation) => NotRun::WrittenByNft,
             Operation::Write if verdict.written.is_none() => NotRun::NotPrinted,
             Operation::Write => NotRun::NoWitness,
             Operation::Cycle | Operation::Check | Operation::Delete | Operation::List

@@ -7,7 +7,6 @@ use super::by_operation::{PrintVerdict, RestoreVerdict};
 use super::laid::Laid;
 use super::rewrite::is_alike;
 use crate::observed::End;
-use crate::tool::iptables::is_iptables_table;
 use crate::tool::{Partner, Rule};
 
 /// What the reader's save shows of a rule.
@@ -56,11 +55,8 @@ impl Pairing<'_> {
                 Some(self.complaint(saved.command)),
             )),
             End::Exit(0) if saved.gives_up(table) => {
-                let mut comments = saved.sheet.comments.iter();
-                let comment = comments.find(|comment| {
-                    comment.contains("incompatible") && comment.contains(&format!("`{table}'"))
-                });
-                Some((PrintVerdict::Refused, comment.cloned()))
+                let said = saved.sheet.said_of(table).map(str::to_owned);
+                Some((PrintVerdict::Refused, said))
             }
             End::Exit(0) if saved.is_cut_off(table) => {
                 let reason =
@@ -85,7 +81,7 @@ impl Pairing<'_> {
                 false => (PrintVerdict::Differs, None),
             };
         }
-        if self.crossed || !is_iptables_table(laid.place.table) {
+        if self.crossed || !self.dialect().has_table(laid.place.table) {
             return (PrintVerdict::Invisible, None);
         }
         let reason = match partner {

@@ -13,7 +13,6 @@ use super::sheet::Sheet;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
-use crate::tool::Printed;
 
 /// Whether packets met a rule that the kernel holds twice. How many is not said: a connection is asked for again, and a
 /// neighbour, after a time that no pairing changes.
@@ -63,7 +62,7 @@ impl<'a> Pairing<'a> {
     pub(super) fn reasserted(&self, reader: &BuildId) -> Option<Reasserted<'a>> {
         let seen = self.evidence.reassertion(reader)?;
         let counts = seen.counts.iter().map(|command| {
-            let printed = Printed::read(&self.evidence.text(command.stdout));
+            let printed = self.evidence.read(command);
             (&command.build, Sheet::of(printed))
         });
         let counts = counts.collect();
@@ -113,7 +112,8 @@ impl<'a> Pairing<'a> {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
             let is_complete = listing.rules().len() == given;
             let rule = listing.rules().get(place.index - 1);
-            Some(packets(&rule.filter(|_| is_complete)?.text)? > 0)
+            let rule = rule.filter(|_| is_complete)?;
+            Some(rule.tool.dialect().packets(&rule.text)? > 0)
         };
         let reader = reasserted.seen.counts.iter().map(|command| &command.build);
         let reader = reader
@@ -128,7 +128,7 @@ impl<'a> Pairing<'a> {
     pub(super) fn warnings(&self, reasserted: &Reasserted<'a>) -> Vec<Warning> {
         let mut warnings: Vec<Warning> = Vec::new();
         for command in &reasserted.seen.prints {
-            let printed = Printed::read(&self.evidence.text(command.stdout));
+            let printed = self.evidence.read(command);
             let stderr = self.evidence.text(command.stderr);
             let said = printed.comments.into_iter();
             for text in said.chain(stderr.lines().map(str::to_owned)) {
@@ -141,12 +141,6 @@ impl<'a> Pairing<'a> {
         }
         warnings
     }
-}
-
-/// The first number of `[packets:bytes] -A CHAIN …`.
-fn packets(line: &str) -> Option<u64> {
-    let (packets, _) = line.strip_prefix('[')?.split_once(':')?;
-    packets.parse().ok()
 }
 
 #[cfg(test)]

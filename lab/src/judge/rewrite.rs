@@ -9,15 +9,13 @@ use super::culprit::{AsRun, Reread};
 use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
-use super::native::{Anew, anew};
 use super::place::Place;
 use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::recording::DumpRef;
-use crate::tool::iptables::is_iptables_table;
-use crate::tool::{Difference, Partner, Rule};
+use crate::tool::{Difference, Partner, Rewritten, Rule};
 
 /// How a rule fared in the kernel.
 #[derive(Debug, Clone)]
@@ -52,15 +50,25 @@ impl Fate {
         }
     }
 
-    /// What became of a rule that nft wrote.
-    fn anew(anew: Anew) -> Self {
-        match anew {
-            Anew::Same => Fate::plain(RestoreVerdict::Kept),
-            Anew::Lost(difference) => Fate {
+    /// Of a rule of which the kernel's expressions say what became of it.
+    fn in_kernel(rewritten: Rewritten) -> Self {
+        match rewritten {
+            Rewritten::Same => Fate::plain(RestoreVerdict::Kept),
+            Rewritten::Lost(difference) => Fate {
                 in_kernel: Some(Arc::new(difference)),
                 ..Fate::plain(RestoreVerdict::Changed)
             },
-            Anew::Another(reason) => Fate::because(RestoreVerdict::Changed, reason),
+            Rewritten::Another { gone, new } => {
+                let listed = |which: &str, all: &[String]| match all {
+                    [] => String::new(),
+                    all => format!("; {which}: [{}]", all.join("] [")),
+                };
+                let (gone, new) = (listed("gone", &gone), listed("new", &new));
+                let reason = format!(
+                    "the kernel holds another rule, and no print proves it the same{gone}{new}"
+                );
+                Fate::because(RestoreVerdict::Changed, reason)
+            }
         }
     }
 
@@ -225,11 +233,13 @@ impl<'a> Pairing<'a> {
         let fate = |at: usize| match partners.of(at) {
             Partner::At(found) => {
                 let same_print = from[at].tokens() == to[found].tokens();
-                let fate = match () {
-                    () if was[at] == is[found] => Fate::plain(RestoreVerdict::Kept),
-                    () if self.is_native() => Fate::anew(anew(self.family, &was[at], &is[found])),
-                    () if same_print => Fate::plain(RestoreVerdict::Kept),
-                    () => Fate::plain(RestoreVerdict::Changed),
+                let by_kernel = || self.by_expressions(&was[at], &is[found]);
+                let fate = match was[at] == is[found] {
+                    true => Fate::plain(RestoreVerdict::Kept),
+                    false => by_kernel().unwrap_or_else(|| match same_print {
+                        true => Fate::plain(RestoreVerdict::Kept),
+                        false => Fate::plain(RestoreVerdict::Changed),
+                    }),
                 };
                 Fate {
                     after: Some(Arc::clone(&to[found])),
@@ -245,6 +255,23 @@ impl<'a> Pairing<'a> {
             Partner::Gone => Fate::gone("the rule is gone from the kernel"),
         };
         (0..from.len()).map(fate).collect()
+    }
+
+    /// How a rule fared whose writer's tool has the kernel's expressions say so; none where prints say it.
+    fn by_expressions(&self, was: &KernelRule<'_>, is: &KernelRule<'_>) -> Option<Fate> {
+        let (KernelRule::Nft(was, reach_before), KernelRule::Nft(is, reach)) = (was, is) else {
+            return None;
+        };
+        let (writer, _) = self.tools;
+        let rewritten = writer.dialect().rewritten(self.family, was, is)?;
+        Some(Fate::in_kernel(match rewritten {
+            // The same rule, but with other sets or objects.
+            Rewritten::Same if reach_before != reach => Rewritten::Another {
+                gone: Vec::new(),
+                new: Vec::new(),
+            },
+            rewritten => rewritten,
+        }))
     }
 
     /// What became of the rule in the kernel when the reader restored what it had saved.
@@ -265,12 +292,16 @@ impl<'a> Pairing<'a> {
                 RestoreVerdict::Unrestorable,
                 self.complaint(restored.command),
             ),
-            // A reader restores its own backend's tables, and of nft's own tables none: that the rule is still there is no
+            // A reader restores its own backend's tables, and none that it does not know: that the rule is still there is no
             // near miss.
-            RestoreVerdict::Kept if !printed && !self.crossed && is_iptables_table(table) => Fate {
-                verdict: RestoreVerdict::NothingToRestore,
-                ..fate
-            },
+            RestoreVerdict::Kept
+                if !printed && !self.crossed && self.dialect().has_table(table) =>
+            {
+                Fate {
+                    verdict: RestoreVerdict::NothingToRestore,
+                    ..fate
+                }
+            }
             _ => fate,
         }
     }
@@ -278,7 +309,8 @@ impl<'a> Pairing<'a> {
     /// What the writer prints after the rewrite, where that was asked for.
     pub(super) fn reread(&self, reading: &Reading<'a>) -> Option<Print<'a>> {
         let rewrite = reading.rewrite.as_ref()?;
-        let is_asked = self.case.wants(Operation::Recognition) && !self.is_native();
+        let is_asked =
+            self.case.wants(Operation::Recognition) && self.suits(Operation::Recognition);
         let writer = &self.evidence.load.writer;
         is_asked.then(|| rewrite.print_by(writer, self.evidence))?
     }

@@ -15,7 +15,6 @@ use super::{Pairing, RuleVerdict};
 use crate::observed::End;
 use crate::plan::Operation;
 use crate::recording::CommandRecord;
-use crate::tool::iptables::compare;
 use crate::tool::{Difference, Rule};
 
 impl<'a> Pairing<'a> {
@@ -68,7 +67,7 @@ impl<'a> Pairing<'a> {
         verdict.written = laid.written().map(|rule| rule.text.clone());
         verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
         let operations = &mut verdict.operations;
-        if let Some(write) = write(laid).filter(|_| !self.is_native()) {
+        if let Some(write) = write(laid).filter(|_| self.witness_speaks_alike()) {
             operations.set(Answer::Write(write));
         }
         let rewritten = self.rewritten(laid);
@@ -222,7 +221,7 @@ fn potential(
     let original = original.map_or(laid.place.rule, |rule| &**rule);
     let damage = seen.damage();
     if damage.is_some_and(|fate| fate.is_gone) {
-        return Some(consequence::of_vanished(original.tokens()));
+        return Some(consequence::of_vanished(original));
     }
     // Another wording of a rule that the kernel still holds, and that its writer still knows, harms nobody.
     let is_harmless = verdict.of(Operation::Save) == Some(Verdict::Reworded)
@@ -236,8 +235,8 @@ fn potential(
         && laid.chain.read.is_some()
         && verdict.of(Operation::Rewrite).is_none();
     match found {
-        Some((from, difference)) => Some(consequence::of_changed(from.tokens(), difference)),
-        None if left_out => Some(consequence::of_vanished(original.tokens())),
+        Some((from, difference)) => Some(consequence::of_changed(from, difference)),
+        None if left_out => Some(consequence::of_vanished(original)),
         None => None,
     }
 }
@@ -281,7 +280,7 @@ fn differing<'l>(
         .filter(|(applies, ..)| *applies)
         .find_map(|(_, from, to)| {
             let (from, to) = (from?, to?);
-            let difference = compare(&from.tokens().to_vec(), &to.tokens().to_vec());
+            let difference = from.difference(to);
             (!difference.is_empty()).then_some((from, difference))
         })
 }

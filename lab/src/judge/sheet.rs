@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use crate::tool::{Printed, PrintedTable, Rule, Words};
+use crate::tool::{GivenUp, Printed, PrintedTable, Rule, Words};
 
 /// The rules of one chain as one build printed them.
 #[derive(Clone, Default)]
@@ -38,12 +38,10 @@ pub fn words(rules: &[Arc<Rule>]) -> Vec<&Words> {
 
 /// A print, by table and chain.
 pub struct Sheet {
-    /// All `#` lines but those that say when and by what it was printed.
-    pub comments: Vec<String>,
     /// Lines that are nothing known.
     pub strays: Vec<String>,
     /// The tables that the build says it cannot print.
-    given_up: Vec<String>,
+    given_up: Vec<GivenUp>,
     tables: HashMap<String, Section>,
 }
 
@@ -71,7 +69,7 @@ impl Section {
         let mut section = Section::default();
         let mut rules = Vec::new();
         for (number, table) in printed.into_iter().enumerate() {
-            section.is_cut_off |= !table.committed;
+            section.is_cut_off |= !table.is_ended;
             // Of a table that was printed twice, the first says which chains there are.
             if number == 0 {
                 section.chains.reserve(table.chains.len());
@@ -126,16 +124,13 @@ impl Section {
 impl Sheet {
     /// Sorts what was printed.
     pub fn of(printed: Printed) -> Self {
-        let given_up = printed.incompatible_tables().into_iter();
-        let given_up = given_up.map(str::to_owned).collect();
         let mut tables: HashMap<String, Vec<PrintedTable>> = HashMap::default();
         for table in printed.tables {
             tables.entry(table.name.clone()).or_default().push(table);
         }
         let sections = tables.into_iter();
         Sheet {
-            given_up,
-            comments: printed.comments,
+            given_up: printed.given_up,
             strays: printed.strays,
             tables: sections.map(|(name, of)| (name, Section::of(of))).collect(),
         }
@@ -148,7 +143,14 @@ impl Sheet {
 
     /// Whether it says that it cannot print the table.
     pub fn gives_up(&self, table: &str) -> bool {
-        self.given_up.iter().any(|known| known == table)
+        self.said_of(table).is_some()
+    }
+
+    /// What it says of a table that it cannot print.
+    pub fn said_of(&self, table: &str) -> Option<&str> {
+        let mut given_up = self.given_up.iter();
+        let of_table = given_up.find(|known| known.table == table);
+        of_table.map(|known| known.said.as_str())
     }
 
     /// Whether it says of any table that it cannot print it.
@@ -199,7 +201,7 @@ mod tests {
     fn a_chain_has_its_rules_in_order_wherever_they_were_printed() {
         let printed = "*filter\n:A - [0:0]\n-A A -j ONE\n-A B -j ONE\n-A A -j TWO\nCOMMIT\n\
                        *filter\n:A ACCEPT [0:0]\n-A B -j TWO\n-A A -j THREE\n";
-        let sheet = Sheet::of(Printed::read(printed));
+        let sheet = Sheet::of(crate::tool::iptables::read(printed));
         assert_eq!(
             texts(&sheet, "A"),
             ["-A A -j ONE", "-A A -j TWO", "-A A -j THREE"]

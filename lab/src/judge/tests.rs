@@ -199,7 +199,12 @@ fn what_the_surroundings_lacked_is_said_of_the_rules_that_name_it_alone() {
     };
     let seen = [furnished(Some("no nfacct here")), furnished(None)];
     load.observations.extend(seen);
-    let evidence = Evidence::new(&load);
+    let case = Case {
+        scenario: &recording.head.scenarios[0],
+        builds: &recording.head.builds,
+        operations: &recording.head.operations,
+    };
+    let evidence = Evidence::new(&load, case);
     assert_eq!(evidence.lacks(), None);
     let text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m nfacct --nfacct-name x\n\
                 -A INPUT -m set --match-set x src\n-A INPUT -j DROP\nCOMMIT\n";
@@ -586,8 +591,12 @@ fn without_each_part(tokens: &[String]) -> Vec<(String, Vec<String>)> {
 fn an_option_that_is_gone_from_any_rule_of_any_scenario_is_named() {
     let mut tried = 0;
     for scenario in crate::scenario::shipped().unwrap() {
-        for ruleset in scenario.rulesets.values() {
-            for (_, rule) in ruleset.rules() {
+        let of_iptables = scenario
+            .rules
+            .values()
+            .filter(|_| scenario.tool() == Tool::Iptables);
+        for given in of_iptables {
+            for (_, rule) in given.ruleset().rules() {
                 for (gone, left) in without_each_part(&rule.tokens().to_strings()) {
                     let difference =
                         crate::tool::iptables::compare(&rule.tokens().to_strings(), &left);

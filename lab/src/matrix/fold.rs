@@ -9,7 +9,7 @@ use super::Matrix;
 use super::build_set::{BuildSet, place};
 use super::harm::Side;
 use super::letter::{Letters, letters, of_whole_table};
-use crate::catalog::{Backend, Build, Family, Tool};
+use crate::catalog::{Backend, Build, Family};
 use crate::judge::Cell;
 use crate::plan::Operation;
 
@@ -238,7 +238,7 @@ fn classes(builds: &[&Build], seen: &Seen) -> Vec<BTreeSet<usize>> {
     let mut order: Vec<usize> = took_part.iter().copied().collect();
     order.sort_by_key(|place| {
         let build = builds[*place];
-        (build.tool == Tool::Nft, build.backend, &build.version)
+        (build.tool, build.backend, &build.version)
     });
     let mut classes: Vec<BTreeSet<usize>> = Vec::new();
     for place in order {
@@ -291,7 +291,7 @@ mod tests {
     use super::super::harm::Certainty;
     use super::super::letter::Letter;
     use super::*;
-    use crate::catalog::{BuildId, Digest, Origin, Version};
+    use crate::catalog::{BuildId, Digest, Origin, Tool, Version};
 
     fn build(version: &str) -> Build {
         let digest: Digest = "0".repeat(64).parse().unwrap();

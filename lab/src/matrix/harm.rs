@@ -176,8 +176,8 @@ pub fn harms(cell: &Cell) -> Vec<Harmed> {
     all.filter(|of| !of.harms.is_empty()).collect()
 }
 
-/// What was not tested in a cell that was run with `operations`.
-pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
+/// What was not tested in a cell that was run with `operations` between builds of these tools, the writer's first.
+pub fn gaps(cell: &Cell, operations: &[Operation], (writer, reader): (Tool, Tool)) -> Vec<Gap> {
     // Who finds the other backend in use takes that: such a pairing does not come about, and nothing is written.
     let is_averted = cell.outcome.picked.is_some();
     let mut gaps = Vec::new();
@@ -202,7 +202,7 @@ pub fn gaps(cell: &Cell, operations: &[Operation], writer: Tool) -> Vec<Gap> {
             }
             _ => {}
         }
-        let asked = operations.iter().filter(|of| of.suits(writer));
+        let asked = operations.iter().filter(|of| of.suits(writer, reader));
         for operation in asked {
             if !is_of_every_rule(*operation) {
                 continue;
@@ -461,7 +461,7 @@ mod tests {
         let matrix = matrix("refused-by-its-writer.jsonl");
         let mut refused = 0;
         for cell in &matrix.cells {
-            let gaps = gaps(cell, &matrix.operations, Tool::Iptables);
+            let gaps = gaps(cell, &matrix.operations, (Tool::Iptables, Tool::Iptables));
             let harms = harms(cell);
             for gap in gaps.iter().filter(|gap| gap.operation.is_none()) {
                 assert!(!gap.reason.is_empty());

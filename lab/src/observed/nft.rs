@@ -5,6 +5,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{Attribute, Expression};
+use crate::catalog::Family;
+
+/// What nf_tables calls a family.
+pub fn nft_family(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ip",
+        Family::Ipv6 => "ip6",
+    }
+}
 
 /// One nf_tables table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::legacy::LegacyTable;
-use super::nft::NftTable;
+use super::nft::{NftTable, nft_family};
 use crate::catalog::{Backend, Family};
 
 /// What the kernel holds in one network namespace, in its own terms, without handles and counters.
@@ -23,12 +23,13 @@ impl State {
     /// What it holds of one chain: its table with nothing but that chain and the sets that its rules may use.
     pub fn only(mut self, name: &ChainName) -> Self {
         let ChainName { table, chain, .. } = name;
-        let (nft_family, nft, legacy) = match name.backend {
-            Backend::Nft => (name.family.nft(), true, false),
-            Backend::Legacy => (name.family.nft(), false, true),
+        let family = nft_family(name.family);
+        let (nft, legacy) = match name.backend {
+            Backend::Nft => (true, false),
+            Backend::Legacy => (false, true),
         };
         self.nft
-            .retain(|known| nft && known.family == nft_family && known.name == *table);
+            .retain(|known| nft && known.family == family && known.name == *table);
         self.legacy
             .retain(|known| legacy && known.family == name.family && known.name == *table);
         for table in &mut self.nft {

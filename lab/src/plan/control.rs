@@ -1,20 +1,15 @@
-//! The control: before anything is concluded about iptables, the lab shows that it itself works.
+//! The control: before anything is concluded about a build, the lab shows that it itself works.
 //!
-//! A plain rule that every build must write, read, keep and, where it is an iptables, find, and a dump that must come
-//! back the same.
+//! A plain rule that every build must write, read, keep and, where its tool can be asked for one, find, and a dump that must
+//! come back the same.
 
 use std::sync::Arc;
 
-use super::command;
 use super::script::{Fault, Lab};
 use super::step::{Action, Role, RuleSet, Stage, Step};
-use crate::catalog::{Build, Family, Tool};
+use crate::catalog::{Build, Family};
 use crate::observed::{End, Ran, State, Text};
-
-const RULE: &str = "-s 192.0.2.1/32 -j ACCEPT";
-
-/// The same for nft, as it prints it.
-const NFT_RULE: &str = "ip saddr 192.0.2.1 accept";
+use crate::tool::{NamedRule, Program};
 
 /// Why a build does not pass.
 enum Trouble {
@@ -38,11 +33,7 @@ pub async fn control(lab: Lab, builds: Vec<Build>) -> Result<Vec<String>, Fault>
     let empty = reset(&lab).await?;
     let mut wrong = Vec::new();
     for build in &builds {
-        let passed = match build.tool {
-            Tool::Iptables => iptables(&lab, build, &empty).await,
-            Tool::Nft => nft(&lab, build, &empty).await,
-        };
-        match passed {
+        match passes(&lab, build, &empty).await {
             Ok(()) => {}
             Err(Trouble::Wrong(what)) => wrong.push(format!("{}: {what}", build.id)),
             Err(Trouble::Fault(fault)) => return Err(fault),
@@ -51,95 +42,35 @@ pub async fn control(lab: Lab, builds: Vec<Build>) -> Result<Vec<String>, Fault>
     Ok(wrong)
 }
 
-async fn iptables(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
-    let (backend, family) = (build.backend, Family::Ipv4);
-    // Every built-in chain is named: what is not named is not made by the first restore, but by the second.
-    let chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
-    let given = format!("*filter\n{chains}\n-A INPUT {RULE}\nCOMMIT\n");
-    run(
-        lab,
-        build,
-        command::restore(backend, family),
-        Some(given.into()),
-        Role::Write,
-    )
-    .await?;
+async fn passes(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
+    let (commands, dialect) = (build.tool.commands(), build.tool.dialect());
+    let (program, plain) = (Program::of(build, Family::Ipv4), commands.plain_rule());
+    let (load, given) = (commands.load(program), Some(plain.text.into()));
+    run(lab, build, load.clone(), given, Role::Write).await?;
     let written = dump(lab).await?;
-    let saved = run(
-        lab,
-        build,
-        command::save(backend, family),
-        None,
-        Role::ReaderPrint,
-    )
-    .await?;
-    let line = format!("-A INPUT {RULE}");
-    if !saved
-        .stdout
-        .to_lossy()
-        .lines()
-        .any(|printed| printed.trim_end() == line)
-    {
-        return Err(Trouble::Wrong(format!(
-            "wrote `{line}` and printed {:?}",
-            saved.stdout
-        )));
+    let print = commands.print(program);
+    let printed = run(lab, build, print, None, Role::ReaderPrint)
+        .await?
+        .stdout;
+    let text = printed.to_lossy();
+    if !text.lines().any(|line| line.trim() == plain.line) {
+        let wrong = format!("wrote `{}` and printed {printed:?}", plain.line);
+        return Err(Trouble::Wrong(wrong));
     }
-    run(
-        lab,
-        build,
-        command::restore(backend, family),
-        Some(saved.stdout),
-        Role::Restore,
-    )
-    .await?;
-    if dump(lab).await? != written {
-        let wrong =
-            "restored its own print of a plain rule, and the kernel's rules are not the same";
-        return Err(Trouble::Wrong(wrong.to_owned()));
-    }
-    let rule: Vec<String> = RULE.split(' ').map(str::to_owned).collect();
-    run(
-        lab,
-        build,
-        command::check(backend, family, "filter", "INPUT", &rule),
-        None,
-        Role::Check,
-    )
-    .await?;
-    is_empty_again(lab, empty).await
-}
-
-async fn nft(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
-    let given = format!("add table ip lab\nadd chain ip lab c\nadd rule ip lab c {NFT_RULE}\n");
-    run(
-        lab,
-        build,
-        command::nft_file(),
-        Some(given.into()),
-        Role::Write,
-    )
-    .await?;
-    let written = dump(lab).await?;
-    let listed = run(lab, build, command::nft_list(), None, Role::WriterPrint).await?;
-    let text = listed.stdout.to_lossy().into_owned();
-    if !text.lines().any(|line| line.trim() == NFT_RULE) {
-        return Err(Trouble::Wrong(format!(
-            "wrote `{NFT_RULE}` and printed {text:?}"
-        )));
-    }
-    let again = format!("flush ruleset\n{text}");
-    run(
-        lab,
-        build,
-        command::nft_file(),
-        Some(again.into()),
-        Role::Write,
-    )
-    .await?;
+    let again = Some(dialect.written_back(&printed));
+    run(lab, build, load, again, Role::Restore).await?;
     if dump(lab).await? != written || written == *empty {
-        let wrong = "wrote its own print of a plain rule, and the kernel's rules are not the same";
+        let wrong = "loaded its own print of a plain rule, and the kernel's rules are not the same";
         return Err(Trouble::Wrong(wrong.to_owned()));
+    }
+    let words: Vec<String> = plain.words.split(' ').map(str::to_owned).collect();
+    let named = NamedRule {
+        table: plain.table,
+        chain: plain.chain,
+        words: &words,
+    };
+    if let Some(check) = commands.check(program, named) {
+        run(lab, build, check, None, Role::Check).await?;
     }
     is_empty_again(lab, empty).await
 }

@@ -1,6 +1,5 @@
 //! Pairings and rules laid out in lanes, loads and steps. Pure: no clock, no I/O, no engine.
 
-pub mod command;
 pub mod control;
 pub mod isolate;
 mod operation;
@@ -19,15 +18,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Origin, Tool};
-use crate::scenario::{Pairings, Scenario, Setup, Write};
+use crate::scenario::{Pairings, Scenario, Setup};
+use crate::tool::{Argv, Commands, Program};
 pub use operation::Operation;
 pub use shard::Shard;
 use step::RuleSet;
 
-/// What `operations` need around the rules of `scenario`. Only packets need a way, and nft the interfaces that its rules name
-/// by their number; iptables takes rules about interfaces that are not there, but none about sets.
+/// What `operations` need around the rules of `scenario`. Only packets need a way, and some tools the interfaces that rules
+/// name; none takes rules about sets that are not there.
 pub fn surroundings<'s>(scenario: &'s Scenario, operations: &[Operation]) -> Cow<'s, Setup> {
-    match operations.contains(&Operation::Effect) || scenario.write == Write::Nft {
+    match operations.contains(&Operation::Effect) || scenario.tool().commands().needs_interfaces() {
         true => Cow::Borrowed(&scenario.setup),
         false => Cow::Owned(Setup {
             sets: scenario.setup.sets.clone(),
@@ -116,20 +116,28 @@ impl Load {
         reader.build.backend != self.writer.backend
     }
 
-    /// The backend of one of the load's builds. A witness is of the writer's backend.
-    fn backend_of(&self, build: &BuildId) -> Backend {
-        self.readers
-            .iter()
-            .find(|reader| &reader.build.id == build)
-            .map_or(self.writer.backend, |r| r.build.backend)
+    /// Of which tool and backend one of the load's builds is. A witness is of the writer's backend.
+    fn kind_of(&self, build: &BuildId) -> (Tool, Backend) {
+        let readers = self.readers.iter().map(|reader| &reader.build);
+        let known = [&self.writer].into_iter().chain(readers);
+        let known = known.into_iter().find(|known| known.id == *build);
+        known.map_or_else(
+            || (self.writer.tool.commands().witness(), self.writer.backend),
+            |known| (known.tool, known.backend),
+        )
+    }
+
+    /// The commands of one of the load's builds, and the program that runs them.
+    fn commands_of(&self, build: &BuildId) -> (&'static dyn Commands, Program) {
+        let (tool, backend) = self.kind_of(build);
+        let family = self.family;
+        (tool.commands(), Program { backend, family })
     }
 
     /// How one of the load's builds prints what the kernel holds.
-    fn print_command(&self, build: &BuildId) -> Vec<String> {
-        match self.writer.tool {
-            Tool::Nft if build == &self.writer.id => command::nft_list(),
-            Tool::Nft | Tool::Iptables => command::save(self.backend_of(build), self.family),
-        }
+    fn print_command(&self, build: &BuildId) -> Argv {
+        let (commands, program) = self.commands_of(build);
+        commands.print(program)
     }
 }
 
@@ -157,7 +165,7 @@ pub struct Selection<'a> {
 
 impl Plan {
     /// Lays out every pairing of the selection with every scenario and family. Who writes a scenario is the tool that its
-    /// system uses; every reader is an iptables. A scenario that nobody of the selection can write has no load. What people
+    /// system uses; who reads is of a tool that reads. A scenario that nobody of the selection can write has no load. What people
     /// wait for runs first.
     pub fn new(
         scenarios: &[Scenario],
@@ -173,7 +181,7 @@ impl Plan {
         in_order.sort_by_key(|scenario| scenario.weight());
         for scenario in in_order {
             for family in scenario.families() {
-                let tool = scenario.write.tool();
+                let tool = scenario.tool();
                 for writer in selection.writers.iter().filter(|of| of.tool == tool) {
                     plan.add_loads(scenario, family, writer, selection);
                 }
@@ -192,7 +200,7 @@ impl Plan {
         let mut readers: BTreeMap<LaneKind, Vec<Reader>> = BTreeMap::new();
         let pairings = &scenario.pairings;
         for build in selection.readers {
-            let tool = scenario.write.tool();
+            let tool = scenario.tool();
             if !is_pairing(tool, pairings, (writer, build), selection.available) {
                 continue;
             }
@@ -201,8 +209,9 @@ impl Plan {
                 Some(_) => LaneKind::Cross,
                 None => LaneKind::of(writer.backend, build.backend),
             };
-            let witness =
-                witness(selection.available, writer.backend, Some(&build.id)).map(|w| w.id.clone());
+            let second = tool.commands().witness();
+            let witness = witness(selection.available, second, writer.backend, Some(&build.id))
+                .map(|w| w.id.clone());
             readers.entry(kind).or_default().push(Reader {
                 build: build.clone(),
                 witness,
@@ -260,7 +269,7 @@ pub fn is_pairing(
     available: &[Build],
 ) -> bool {
     writer.tool == tool
-        && reader.tool == Tool::Iptables
+        && reader.tool.commands().reads()
         && pairings.allow(writer, reader)
         && (pairings.detect.is_none() || has_both_backends(available, reader))
 }
@@ -273,16 +282,17 @@ fn has_both_backends(available: &[Build], build: &Build) -> bool {
     })
 }
 
-/// The witness of `backend`: its newest upstream build of iptables, or the newest of any origin where there is none; the
-/// next newest where that is the `reader` itself.
+/// The witness of a tool and backend: the newest upstream build, or the newest of any origin where there is none; the next newest
+/// where that is the `reader` itself.
 pub fn witness<'a>(
     available: &'a [Build],
+    tool: Tool,
     backend: Backend,
     reader: Option<&BuildId>,
 ) -> Option<&'a Build> {
     available
         .iter()
-        .filter(|build| build.tool == Tool::Iptables && build.backend == backend)
+        .filter(|build| build.tool == tool && build.backend == backend)
         .filter(|build| Some(&build.id) != reader)
         .max_by_key(|build| (build.origin == Origin::Upstream, &build.version, &build.id))
 }
@@ -330,7 +340,7 @@ mod tests {
     ) {
         let builds = builds();
         let reader = reader.map(|id| BuildId::new(id.trim_end_matches("-nft"), Backend::Nft));
-        let found = witness(&builds, Backend::Nft, reader.as_ref()).unwrap();
+        let found = witness(&builds, Tool::Iptables, Backend::Nft, reader.as_ref()).unwrap();
         assert_eq!(found.id.as_str(), expected);
     }
 
@@ -340,7 +350,7 @@ mod tests {
             .into_iter()
             .filter(|build| build.origin == Origin::Debian);
         let debian: Vec<Build> = debian.collect();
-        let found = witness(&debian, Backend::Legacy, None).unwrap();
+        let found = witness(&debian, Tool::Iptables, Backend::Legacy, None).unwrap();
         assert_eq!(found.id.as_str(), "debian-1.8.13-1-legacy");
     }
 

@@ -96,9 +96,9 @@ impl Operation {
         }
     }
 
-    /// Whether it is done with what this tool wrote: nft reads nothing yet, and no iptables is asked for a rule in nft's
-    /// words.
-    pub fn suits(self, writer: Tool) -> bool {
+    /// Whether it is done where `writer` writes and `reader` reads: only a writer that reads is asked what it reads afterwards,
+    /// and no reader is asked for a rule in another tool's words.
+    pub fn suits(self, writer: Tool, reader: Tool) -> bool {
         match self {
             Operation::Write
             | Operation::Save
@@ -107,11 +107,8 @@ impl Operation {
             | Operation::Sync
             | Operation::SyncNoflush
             | Operation::Effect => true,
-            Operation::Recognition
-            | Operation::Cycle
-            | Operation::Check
-            | Operation::Delete
-            | Operation::Reassert => writer == Tool::Iptables,
+            Operation::Recognition | Operation::Cycle => writer.commands().reads(),
+            Operation::Check | Operation::Delete | Operation::Reassert => writer == reader,
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::step::RuleSet;
 use crate::catalog::Family;
 use crate::scenario::Scenario;
-use crate::tool::iptables::{Addresses, Shape};
+use crate::tool::Shape;
 
 /// Which rules of a large ruleset readers are asked for one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,19 +27,17 @@ pub const ALL_UP_TO: usize = 300;
 /// Of more, so many are asked for at most.
 pub const MOST: usize = 100;
 
-/// The rules of a scenario that readers are asked for; none where they are asked for all. Of each shape it is the last rule: a
+/// The rules of a scenario that readers are asked for; none where they are asked for all, or where nobody knows which rules are
+/// of one shape. Of each shape it is the last rule: a
 /// `-D` takes the first that fits, and finds all that look like it in front of it.
 pub fn sample(scenario: &Scenario, family: Family) -> Option<RuleSet> {
-    if scenario.rule_count(family) <= ALL_UP_TO || scenario.nft.contains_key(&family) {
+    if scenario.rule_count(family) <= ALL_UP_TO {
         return None;
     }
+    let dialect = scenario.tool().dialect();
     let mut last: BTreeMap<(&str, Shape), usize> = BTreeMap::new();
     for (place, table, rule) in scenario.placed_rules(family) {
-        let words: Vec<&str> = rule.tokens().iter().collect();
-        last.insert(
-            (table, Shape::of(&rule.chain, &words, Addresses::Any)),
-            place,
-        );
+        last.insert((table, dialect.shape(rule)?), place);
     }
     let places: RuleSet = last.into_values().collect();
     let every = places.len().div_ceil(MOST).max(1);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::step::RuleSet;
 use crate::catalog::{Backend, BuildId};
+use crate::tool::ListedAs;
 
 /// The place of a step among the steps of its load, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -256,16 +257,6 @@ pub struct RereadPart {
     pub restored: Restored,
     /// What the writer printed of that.
     pub print: StepRef,
-}
-
-/// How rules are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ListedAs {
-    /// `-S`: as rules.
-    Rules,
-    /// `-L -n -v`: as a table for people, which programs read too.
-    Table,
 }
 
 /// A listing of one table.

@@ -9,8 +9,8 @@ use super::wording::{Parts, builds, counted};
 use crate::advice::{
     Damage, Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step,
 };
-use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
+use crate::observed::nft_family;
 
 /// The page. `published` is what the rules were compared with.
 pub fn render(diagnosis: &Diagnosis, published: &Published, width: usize) -> String {
@@ -204,7 +204,7 @@ pub(super) fn sentences(steps: &BTreeSet<Step>) -> Vec<String> {
                 systems.push(name(system.as_deref()));
             }
             Step::LookWithNft { family, table } => {
-                let family = family.map_or("ip", Family::nft);
+                let family = family.map_or("ip", nft_family);
                 said.push(format!("See what the table really holds: nft list table {family} {table}"));
             }
             Step::LookAtBothBackends => said.push(

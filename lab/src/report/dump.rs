@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::terminal::inert;
-use crate::observed::{LegacyTable, NftTable, State};
+use crate::observed::{LegacyTable, NftTable, State, nft_family};
 
 /// Everything that the dump holds; one sentence where that is nothing.
 pub fn render(dump: &State) -> String {
@@ -58,7 +58,11 @@ fn of_nft(table: &NftTable) -> String {
 }
 
 fn of_legacy(table: &LegacyTable) -> String {
-    let mut text = format!("table {} {} (legacy)\n", table.family.nft(), table.name);
+    let mut text = format!(
+        "table {} {} (legacy)\n",
+        nft_family(table.family),
+        table.name
+    );
     for chain in &table.chains {
         let policy = chain.policy.as_ref();
         let policy = policy.map_or_else(String::new, |policy| format!(", policy {policy}"));

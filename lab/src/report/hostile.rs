@@ -18,7 +18,8 @@ use crate::judge::verdict::Verdict;
 use crate::matrix::{Harm, KnownLoss, Matrix, SubjectKind};
 use crate::plan::Operation;
 use crate::recording::{LoadRecord, Recording};
-use crate::scenario::{Scenario, Write};
+use crate::scenario::Scenario;
+use crate::tool::Write;
 
 /// A comment of the recording's rules, which the hostile text takes the place of.
 const COMMENT: &str = "kubernetes firewall for dropping marked packets";
@@ -92,7 +93,7 @@ impl Run {
         let rules = rules.replace(&format!("\"{COMMENT}\""), &quoted);
         // What is no line of a ruleset stays as it is, and only what was printed is hostile.
         if let Ok(own) = Scenario::from_rules(&scenario.name, Family::Ipv4, &rules) {
-            scenario.rulesets = own.rulesets;
+            scenario.rules = own.rules;
         }
         scenario.title = text.to_owned();
         recording.head.host.engine_reason = Some(text.to_owned());

@@ -67,11 +67,7 @@ pub fn show(scenario: &Scenario) -> String {
     page.push_str(&pairings(&scenario.pairings));
     for family in scenario.families() {
         let _ = writeln!(page, "\n{}", paint(HEADING, family));
-        let rules = match scenario.nft.get(&family) {
-            Some(native) => native.only(|_| true),
-            None => scenario.ruleset(family).to_string(),
-        };
-        page.push_str(&inert(&rules));
+        page.push_str(&inert(&scenario.text_of(family, |_| true)));
     }
     page.push_str(&setup(&scenario.setup));
     page.push_str(&probes(scenario));

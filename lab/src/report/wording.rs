@@ -12,7 +12,7 @@ pub use harm::*;
 pub use parts::{Parts, option};
 pub use symptoms::*;
 
-use crate::catalog::{Family, Origin, Tool, Version};
+use crate::catalog::{Family, Origin, Version};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{ChainVerdict, RuleVerdict};
 use crate::matrix::{
@@ -112,10 +112,7 @@ pub fn builds_in_short(set: &BuildSet) -> String {
 
 /// The program that builds are of: `iptables-nft`, `nft`.
 fn program(span: &Span) -> String {
-    match span.tool {
-        Tool::Iptables => format!("iptables-{}", span.backend),
-        Tool::Nft => "nft".to_owned(),
-    }
+    span.tool.commands().program(span.backend)
 }
 
 /// Builds in a row by their names: both where there are two, the first and the last where there are more.
@@ -404,7 +401,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::{Backend, BuildId};
+    use crate::catalog::{Backend, BuildId, Tool};
     use crate::matrix::Member;
 
     /// Builds of one kind, oldest first; those with a star are in the set.

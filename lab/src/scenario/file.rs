@@ -8,10 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::{self, SetupInFile};
-use super::{FAMILIES, Pairings, Probe, Scenario, Source, System, Write, some_rules};
+use super::{FAMILIES, Pairings, Probe, Scenario, Source, System};
 use crate::catalog::Family;
-use crate::tool::Fault;
-use crate::tool::nft::Native;
+use crate::tool::{Fault, Given, Write};
 
 /// A scenario file as TOML has it.
 #[derive(Deserialize, JsonSchema)]
@@ -102,8 +101,7 @@ impl Scenario {
             pairings: file.pairings,
             setup,
             probes: file.probes.into_iter().map(Spanned::into_inner).collect(),
-            rulesets: BTreeMap::new(),
-            nft: BTreeMap::new(),
+            rules: BTreeMap::new(),
             text: text.to_owned(),
         };
         for family in FAMILIES {
@@ -115,18 +113,9 @@ impl Scenario {
     }
 
     fn take_rules(&mut self, family: Family, rules: &Spanned<String>) -> Result<(), Fault> {
-        match self.write {
-            Write::Nft => {
-                let native = Native::parse(family, rules.get_ref())
-                    .map_err(|fault| moved_into(&self.text, rules, fault))?;
-                self.nft.insert(family, native);
-            }
-            Write::Restore | Write::Append | Write::Insert | Write::RestoreNoflush => {
-                let ruleset = some_rules(rules.get_ref())
-                    .map_err(|fault| moved_into(&self.text, rules, fault))?;
-                self.rulesets.insert(family, ruleset);
-            }
-        }
+        let given = Given::parse(self.tool(), family, rules.get_ref())
+            .map_err(|fault| moved_into(&self.text, rules, fault))?;
+        self.rules.insert(family, given);
         Ok(())
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{LONGEST_ACCOUNT, LONGEST_SET};
-use super::{Pairings, Scenario, Set, SetKind, Setup, System, Write, name_of_file, some_rules};
-use crate::catalog::Family;
-use crate::tool::iptables::with_numbers;
-use crate::tool::{InFile, Rule, Ruleset};
+use super::{Pairings, Scenario, Set, SetKind, Setup, System, name_of_file};
+use crate::catalog::{Family, Tool};
+use crate::tool::iptables::{OF_ACCOUNT, OF_SETS, with_numbers};
+use crate::tool::{Given, InFile, Rule, Ruleset, Write};
 
 impl Scenario {
     /// A scenario of a user's own `iptables-save` text; `name` is the file it stands in. The sets that its rules name are made
@@ -31,8 +31,9 @@ impl Scenario {
     ) -> Result<Scenario, InFile> {
         let (numbered, _) = with_numbers(save_text);
         // A fault is shown where it stands in what was given.
-        let ruleset = some_rules(&numbered).or_else(|_| some_rules(save_text));
-        let ruleset = ruleset.map_err(|fault| fault.in_file(name, save_text))?;
+        let parse = |text| Given::parse(Tool::Iptables, family, text);
+        let given = parse(&numbered).or_else(|_| parse(save_text));
+        let given = given.map_err(|fault| fault.in_file(name, save_text))?;
         Ok(Scenario {
             name: name_of_file(name),
             title: name.to_owned(),
@@ -42,10 +43,9 @@ impl Scenario {
             own_chains: Vec::new(),
             system: System::default(),
             pairings: Pairings::default(),
-            setup: surroundings(&ruleset, family, sets),
+            setup: surroundings(given.ruleset(), family, sets),
             probes: Vec::new(),
-            rulesets: BTreeMap::from([(family, ruleset)]),
-            nft: BTreeMap::new(),
+            rules: BTreeMap::from([(family, given)]),
             text: save_text.to_owned(),
         })
     }
@@ -81,7 +81,7 @@ fn surroundings(ruleset: &Ruleset, family: Family, known: &[Set]) -> Setup {
     });
     let sets = known.iter().map(|set| (*set).clone()).chain(empty);
     let accounts: BTreeSet<&str> = rules()
-        .flat_map(|rule| values(rule, &["--nfacct-name"]))
+        .flat_map(|rule| values(rule, OF_ACCOUNT))
         .filter(|name| !name.is_empty() && name.len() <= LONGEST_ACCOUNT)
         .collect();
     Setup {
@@ -94,16 +94,14 @@ fn surroundings(ruleset: &Ruleset, family: Family, known: &[Set]) -> Setup {
 /// The sets that a rule names, each with how many of a packet's parts are looked up in it: `src,dst` are two.
 fn sets_of(rule: &Rule) -> Vec<(&str, usize)> {
     let words: Vec<&str> = rule.tokens().iter().collect();
-    let named = words
-        .windows(3)
-        .filter(|of| ["--match-set", "--add-set", "--del-set", "--map-set"].contains(&of[0]));
+    let named = words.windows(3).filter(|of| OF_SETS.contains(&of[0]));
     named.map(|of| (of[1], of[2].split(',').count())).collect()
 }
 
-/// The values of options in a rule.
-fn values<'r>(rule: &'r Rule, options: &[&str]) -> Vec<&'r str> {
+/// The values of an option in a rule.
+fn values<'r>(rule: &'r Rule, option: &str) -> Vec<&'r str> {
     let words: Vec<&str> = rule.tokens().iter().collect();
-    let pairs = words.windows(2).filter(|of| options.contains(&of[0]));
+    let pairs = words.windows(2).filter(|of| of[0] == option);
     pairs.map(|of| of[1]).collect()
 }
 

@@ -37,17 +37,10 @@ mod tests {
         for whole in scenario::shipped().unwrap() {
             for family in whole.families() {
                 let is_first = |place| place == 0;
-                let first = match whole.nft.get(&family) {
-                    Some(native) => native.only(is_first),
-                    None => whole.ruleset(family).only(is_first).to_string(),
-                };
+                let first = whole.text_of(family, is_first);
                 let reduced = whole.with_rules("reduced", family, &first).unwrap();
                 assert_eq!(reduced.rule_count(family), 1, "{}", whole.name);
-                let text = match reduced.nft.get(&family) {
-                    Some(native) => native.only(|_| true),
-                    None => reduced.ruleset(family).to_string(),
-                };
-                assert_eq!(text, first);
+                assert_eq!(reduced.text_of(family, |_| true), first);
                 assert_eq!(reduced.families().collect::<Vec<_>>(), [family]);
                 assert_eq!(reduced.write, whole.write);
                 assert_eq!(reduced.setup, whole.setup);

@@ -55,8 +55,8 @@ fn shipped_scenarios_have_their_family() {
     for scenario in shipped().unwrap() {
         assert!(scenario.families().count() > 0, "{}", scenario.name);
         assert!(scenario.source.is_some(), "{}", scenario.name);
-        for ruleset in scenario.rulesets.values() {
-            assert!(ruleset.rule_count() > 0, "{}", scenario.name);
+        for family in scenario.families() {
+            assert!(scenario.rule_count(family) > 0, "{}", scenario.name);
         }
     }
 }
@@ -111,9 +111,8 @@ fn rules_for_nft_are_a_ruleset_like_others() {
     let rules = "add table ip t\nadd chain ip t c\nadd rule ip t c drop\n";
     let file = format!("write = \"nft\"\n{HEAD}[rules]\nipv4 = '''\n{rules}'''\n");
     let scenario = Scenario::from_toml("nft", &file).unwrap();
-    assert!(scenario.rulesets.is_empty());
-    assert_eq!(scenario.write.tool(), Tool::Nft);
-    assert_eq!(scenario.nft[&Family::Ipv4].only(|_| true), rules);
+    assert_eq!(scenario.tool(), Tool::Nft);
+    assert_eq!(scenario.text_of(Family::Ipv4, |_| true), rules);
     assert_eq!(scenario.rule_count(Family::Ipv4), 1);
     assert_eq!(scenario.families().collect::<Vec<_>>(), [Family::Ipv4]);
     let (place, table, rule) = scenario.placed_rules(Family::Ipv4).next().unwrap();
@@ -411,7 +410,7 @@ fn own_rules_are_named_after_their_file(#[case] file: &str, #[case] name: &str) 
     let text = "*filter\n-A INPUT -j DROP\nCOMMIT\n";
     let scenario = Scenario::from_rules(file, Family::Ipv6, text).unwrap();
     assert_eq!(scenario.name, name);
-    assert_eq!(scenario.rulesets[&Family::Ipv6].rule_count(), 1);
+    assert_eq!(scenario.rule_count(Family::Ipv6), 1);
 }
 
 #[test]

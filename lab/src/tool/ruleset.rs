@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::iptables::{Words, tokens, without_counters};
+use super::words::Words;
+use crate::catalog::Tool;
 
 /// A ruleset.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,31 +13,33 @@ pub struct Ruleset {
     pub tables: Vec<Table>,
 }
 
-/// One `*table` … `COMMIT` section.
+/// A table with its chains and rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// `filter`, `nat`, `mangle`, `raw`, `security`.
+    /// `filter`, `nat`; one of nft's that is of another family with that: `inet filter`.
     pub name: String,
-    /// The `:CHAIN policy` lines, in order.
+    /// Its chains, in the order of the text.
     pub chains: Vec<Chain>,
-    /// The `-A` lines of all chains, in the order of the text.
+    /// The rules of all chains, in the order of the text.
     pub rules: Vec<Rule>,
 }
 
-/// One `:CHAIN policy [packets:bytes]` line.
+/// A chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// `INPUT`, `KUBE-FIREWALL`.
     pub name: String,
-    /// `ACCEPT` or `DROP`; none (`-`) for a user's chain.
+    /// `ACCEPT` or `DROP`; none of a user's chain.
     pub policy: Option<String>,
 }
 
-/// One `-A` line.
+/// A rule.
 #[derive(Clone)]
 pub struct Rule {
-    /// The chain it is appended to.
+    /// The chain that it stands in.
     pub chain: String,
+    /// In whose language it is.
+    pub tool: Tool,
     /// Its words. None as long as nobody asked for them: then they are the text's.
     pub(super) words: OnceLock<Words>,
     /// The line as it stands, without trailing blanks.
@@ -46,12 +49,15 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// What follows `-A CHAIN`, after shell-quote parsing: `["-m", "mark", "--mark", "0x8000/0x8000", "-j", "DROP"]`.
-    pub fn tokens(&self) -> &Words {
-        self.words.get_or_init(|| {
-            let words = tokens::tokens(without_counters(&self.text)).skip(2);
-            words.map_while(|word| Some(word.ok()?.text)).collect()
-        })
+    /// The rule that stands in a line of a text, in the language of `tool`. Its words are taken apart when they are asked for.
+    pub(super) fn of_line(tool: Tool, chain: String, text: Arc<str>, line: usize) -> Self {
+        Rule {
+            chain,
+            tool,
+            words: OnceLock::new(),
+            text,
+            line,
+        }
     }
 }
 

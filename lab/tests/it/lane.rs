@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iptables_lab::agent::protocol::{Reply, Request};
+use iptables_lab::tool::iptables::stem;
 
 use iptables_lab::catalog::{BuildId, Catalog, Family, Image, Source};
 use iptables_lab::docker::Docker;
@@ -170,7 +171,7 @@ impl TestLane {
     /// Has the build write rules with its restore command.
     #[track_caller]
     pub fn write(&mut self, family: Family, rules: &str) {
-        let ran = self.run(&format!("{}-nft-restore", family.command()), Some(rules));
+        let ran = self.run(&format!("{}-nft-restore", stem(family)), Some(rules));
         assert_eq!(ran.end, End::Exit(0), "{ran:#?}");
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use iptables_lab::catalog::Family;
 use iptables_lab::scenario::{Arrival, Namespace, Outcome};
+use iptables_lab::tool::iptables::stem;
 use nix::libc;
 use rstest::rstest;
 
@@ -125,7 +126,7 @@ fn the_kernel_sends_nothing_that_nobody_asked_for(#[values(On::Docker, On::Nativ
     // By itself it says within a second, and again, which multicast groups it is in, and looks for routers after four.
     thread::sleep(Duration::from_secs(6));
     for family in [Family::Ipv4, Family::Ipv6] {
-        let ran = lane.run(&format!("{}-nft-save -c", family.command()), None);
+        let ran = lane.run(&format!("{}-nft-save -c", stem(family)), None);
         let stdout = ran.stdout.to_lossy().into_owned();
         let rules: Vec<&str> = stdout.lines().filter(|l| l.contains("-A ")).collect();
         let unmet = ["[0:0] -A INPUT -j ACCEPT", "[0:0] -A OUTPUT -j ACCEPT"];

@@ -75,7 +75,7 @@ impl Known {
         }
         let scenarios = &wide_run().recording.head.scenarios;
         let mut scenarios = scenarios.iter();
-        let is_of_nft = scenarios.any(|of| of.name == scenario && of.write.tool() == Tool::Nft);
+        let is_of_nft = scenarios.any(|of| of.name == scenario && of.tool() == Tool::Nft);
         for (writer, reader) in stored.pairings() {
             known.writers.insert(writer.clone());
             match reader {

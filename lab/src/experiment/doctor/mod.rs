@@ -72,9 +72,6 @@ impl Check {
     }
 }
 
-/// Those that write rules.
-const TOOLS: [Tool; 2] = [Tool::Iptables, Tool::Nft];
-
 /// Where nothing better is known.
 const LOG: &str = "look what the kernel's log says of it: `dmesg`";
 
@@ -251,7 +248,7 @@ impl Doctor {
             Surveyed::NotBuilt | Surveyed::Missing(_) => None,
         });
         let made: Vec<_> = made.collect();
-        let newest = TOOLS.map(|tool| {
+        let newest = Tool::ALL.map(|tool| {
             let of_tool = made.iter().filter(|(image, _)| image.tool == tool);
             of_tool.max_by_key(|(_, record)| &record.version)
         });
@@ -338,7 +335,7 @@ fn newest(builds: &[Build], backend: Backend) -> Vec<&Build> {
             .filter(move |build| build.tool == tool && build.backend == backend)
             .max_by_key(|build| &build.version)
     };
-    TOOLS.into_iter().filter_map(of_tool).collect()
+    Tool::ALL.into_iter().filter_map(of_tool).collect()
 }
 
 /// What a build's rules are called.

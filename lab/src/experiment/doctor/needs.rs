@@ -53,14 +53,16 @@ impl<'a> Asking<'a> {
 /// else.
 pub fn needs(scenarios: &[Scenario], tool: Tool) -> BTreeMap<Need, Asking<'_>> {
     let mut needs: BTreeMap<Need, (usize, Asking<'_>)> = BTreeMap::new();
-    for scenario in scenarios.iter().filter(|of| of.write.tool() == tool) {
+    for scenario in scenarios.iter().filter(|of| of.tool() == tool) {
         for family in scenario.families() {
+            let tables = &scenario.ruleset(family).tables;
+            let is_chain = |name: &str| {
+                let mut chains = tables.iter().flat_map(|table| &table.chains);
+                chains.any(|chain| chain.name == name)
+            };
             for (rule, _, given) in scenario.placed_rules(family) {
                 let words = given.tokens().to_vec();
-                let names = match tool {
-                    Tool::Iptables => named(&words, scenario, family),
-                    Tool::Nft => expressions(&words),
-                };
+                let names = tool.dialect().extensions(&words, &is_chain);
                 for name in &names {
                     let need = Need {
                         family,
@@ -77,46 +79,6 @@ pub fn needs(scenarios: &[Scenario], tool: Tool) -> BTreeMap<Need, Asking<'_>> {
     }
     let needs = needs.into_iter();
     needs.map(|(need, (_, asking))| (need, asking)).collect()
-}
-
-/// What nft's rules name that is in modules of its own, in most kernels: all else is nf_tables itself.
-const EXPRESSIONS: [&str; 11] = [
-    "ct",
-    "dnat",
-    "fib",
-    "limit",
-    "log",
-    "masquerade",
-    "notrack",
-    "numgen",
-    "redirect",
-    "reject",
-    "snat",
-];
-
-/// The expressions that a rule of nft's names.
-fn expressions<'r>(words: &[&'r str]) -> Vec<&'r str> {
-    let named = words.iter().filter(|word| EXPRESSIONS.contains(word));
-    named.copied().collect()
-}
-
-/// The matches and targets that a rule names. A jump to a chain needs nothing.
-fn named<'r>(words: &[&'r str], scenario: &Scenario, family: Family) -> Vec<&'r str> {
-    const VERDICTS: [&str; 3] = ["ACCEPT", "DROP", "RETURN"];
-    let tables = &scenario.ruleset(family).tables;
-    let is_chain = |name: &str| {
-        let mut chains = tables.iter().flat_map(|table| &table.chains);
-        chains.any(|chain| chain.name == name)
-    };
-    let options = words.windows(2).filter_map(|pair| {
-        let (option, name) = (pair[0], pair[1]);
-        match option {
-            "-m" | "--match" => Some(name),
-            "-j" | "--jump" if !is_chain(name) && !VERDICTS.contains(&name) => Some(name),
-            _ => None,
-        }
-    });
-    options.collect()
 }
 
 #[cfg(test)]

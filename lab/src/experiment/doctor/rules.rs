@@ -9,9 +9,8 @@ use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Build, Tool};
 use crate::engine::{Lane, Place, surroundings};
 use crate::observed::{End, Ran};
-use crate::plan::command;
-use crate::plan::step::RuleSet;
-use crate::scenario::{Scenario, Write};
+use crate::scenario::Scenario;
+use crate::tool::Program;
 
 /// How long a rule may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,17 +122,14 @@ async fn write<'s>(
 ) -> Result<Option<Refused<'s>>, String> {
     let Asking { scenario, rule } = asking;
     // All at once, so that what the rule refers to is there, however its system writes it.
-    let how = match build.tool {
-        Tool::Iptables => Write::Restore,
-        Tool::Nft => Write::Nft,
-    };
-    let commands = command::write(
-        build,
-        need.family,
-        scenario,
-        how,
-        &RuleSet::from_iter([rule]),
+    let how = build.tool.commands().at_once();
+    let (given, program) = (
+        scenario.rules.get(&need.family),
+        Program::of(build, need.family),
     );
+    let commands = given.map_or_else(Vec::new, |given| {
+        given.commands(program, how, |place| place == rule)
+    });
     let runs = commands.into_iter().map(|(argv, stdin)| Request::Run {
         argv,
         stdin,

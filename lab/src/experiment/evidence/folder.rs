@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use miette::miette;
 
 use super::request::EvidenceRequest;
-use crate::evidence::{Loss, Rules};
+use crate::catalog::Tool;
+use crate::evidence::Loss;
 use crate::experiment::failure::{Failure, OrFailure};
 use crate::plan::step::{Role, Stage};
 use crate::recording::{LoadRecord, Seen};
 use crate::report;
 use crate::report::evidence::Backtrace;
 use crate::scenario::Scenario;
+use crate::tool::Rules;
 
 /// Where the report goes.
 pub(super) struct Folder {
@@ -102,9 +104,9 @@ pub(super) fn texts(
     load: &LoadRecord,
     loss: &Loss,
 ) -> Result<Vec<(&'static str, &'static str)>, Failure> {
-    let (rules, written) = match least {
-        Rules::Iptables(_) => ("rules.save", "written.save"),
-        Rules::Nft(_) => ("rules.nft", "written.nft"),
+    let (rules, written) = match least.tool() {
+        Tool::Iptables => ("rules.save", "written.save"),
+        Tool::Nft => ("rules.nft", "written.nft"),
     };
     let mut files = vec![(rules, "the least rules that show the loss")];
     folder.write(rules, &least.to_string())?;

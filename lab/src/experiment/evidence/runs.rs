@@ -5,7 +5,7 @@ use miette::miette;
 use super::folder::{Folder, KEPT};
 use super::request::EvidenceRequest;
 use crate::catalog::{Build, Family};
-use crate::evidence::{Loss, Rules, Shrink, Subject};
+use crate::evidence::{Loss, Shrink, Subject};
 use crate::experiment::failure::{Failure, OrFailure};
 use crate::experiment::prepared::Prepared;
 use crate::experiment::select::chosen_builds;
@@ -18,6 +18,7 @@ use crate::recording::{LoadRecord, RecordingWriter};
 use crate::report::evidence::{Shrunk, Tried};
 use crate::report::wording::counted;
 use crate::scenario::Scenario;
+use crate::tool::Rules;
 
 /// What runs need.
 pub(super) struct Lab<'a> {
@@ -76,7 +77,9 @@ impl Lab<'_> {
         (subject, loss): (&Subject, &Loss),
     ) -> Result<Least, Failure> {
         let family = self.request.given.family_of(scenario);
-        let mut shrink = Shrink::new(Rules::of(scenario, family), subject.clone());
+        let given = scenario.rules.get(&family);
+        let given = given.expect("a loss was found among its rules of this family");
+        let mut shrink = Shrink::new(Rules::of(given), subject.clone());
         let from = shrink.left();
         let (mut tried, mut cut_short) = (0, false);
         loop {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::BuildId;
+use crate::catalog::{Build, BuildId};
 use crate::observed::{End, Interner, Ran, State, Text};
 use crate::plan::script::{Fault, Lab};
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{
     LoadTrace, PacketsInto, PrintOf, Refused, RereadPart, Restored, StepRef, Written,
 };
-use crate::plan::{Load, Operation, Reader, command, surroundings};
-use crate::scenario::{Namespace, Probe, Scenario, Setup, Write};
+use crate::plan::{Load, Operation, Reader, surroundings};
+use crate::scenario::{Namespace, Probe, Scenario, Setup};
+use crate::tool::{self, Argv, Program, Write};
 
 /// A command as it ended, and its place among the load's steps.
 #[derive(Clone)]
@@ -108,8 +109,14 @@ impl Bench {
         }
     }
 
+    /// Whether an operation was asked for.
     pub fn wants(&self, operation: Operation) -> bool {
-        self.operations.contains(&operation) && operation.suits(self.load.writer.tool)
+        self.operations.contains(&operation)
+    }
+
+    /// Whether an operation was asked for that is done with `reader`.
+    pub fn wants_of(&self, reader: &Reader, operation: Operation) -> bool {
+        self.wants(operation) && operation.suits(self.load.writer.tool, reader.build.tool)
     }
 
     /// Makes what the scenario needs, and removes what an earlier load's needed. Says whether the kernel could.
@@ -140,16 +147,13 @@ impl Bench {
         }
         self.laid = None;
         let load = &self.load;
-        let written =
-            |how| command::write(&load.writer, load.family, &self.scenario, how, scene.rules);
+        let written = |how| self.writes(&load.writer, how, scene.rules);
         let known = self.baseline(scene.rules).cloned();
-        let quickly = match (&known, self.scenario.write) {
-            (Some(known), Write::Append | Write::Insert) if !self.is_slow.contains(scene.rules) => {
-                Some((known.clone(), written(Write::Restore)))
-            }
-            _ => None,
-        };
-        let slowly = written(self.scenario.write);
+        let how = self.scenario.write;
+        let is_slow = !how.is_rule_by_rule() || self.is_slow.contains(scene.rules);
+        let quickly = known.clone().filter(|_| !is_slow);
+        let quickly = quickly.map(|known| (known, written(load.writer.tool.commands().at_once())));
+        let slowly = written(how);
         if let Some((known, commands)) = quickly {
             let quick = self.written(scene, commands).await?;
             if quick.is_ok_and(|state| state.is(&known)) {
@@ -177,11 +181,20 @@ impl Bench {
         Ok(true)
     }
 
+    /// The commands with which `build` writes `rules` in the way of `how`.
+    pub fn writes(&self, build: &Build, how: Write, rules: &RuleSet) -> Vec<tool::Command> {
+        let family = self.load.family;
+        let given = self.scenario.rules.get(&family);
+        given.map_or_else(Vec::new, |given| {
+            given.commands(Program::of(build, family), how, |rule| rules.contains(rule))
+        })
+    }
+
     /// Empties the lane and has the writer run `commands`. Returns what the kernel then holds, or the command that failed.
     async fn written(
         &mut self,
         scene: Scene<'_>,
-        commands: Vec<command::Command>,
+        commands: Vec<tool::Command>,
     ) -> Result<Result<Dumped, StepRef>, Fault> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = self.load.writer.id.clone();
@@ -289,15 +302,26 @@ impl Bench {
         Ok(command)
     }
 
-    /// Has `build` restore `text` with `options`; dump and witness say what that left.
+    /// Has `build` load `text` in place of all that is there; dump and witness say what that left.
     pub async fn restore(
         &mut self,
         scene: Scene<'_>,
         build: &BuildId,
         text: Text,
-        options: &[&str],
     ) -> Result<(Command, Restored), Fault> {
-        let restored = self.restore_only(scene, build, text, options).await?;
+        let (commands, program) = self.load.commands_of(build);
+        self.restore_with(scene, build, (commands.load(program), text))
+            .await
+    }
+
+    /// Has `build` load a text with this command; dump and witness say what that left.
+    pub async fn restore_with(
+        &mut self,
+        scene: Scene<'_>,
+        build: &BuildId,
+        command: (Argv, Text),
+    ) -> Result<(Command, Restored), Fault> {
+        let restored = self.restore_only(scene, build, command).await?;
         if let Some(witness) = scene.reader.and_then(|reader| reader.witness.as_ref()) {
             self.print(scene, Role::WitnessPrint, witness, Print::IfNew)
                 .await?;
@@ -306,16 +330,13 @@ impl Bench {
         Ok(restored)
     }
 
-    /// Has `build` restore `text` with `options`; a dump says what that left.
+    /// Has `build` load a text with this command; a dump says what that left.
     pub async fn restore_only(
         &mut self,
         scene: Scene<'_>,
         build: &BuildId,
-        text: Text,
-        options: &[&str],
+        (argv, text): (Argv, Text),
     ) -> Result<(Command, Restored), Fault> {
-        let mut argv = command::restore(self.load.backend_of(build), self.load.family);
-        argv.extend(options.iter().map(|&option| option.to_owned()));
         let restore = Action::Command {
             build: build.clone(),
             argv,

@@ -3,11 +3,13 @@
 use super::bench::{Bench, Scene};
 use crate::catalog::Backend;
 use crate::observed::Text;
+use crate::plan::Reader;
 use crate::plan::script::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage};
 use crate::plan::trace::{LookAt, ReaderTrace};
-use crate::plan::{Reader, command};
 use crate::scenario::{Detection, Look};
+use crate::tool::Program;
+use crate::tool::iptables::save_table;
 
 impl Bench {
     /// Whether `reader`, having looked, takes the backend that it is of; it does where it does not look.
@@ -44,10 +46,11 @@ impl Bench {
         for &(backend, mangle) in detection.looks() {
             let build = own.id.sibling(own.backend, backend);
             for family in crate::scenario::FAMILIES {
-                let mut argv = command::save(backend, family);
-                if mangle {
-                    argv.extend(["-t", "mangle"].map(str::to_owned));
-                }
+                let program = Program { backend, family };
+                let argv = match mangle {
+                    true => save_table(program, "mangle"),
+                    false => own.tool.commands().print(program),
+                };
                 let action = Action::Command {
                     build: build.clone(),
                     argv,

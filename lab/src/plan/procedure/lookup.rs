@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::bench::{Bench, Command, Scene};
-use crate::catalog::{Build, Tool};
+use crate::catalog::Build;
 use crate::observed::{ChainName, End, State};
 use crate::plan::script::{Answered, Fault};
 use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
-use crate::plan::trace::{Asked, Check, Deletion, ListedAs, Listing, ReaderTrace};
-use crate::plan::{Operation, Reader, command};
-use crate::tool::Rule;
-use crate::tool::iptables::{compare, near_misses, reordered};
+use crate::plan::trace::{Asked, Check, Deletion, Listing, ReaderTrace};
+use crate::plan::{Operation, Reader};
+use crate::tool::{Argv, ListedAs, NamedRule, Program, Rule};
 
 /// A rule of the scenario: its place in the ruleset from 0, its table, itself.
 type Placed<'a> = (usize, &'a str, &'a Rule);
@@ -40,7 +39,7 @@ impl Bench {
             stage: Stage::List,
         };
         if self.wants(Operation::List) {
-            self.list_by_writer(rules).await?;
+            self.list_by_writer(reader, rules).await?;
             if self.lay(scene).await? {
                 trace.lists = self.list(scene, &reader.build).await?;
             }
@@ -48,24 +47,24 @@ impl Bench {
         if self.load.is_crossed(reader) {
             return Ok(());
         }
-        if self.wants(Operation::Check) && self.lay(scene).await? {
+        if self.wants_of(reader, Operation::Check) && self.lay(scene).await? {
             self.check(scene, reader, trace).await?;
         }
-        if self.wants(Operation::Delete) {
+        if self.wants_of(reader, Operation::Delete) {
             self.delete(scene, reader, trace).await?;
         }
         Ok(())
     }
 
-    /// Has the writer list what it wrote, once: readers' listings are compared with that. nft lists in other words.
-    async fn list_by_writer(&mut self, rules: &RuleSet) -> Result<(), Fault> {
+    /// Has the writer list what it wrote, once: listings of readers of the same tool are compared with that.
+    async fn list_by_writer(&mut self, reader: &Reader, rules: &RuleSet) -> Result<(), Fault> {
         let scene = Scene {
             rules,
             reader: None,
             stage: Stage::List,
         };
-        let is_native = self.load.writer.tool == Tool::Nft;
-        if is_native || !self.trace.listed.is_empty() || !self.lay(scene).await? {
+        let in_other_words = reader.build.tool != self.load.writer.tool;
+        if in_other_words || !self.trace.listed.is_empty() || !self.lay(scene).await? {
             return Ok(());
         }
         let load = self.load.clone();
@@ -73,20 +72,28 @@ impl Bench {
         Ok(())
     }
 
-    /// Has `build` list every table that iptables knows.
+    /// Has `build` list every table that it knows.
     async fn list(&mut self, scene: Scene<'_>, build: &Build) -> Result<Vec<Listing>, Fault> {
-        let (backend, family) = (build.backend, self.load.family);
+        let (program, tool) = (Program::of(build, self.load.family), build.tool);
         let (mut steps, mut listed) = (Vec::new(), Vec::new());
-        for table in command::known_tables(&self.scenario.ruleset(family).tables) {
-            let list = |words: &[&str]| Action::Command {
-                build: build.id.clone(),
-                argv: command::iptables(backend, family, &table.name, words, &[]),
-                stdin: None,
-            };
-            steps.push(scene.step(Role::ListRules, list(&["-S"])));
-            steps.push(scene.step(Role::ListTable, list(&["-L", "-n", "-v"])));
-            let both = [ListedAs::Rules, ListedAs::Table];
-            listed.extend(both.map(|listed_as| (listed_as, table.name.clone())));
+        let tables = &self.scenario.ruleset(program.family).tables;
+        for table in tables
+            .iter()
+            .filter(|of| tool.dialect().has_table(&of.name))
+        {
+            for (listed_as, argv) in tool.commands().lists(program, &table.name) {
+                let list = Action::Command {
+                    build: build.id.clone(),
+                    argv,
+                    stdin: None,
+                };
+                let role = match listed_as {
+                    ListedAs::Rules => Role::ListRules,
+                    ListedAs::Table => Role::ListTable,
+                };
+                steps.push(scene.step(role, list));
+                listed.push((listed_as, table.name.clone()));
+            }
         }
         let ran = self.run_all(scene, steps).await?;
         let listing = |((listed_as, table), command): ((ListedAs, String), Command)| Listing {
@@ -114,6 +121,11 @@ impl Bench {
         let there: HashSet<(&str, &str, Vec<&str>)> = there
             .map(|(_, table, rule)| (*table, rule.chain.as_str(), rule.tokens().to_vec()))
             .collect();
+        let (tool, program) = (
+            reader.build.tool,
+            Program::of(&reader.build, self.load.family),
+        );
+        let (commands, dialect) = (tool.commands(), tool.dialect());
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let (mut steps, mut asked_for) = (Vec::new(), Vec::new());
         for &(index, table, rule) in &placed {
@@ -121,9 +133,11 @@ impl Bench {
                 continue;
             }
             let mut ask = |role, asked, tokens: &[String]| {
-                let argv = self.with_rule(reader, table, ["-C", &rule.chain], tokens);
-                steps.push(scene.step_about(index, role, argv));
-                asked_for.push((index, asked));
+                let argv = commands.check(program, named(table, rule, tokens));
+                if let Some(argv) = argv {
+                    steps.push(scene.step_about(index, role, of_build(reader, argv)));
+                    asked_for.push((index, asked));
+                }
             };
             let words = rule.tokens().to_strings();
             ask(Role::Check, Asked::Given, &words);
@@ -131,7 +145,7 @@ impl Bench {
                 let tokens = tokens.iter().map(String::as_str).collect();
                 there.contains(&(table, rule.chain.as_str(), tokens))
             };
-            let near = near_misses(&words).into_iter();
+            let near = dialect.near_misses(&words).into_iter();
             let absent = near.filter(|near| !is_there(&near.tokens));
             // Of every rule one, and of every kind of value as many as of the others.
             let rarest = absent.min_by_key(|near| changed.get(&near.option).copied());
@@ -144,7 +158,7 @@ impl Bench {
                 );
                 *changed.entry(near.option).or_insert(0) += 1;
             }
-            if let Some(other_order) = reordered(&words).filter(|words| !is_there(words)) {
+            if let Some(other_order) = dialect.reordered(&words).filter(|words| !is_there(words)) {
                 ask(Role::CheckReordered, Asked::Reordered, &other_order);
             }
         }
@@ -176,6 +190,9 @@ impl Bench {
         while !pending.is_empty() && self.lay(scene).await? {
             for chain in &mut pending {
                 let steps = self.deletions(scene, reader, chain);
+                if steps.is_empty() {
+                    return Ok(());
+                }
                 let answers = self.lab.perform(Burst::all(steps)).await?;
                 self.touched();
                 let taken = taken(chain, answers)?;
@@ -214,12 +231,19 @@ impl Bench {
         chains
     }
 
-    /// The deletion of each rule of `chain`, the last one first, with a dump of the chain before and after each.
+    /// The deletion of each rule of `chain`, the last one first, with a dump of the chain before and after each; none where the
+    /// reader's tool deletes no rule by its words.
     fn deletions(&self, scene: Scene<'_>, reader: &Reader, chain: &[InChain]) -> Vec<Step> {
         let placed: Vec<Placed<'_>> = self.scenario.placed_rules(self.load.family).collect();
+        let commands = reader.build.tool.commands();
+        let program = Program::of(&reader.build, self.load.family);
         let mut steps = Vec::new();
         for &InChain { index, .. } in chain.iter().rev() {
             let (_, table, rule) = placed[index];
+            let words = rule.tokens().to_strings();
+            let Some(delete) = commands.delete(program, named(table, rule, &words)) else {
+                return Vec::new();
+            };
             let name = ChainName {
                 backend: self.load.writer.backend,
                 family: self.load.family,
@@ -230,31 +254,37 @@ impl Bench {
             if steps.is_empty() {
                 steps.push(dump());
             }
-            let delete = self.with_rule(
-                reader,
-                table,
-                ["-D", &rule.chain],
-                &rule.tokens().to_strings(),
-            );
+            let delete = of_build(reader, delete);
             steps.push(scene.step_about(index, Role::Delete, delete));
             steps.push(dump());
         }
         steps
     }
+}
 
-    fn with_rule(&self, reader: &Reader, table: &str, words: [&str; 2], rule: &[String]) -> Action {
-        Action::Command {
-            build: reader.build.id.clone(),
-            argv: command::iptables(reader.build.backend, self.load.family, table, &words, rule),
-            stdin: None,
-        }
+/// A rule as commands name it, with these words.
+fn named<'r>(table: &'r str, rule: &'r Rule, words: &'r [String]) -> NamedRule<'r> {
+    NamedRule {
+        table,
+        chain: &rule.chain,
+        words,
+    }
+}
+
+/// A command of the reader's that reads nothing from standard input.
+fn of_build(reader: &Reader, argv: Argv) -> Action {
+    Action::Command {
+        build: reader.build.id.clone(),
+        argv,
+        stdin: None,
     }
 }
 
 /// What the near miss `tokens` has otherwise than `rule`: `out-interface: -o eth0x`.
 fn otherwise(rule: &Rule, tokens: &[String]) -> String {
     let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    let difference = compare(&rule.tokens().to_vec(), &tokens);
+    let dialect = rule.tool.dialect();
+    let difference = dialect.compare(&rule.tokens().to_vec(), &tokens);
     let change = difference.altered.into_iter().next();
     let word = change.and_then(|change| Some(format!("{}: {}", change.part, change.to?)));
     word.unwrap_or_else(|| tokens.join(" "))

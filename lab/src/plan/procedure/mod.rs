@@ -18,8 +18,9 @@ use super::script::{Fault, Lab};
 use super::step::{RuleSet, Stage};
 use super::trace::{LoadTrace, ReaderTrace};
 use super::{Load, Operation, Reader};
+use crate::catalog::BuildId;
 use crate::scenario::Scenario;
-use crate::tool::Printed;
+use crate::tool::{KnownRules, Printed};
 use bench::{Bench, Command, Scene};
 
 /// The chain that a reader adds as its own in `sync`, as a component adds its chain to what it saved.
@@ -69,6 +70,19 @@ impl Bench {
         Ok(trace)
     }
 
+    /// What `build` printed, as it reads.
+    fn read(&self, build: &BuildId, command: &Command) -> Printed {
+        let dialect = self.load.kind_of(build).0.dialect();
+        let stdout = command.ran.stdout.to_lossy();
+        dialect.read(self.load.family, &mut KnownRules::default(), &stdout)
+    }
+
+    /// Whether a print of `build` ended well and left no table out. Up to 1.8.8 `iptables-save` exits 0 where it could not
+    /// decode a table, and says so only in a comment.
+    fn printed_whole(&self, build: &BuildId, command: &Command) -> bool {
+        command.succeeded() && self.read(build, command).given_up.is_empty()
+    }
+
     /// Writes all rules; where the writer refuses, finds those that it takes. None where it takes not one.
     async fn accepted(&mut self) -> Result<Option<RuleSet>, Fault> {
         let all = RuleSet::first(self.scenario.rule_count(self.load.family));
@@ -113,13 +127,4 @@ impl Trial for Writing<'_> {
         };
         self.bench.lay(scene).await
     }
-}
-
-/// Whether a save ended well and left no table out. Up to 1.8.8 it exits 0 where it could not decode a table, and
-/// says so only in a comment.
-pub fn printed_whole(command: &Command) -> bool {
-    command.succeeded()
-        && Printed::read(&command.ran.stdout.to_lossy())
-            .incompatible_tables()
-            .is_empty()
 }

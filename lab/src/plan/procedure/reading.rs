@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bench::{Bench, Command, Dumped, Print, Scene};
-use super::{OWN_CHAIN, ROUNDS, printed_whole};
+use super::{OWN_CHAIN, ROUNDS};
 use crate::catalog::BuildId;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};
-use crate::plan::{Operation, Reader, command};
+use crate::plan::{Operation, Reader};
 
 /// How a reader restores what it saved and added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +32,6 @@ impl SyncWith {
         match self {
             SyncWith::Flush => Stage::Sync,
             SyncWith::Noflush => Stage::SyncNoflush,
-        }
-    }
-
-    fn options(self) -> &'static [&'static str] {
-        match self {
-            SyncWith::Flush => &[],
-            SyncWith::Noflush => &["--noflush"],
         }
     }
 }
@@ -74,7 +67,10 @@ impl Bench {
             sync: None,
             sync_noflush: None,
         };
-        failures.note(Operation::Save, printed_whole(&saved));
+        failures.note(
+            Operation::Save,
+            self.printed_whole(&reader.build.id, &saved),
+        );
         // Scripts load what was printed, whatever the print's exit status was.
         let well = self.rewrite(scene, reader, &saved, &mut reading).await?;
         failures.note(Operation::Rewrite, well);
@@ -104,20 +100,20 @@ impl Bench {
             stage: Stage::Rewrite,
             ..scene
         };
-        let text = saved.ran.stdout.clone();
-        let (command, restored) = self.restore(scene, &reader.build.id, text, &[]).await?;
+        let text = reader.build.tool.dialect().written_back(&saved.ran.stdout);
+        let (command, restored) = self.restore(scene, &reader.build.id, text).await?;
         reading.rewrite = Some(restored);
         let mut unreadable = None;
-        if self.wants(Operation::Recognition) {
+        if self.wants_of(reader, Operation::Recognition) {
             let writer = self.load.writer.id.clone();
             let reread = self.print(scene, Role::WriterPrint, &writer, Print::IfNew);
             let reread = reread.await?;
-            if command.succeeded() && !printed_whole(&reread) {
+            if command.succeeded() && !self.printed_whole(&writer, &reread) {
                 unreadable = Some((self.held()?, reread));
             }
         }
         // A reader of the other backend rewrites its own tables, which are empty.
-        if self.wants(Operation::Cycle) && !self.load.is_crossed(reader) {
+        if self.wants_of(reader, Operation::Cycle) && !self.load.is_crossed(reader) {
             let scene = Scene {
                 stage: Stage::Cycle,
                 ..scene
@@ -171,7 +167,9 @@ impl Bench {
         if !saved.succeeded() {
             return Ok(false);
         }
-        let (command, restored) = self.restore(scene, build, saved.ran.stdout, &[]).await?;
+        let dialect = self.load.kind_of(build).0.dialect();
+        let text = dialect.written_back(&saved.ran.stdout);
+        let (command, restored) = self.restore(scene, build, text).await?;
         turns.push(restored);
         Ok(command.succeeded())
     }
@@ -192,15 +190,22 @@ impl Bench {
             ..scene
         };
         let tables = &self.scenario.ruleset(self.load.family).tables;
-        let printed = &saved.ran.stdout;
-        let text = match with {
-            SyncWith::Flush => command::add_own_chain(printed, tables, OWN_CHAIN),
-            SyncWith::Noflush => {
-                command::own_chains(printed, tables, &self.scenario.own_chains, OWN_CHAIN)
-            }
+        let (printed, dialect) = (&saved.ran.stdout, reader.build.tool.dialect());
+        let (commands, program) = self.load.commands_of(&reader.build.id);
+        let (load, text) = match with {
+            SyncWith::Flush => (
+                Some(commands.load(program)),
+                dialect.with_own_chain(printed, tables, OWN_CHAIN),
+            ),
+            SyncWith::Noflush => (
+                commands.load_beside(program),
+                dialect.own_chains(printed, tables, &self.scenario.own_chains, OWN_CHAIN),
+            ),
         };
-        let restore = self.restore(scene, &reader.build.id, text, with.options());
-        let (command, restored) = restore.await?;
+        let Some(load) = load.zip(text) else {
+            return Ok(true);
+        };
+        let (command, restored) = self.restore_with(scene, &reader.build.id, load).await?;
         match with {
             SyncWith::Flush => reading.sync = Some(restored),
             SyncWith::Noflush => reading.sync_noflush = Some(restored),

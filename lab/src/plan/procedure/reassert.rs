@@ -4,7 +4,7 @@ use super::bench::{Bench, Print, Scene};
 use crate::plan::script::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{ReaderTrace, Reassertion};
-use crate::plan::{Operation, Reader, command};
+use crate::plan::{Operation, Reader};
 
 impl Bench {
     /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
@@ -20,7 +20,7 @@ impl Bench {
             reader: Some(reader),
             stage: Stage::Reassert,
         };
-        if !self.load.is_crossed(reader) || !self.wants(Operation::Reassert) {
+        if !self.load.is_crossed(reader) || !self.wants_of(reader, Operation::Reassert) {
             return Ok(());
         }
         if self.is_probed(scene) {
@@ -30,8 +30,7 @@ impl Bench {
         if !self.lay(scene).await? {
             return Ok(());
         }
-        let (family, how) = (self.load.family, self.scenario.write);
-        let commands = command::write(&reader.build, family, &self.scenario, how, rules);
+        let commands = self.writes(&reader.build, self.scenario.write, rules);
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = reader.build.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })
@@ -55,8 +54,10 @@ impl Bench {
         }
         let mut counted = Vec::new();
         for build in [&writer, &reader.build.id] {
-            let mut argv = command::save(self.load.backend_of(build), self.load.family);
-            argv.push("-c".to_owned());
+            let (commands, program) = self.load.commands_of(build);
+            let Some(argv) = commands.print_counted(program) else {
+                continue;
+            };
             let count = Action::Command {
                 build: build.clone(),
                 argv,

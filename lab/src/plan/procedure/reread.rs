@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::bench::{Bench, Command, Dumped, Print, Scene};
-use super::printed_whole;
 use crate::observed::Text;
+use crate::plan::Reader;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
-use crate::plan::{Reader, command};
-use crate::tool::Printed;
 
 impl Bench {
     /// Has the reader restore ever smaller parts of what it had `saved`, and the writer print each, until the rules that the
@@ -30,23 +28,29 @@ impl Bench {
             stage: Stage::Reread,
             ..scene
         };
-        let text = saved.ran.stdout.clone();
-        let printed = Printed::read(&reread.ran.stdout.to_lossy());
+        let (text, dialect) = (saved.ran.stdout.clone(), reader.build.tool.dialect());
+        let given_up = self.read(&self.load.writer.id, reread).given_up;
+        let is_given_up = |table: &str| given_up.iter().any(|of| of.table == table);
+        let print = text.to_lossy();
+        let tables = dialect.places(&print).into_iter().map(|(table, _)| table);
+        let all = RuleSet::first(tables.len());
         // A writer that dies, or only fails, does not say on which table.
-        let tables = printed.incompatible_tables();
-        let in_question = match reread.succeeded() {
-            true => command::rules_of_tables(&text, |table| tables.contains(&table)),
-            false => command::rules_of_tables(&text, |_| true),
+        let in_question: RuleSet = match reread.succeeded() {
+            true => {
+                let rules = tables.enumerate().filter(|(_, table)| is_given_up(table));
+                rules.map(|(rule, _)| rule).collect()
+            }
+            false => all.clone(),
         };
         if in_question.is_empty() {
             return Ok(Vec::new());
         }
         let mut trial = Parts {
-            others: command::rules_of_tables(&text, |_| true).without(&in_question),
+            others: all.without(&in_question),
             bench: self,
             scene,
             reader,
-            text,
+            text: text.clone(),
             known: BTreeMap::from([(in_question.clone(), false)]),
             parts: Vec::new(),
         };
@@ -77,15 +81,17 @@ impl Trial for Parts<'_> {
         }
         let mut kept = self.others.clone();
         kept.extend(rules);
-        let part = command::only_rules(&self.text, &kept);
-        let id = &self.reader.build.id;
-        let restored = self.bench.restore_only(self.scene, id, part, &[]);
+        let (id, dialect) = (&self.reader.build.id, self.reader.build.tool.dialect());
+        let part = dialect.only(&self.text, &|rule| kept.contains(rule));
+        let (commands, program) = self.bench.load.commands_of(id);
+        let load = (commands.load(program), dialect.written_back(&part));
+        let restored = self.bench.restore_only(self.scene, id, load);
         let (command, restored) = restored.await?;
         let writer = self.bench.load.writer.id.clone();
         let (bench, scene) = (&mut self.bench, self.scene);
         let print = bench.print(scene, Role::WriterPrint, &writer, Print::IfNew);
         let print = print.await?;
-        let well = command.succeeded() && printed_whole(&print);
+        let well = command.succeeded() && self.bench.printed_whole(&writer, &print);
         self.parts.push(RereadPart {
             rules: rules.clone(),
             restored,

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use super::super::markdown::escape;
 use super::super::wording;
 use super::{Backtrace, Evidence, capital, code, fenced};
-use crate::catalog::Tool;
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::verdict::{Effect, Verdict};
 use crate::judge::{ChainVerdict, RuleVerdict};
@@ -32,10 +31,12 @@ pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
             }
             let is_unproved = rule.lost.is_empty() && rule.witness_after.is_some();
             let in_kernel = [LossKind::Lossy, LossKind::Changed].contains(&evidence.loss.kind());
-            if evidence.writer.tool == Tool::Nft && is_unproved && in_kernel {
-                text.push_str(
-                    "\nnft wrote this rule, and no iptables prints it as nft does. The kernel's expressions differ from those before; \
-                     whether they mean the same is not known here.\n",
+            let (writer, reader) = (evidence.writer.tool, evidence.reader.tool);
+            if writer != reader && is_unproved && in_kernel {
+                let _ = write!(
+                    text,
+                    "\n{writer} wrote this rule, and no {reader} prints it as {writer} does. The kernel's expressions differ from \
+                     those before; whether they mean the same is not known here.\n",
                 );
             }
         }

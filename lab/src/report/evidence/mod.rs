@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use super::markdown::escape;
 use super::terminal::inert;
-use crate::catalog::{Build, BuildId, Tool};
+use crate::catalog::{Build, BuildId};
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
@@ -166,14 +166,8 @@ fn reproduce(evidence: &Evidence<'_>) -> String {
 
 /// Where one may have a build's binary.
 fn binary(build: &Build) -> String {
-    match build.tool {
-        Tool::Iptables => format!(
-            "/path/to/{}/xtables-{}-multi",
-            build.version.release(),
-            build.backend
-        ),
-        Tool::Nft => format!("/path/to/{}/nft", build.version.release()),
-    }
+    let binary = build.tool.commands().binary(build.backend);
+    format!("/path/to/{}/{binary}", build.version.release())
 }
 
 fn shrunk(evidence: &Evidence<'_>) -> String {

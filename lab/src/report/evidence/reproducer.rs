@@ -6,15 +6,16 @@ use std::fmt::Write;
 use super::super::show::commands::{end_of, shell_word};
 use super::super::terminal::inert;
 use super::title::title;
-use crate::catalog::{Build, Family, Tool, repository};
+use crate::catalog::{Build, Family, repository};
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::RuleVerdict;
 use crate::plan::Operation;
-use crate::plan::command;
 use crate::plan::procedure::OWN_CHAIN;
-use crate::plan::step::{Role, RuleSet};
+use crate::plan::step::Role;
 use crate::recording::{LoadRecord, Seen};
 use crate::scenario::{Scenario, Setup};
+use crate::tool::Program;
+use crate::tool::iptables::{first_hook, known_tables, stem};
 
 /// What stands before the rules: how builds are named, found and run.
 const BUILDS: &str = include_str!("reproduce.sh");
@@ -91,13 +92,10 @@ pub fn render(made_of: Reproducer<'_>) -> String {
             Operation::Sync | Operation::SyncNoflush => own_chains(made_of),
             _ => "''".to_owned(),
         },
-        family.command(),
-        match writer.tool {
-            Tool::Iptables => family.command(),
-            Tool::Nft => "nft",
-        },
-        program(writer),
-        program(reader),
+        stem(family),
+        writer.tool.commands().stem(family),
+        writer.tool.commands().binary(writer.backend),
+        reader.tool.commands().binary(reader.backend),
     );
     script.push_str(rest);
     script.push_str(&sets(made_of));
@@ -115,14 +113,6 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     }
     // Who looks at it before running it looks in a terminal.
     inert(&script)
-}
-
-/// The binary that a build is run by.
-fn program(build: &Build) -> String {
-    match build.tool {
-        Tool::Iptables => format!("xtables-{}-multi", build.backend),
-        Tool::Nft => "nft".to_owned(),
-    }
 }
 
 /// The kinds of the kernel's expressions that a rule has lost: `lookup`. None where its text says what is lost.
@@ -169,8 +159,10 @@ fn writes(made_of: Reproducer<'_>, (build, role): (&Build, &str), refused: &str)
     let Reproducer {
         scenario, family, ..
     } = made_of;
-    let all = RuleSet::first(scenario.rule_count(family));
-    let commands = command::write(build, family, scenario, scenario.write, &all);
+    let (given, program) = (scenario.rules.get(&family), Program::of(build, family));
+    let commands = given.map_or_else(Vec::new, |given| {
+        given.commands(program, scenario.write, |_| true)
+    });
     let mut script = String::new();
     for (argv, stdin) in commands {
         let words: Vec<String> = argv.iter().skip(1).map(|word| shell_word(word)).collect();
@@ -291,8 +283,8 @@ fn asked(made_of: Reproducer<'_>, rule: &RuleVerdict, role: Role) -> String {
 /// The chain that a reader adds as its own, where it hangs in which table, and which of the scenario's chains it owns.
 fn own_chains(made_of: Reproducer<'_>) -> String {
     let tables = &made_of.scenario.ruleset(made_of.family).tables;
-    let hooks = command::known_tables(tables)
-        .map(|table| format!("{}:{}", table.name, command::first_hook(&table.name)));
+    let hooks =
+        known_tables(tables).map(|table| format!("{}:{}", table.name, first_hook(&table.name)));
     let hooks: Vec<String> = hooks.collect();
     format!(
         "{}\nHOOKS={}\nOWNED={}",
@@ -316,6 +308,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::catalog::Tool;
     use crate::observed::Text;
     use crate::tool::iptables::parse;
 
@@ -354,13 +347,15 @@ mod tests {
             parse("*filter\n-A INPUT -j DROP\nCOMMIT\n*nat\n-A PREROUTING -j ACCEPT\nCOMMIT\n");
         let tables = tables.unwrap().tables;
         let text = Text::from(saved.to_owned());
-        let of_lab = command::add_own_chain(&text, &tables, OWN_CHAIN);
+        let dialect = Tool::Iptables.dialect();
+        let of_lab = dialect.with_own_chain(&text, &tables, OWN_CHAIN).unwrap();
         assert_eq!(
             in_shell("with_own_chain -", saved).trim(),
             of_lab.to_lossy().trim()
         );
         let owned = ["KUBE-FIREWALL".to_owned(), "OWN".to_owned()];
-        let of_lab = command::own_chains(&text, &tables, &owned, OWN_CHAIN);
+        let of_lab = dialect.own_chains(&text, &tables, &owned, OWN_CHAIN);
+        let of_lab = of_lab.unwrap();
         assert_eq!(in_shell("only_own_chains -", saved), of_lab.to_lossy());
     }
 

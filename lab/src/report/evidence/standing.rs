@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::wording::builds;
 use super::{Evidence, binary, capital, fenced, release};
-use crate::catalog::{BuildId, Origin, Tool};
+use crate::catalog::{BuildId, Origin};
 use crate::evidence::{Since, Standing};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{BuildSet, Member, NameKind};
@@ -159,7 +159,7 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
              --disable-connlabel && make -j2 || exit 125; {tree}=$PWD sh /path/to/reproduce.sh'"
         )
     };
-    let is_iptables = |tree: &str| tree == "READER" || writer.tool == Tool::Iptables;
+    let is_iptables = |tree: &str| tree == "READER" || writer.tool == reader.tool;
     let brought = |side: &(&str, String), since: &Since| {
         let (first, before) =
             between(&since.first, &since.before).filter(|_| is_iptables(side.0))?;

@@ -54,13 +54,13 @@ pub fn layer(of: &Layer, all: &[Layer]) -> Option<String> {
     }
 }
 
-/// Builds that behave alike, without the name of iptables: `1.8.4 to 1.8.6, debian-1.8.7-1`; `nft debian-1.0.6-2`.
+/// Builds that behave alike, without the name of the tool that is meant where none is named: `1.8.4 to 1.8.6, debian-1.8.7-1`; `nft debian-1.0.6-2`.
 pub fn class(set: &BuildSet) -> String {
     let ranges: Vec<String> = set.spans().iter().map(range).collect();
-    let is_nft = set.spans().iter().any(|span| span.tool == Tool::Nft);
-    match is_nft {
-        true => format!("nft {}", ranges.join(", ")),
-        false => ranges.join(", "),
+    let mut tools = set.spans().iter().map(|span| span.tool);
+    match tools.find(|tool| *tool != Tool::default()) {
+        Some(tool) => format!("{tool} {}", ranges.join(", ")),
+        None => ranges.join(", "),
     }
 }
 

@@ -1,52 +1,8 @@
 //! Two prints of one rule compared: which parts are lost, altered or added. Every difference is named.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::extensions;
 use super::parts::{OptionAtom, Structured, Unit, UnitName};
-use super::tokens::{join, split};
-
-/// One part that differs; unknown is null.
-#[derive(
-    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub struct Change {
-    /// `match mark`, `tcp --dport`, `source`; `order` where the same parts stand in another order.
-    pub part: String,
-    /// Its text before; none where it was added.
-    pub from: Option<String>,
-    /// Its text after; none where it was lost.
-    pub to: Option<String>,
-}
-
-/// All that differs between two prints of one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Difference {
-    /// Parts that are gone.
-    pub lost: Vec<Change>,
-    /// Parts that are there and read otherwise.
-    pub altered: Vec<Change>,
-    /// Parts that were not there.
-    pub added: Vec<Change>,
-}
-
-impl Difference {
-    /// Whether the two prints are the same, word for word.
-    pub fn is_empty(&self) -> bool {
-        self.lost.is_empty() && self.altered.is_empty() && self.added.is_empty()
-    }
-
-    /// Whether the rule now matches more packets and does the same with them: only conditions were lost (comments may
-    /// go with them), nothing was added or altered.
-    pub fn widened(&self) -> bool {
-        let weights: Vec<Weight> = self.lost.iter().map(Weight::of).collect();
-        self.altered.is_empty()
-            && self.added.is_empty()
-            && weights.contains(&Weight::Condition)
-            && !weights.contains(&Weight::Other)
-    }
-}
+use super::tokens::join;
+use crate::tool::{Change, Difference};
 
 /// Compares two prints of one rule, given what follows `-A CHAIN` in each. No synonyms: `--set-mark 0x1` and
 /// `--set-xmark 0x1/0xffffffff` differ.
@@ -284,62 +240,4 @@ fn common_subsequence(
         }
     }
     pairs
-}
-
-/// What the loss of a part does to the set of packets that a rule matches.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    /// More packets match.
-    Condition,
-    /// The same packets match.
-    Neutral,
-    /// Not known, or the rule does something else with them.
-    Other,
-}
-
-/// The kernel's expressions that look at a packet, of a rule that nft wrote.
-const MATCHING: [&str; 12] = [
-    "bitwise",
-    "byteorder",
-    "cmp",
-    "ct",
-    "exthdr",
-    "fib",
-    "lookup",
-    "match",
-    "meta",
-    "payload",
-    "range",
-    "socket",
-];
-
-impl Weight {
-    fn of(lost: &Change) -> Self {
-        let text = lost.from.as_deref().unwrap_or_default();
-        match lost.part.as_str() {
-            "source" | "destination" | "protocol" if matches_everything(text) => Weight::Neutral,
-            "source" | "destination" | "protocol" | "in-interface" | "out-interface"
-            | "fragment" => Weight::Condition,
-            "match comment" | "comment --comment" | "counters" => Weight::Neutral,
-            part => match part.split_once(' ') {
-                Some(("match", name)) if is_bare_protocol_match(name, text) => Weight::Neutral,
-                Some(("match", _)) => Weight::Condition,
-                Some(("expression", name)) if MATCHING.contains(&name) => Weight::Condition,
-                Some((name, option)) if extensions::is_condition(name, option) => Weight::Condition,
-                _ => Weight::Other,
-            },
-        }
-    }
-}
-
-/// `-s 0.0.0.0/0`, `-p all`.
-fn matches_everything(text: &str) -> bool {
-    let value = text.rsplit(' ').next().unwrap_or_default();
-    !text.starts_with('!') && matches!(value, "0.0.0.0/0" | "::/0" | "0/0" | "all" | "0")
-}
-
-/// `-m tcp` without options beside `-p tcp`.
-fn is_bare_protocol_match(name: &str, text: &str) -> bool {
-    let words = split(text).map_or(0, |words| words.len());
-    extensions::of_protocol(name).is_some() && words == 2
 }

@@ -1,32 +1,46 @@
-//! The iptables-save language: parse, print, compare.
+//! iptables and ip6tables: the iptables-save language, and the commands that speak it.
 //!
-//! [`parse`] reads what people write, strictly; [`Printed::read`] reads what builds print, tolerantly. [`compare`] names the
-//! parts in which two prints of one rule differ.
+//! [`parse`] reads what people write, strictly; [`read`] reads what builds print, tolerantly. [`compare`] names the parts in
+//! which two prints of one rule differ.
 
 mod atoms;
+mod commands;
 mod compare;
+mod dialect;
 mod extensions;
 mod family;
 mod near_miss;
+mod own_chain;
 mod parse;
 mod parts;
+mod pieces;
 mod print;
-mod printed;
 mod protocols;
+mod read;
 pub mod shape;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 pub mod tokens;
+mod weight;
 
-pub use compare::{Change, Difference, compare};
+pub(super) use commands::write;
+pub use commands::{save_table, stem};
+pub use compare::compare;
+pub use dialect::{OF_ACCOUNT, OF_SETS};
 pub use family::{FamilyOf, family_of};
-pub use near_miss::{NearMiss, near_misses, reordered};
-pub(super) use parse::without_counters;
+pub use near_miss::{near_misses, reordered};
+pub use own_chain::{first_hook, known_tables};
+pub(super) use parse::parse_some;
 pub use parse::{built_in_chains, is_iptables_table, parse};
 pub use parts::{Part, atom_ranges, parts, target, unit_ranges};
+pub(super) use pieces::{needed_chains, of_pieces, ranges, with_chains};
 pub use print::{between_stamps, heeded, normalise_save};
-pub use printed::{KnownRules, Printed, PrintedTable, listed_rules};
 pub use protocols::{Renamed, with_numbers};
-pub use shape::{Addresses, Shape};
-pub use tokens::Words;
+pub use read::{listed_rules, read, read_list, read_with};
+pub use shape::Addresses;
+pub(super) use weight::weight;
+
+/// iptables and ip6tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Iptables;

@@ -3,15 +3,7 @@
 use std::net::IpAddr;
 
 use super::atoms::{Atom, Kind, dissect};
-
-/// A rule with one value changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NearMiss {
-    /// What follows the chain's name.
-    pub tokens: Vec<String>,
-    /// The option whose value was changed: `--mark`, `-s`.
-    pub option: String,
-}
+use crate::tool::NearMiss;
 
 /// The near misses of a rule, given what follows `-A CHAIN`: one for each value that can be changed to another that
 /// iptables takes in the same place. Values that name something that must exist are left as they are.

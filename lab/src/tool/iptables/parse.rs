@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::atoms::{Atom, Kind, atoms};
 use super::tokens::{self, Token};
+use crate::catalog::Tool;
 use crate::tool::{Chain, Fault, Rule, Ruleset, Table, Words};
 
 /// The tables there are, and the chains that each has without being told.
@@ -55,6 +56,16 @@ pub fn parse(text: &str) -> Result<Ruleset, Fault> {
         start += line.len();
     }
     parser.finish()
+}
+
+/// Reads a ruleset that must say something.
+pub fn parse_some(text: &str) -> Result<Ruleset, Fault> {
+    let ruleset = parse(text)?;
+    if ruleset.tables.is_empty() {
+        let fault = Fault::at(text, 0..0, "there is no table in this ruleset");
+        return Err(fault.with_help("paste what iptables-save prints, from `*filter` to `COMMIT`"));
+    }
+    Ok(ruleset)
 }
 
 /// A line without its trailing blanks and line break (LF or CRLF).
@@ -247,6 +258,7 @@ impl Parser<'_> {
         self.one_rule_of_the_kernel(&chain, &words, &tokens[2..])?;
         let rule = Rule {
             chain,
+            tool: Tool::Iptables,
             words: Words::from_iter(words).into(),
             text: line.content.into(),
             line: line.number,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::atoms::{Atom, Dissected, Group, Kind, dissect};
 use super::extensions;
 use super::tokens::join;
-use crate::tool::{Target, nft};
+use crate::tool::Target;
 
 /// One part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Part {
     pub text: String,
 }
 
-/// The target of a rule, given what follows `-A CHAIN`, or the words of a rule of nft's.
+/// The target of a rule, given what follows `-A CHAIN`.
 pub fn target<S: AsRef<str>>(tokens: &[S]) -> Target {
     let Dissected { atoms, groups, .. } = dissect(tokens);
     let named = atoms.into_iter().find_map(|atom| match atom.kind {
@@ -24,10 +24,7 @@ pub fn target<S: AsRef<str>>(tokens: &[S]) -> Target {
         Kind::Goto { chain } => Some(Target::Goto(chain)),
         _ => None,
     });
-    named.unwrap_or_else(|| {
-        let tokens: Vec<&str> = tokens.iter().map(AsRef::as_ref).collect();
-        nft::target(&tokens)
-    })
+    named.unwrap_or(Target::None)
 }
 
 fn jump_to(name: &str) -> Target {

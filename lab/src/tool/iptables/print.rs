@@ -6,6 +6,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::parse::counters_length;
 use super::tokens::{join, quoted};
+use crate::catalog::Tool;
 use crate::tool::{Rule, Ruleset, Table, Words};
 
 impl Rule {
@@ -21,6 +22,7 @@ impl Rule {
         };
         Rule {
             chain,
+            tool: Tool::Iptables,
             words: tokens.into(),
             text: text.into(),
             line: 0,

@@ -2,13 +2,7 @@
 //! node, in an order of their own.
 
 use super::unit_ranges;
-
-/// What a rule of a chain looks like.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Shape {
-    chain: String,
-    units: Vec<String>,
-}
+use crate::tool::Shape;
 
 /// What of a rule's addresses is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

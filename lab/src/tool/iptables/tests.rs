@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::tool::{Chain, Rule, Ruleset, Table, Target};
+use crate::tool::{Chain, Change, KnownRules, Printed, Rule, Ruleset, Table, Target, Words};
 
 const FILTER: &str = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE - [0:0]\n-A INPUT -j KUBE\nCOMMIT\n";
 
@@ -64,14 +64,14 @@ fn words_that_nobody_asked_for_are_the_lines() {
             &["-m", "comment", "--comment", "a b", "-j", "X"],
         ),
     ] {
-        let printed = Printed::read(&format!("*filter\n{line}\nCOMMIT\n"));
+        let printed = read(&format!("*filter\n{line}\nCOMMIT\n"));
         assert_eq!(
             printed.tables[0].rules[0].tokens().to_vec(),
             expected,
             "{line}"
         );
     }
-    let unclosed = Printed::read("*filter\n-A INPUT --comment \"a\nCOMMIT\n");
+    let unclosed = read("*filter\n-A INPUT --comment \"a\nCOMMIT\n");
     assert_eq!(unclosed.strays, ["-A INPUT --comment \"a"]);
 }
 
@@ -218,10 +218,10 @@ fn snapshots_leave_out_only_what_changes() {
 fn real_output_is_understood(#[case] file: &str, #[case] incompatible: usize) {
     let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    let printed = Printed::read(&text);
+    let printed = read(&text);
     assert_eq!(printed.strays, Vec::<String>::new());
-    assert_eq!(printed.incompatible_tables().len(), incompatible);
-    assert!(printed.tables.iter().all(|table| table.committed));
+    assert_eq!(printed.given_up.len(), incompatible);
+    assert!(printed.tables.iter().all(|table| table.is_ended));
     let strict = parse(&text).unwrap();
     for (table, rules) in printed.tables.iter().zip(strict.tables) {
         assert_eq!(table.name, rules.name);
@@ -238,7 +238,7 @@ fn real_output_is_understood(#[case] file: &str, #[case] incompatible: usize) {
 #[test]
 fn words_are_those_of_a_real_iptables_restore() {
     let given = parse(include_str!("../../../tests/data/quoting.rules")).unwrap();
-    let saved = Printed::read(include_str!("../../../tests/data/quoting.save"));
+    let saved = read(include_str!("../../../tests/data/quoting.save"));
     let given: Vec<_> = given
         .rules()
         .map(|(_, rule)| rule.tokens().clone())
@@ -253,10 +253,11 @@ fn words_are_those_of_a_real_iptables_restore() {
 
 #[test]
 fn broken_output_is_kept() {
-    let printed = Printed::read(
+    let printed = read(
         "# Table `nat' is incompatible, use 'nft' tool.\n-A LOST -j DROP\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment \"cut of\n-A INPUT -m mark [unknown]\nSegmentation fault\n-A INPUT -j DR",
     );
-    assert_eq!(printed.incompatible_tables(), ["nat"]);
+    let given_up: Vec<&str> = printed.given_up.iter().map(|of| &*of.table).collect();
+    assert_eq!(given_up, ["nat"]);
     assert_eq!(
         printed.strays,
         [
@@ -266,7 +267,7 @@ fn broken_output_is_kept() {
         ]
     );
     let filter = printed.table("filter").unwrap();
-    assert!(!filter.committed);
+    assert!(!filter.is_ended);
     assert_eq!(filter.chain_rules("INPUT").count(), 2);
 }
 
@@ -454,7 +455,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(text in "([*:# -]|filter|COMMIT|-A |INPUT|ACCEPT|\"|\\\\|\r?\n|\\PC){0,30}") {
-        Printed::read(&text);
+        read(&text);
         normalise_save(&text);
         if let Err(fault) = parse(&text) {
             prop_assert!(text.get(fault.span).is_some());
@@ -542,11 +543,11 @@ proptest! {
     fn prints_that_were_read_before_change_nothing(
         prints in prop::collection::vec(prop::collection::vec("-A [AB] -j [AB\"]", 0..6), 0..5),
     ) {
-        let mut known = super::KnownRules::default();
+        let mut known = KnownRules::default();
         for rules in prints {
             let print = format!("*filter\n{}\nCOMMIT\n", rules.join("\n"));
-            let (alone, among) = (Printed::read(&print), Printed::read_with(&mut known, &print));
-            let words = |printed: &Printed| -> Vec<(String, super::Words)> {
+            let (alone, among) = (read(&print), read_with(&mut known, &print));
+            let words = |printed: &Printed| -> Vec<(String, Words)> {
                 let rules = printed.tables[0].rules.iter();
                 rules.map(|rule| (rule.chain.clone(), rule.tokens().clone())).collect()
             };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::words::{Word, open_braces, split, texts};
-use super::{name_of, policy};
-use crate::catalog::Family;
+use super::table::{name_of, policy};
+use super::words::{Word, open_braces, split};
+use crate::catalog::{Family, Tool};
 use crate::tool::{Chain, Printed, PrintedTable, Rule};
 
 /// Reads what `nft list ruleset` printed, with the names that tables have in a ruleset for `family`. Never fails: what
@@ -57,13 +57,13 @@ impl Listing {
             .printed
             .tables
             .last_mut()
-            .filter(|table| !table.committed)
+            .filter(|table| !table.is_ended)
         else {
             return self.open_table(&words);
         };
         match &mut self.block {
             Block::Table if line == "}" => {
-                table.committed = true;
+                table.is_ended = true;
                 self.block = Block::Outside;
             }
             Block::Table if words[0].is("chain") && opens && words.len() == 3 => {
@@ -122,11 +122,9 @@ fn take_rule(table: &mut PrintedTable, chain: &str, rule: &mut String, line: &st
         (Some(policy), Some(chain)) => chain.policy = Some(policy),
         // A comment of the chain's own.
         _ if words[0].is("comment") => {}
-        _ => table.rules.push(Arc::new(Rule {
-            chain: chain.to_owned(),
-            words: texts(&words).into(),
-            text: text.into(),
-            line: number,
-        })),
+        _ => {
+            let rule = Rule::of_line(Tool::Nft, chain.to_owned(), text.into(), number);
+            table.rules.push(Arc::new(rule));
+        }
     }
 }

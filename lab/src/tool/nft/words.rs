@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::tool::{Target, Words};
 
+/// Where what a rule says begins in a command: behind `add rule FAMILY TABLE CHAIN`.
+pub const SAYS: usize = 5;
+
 /// A command's words, as they stand in it, quotes and all.
 pub fn words_of(command: &str) -> Vec<&str> {
     let words = split(command).unwrap_or_default();
@@ -96,11 +99,8 @@ const BEGINNINGS: [&str; 49] = [
     "update",
 ];
 
-/// What becomes of a packet that meets a rule of nft words; none of a rule in iptables' words.
+/// What becomes of a packet that meets a rule.
 pub fn target(words: &[&str]) -> Target {
-    if words.iter().any(|word| word.starts_with('-')) {
-        return Target::None;
-    }
     if words.contains(&"vmap") {
         return Target::Other("vmap".to_owned());
     }
@@ -181,6 +181,11 @@ pub(super) fn open_braces(words: &[Word]) -> isize {
     opened.cast_signed() - closed.cast_signed()
 }
 
-pub(super) fn texts(words: &[Word]) -> Words {
-    words.iter().map(|word| &word.text).collect()
+/// The words of a rule that stands in a line: of a command all that it says, without where.
+pub(super) fn words(line: &str) -> Words {
+    let words = split(line).unwrap_or_default();
+    let is_command = words.first().is_some_and(|word| word.is("add"))
+        && words.get(1).is_some_and(|word| word.is("rule"));
+    let says = if is_command { SAYS } else { 0 };
+    words.iter().skip(says).map(|word| &word.text).collect()
 }

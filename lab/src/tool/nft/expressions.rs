@@ -6,55 +6,58 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::kernel::KernelRule;
 use crate::catalog::Family;
 use crate::observed::expression::{
     Access, Bitwise, Cmp, Expression, Meta, MetaKey, Payload, PayloadAccess, PayloadBase,
 };
 use crate::observed::{NftRule, Value};
-use crate::tool::{Change, Difference};
-
-/// What a rule of nft's has become.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Anew {
-    /// It does the same to packets.
-    Same,
-    /// It has lost these expressions, and has no others instead.
-    Lost(Difference),
-    /// Another, for all that is known: which expressions it has no more, and which instead.
-    Another(String),
-}
+use crate::tool::change::Weight;
+use crate::tool::{Change, Difference, Rewritten};
 
 /// What became of `was` in `is`, rules of tables of `family`.
-pub fn anew(family: Family, was: &KernelRule<'_>, is: &KernelRule<'_>) -> Anew {
-    let (KernelRule::Nft(old, old_reach), KernelRule::Nft(new, new_reach)) = (was, is) else {
-        return Anew::Another("the kernel's rule is of another kind".to_owned());
-    };
-    let (before, after) = (essence(family, old), essence(family, new));
+pub fn rewritten(family: Family, was: &NftRule, is: &NftRule) -> Rewritten {
+    let (before, after) = (essence(family, was), essence(family, is));
     let uses_xtables = |essence: &[Essential<'_>]| essence.iter().any(Essential::is_of_xtables);
-    let same_compat = old.compat == new.compat || !uses_xtables(&before);
-    let same_rest = old.other == new.other && old_reach == new_reach;
-    if before == after && same_compat && same_rest {
-        return Anew::Same;
+    let same_compat = was.compat == is.compat || !uses_xtables(&before);
+    if before == after && same_compat && was.other == is.other {
+        return Rewritten::Same;
     }
     let (gone, added) = (without(&before, &after), without(&after, &before));
     if added.is_empty() && !gone.is_empty() {
-        return Anew::Lost(Difference {
+        return Rewritten::Lost(Difference {
             lost: gone.into_iter().map(lost).collect(),
             ..Difference::default()
         });
     }
-    let listed = |which: &str, all: &[&Essential<'_>]| {
-        let printed: Vec<String> = all.iter().map(ToString::to_string).collect();
-        if printed.is_empty() {
-            return String::new();
-        }
-        format!("; {which}: [{}]", printed.join("] ["))
-    };
-    let (gone, added) = (listed("gone", &gone), listed("new", &added));
-    Anew::Another(format!(
-        "the kernel holds another rule, and no print proves it the same{gone}{added}"
-    ))
+    let printed = |all: Vec<&Essential<'_>>| all.iter().map(ToString::to_string).collect();
+    Rewritten::Another {
+        gone: printed(gone),
+        new: printed(added),
+    }
+}
+
+/// The kernel's expressions that look at a packet.
+const MATCHING: [&str; 12] = [
+    "bitwise",
+    "byteorder",
+    "cmp",
+    "ct",
+    "exthdr",
+    "fib",
+    "lookup",
+    "match",
+    "meta",
+    "payload",
+    "range",
+    "socket",
+];
+
+/// What the loss of an expression does, by its name.
+pub fn weight(name: &str) -> Weight {
+    match MATCHING.contains(&name) {
+        true => Weight::Condition,
+        false => Weight::Other,
+    }
 }
 
 fn lost(essential: &Essential<'_>) -> Change {
@@ -224,13 +227,8 @@ mod tests {
         }
     }
 
-    fn became(was: &[&str], is: &[&str]) -> Anew {
-        let (was, is) = (Arc::new(rule(was)), Arc::new(rule(is)));
-        anew(
-            Family::Ipv4,
-            &KernelRule::Nft(&was, None),
-            &KernelRule::Nft(&is, None),
-        )
+    fn became(was: &[&str], is: &[&str]) -> Rewritten {
+        rewritten(Family::Ipv4, &rule(was), &rule(is))
     }
 
     const ACCEPT: &str = "immediate reg 0 accept";
@@ -271,18 +269,18 @@ mod tests {
     #[case::order(&["cmp eq reg 1 0x06", "limit", ACCEPT], &["limit", "cmp eq reg 1 0x06", ACCEPT], false)]
     #[case::verdict(&[ACCEPT], &["immediate reg 0 drop"], false)]
     fn what_means_the_same(#[case] was: &[&str], #[case] is: &[&str], #[case] same: bool) {
-        assert_eq!(became(was, is) == Anew::Same, same);
+        assert_eq!(became(was, is) == Rewritten::Same, same);
     }
 
     #[test]
     fn a_match_that_is_gone_is_named_and_widens_the_rule() {
         let was = ["lookup reg 1 set __set0 0x0", ACCEPT];
-        let Anew::Lost(difference) = became(&was, &["counter", ACCEPT]) else {
+        let Rewritten::Lost(difference) = became(&was, &["counter", ACCEPT]) else {
             panic!("it has lost an expression");
         };
         assert_eq!(difference.lost[0].part, "expression lookup");
         assert!(difference.widened());
-        let Anew::Lost(difference) = became(&was, &["lookup reg 1 set __set0 0x0"]) else {
+        let Rewritten::Lost(difference) = became(&was, &["lookup reg 1 set __set0 0x0"]) else {
             panic!("it has lost an expression");
         };
         assert!(
@@ -294,13 +292,13 @@ mod tests {
     #[test]
     fn another_encoding_is_told_in_the_kernels_words() {
         let was = ["meta load mark => reg 1", ACCEPT];
-        let Anew::Another(reason) = became(&was, &["match name mark rev 1 info 0x00", ACCEPT])
+        let Rewritten::Another { gone, new } =
+            became(&was, &["match name mark rev 1 info 0x00", ACCEPT])
         else {
             panic!("it is another rule for all that is known");
         };
-        assert!(reason.ends_with(
-            "; gone: [meta load mark => reg 1]; new: [match name mark rev 1 info 0x00]"
-        ));
+        assert_eq!(gone, ["meta load mark => reg 1"]);
+        assert_eq!(new, ["match name mark rev 1 info 0x00"]);
     }
 
     #[test]
@@ -311,11 +309,10 @@ mod tests {
         };
         let same = |expression| {
             let (was, is) = (
-                Arc::new(with_compat(expression, None)),
-                Arc::new(with_compat(expression, Some("tcp"))),
+                with_compat(expression, None),
+                with_compat(expression, Some("tcp")),
             );
-            let rules = (KernelRule::Nft(&was, None), KernelRule::Nft(&is, None));
-            anew(Family::Ipv4, &rules.0, &rules.1) == Anew::Same
+            rewritten(Family::Ipv4, &was, &is) == Rewritten::Same
         };
         assert!(same("meta load mark => reg 1"));
         assert!(!same("match name tcp rev 0 info 0x00"));

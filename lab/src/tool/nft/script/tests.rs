@@ -4,6 +4,8 @@ use rstest::rstest;
 
 use super::*;
 use crate::tool::Target;
+use crate::tool::nft::listing::read_listing;
+use crate::tool::nft::words::{statement_ranges, target, words_of};
 
 const COMMANDS: &str = "# a firewall
 add table ip filter
@@ -19,8 +21,8 @@ add rule inet other c tcp dport { 22,80 } counter drop comment \"a; b {\"
 add rule ip filter INPUT ip saddr @trusted jump OWN
 ";
 
-fn parsed() -> Native {
-    Native::parse(Family::Ipv4, COMMANDS).unwrap()
+fn parsed() -> Script {
+    Script::parse(Family::Ipv4, COMMANDS).unwrap()
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn what_is_no_flat_command_is_refused_at_its_place(
     #[case] column: usize,
     #[case] says: &str,
 ) {
-    let fault = Native::parse(Family::Ipv4, text).unwrap_err();
+    let fault = Script::parse(Family::Ipv4, text).unwrap_err();
     assert_eq!((fault.line, fault.column), (line, column), "{fault}");
     assert!(fault.message.contains(says), "{fault}");
 }
@@ -166,7 +168,7 @@ fn what_is_no_flat_command_is_refused_at_its_place(
 #[case(Family::Ipv4, "inet", true)]
 #[case(Family::Ipv6, "inet", true)]
 fn tables_fit_the_family(#[case] family: Family, #[case] of: &str, #[case] fits: bool) {
-    let parsed = Native::parse(family, &format!("add table {of} t\n"));
+    let parsed = Script::parse(family, &format!("add table {of} t\n"));
     assert_eq!(parsed.is_ok(), fits);
 }
 
@@ -253,7 +255,7 @@ fn a_listing_is_read_as_a_print() {
             ("inet filter", "c", "meta mark 0x00008000 drop"),
         ]
     );
-    assert!(printed.tables.iter().all(|table| table.committed));
+    assert!(printed.tables.iter().all(|table| table.is_ended));
     assert_eq!(printed.comments.len(), 1);
     assert_eq!(printed.strays, ["what is this"]);
     let of_ipv6 = read_listing(Family::Ipv6, LISTING);
@@ -267,7 +269,6 @@ fn a_listing_is_read_as_a_print() {
 #[case("tcp dport 22 dnat to 10.0.0.1", Target::Other("dnat".to_owned()))]
 #[case("ct state vmap { new : accept , invalid : drop }", Target::Other("vmap".to_owned()))]
 #[case("counter", Target::None)]
-#[case("-m comment --comment drop", Target::None)]
 fn what_a_rule_does(#[case] words: &str, #[case] expected: Target) {
     let words: Vec<&str> = words.split(' ').collect();
     assert_eq!(target(&words), expected);

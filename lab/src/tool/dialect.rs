@@ -1,0 +1,114 @@
+//! The language of a tool: its rules, the texts that its commands print and load, and its tables.
+//!
+//! What has a default here is what nobody asks a tool for that does not read what others wrote.
+
+use super::change::{Difference, Rewritten};
+use super::printed::{KnownRules, Printed};
+use super::ruleset::{Rule, Table, Target};
+use super::words::Words;
+use crate::catalog::Family;
+use crate::observed::{NftRule, Text};
+
+/// A rule with one value changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NearMiss {
+    /// The rule's words.
+    pub tokens: Vec<String>,
+    /// The option whose value was changed: `--mark`, `-s`.
+    pub option: String,
+}
+
+/// What a rule has in common with others of its chain that differ in values only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shape {
+    /// The chain, without what differs from node to node in its name.
+    pub(super) chain: String,
+    /// Its options, in an order of their own.
+    pub(super) units: Vec<String>,
+}
+
+/// The language of a tool.
+pub trait Dialect: Sync {
+    /// Whether it knows a table of a ruleset: it sees no others, whatever the kernel holds.
+    fn has_table(&self, table: &str) -> bool;
+
+    /// The words of the rule that stands in a line, without what says where it belongs.
+    fn words(&self, line: &str) -> Words;
+
+    /// What a rule of these words does with a packet.
+    fn target(&self, words: &[&str]) -> Target;
+
+    /// What differs between two rules.
+    fn compare(&self, from: &[&str], to: &[&str]) -> Difference;
+
+    /// The rule with one value changed, for each value that can be.
+    fn near_misses(&self, _words: &[String]) -> Vec<NearMiss> {
+        Vec::new()
+    }
+
+    /// The rule with its matches in another order; none where there is none.
+    fn reordered(&self, _words: &[String]) -> Option<Vec<String>> {
+        None
+    }
+
+    /// What the rule has in common with others; none where nobody knows what that is.
+    fn shape(&self, _rule: &Rule) -> Option<Shape> {
+        None
+    }
+
+    /// What the rule names that a kernel may lack. `is_chain` says which names are chains'.
+    fn extensions<'r>(&self, words: &[&'r str], is_chain: &dyn Fn(&str) -> bool) -> Vec<&'r str>;
+
+    /// Whether a rule of these words names IP sets or accounting objects, which must be there before it.
+    fn names_objects(&self, _words: &[&str]) -> bool {
+        false
+    }
+
+    /// How many packets met the rule that stands in a line of a print with counters.
+    fn packets(&self, _line: &str) -> Option<u64> {
+        None
+    }
+
+    /// What became of a rule that this tool wrote, where the kernel's expressions must say it; none where prints do.
+    fn rewritten(&self, _family: Family, _was: &NftRule, _is: &NftRule) -> Option<Rewritten> {
+        None
+    }
+
+    /// Reads a print. Never fails: what is not understood is among the strays.
+    fn read(&self, family: Family, known: &mut KnownRules, stdout: &str) -> Printed;
+
+    /// A print without what differs from one time to another, in pieces: two that are equal read alike.
+    fn lasting<'t>(&self, print: &'t [u8]) -> Vec<&'t [u8]> {
+        vec![print]
+    }
+
+    /// What is loaded to write back what was printed.
+    fn written_back(&self, print: &Text) -> Text;
+
+    /// A print with the chain `own` and a jump to it in each of `tables`, as a component adds its own chain before it loads.
+    fn with_own_chain(&self, _print: &Text, _tables: &[Table], _own: &str) -> Option<Text> {
+        None
+    }
+
+    /// What a component loads beside what others own: in each of `tables` the chains that it owns, as they were printed, and
+    /// the chain `own` with a jump to it.
+    fn own_chains(
+        &self,
+        _print: &Text,
+        _tables: &[Table],
+        _owned: &[String],
+        _own: &str,
+    ) -> Option<Text> {
+        None
+    }
+
+    /// The table and chain of each rule of a print, in the order of the text.
+    fn places<'t>(&self, _print: &'t str) -> Vec<(&'t str, &'t str)> {
+        Vec::new()
+    }
+
+    /// A print with only the rules whose place in [`Dialect::places`] is kept, and all of its chains.
+    fn only(&self, print: &Text, _keep: &dyn Fn(usize) -> bool) -> Text {
+        print.clone()
+    }
+}

@@ -1,0 +1,111 @@
+//! The iptables-save language, as the lab asks a tool for its own.
+
+use super::parse::without_counters;
+use super::{
+    Addresses, Iptables, between_stamps, compare, is_iptables_table, near_misses, own_chain,
+    read_with, reordered, target, tokens,
+};
+use crate::catalog::Family;
+use crate::observed::Text;
+use crate::tool::{
+    Dialect, Difference, KnownRules, NearMiss, Printed, Rule, Shape, Table, Target, Words,
+};
+
+/// The options whose value is the name of an IP set.
+pub const OF_SETS: [&str; 4] = ["--match-set", "--add-set", "--del-set", "--map-set"];
+
+/// The option whose value is the name of an accounting object.
+pub const OF_ACCOUNT: &str = "--nfacct-name";
+
+impl Dialect for Iptables {
+    fn has_table(&self, table: &str) -> bool {
+        is_iptables_table(table)
+    }
+
+    /// What follows `-A CHAIN`, after shell-quote parsing.
+    fn words(&self, line: &str) -> Words {
+        let words = tokens::tokens(without_counters(line)).skip(2);
+        words.map_while(|word| Some(word.ok()?.text)).collect()
+    }
+
+    fn target(&self, words: &[&str]) -> Target {
+        target(words)
+    }
+
+    fn compare(&self, from: &[&str], to: &[&str]) -> Difference {
+        compare(from, to)
+    }
+
+    fn near_misses(&self, words: &[String]) -> Vec<NearMiss> {
+        near_misses(words)
+    }
+
+    fn reordered(&self, words: &[String]) -> Option<Vec<String>> {
+        reordered(words)
+    }
+
+    fn shape(&self, rule: &Rule) -> Option<Shape> {
+        let words = rule.tokens().to_vec();
+        Some(Shape::of(&rule.chain, &words, Addresses::Any))
+    }
+
+    /// Matches and targets. A jump to a chain needs nothing.
+    fn extensions<'r>(&self, words: &[&'r str], is_chain: &dyn Fn(&str) -> bool) -> Vec<&'r str> {
+        const VERDICTS: [&str; 3] = ["ACCEPT", "DROP", "RETURN"];
+        let options = words.windows(2).filter_map(|pair| {
+            let (option, name) = (pair[0], pair[1]);
+            match option {
+                "-m" | "--match" => Some(name),
+                "-j" | "--jump" if !is_chain(name) && !VERDICTS.contains(&name) => Some(name),
+                _ => None,
+            }
+        });
+        options.collect()
+    }
+
+    fn names_objects(&self, words: &[&str]) -> bool {
+        words
+            .iter()
+            .any(|word| OF_SETS.contains(word) || *word == OF_ACCOUNT)
+    }
+
+    /// The first number of `[packets:bytes] -A CHAIN …`.
+    fn packets(&self, line: &str) -> Option<u64> {
+        let (packets, _) = line.strip_prefix('[')?.split_once(':')?;
+        packets.parse().ok()
+    }
+
+    fn read(&self, _family: Family, known: &mut KnownRules, stdout: &str) -> Printed {
+        read_with(known, stdout)
+    }
+
+    fn lasting<'t>(&self, print: &'t [u8]) -> Vec<&'t [u8]> {
+        between_stamps(print)
+    }
+
+    fn written_back(&self, print: &Text) -> Text {
+        print.clone()
+    }
+
+    fn with_own_chain(&self, print: &Text, tables: &[Table], own: &str) -> Option<Text> {
+        Some(own_chain::add_own_chain(print, tables, own))
+    }
+
+    fn own_chains(
+        &self,
+        print: &Text,
+        tables: &[Table],
+        owned: &[String],
+        own: &str,
+    ) -> Option<Text> {
+        Some(own_chain::own_chains(print, tables, owned, own))
+    }
+
+    fn places<'t>(&self, print: &'t str) -> Vec<(&'t str, &'t str)> {
+        own_chain::places(print)
+    }
+
+    fn only(&self, print: &Text, keep: &dyn Fn(usize) -> bool) -> Text {
+        own_chain::only(print, keep)
+    }
+}

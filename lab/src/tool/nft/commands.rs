@@ -1,0 +1,64 @@
+//! The commands of nft.
+
+use super::Nft;
+use crate::catalog::{Backend, Family, Tool};
+use crate::tool::Write;
+use crate::tool::commands::{Argv, Command, Commands, PlainRule, Program};
+
+const PLAIN_RULE: PlainRule = PlainRule {
+    text: "add table ip lab\nadd chain ip lab c\nadd rule ip lab c ip saddr 192.0.2.1 accept\n",
+    line: "ip saddr 192.0.2.1 accept",
+    table: "lab",
+    chain: "c",
+    words: "ip saddr 192.0.2.1 accept",
+};
+
+impl Commands for Nft {
+    fn stem(&self, _family: Family) -> &'static str {
+        "nft"
+    }
+
+    fn program(&self, _backend: Backend) -> String {
+        "nft".to_owned()
+    }
+
+    fn binary(&self, _backend: Backend) -> String {
+        "nft".to_owned()
+    }
+
+    fn reads(&self) -> bool {
+        false
+    }
+
+    fn witness(&self) -> Tool {
+        Tool::Iptables
+    }
+
+    /// Rules name interfaces by their number (`iif`).
+    fn needs_interfaces(&self) -> bool {
+        true
+    }
+
+    fn at_once(&self) -> Write {
+        Write::Nft
+    }
+
+    fn plain_rule(&self) -> PlainRule {
+        PLAIN_RULE
+    }
+
+    /// `nft -s list ruleset`: every table of every family, without counts.
+    fn print(&self, _program: Program) -> Argv {
+        ["nft", "-s", "list", "ruleset"].map(str::to_owned).to_vec()
+    }
+
+    /// `nft -f -`: commands from standard input.
+    fn load(&self, _program: Program) -> Argv {
+        ["nft", "-f", "-"].map(str::to_owned).to_vec()
+    }
+}
+
+/// The command that runs `script`.
+pub fn write(program: Program, script: String) -> Vec<Command> {
+    vec![(Nft.load(program), Some(script.into()))]
+}
