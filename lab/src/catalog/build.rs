@@ -88,15 +88,15 @@ impl fmt::Display for Tool {
     }
 }
 
-/// IPv4 or IPv6.
+/// IPv4 (`iptables`) or IPv6 (`ip6tables`).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
-    /// IPv4.
+    /// `iptables`.
     Ipv4,
-    /// IPv6.
+    /// `ip6tables`.
     Ipv6,
 }
 

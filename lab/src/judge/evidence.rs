@@ -20,7 +20,6 @@ use crate::plan::step::RuleSet;
 use crate::plan::trace::{self, Asked, LookAt, ReaderTrace};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Seen, TextRef};
 use crate::scenario::Outcome;
-use crate::tool::iptables::{listed_rules, read_list};
 use crate::tool::{KnownRules, ListedAs, Printed, Rule};
 
 /// What one build printed, as it ended and as it reads.
@@ -323,10 +322,16 @@ impl<'a> Evidence<'a> {
         let read = || {
             let stdout = self.text(command.stdout);
             let words = |rule: Vec<&str>| rule.into_iter().map(str::to_owned).collect();
-            let listed = listed_rules(&stdout).into_iter().map(|(chain, rules)| {
-                let rules = rules.into_iter().map(words).collect();
-                (chain.to_owned(), rules)
-            });
+            let listed = self
+                .case
+                .tool(&command.build)
+                .dialect()
+                .read_tables(&stdout)
+                .into_iter()
+                .map(|(chain, rules)| {
+                    let rules = rules.into_iter().map(words).collect();
+                    (chain.to_owned(), rules)
+                });
             Rc::new(listed.collect())
         };
         let mut tables = self.tables.borrow_mut();
@@ -345,10 +350,11 @@ impl<'a> Evidence<'a> {
     pub fn list(&self, command: &CommandRecord, table: &str) -> Rc<Sheet> {
         let sheets = &mut *self.sheets.borrow_mut();
         let key = (command.stdout, Some(table.to_owned()));
+        let dialect = self.case.tool(&command.build).dialect();
         let known = &mut sheets.rules;
         let read = || {
             let stdout = self.text(command.stdout);
-            Rc::new(Sheet::of(read_list(known, table, &stdout)))
+            Rc::new(Sheet::of(dialect.read_list(known, table, &stdout)))
         };
         sheets.read.entry(key).or_insert_with(read).clone()
     }

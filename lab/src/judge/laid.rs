@@ -167,6 +167,7 @@ impl Pairing<'_> {
         witness: Option<&Anchored>,
         listing: Listing,
     ) -> Aligned {
+        let witness = witness.filter(|_| self.witness_speaks_like_reader());
         let witness = witness.map(|anchored| &anchored.listing);
         let known = &self.evidence.alignments;
         match self.speak_alike() {

@@ -155,9 +155,15 @@ impl<'a> Pairing<'a> {
     }
 
     /// Whether the witness prints in the writer's language.
-    fn witness_speaks_alike(&self) -> bool {
+    fn witness_speaks_like_writer(&self) -> bool {
         let (writer, _) = self.tools;
         writer.commands().witness() == writer
+    }
+
+    /// Whether the witness prints in the reader's language.
+    fn witness_speaks_like_reader(&self) -> bool {
+        let (writer, reader) = self.tools;
+        writer.commands().witness() == reader
     }
 
     /// Whether an operation is done where this writer writes and this reader reads.

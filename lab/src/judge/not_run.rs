@@ -101,7 +101,7 @@ impl<'a> Pairing<'a> {
         match operation {
             _ if reading.is_none() => NotRun::NotWritten,
             Operation::Reassert if !self.crossed => NotRun::SameBackend,
-            Operation::Write if !self.witness_speaks_alike() => NotRun::WrittenByNft,
+            Operation::Write if !self.witness_speaks_like_writer() => NotRun::WrittenByNft,
             _ if !self.suits(operation) => NotRun::WrittenByNft,
             Operation::Write if verdict.written.is_none() => NotRun::NotPrinted,
             Operation::Write => NotRun::NoWitness,

@@ -67,7 +67,7 @@ impl<'a> Pairing<'a> {
         verdict.written = laid.written().map(|rule| rule.text.clone());
         verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
         let operations = &mut verdict.operations;
-        if let Some(write) = write(laid).filter(|_| self.witness_speaks_alike()) {
+        if let Some(write) = write(laid).filter(|_| self.witness_speaks_like_writer()) {
             operations.set(Answer::Write(write));
         }
         let rewritten = self.rewritten(laid);

@@ -2,6 +2,8 @@
 //!
 //! What has a default here is what nobody asks a tool for that does not read what others wrote.
 
+use foldhash::HashMap;
+
 use super::change::{Difference, Rewritten};
 use super::printed::{KnownRules, Printed};
 use super::ruleset::{Rule, Table, Target};
@@ -56,6 +58,9 @@ pub trait Dialect: Sync {
         None
     }
 
+    /// Whether its rules are made of xtables' matches and targets, in nf_tables too.
+    fn is_xtables(&self) -> bool;
+
     /// What the rule names that a kernel may lack. `is_chain` says which names are chains'.
     fn extensions<'r>(&self, words: &[&'r str], is_chain: &dyn Fn(&str) -> bool) -> Vec<&'r str>;
 
@@ -76,6 +81,16 @@ pub trait Dialect: Sync {
 
     /// Reads a print. Never fails: what is not understood is among the strays.
     fn read(&self, family: Family, known: &mut KnownRules, stdout: &str) -> Printed;
+
+    /// Reads what a table was listed as, as rules.
+    fn read_list(&self, _known: &mut KnownRules, _table: &str, _stdout: &str) -> Printed {
+        Printed::default()
+    }
+
+    /// Reads what tables were listed as, for people: of each chain the words of each rule, in order, without its counters.
+    fn read_tables<'t>(&self, _stdout: &'t str) -> HashMap<&'t str, Vec<Vec<&'t str>>> {
+        HashMap::default()
+    }
 
     /// A print without what differs from one time to another, in pieces: two that are equal read alike.
     fn lasting<'t>(&self, print: &'t [u8]) -> Vec<&'t [u8]> {

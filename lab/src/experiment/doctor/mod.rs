@@ -338,11 +338,12 @@ fn newest(builds: &[Build], backend: Backend) -> Vec<&Build> {
     Tool::ALL.into_iter().filter_map(of_tool).collect()
 }
 
-/// What a build's rules are called.
+/// What a build's rules are called: after its backend, or as its tool writes them where that is not the one that is meant where
+/// none is named.
 fn written_by(build: &Build) -> String {
-    match build.tool {
-        Tool::Iptables => build.backend.to_string(),
-        Tool::Nft => "nft -f".to_owned(),
+    match build.tool == Tool::default() {
+        true => build.backend.to_string(),
+        false => build.tool.commands().at_once().to_string(),
     }
 }
 

@@ -45,10 +45,10 @@ fn base(backend: Backend, lacking: &Lacking<'_>) -> Vec<String> {
     let Lacking::Rule { tool, need, .. } = lacking else {
         return Vec::new();
     };
-    match (backend, tool) {
+    match (backend, tool.dialect().is_xtables()) {
         (Backend::Legacy, _) => vec![format!("{}_tables", prefix(need.family))],
-        (Backend::Nft, Tool::Iptables) => vec!["nf_tables".to_owned(), "nft_compat".to_owned()],
-        (Backend::Nft, Tool::Nft) => vec!["nf_tables".to_owned()],
+        (Backend::Nft, true) => vec!["nf_tables".to_owned(), "nft_compat".to_owned()],
+        (Backend::Nft, false) => vec!["nf_tables".to_owned()],
     }
 }
 
@@ -64,7 +64,7 @@ fn asked(backend: Backend, lacking: &Lacking<'_>) -> Vec<String> {
         Backend::Legacy => vec![format!("{prefix}table_{table}")],
         Backend::Nft => in_nft(need, table),
     };
-    if *tool == Tool::Iptables {
+    if tool.dialect().is_xtables() {
         // `xt_request_find_match` and `xt_request_find_target` of the same, for both backends.
         asked.push(format!("{prefix}t_{}", in_kernel(&need.name)));
     }

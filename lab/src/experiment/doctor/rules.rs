@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::modules::{Lacking, modprobe};
 use super::needs::{Asking, Need, needs};
 use crate::agent::protocol::{Reply, Request};
-use crate::catalog::{Build, Tool};
+use crate::catalog::Build;
 use crate::engine::{Lane, Place, surroundings};
 use crate::observed::{End, Ran};
 use crate::scenario::Scenario;
@@ -53,9 +53,9 @@ impl Tried<'_> {
     /// In words, of the build that tried it; what is refused with the command that mends it.
     pub fn found(&self, build: &Build) -> Result<String, (String, String)> {
         let Tried { count, refused } = self;
-        let things = match build.tool {
-            Tool::Iptables => "matches and targets",
-            Tool::Nft => "expressions",
+        let things = match build.tool.dialect().is_xtables() {
+            true => "matches and targets",
+            false => "expressions",
         };
         let Some((first, Refused { said, .. })) = refused.first_key_value() else {
             return Ok(format!("{} writes {count} {things}", build.id));

@@ -1,9 +1,11 @@
 //! The iptables-save language, as the lab asks a tool for its own.
 
+use foldhash::HashMap;
+
 use super::parse::without_counters;
 use super::{
-    Addresses, Iptables, between_stamps, compare, is_iptables_table, near_misses, own_chain,
-    read_with, reordered, target, tokens,
+    Addresses, Iptables, between_stamps, compare, is_iptables_table, listed_rules, near_misses,
+    own_chain, read_list, read_with, reordered, target, tokens,
 };
 use crate::catalog::Family;
 use crate::observed::Text;
@@ -49,6 +51,10 @@ impl Dialect for Iptables {
         Some(Shape::of(&rule.chain, &words, Addresses::Any))
     }
 
+    fn is_xtables(&self) -> bool {
+        true
+    }
+
     /// Matches and targets. A jump to a chain needs nothing.
     fn extensions<'r>(&self, words: &[&'r str], is_chain: &dyn Fn(&str) -> bool) -> Vec<&'r str> {
         const VERDICTS: [&str; 3] = ["ACCEPT", "DROP", "RETURN"];
@@ -77,6 +83,16 @@ impl Dialect for Iptables {
 
     fn read(&self, _family: Family, known: &mut KnownRules, stdout: &str) -> Printed {
         read_with(known, stdout)
+    }
+
+    /// What `-S` printed.
+    fn read_list(&self, known: &mut KnownRules, table: &str, stdout: &str) -> Printed {
+        read_list(known, table, stdout)
+    }
+
+    /// What `-L -n -v` printed.
+    fn read_tables<'t>(&self, stdout: &'t str) -> HashMap<&'t str, Vec<Vec<&'t str>>> {
+        listed_rules(stdout)
     }
 
     fn lasting<'t>(&self, print: &'t [u8]) -> Vec<&'t [u8]> {

@@ -24,22 +24,28 @@ mod tests;
 pub mod tokens;
 mod weight;
 
-pub(super) use commands::write;
 pub use commands::{save_table, stem};
 pub use compare::compare;
 pub use dialect::{OF_ACCOUNT, OF_SETS};
 pub use family::{FamilyOf, family_of};
-pub use near_miss::{near_misses, reordered};
 pub use own_chain::{first_hook, known_tables};
-pub(super) use parse::parse_some;
-pub use parse::{built_in_chains, is_iptables_table, parse};
-pub use parts::{Part, atom_ranges, parts, target, unit_ranges};
-pub(super) use pieces::{needed_chains, of_pieces, ranges, with_chains};
-pub use print::{between_stamps, heeded, normalise_save};
+pub use parse::parse;
+pub use parts::{Part, parts};
+pub use print::normalise_save;
 pub use protocols::{Renamed, with_numbers};
-pub use read::{listed_rules, read, read_list, read_with};
+pub use read::read;
 pub use shape::Addresses;
+
+pub(super) use commands::write;
+pub(super) use parse::parse_some;
+pub(super) use pieces::{needed_chains, of_pieces, ranges, with_chains};
 pub(super) use weight::weight;
+
+use near_miss::{near_misses, reordered};
+use parse::is_iptables_table;
+use parts::{atom_ranges, target, unit_ranges};
+use print::between_stamps;
+use read::{listed_rules, read_list, read_with};
 
 /// iptables and ip6tables.
 #[derive(Debug, Clone, Copy)]

@@ -61,6 +61,10 @@ impl Dialect for Nft {
         }
     }
 
+    fn is_xtables(&self) -> bool {
+        false
+    }
+
     fn extensions<'r>(&self, words: &[&'r str], _is_chain: &dyn Fn(&str) -> bool) -> Vec<&'r str> {
         let named = words.iter().filter(|word| EXPRESSIONS.contains(word));
         named.copied().collect()

@@ -12,7 +12,7 @@ mod words;
 pub(super) use commands::write;
 pub(super) use expressions::weight;
 pub(super) use lines::Lines;
-pub use script::Script;
+pub(super) use script::Script;
 pub use table::kernel_table;
 
 /// nft.
