@@ -195,10 +195,12 @@ impl<'a> Pairing<'a> {
         let from = written.sheet.listing(table, chain)?;
         let to = saved.sheet.listing(table, chain)?;
         let known = &self.evidence.alignments;
-        let added = match self.speak_alike() {
-            true => Aligned::new(known, &from, to).added(),
-            false => Aligned::in_other_words(known, &from, None, to).added(),
+        let beside = if self.speak_alike() {
+            Aligned::new(known, &from, to)
+        } else {
+            Aligned::in_other_words(known, &from, None, to)
         };
+        let added = beside.added();
         if added > 0 {
             return differs(format!("the reader prints {added} more rules"));
         }

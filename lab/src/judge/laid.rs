@@ -170,9 +170,10 @@ impl Pairing<'_> {
         let witness = witness.filter(|_| self.witness_speaks_like_reader());
         let witness = witness.map(|anchored| &anchored.listing);
         let known = &self.evidence.alignments;
-        match self.speak_alike() {
-            true => Aligned::new(known, &written.listing, listing),
-            false => Aligned::in_other_words(known, &written.listing, witness, listing),
+        if self.speak_alike() {
+            Aligned::new(known, &written.listing, listing)
+        } else {
+            Aligned::in_other_words(known, &written.listing, witness, listing)
         }
     }
 }
@@ -295,9 +296,10 @@ impl<'l> Laid<'l, '_> {
 
     /// As its writer prints it, in the reader's language: where that is another, as the witness prints it.
     pub fn written_for_readers(self) -> Option<&'l Arc<Rule>> {
-        match self.chain.speak_alike {
-            true => self.written(),
-            false => self.witness_before(),
+        if self.chain.speak_alike {
+            self.written()
+        } else {
+            self.witness_before()
         }
     }
 

@@ -233,13 +233,18 @@ impl<'a> Pairing<'a> {
         let fate = |at: usize| match partners.of(at) {
             Partner::At(found) => {
                 let same_print = from[at].tokens() == to[found].tokens();
-                let by_kernel = || self.by_expressions(&was[at], &is[found]);
-                let fate = match was[at] == is[found] {
-                    true => Fate::plain(RestoreVerdict::Kept),
-                    false => by_kernel().unwrap_or_else(|| match same_print {
-                        true => Fate::plain(RestoreVerdict::Kept),
-                        false => Fate::plain(RestoreVerdict::Changed),
-                    }),
+                let by_print = || {
+                    Fate::plain(if same_print {
+                        RestoreVerdict::Kept
+                    } else {
+                        RestoreVerdict::Changed
+                    })
+                };
+                let fate = if was[at] == is[found] {
+                    Fate::plain(RestoreVerdict::Kept)
+                } else {
+                    let by_kernel = self.by_expressions(&was[at], &is[found]);
+                    by_kernel.unwrap_or_else(by_print)
                 };
                 Fate {
                     after: Some(Arc::clone(&to[found])),

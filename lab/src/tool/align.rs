@@ -6,22 +6,22 @@
 //!
 //! The costs are a table of (rules of `from` done, rules of `to` done). Equal beginnings must not simply be cut off:
 //! of `A A` against `A`, either `A` can be the one that stayed. Instead the search keeps to the cells from which the
-//! end can still be reached within a budget. What a cell still costs is at least the number of words that one side has
-//! left and the other has not, counted without regard to order: no pair and no gap can do away with more of them than
-//! it costs. And where one side has more rules left than the other, the rest find no partner: each of them takes words
-//! that this side has to spare, or is empty and costs its 1. The budget starts at that bound for the whole table and its excess doubles until the end is reached. Then
-//! no alignment of least cost leaves the cells that were kept, hence no tie is overlooked; and texts that are equal, or
-//! in which every rule lost or altered something, are one diagonal. Only moved rules widen the search.
+//! end can still be reached within a budget. The budget starts at what the whole table costs at least ([`Bound`]), and its
+//! excess doubles until the end is reached. Then no alignment of least cost leaves the cells that were kept, hence no tie
+//! is overlooked; and texts that are equal, or in which every rule lost or altered something, are one diagonal. Only moved
+//! rules widen the search.
 
+mod bound;
+mod sides;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::ops::Range;
 
-use foldhash::HashMap;
-
 use super::Words;
+use bound::Bound;
+use sides::{Sides, gap};
 
 /// What became of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,51 +82,6 @@ pub fn align(from: &[&Words], to: &[&Words]) -> Alignment {
     sides.agreed(&sides.table())
 }
 
-/// A number for each different word.
-#[derive(Default)]
-struct Numbers<'w>(HashMap<&'w str, u32>);
-
-impl<'w> Numbers<'w> {
-    fn side(&mut self, rules: &[&'w Words]) -> Side {
-        let mut side = Side {
-            words: Vec::with_capacity(rules.iter().map(|words| words.len()).sum()),
-            ends: Vec::with_capacity(rules.len()),
-        };
-        for words in rules {
-            side.words.extend(words.iter().map(|word| self.of(word)));
-            side.ends.push(side.words.len());
-        }
-        side
-    }
-
-    fn of(&mut self, word: &'w str) -> u32 {
-        let next = self.0.len() as u32;
-        *self.0.entry(word).or_insert(next)
-    }
-}
-
-/// The rules of one side, each as the numbers of its words: all in one piece of memory.
-struct Side {
-    words: Vec<u32>,
-    /// Where each rule ends.
-    ends: Vec<usize>,
-}
-
-impl Side {
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn rule(&self, at: usize) -> &[u32] {
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.words[start..self.ends[at]]
-    }
-}
-
-fn gap(rule: &[u32]) -> u32 {
-    (rule.len() as u32).max(1)
-}
-
 const UNREACHED: u32 = u32::MAX;
 
 /// The least costs of one row of the table, for the cells that were kept.
@@ -177,139 +132,7 @@ impl Row<'_> {
     }
 }
 
-struct Sides {
-    from: Side,
-    to: Side,
-    /// How many different words there are.
-    words: usize,
-}
-
-/// What the way from a cell to the end costs at least. Moves from cell to cell, so that neighbours are cheap.
-struct Bound<'a> {
-    sides: &'a Sides,
-    cell: (usize, usize),
-    /// For each word, how many more of it `from` has left than `to`.
-    surplus: Vec<i32>,
-    from: Left,
-    to: Left,
-}
-
-/// What one side has left.
-#[derive(Default)]
-struct Left {
-    /// Words that the other side has not.
-    spare: u32,
-    rules: u32,
-    /// Of the rules, those that have no words.
-    empty: u32,
-}
-
-impl Left {
-    fn of(side: &Side) -> Self {
-        let mut left = Left::default();
-        (0..side.len()).for_each(|at| left.give(side.rule(at)));
-        left
-    }
-
-    fn give(&mut self, rule: &[u32]) {
-        self.rules += 1;
-        self.empty += u32::from(rule.is_empty());
-    }
-
-    fn take(&mut self, rule: &[u32]) {
-        self.rules -= 1;
-        self.empty -= u32::from(rule.is_empty());
-    }
-
-    /// How many rules without words find no partner among so many of the other side, at least. Each costs 1, and no word
-    /// accounts for it.
-    ///
-    /// Say that `more` words of this side are taken out beyond what it has to spare: these the other side has as well, and
-    /// each costs twice what it saves here.
-    fn lonely(&self, others: u32) -> u32 {
-        let with_words = self.spare.min(self.rules - self.empty);
-        self.rules.saturating_sub(others).saturating_sub(with_words)
-    }
-}
-
-impl<'a> Bound<'a> {
-    fn new(sides: &'a Sides) -> Self {
-        let mut bound = Bound {
-            sides,
-            cell: (0, 0),
-            surplus: vec![0; sides.words],
-            from: Left::of(&sides.from),
-            to: Left::of(&sides.to),
-        };
-        for word in &sides.from.words {
-            bound.one_more(*word);
-        }
-        for word in &sides.to.words {
-            bound.one_less(*word);
-        }
-        bound
-    }
-
-    /// One word more in `from`, or one less in `to`.
-    fn one_more(&mut self, word: u32) {
-        let surplus = &mut self.surplus[word as usize];
-        match *surplus >= 0 {
-            true => self.from.spare += 1,
-            false => self.to.spare -= 1,
-        }
-        *surplus += 1;
-    }
-
-    /// One word less in `from`, or one more in `to`.
-    fn one_less(&mut self, word: u32) {
-        let surplus = &mut self.surplus[word as usize];
-        match *surplus > 0 {
-            true => self.from.spare -= 1,
-            false => self.to.spare += 1,
-        }
-        *surplus -= 1;
-    }
-
-    fn at(&mut self, i: usize, j: usize) -> u32 {
-        let sides = self.sides;
-        while self.cell.0 < i {
-            let rule = sides.from.rule(self.cell.0);
-            rule.iter().for_each(|word| self.one_less(*word));
-            self.from.take(rule);
-            self.cell.0 += 1;
-        }
-        while self.cell.1 < j {
-            let rule = sides.to.rule(self.cell.1);
-            rule.iter().for_each(|word| self.one_more(*word));
-            self.to.take(rule);
-            self.cell.1 += 1;
-        }
-        while self.cell.1 > j {
-            self.cell.1 -= 1;
-            let rule = sides.to.rule(self.cell.1);
-            rule.iter().for_each(|word| self.one_less(*word));
-            self.to.give(rule);
-        }
-        let lonely = self.from.lonely(self.to.rules) + self.to.lonely(self.from.rules);
-        self.from.spare + self.to.spare + lonely
-    }
-}
-
 impl Sides {
-    fn of(from: &[&Words], to: &[&Words]) -> Self {
-        let mut numbers = Numbers::default();
-        let (from, to) = (numbers.side(from), numbers.side(to));
-        Sides {
-            from,
-            to,
-            words: numbers.0.len(),
-        }
-    }
-
-    fn pair(&self, i: usize, j: usize) -> u32 {
-        distance(self.from.rule(i), self.to.rule(j))
-    }
-
     fn table(&self) -> Rows {
         let mut excess = 0;
         loop {
@@ -484,29 +307,4 @@ fn settled(said: Vec<Option<Partner>>) -> Vec<Partner> {
     said.into_iter()
         .map(|partner| partner.unwrap_or(Partner::Gone))
         .collect()
-}
-
-/// The words to delete and insert to make one rule the other: what is not in their longest common subsequence.
-fn distance(a: &[u32], b: &[u32]) -> u32 {
-    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[same..], &b[same..]);
-    let tail = a.iter().rev().zip(b.iter().rev());
-    let same = tail.take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
-    if a.is_empty() || b.is_empty() {
-        return (a.len() + b.len()) as u32;
-    }
-    let mut common = vec![0u32; b.len() + 1];
-    for x in a {
-        let mut diagonal = 0;
-        for (j, y) in b.iter().enumerate() {
-            let above = common[j + 1];
-            common[j + 1] = match x == y {
-                true => diagonal + 1,
-                false => above.max(common[j]),
-            };
-            diagonal = above;
-        }
-    }
-    (a.len() + b.len()) as u32 - 2 * common[b.len()]
 }

@@ -65,12 +65,10 @@ impl Rule {
 
     /// What `other` has otherwise; nothing where it is in another tool's words, which cannot be compared.
     pub fn difference(&self, other: &Rule) -> Difference {
-        match self.tool == other.tool {
-            true => {
-                let (from, to) = (self.tokens().to_vec(), other.tokens().to_vec());
-                self.tool.dialect().compare(&from, &to)
-            }
-            false => Difference::default(),
+        if self.tool != other.tool {
+            return Difference::default();
         }
+        let (from, to) = (self.tokens().to_vec(), other.tokens().to_vec());
+        self.tool.dialect().compare(&from, &to)
     }
 }

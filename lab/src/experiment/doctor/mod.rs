@@ -341,9 +341,10 @@ fn newest(builds: &[Build], backend: Backend) -> Vec<&Build> {
 /// What a build's rules are called: after its backend, or as its tool writes them where that is not the one that is meant where
 /// none is named.
 fn written_by(build: &Build) -> String {
-    match build.tool == Tool::default() {
-        true => build.backend.to_string(),
-        false => build.tool.commands().at_once().to_string(),
+    if build.tool == Tool::default() {
+        build.backend.to_string()
+    } else {
+        build.tool.commands().at_once().to_string()
     }
 }
 

@@ -53,9 +53,10 @@ impl Tried<'_> {
     /// In words, of the build that tried it; what is refused with the command that mends it.
     pub fn found(&self, build: &Build) -> Result<String, (String, String)> {
         let Tried { count, refused } = self;
-        let things = match build.tool.dialect().is_xtables() {
-            true => "matches and targets",
-            false => "expressions",
+        let things = if build.tool.dialect().is_xtables() {
+            "matches and targets"
+        } else {
+            "expressions"
         };
         let Some((first, Refused { said, .. })) = refused.first_key_value() else {
             return Ok(format!("{} writes {count} {things}", build.id));

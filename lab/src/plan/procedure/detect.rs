@@ -47,9 +47,10 @@ impl Bench {
             let build = own.id.sibling(own.backend, backend);
             for family in crate::scenario::FAMILIES {
                 let program = Program { backend, family };
-                let argv = match mangle {
-                    true => save_table(program, "mangle"),
-                    false => own.tool.commands().print(program),
+                let argv = if mangle {
+                    save_table(program, "mangle")
+                } else {
+                    own.tool.commands().print(program)
                 };
                 let action = Action::Command {
                     build: build.clone(),

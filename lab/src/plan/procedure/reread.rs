@@ -35,12 +35,11 @@ impl Bench {
         let tables = dialect.places(&print).into_iter().map(|(table, _)| table);
         let all = RuleSet::first(tables.len());
         // A writer that dies, or only fails, does not say on which table.
-        let in_question: RuleSet = match reread.succeeded() {
-            true => {
-                let rules = tables.enumerate().filter(|(_, table)| is_given_up(table));
-                rules.map(|(rule, _)| rule).collect()
-            }
-            false => all.clone(),
+        let in_question: RuleSet = if reread.succeeded() {
+            let rules = tables.enumerate().filter(|(_, table)| is_given_up(table));
+            rules.map(|(rule, _)| rule).collect()
+        } else {
+            all.clone()
         };
         if in_question.is_empty() {
             return Ok(Vec::new());

@@ -5,7 +5,7 @@ use foldhash::HashMap;
 use super::parse::without_counters;
 use super::{
     Addresses, Iptables, between_stamps, compare, is_iptables_table, listed_rules, near_misses,
-    own_chain, read_list, read_with, reordered, target, tokens,
+    own_chain, part, read_list, read_with, reordered, target, tokens,
 };
 use crate::catalog::Family;
 use crate::observed::Text;
@@ -118,10 +118,10 @@ impl Dialect for Iptables {
     }
 
     fn places<'t>(&self, print: &'t str) -> Vec<(&'t str, &'t str)> {
-        own_chain::places(print)
+        part::places(print)
     }
 
     fn only(&self, print: &Text, keep: &dyn Fn(usize) -> bool) -> Text {
-        own_chain::only(print, keep)
+        part::only(print, keep)
     }
 }

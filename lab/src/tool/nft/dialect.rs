@@ -93,3 +93,33 @@ fn statements(words: &[&str]) -> Vec<String> {
     };
     ranges.map(text).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_rules_differ_by_their_statements() {
+        let from = ["ip", "saddr", "@trusted", "counter", "accept"];
+        let to = ["counter", "drop"];
+        let Difference {
+            lost,
+            altered,
+            added,
+        } = Nft.compare(&from, &to);
+        let texts = |changes: &[Change]| -> Vec<(String, Option<String>)> {
+            let texts = changes.iter();
+            texts
+                .map(|of| (of.part.clone(), of.from.clone().or(of.to.clone())))
+                .collect()
+        };
+        let part = |name: &str, text: &str| (name.to_owned(), Some(text.to_owned()));
+        assert_eq!(
+            texts(&lost),
+            [part("ip", "ip saddr @trusted"), part("accept", "accept")]
+        );
+        assert!(altered.is_empty());
+        assert_eq!(texts(&added), [part("drop", "drop")]);
+        assert!(Nft.compare(&to, &to).is_empty());
+    }
+}

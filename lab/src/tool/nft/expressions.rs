@@ -54,9 +54,10 @@ const MATCHING: [&str; 12] = [
 
 /// What the loss of an expression does, by its name.
 pub fn weight(name: &str) -> Weight {
-    match MATCHING.contains(&name) {
-        true => Weight::Condition,
-        false => Weight::Other,
+    if MATCHING.contains(&name) {
+        Weight::Condition
+    } else {
+        Weight::Other
     }
 }
 

@@ -6,9 +6,10 @@ use crate::observed::nft_family;
 
 /// What the ruleset calls a table.
 pub(super) fn name_of(family: Family, table_family: &str, table: &str) -> String {
-    match table_family == nft_family(family) {
-        true => table.to_owned(),
-        false => format!("{table_family} {table}"),
+    if table_family == nft_family(family) {
+        table.to_owned()
+    } else {
+        format!("{table_family} {table}")
     }
 }
 
