@@ -2,7 +2,7 @@
 
 mod build;
 mod file;
-mod repository;
+pub mod names;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Tool, Version};
 pub use file::CatalogError;
-pub use repository::{REPOSITORIES, name_in_docker, repository};
+pub use names::{REPOSITORIES, name_in_docker, repository};
 
 /// Everything that the lab could build: one entry an image, and how images are made.
 #[derive(Debug, Clone)]

@@ -17,12 +17,12 @@ use futures_util::{Stream, StreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
+pub use crate::catalog::names::ImageTag;
 pub use agent::{AgentContainer, Streams};
 pub use container::{Download, Ended, Network, Run};
 use owned::remove_container;
 
-/// The label that everything the lab makes in Docker carries.
-pub const LABEL: &str = "iptables-lab";
+use crate::catalog::names::LABEL;
 
 /// The oldest API that the lab was tried with: engine 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
@@ -87,16 +87,7 @@ pub struct OwnContainer {
     pub labels: HashMap<String, String>,
 }
 
-/// The name of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageTag {
-    /// `iptables-lab/1.8.8`.
-    pub repository: String,
-    /// What stands behind the colon.
-    pub tag: String,
-}
-
-/// An image that the lab made, as it is listed: once a tag.
+/// An image with the lab's label, as it is listed: once a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnImage {
     /// Its id.
@@ -108,19 +99,17 @@ pub struct OwnImage {
 }
 
 impl OwnImage {
+    /// Whether the lab made it: one that a user made from one of the lab's carries its label too.
+    pub fn is_made_here(&self) -> bool {
+        self.tag.as_ref().is_none_or(ImageTag::is_of_lab)
+    }
+
     /// What Docker knows it by.
     pub fn reference(&self) -> String {
         match &self.tag {
             Some(tag) => tag.reference(),
             None => self.id.clone(),
         }
-    }
-}
-
-impl ImageTag {
-    /// Repository and tag, as Docker takes them.
-    pub fn reference(&self) -> String {
-        format!("{}:{}", self.repository, self.tag)
     }
 }
 
@@ -190,7 +179,11 @@ impl Docker {
         let images = images.map_err(|e| failed("list images".into(), e))?;
         let mut own = Vec::new();
         for image in images {
-            let mut tags: Vec<_> = image.repo_tags.iter().map(|t| tag(t)).collect();
+            let mut tags: Vec<_> = image
+                .repo_tags
+                .iter()
+                .map(|t| ImageTag::listed(t))
+                .collect();
             if tags.is_empty() {
                 tags.push(None);
             }
@@ -328,15 +321,6 @@ fn with_own(labels: &HashMap<String, String>) -> HashMap<String, String> {
     let mut labels = labels.clone();
     labels.insert(LABEL.to_owned(), "1".to_owned());
     labels
-}
-
-/// A reference as Docker lists it; an image without a name is listed as `<none>:<none>` by some engines.
-fn tag(reference: &str) -> Option<ImageTag> {
-    let (repository, tag) = reference.rsplit_once(':')?;
-    (tag != "<none>").then(|| ImageTag {
-        repository: repository.to_owned(),
-        tag: tag.to_owned(),
-    })
 }
 
 /// Whether a reference has a tag; the colon of a registry's port is none.

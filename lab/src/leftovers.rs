@@ -12,11 +12,8 @@ use std::time::Duration;
 use futures_util::future;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::docker::{Docker, DockerError, LABEL};
-
-const RUN: &str = "iptables-lab.run";
-const LOCK: &str = "iptables-lab.lock";
-const HOST: &str = "iptables-lab.host";
+use crate::catalog::names::{Folder, HOST_LABEL, LABEL, LOCK_LABEL, RUN_LABEL};
+use crate::docker::{Docker, DockerError};
 
 /// What the name of a lock file ends with.
 const SUFFIX: &str = "lock";
@@ -46,7 +43,7 @@ impl Claim {
     /// # Errors
     /// The lock file cannot be made.
     pub fn new(store: &Path) -> Result<Self, ClaimError> {
-        let folder = store.join("runs");
+        let folder = store.join(Folder::Runs.name());
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
@@ -89,9 +86,9 @@ impl Claim {
     pub fn labels(&self) -> HashMap<String, String> {
         HashMap::from([
             (LABEL.to_owned(), "1".to_owned()),
-            (RUN.to_owned(), self.run.clone()),
-            (LOCK.to_owned(), self.path.display().to_string()),
-            (HOST.to_owned(), host()),
+            (RUN_LABEL.to_owned(), self.run.clone()),
+            (LOCK_LABEL.to_owned(), self.path.display().to_string()),
+            (HOST_LABEL.to_owned(), host()),
         ])
     }
 }
@@ -126,7 +123,7 @@ pub async fn remove_of_run(docker: &Docker, run: &str) -> Result<(), DockerError
         let all = docker.own_containers().await?;
         let of_run = all
             .iter()
-            .filter(|container| container.labels.get(RUN).is_some_and(|of| of == run));
+            .filter(|container| container.labels.get(RUN_LABEL).is_some_and(|of| of == run));
         let removed = of_run.map(|container| docker.remove_container(&container.id));
         let removed = future::join_all(removed).await;
         if removed.is_empty() {
@@ -144,8 +141,8 @@ pub async fn remove_of_run(docker: &Docker, run: &str) -> Result<(), DockerError
 /// The daemon does not answer.
 pub async fn remove_of_dead_runs(docker: &Docker) -> Result<(), DockerError> {
     for container in docker.own_containers().await? {
-        let of_this_machine = container.labels.get(HOST) == Some(&host());
-        let lock = container.labels.get(LOCK).map(Path::new);
+        let of_this_machine = container.labels.get(HOST_LABEL) == Some(&host());
+        let lock = container.labels.get(LOCK_LABEL).map(Path::new);
         if of_this_machine && lock.is_some_and(|lock| !is_held(lock)) {
             docker.remove_container(&container.id).await?;
         }
@@ -177,7 +174,7 @@ mod tests {
     fn a_claim_is_held_until_it_is_dropped() {
         let store = tempfile::tempdir().unwrap();
         let claim = Claim::new(store.path()).unwrap();
-        let lock = PathBuf::from(&claim.labels()[LOCK]);
+        let lock = PathBuf::from(&claim.labels()[LOCK_LABEL]);
         assert!(is_held(&lock));
         drop(claim);
         assert!(!is_held(&lock));
@@ -187,7 +184,7 @@ mod tests {
     fn the_lock_files_of_dead_runs_go_and_those_of_living_runs_stay() {
         let store = tempfile::tempdir().unwrap();
         let alive = Claim::new(store.path()).unwrap();
-        let dead = store.path().join("runs").join("dead.lock");
+        let dead = store.path().join(Folder::Runs.name()).join("dead.lock");
         File::create(&dead).unwrap();
         let _next = Claim::new(store.path()).unwrap();
         assert!(alive.path.exists() && !dead.exists());

@@ -18,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::owned::Owned;
 use super::{Docker, DockerError, chunks, failed, with_own};
+use crate::catalog::names;
 
 /// Which network a container gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +117,7 @@ impl Docker {
 
     async fn create(&self, run: &Run<'_>) -> Result<Owned, DockerError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "iptables-lab-{}-{}-{:08x}",
+        let name = names::job_container(
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed),
             jiff::Timestamp::now().as_nanosecond() as u32,

@@ -4,6 +4,8 @@
 //! The agent is PID 1 of every container and is spoken to over its standard streams, attached once, or past the daemon over
 //! a socket: a command then costs a fork and an exec, not a `docker exec`.
 
+mod images;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,20 +22,19 @@ use super::door::Door;
 use super::{Engine, EngineError, FORWARDING, Lane, LaneSpec, Place, SYSCTLS};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
-use crate::docker::{AgentContainer, Docker, DockerError};
+use crate::catalog::names::{self, SHARED_DIRECTORY};
+use crate::docker::{AgentContainer, DockerError};
+use crate::images::{RootId, RootsError};
 use crate::leftovers::Claim;
 use crate::scenario::Namespace;
 
-/// Where a container finds the directory that it shares with the lab.
-const DOORS: &str = "/run/iptables-lab";
+pub use images::ContainerImages;
 
 /// The Docker engine of one run.
 pub struct DockerEngine {
-    docker: Docker,
-    /// The container image that holds only the agent.
-    holder_image: String,
-    /// The container image of each build; both backends of a version are in one.
-    images: BTreeMap<BuildId, String>,
+    images: Arc<ContainerImages>,
+    /// The root filesystem of each build; both backends of a version are in one.
+    roots: BTreeMap<BuildId, RootId>,
     /// What every container of this run carries.
     labels: HashMap<String, String>,
     run: String,
@@ -46,17 +47,16 @@ pub struct DockerEngine {
 }
 
 impl DockerEngine {
-    /// An engine that starts `images` and what it starts is of `claim`'s run, whose id is part of the containers' names.
+    /// An engine that starts the images of builds' `roots`. What it starts is of `claim`'s run, whose id is part of the
+    /// containers' names.
     pub fn new(
-        docker: Docker,
-        holder_image: String,
-        images: BTreeMap<BuildId, String>,
+        images: Arc<ContainerImages>,
+        roots: BTreeMap<BuildId, RootId>,
         claim: &Claim,
     ) -> Self {
         DockerEngine {
-            docker,
-            holder_image,
             images,
+            roots,
             labels: claim.labels(),
             run: claim.run().to_owned(),
             doors: claim.directory(),
@@ -66,30 +66,29 @@ impl DockerEngine {
     }
 
     async fn open_lane(&self, spec: &LaneSpec) -> Result<Box<dyn Lane>, EngineError> {
-        let holder_name = format!("iptables-lab-{}-{}", self.run, spec.number);
+        let holder_name = names::lane_container(&self.run, spec.number);
+        let holder_image = self.images.holder().await.map_err(unknown)?.reference();
         let holder = self
-            .start(&self.holder_image, holder_name.clone(), |host| {
+            .start(&holder_image, holder_name.clone(), |host| {
                 alone(host, FORWARDING);
             })
             .await?;
-        let mut members: BTreeMap<&String, Vec<BuildId>> = BTreeMap::new();
+        let mut members: BTreeMap<String, Vec<BuildId>> = BTreeMap::new();
         for build in &spec.builds {
-            let image = self.images.get(build);
-            let image = image
-                .ok_or_else(|| EngineError::Fault(format!("no image was made for {build}")))?;
+            let image = self.image(build).await?;
             members.entry(image).or_default().push(build.clone());
         }
         let joined = members.iter().enumerate().map(|(place, (image, _))| {
             let network = format!("container:{}", holder.container.id());
-            let name = format!("{holder_name}-{}", place + 1);
+            let name = names::container_in_lane(&holder_name, place + 1);
             self.start(image, name, move |host| {
                 host.network_mode = Some(network.clone())
             })
         });
         let far = spec.far.iter().map(|&namespace| {
             let processes = format!("container:{}", holder.container.id());
-            let name = format!("{holder_name}-{namespace}");
-            let started = self.start(&self.holder_image, name, move |host| {
+            let name = names::container_in_lane(&holder_name, namespace);
+            let started = self.start(&holder_image, name, move |host| {
                 alone(host, &[]);
                 // Interfaces are moved to a namespace by a process in it, which the lane's agent must know by its id.
                 host.pid_mode = Some(processes.clone());
@@ -110,6 +109,14 @@ impl DockerEngine {
         };
         lane.greet(spec).await?;
         Ok(Box::new(lane))
+    }
+
+    /// The container image of a build.
+    async fn image(&self, build: &BuildId) -> Result<String, EngineError> {
+        let root = self.roots.get(build);
+        let root =
+            root.ok_or_else(|| EngineError::Fault(format!("no image was made for {build}")))?;
+        Ok(self.images.image(root).await.map_err(unknown)?.reference())
     }
 
     /// Starts a container and attaches to its agent. `namespaces` says which namespaces it is in.
@@ -153,7 +160,7 @@ impl DockerEngine {
         host: HostConfig,
     ) -> Result<AgentContainer, EngineError> {
         let starting = self.starting.clone().read_owned().await;
-        let (docker, labels) = (self.docker.clone(), self.labels.clone());
+        let (docker, labels) = (self.images.docker().clone(), self.labels.clone());
         let (of, name) = (image.to_owned(), name.to_owned());
         // In a task of its own, for who waits may be dropped: the daemon then makes the container all the same.
         let container = tokio::spawn(async move {
@@ -174,7 +181,7 @@ impl DockerEngine {
         image: &str,
         container: AgentContainer,
     ) -> Result<Member, EngineError> {
-        let streams = self.docker.attach(&container).await;
+        let streams = self.images.docker().attach(&container).await;
         let streams = streams.map_err(|error| lost(image, &error))?;
         let output = streams
             .output
@@ -214,7 +221,7 @@ fn with_door(host: &HostConfig, door: Option<&Door>) -> HostConfig {
     let mut host = host.clone();
     if let Some(door) = door {
         let mount = Mount {
-            target: Some(DOORS.to_owned()),
+            target: Some(SHARED_DIRECTORY.to_owned()),
             source: Some(door.directory().to_string_lossy().into_owned()),
             typ: Some(MountType::BIND),
             read_only: Some(true),
@@ -223,6 +230,11 @@ fn with_door(host: &HostConfig, door: Option<&Door>) -> HostConfig {
         host.mounts.get_or_insert_default().push(mount);
     }
     host
+}
+
+/// An image's name needs the agent's digest.
+fn unknown(error: RootsError) -> EngineError {
+    EngineError::Lost(error.to_string())
 }
 
 fn lost(image: &str, error: &dyn std::fmt::Display) -> EngineError {
@@ -250,7 +262,7 @@ fn alone(host: &mut HostConfig, sysctls: &[(&str, &str)]) {
 
 impl Engine for DockerEngine {
     fn name(&self) -> String {
-        format!("docker {}", self.docker.version())
+        format!("docker {}", self.images.docker().version())
     }
 
     fn open<'a>(&'a self, spec: &'a LaneSpec) -> BoxFuture<'a, Result<Box<dyn Lane>, EngineError>> {
@@ -271,7 +283,7 @@ struct Member {
 impl Member {
     /// Whether its agent came to the door, and is spoken to there from now on.
     async fn comes_to(&mut self, door: Door) -> Result<bool, EngineError> {
-        let socket = Door::socket_at(DOORS);
+        let socket = Door::socket_at(SHARED_DIRECTORY);
         match self.agent.ask(&Request::Come { socket }).await? {
             Reply::Done => {
                 let stream = door.come().await.map_err(|error| {

@@ -1,5 +1,6 @@
 //! Where steps run: an engine opens lanes, a lane runs steps.
 
+mod chosen;
 pub mod client;
 pub mod docker;
 mod door;
@@ -11,15 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use docker::DockerEngine;
-use native::NativeEngine;
-
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Backend, BuildId};
-use crate::images::{Means, Provision, Store};
-use crate::leftovers::Claim;
 use crate::plan::LaneKind;
 use crate::scenario::Namespace;
+
+pub use chosen::Chosen;
 
 /// Who answers a request in a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,23 +129,6 @@ pub trait Lane: Send {
 
     /// Takes the lane down.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
-}
-
-/// An engine for the builds of `provision`; what it starts is `claim`'s.
-pub fn of(means: &Means, store: &Store, claim: &Claim, provision: &Provision) -> Box<dyn Engine> {
-    match means {
-        Means::Docker(docker) => Box::new(DockerEngine::new(
-            docker.clone(),
-            provision.holder_image.clone().unwrap_or_default(),
-            provision.container_images(),
-            claim,
-        )),
-        Means::Native { program, .. } => Box::new(NativeEngine::new(
-            program.clone(),
-            store.stage(),
-            provision.directories(),
-        )),
-    }
 }
 
 /// Why no build of a backend can run on this engine's kernel, of those that cannot: asked of a lane without builds, in

@@ -23,7 +23,7 @@ async fn survey(session: &Session) -> Vec<Row> {
     let images = session.catalog.images.clone();
     let request = session.request(images, Effort::Usual);
     let mut rows = Vec::new();
-    for (image, found) in images::survey(&request, &session.means).await {
+    for (image, found) in images::survey(&request).await {
         match found {
             Surveyed::Built(record) => rows.extend(
                 record
@@ -79,8 +79,9 @@ pub async fn make(
 pub async fn remove(what: Remove, session: SessionOptions) -> Result<(usize, PathBuf), Failure> {
     let session = Session::open(session).await?;
     let remove = async {
-        let (store, in_use, means) = (&session.store, &session.in_use, &session.means);
-        images::remove(store, in_use, means, what).await.or_lacks()
+        let (store, in_use) = (&session.store, &session.in_use);
+        let removed = images::remove(store, in_use, session.chosen.daemon(), what);
+        removed.await.or_lacks()
     };
     let removed = session.unless_interrupted(remove).await?;
     Ok((removed, session.store.path().to_owned()))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::interrupt::Interrupt;
 use super::progress::{Progress, say};
 use crate::catalog::{Backend, Build, Catalog, Image, Source};
 use crate::docker::{Docker, DockerError};
-use crate::engine::native::NativeEngine;
-use crate::engine::{self, Engine, EngineError, LaneSpec};
+use crate::engine::native::{Directories, NativeEngine};
+use crate::engine::{self, Chosen, Engine, EngineError, LaneSpec};
 use crate::fault;
-use crate::images::{self, Effort, InUse, Means, ProvideRequest, Provision, Store};
+use crate::images::{self, Effort, InUse, ProvideRequest, Provision, Store};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
 
@@ -70,7 +70,7 @@ pub struct Session {
     /// That they are used, as long as this run lasts.
     pub in_use: InUse,
     /// How builds are made and run.
-    pub means: Means,
+    pub chosen: Chosen,
     /// Why so.
     pub why: &'static str,
     /// What is shown meanwhile.
@@ -96,13 +96,14 @@ impl Session {
             let store = Store::open(&path).or_lacks()?;
             let claim = Claim::new(store.path()).or_lacks()?;
             let in_use = use_it(&store).await?;
-            let (means, why) = choose(options.engine, &catalog, &store).await?;
-            if let Means::Docker(docker) = &means {
-                leftovers::remove_of_dead_runs(docker).await.or_lacks()?;
+            let (chosen, why) = choose(options.engine, &catalog, &store, &claim).await?;
+            if let Chosen::Docker(images) = &chosen {
+                let swept = leftovers::remove_of_dead_runs(images.docker()).await;
+                swept.or_lacks()?;
             }
-            Ok((store, claim, in_use, means, why))
+            Ok((store, claim, in_use, chosen, why))
         };
-        let (store, claim, in_use, means, why) = tokio::select! {
+        let (store, claim, in_use, chosen, why) = tokio::select! {
             ready = ready => ready,
             () = interrupt.asked() => Err(Failure::interrupted()),
         }?;
@@ -111,7 +112,7 @@ impl Session {
             catalog,
             store,
             in_use,
-            means,
+            chosen,
             why,
             progress,
             interrupt,
@@ -162,7 +163,7 @@ impl Session {
         let request = self.request(images, effort);
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
         let provide = async {
-            let provided = images::try_provide(&request, &self.means, &listener).await;
+            let provided = images::try_provide(&request, self.chosen.roots(), &listener).await;
             provided.or_lacks()
         };
         let provided = self.unless_interrupted(provide).await;
@@ -182,7 +183,7 @@ impl Session {
             catalog: &self.catalog,
             images,
             store: &self.store,
-            agent: Path::new(AGENT),
+            docker: self.chosen.daemon(),
             tarballs: self.tarballs.clone(),
             effort,
             labels: self.claim.labels(),
@@ -192,10 +193,10 @@ impl Session {
 
     /// Removes whatever this run still has in Docker.
     pub async fn sweep(&self) {
-        let Means::Docker(docker) = &self.means else {
+        let Chosen::Docker(images) = &self.chosen else {
             return;
         };
-        if let Err(error) = leftovers::remove_of_run(docker, self.claim.run()).await {
+        if let Err(error) = leftovers::remove_of_run(images.docker(), self.claim.run()).await {
             say(format_args!(
                 "containers of this run may be left, and the next start removes them: {error}"
             ));
@@ -226,19 +227,7 @@ impl Session {
 
     /// An engine for the builds of `provision`.
     pub fn engine(&self, provision: &Provision) -> Box<dyn Engine> {
-        engine::of(&self.means, &self.store, &self.claim, provision)
-    }
-}
-
-/// A native engine without builds, where that is what `means` says.
-pub fn native_engine(means: &Means, store: &Store) -> Option<Box<dyn Engine>> {
-    match means {
-        Means::Native { program, .. } => Some(Box::new(NativeEngine::new(
-            program.clone(),
-            store.stage(),
-            BTreeMap::new(),
-        ))),
-        Means::Docker(_) => None,
+        self.chosen.engine(provision, &self.claim)
     }
 }
 
@@ -256,11 +245,13 @@ async fn choose(
     engine: EngineChoice,
     catalog: &Catalog,
     store: &Store,
-) -> Result<(Means, &'static str), Failure> {
+    claim: &Claim,
+) -> Result<(Chosen, &'static str), Failure> {
+    let containers = |docker| Chosen::docker(docker, store, PathBuf::from(AGENT), claim);
     match engine {
         EngineChoice::Docker => {
             let docker = Docker::connect().await.or_lacks()?;
-            Ok((Means::Docker(docker), "as asked for"))
+            Ok((containers(docker), "as asked for"))
         }
         EngineChoice::Native => {
             let native = native(catalog, store).await;
@@ -268,7 +259,7 @@ async fn choose(
             Ok((native.or_lacks()?, "as asked for"))
         }
         EngineChoice::Auto => match Docker::connect().await {
-            Ok(docker) => Ok((Means::Docker(docker), "a Docker daemon answers")),
+            Ok(docker) => Ok((containers(docker), "a Docker daemon answers")),
             Err(silent) => match native(catalog, store).await {
                 Ok(native) => Ok((native, "no Docker daemon answers")),
                 Err(refused) => Err(neither(&silent, &refused)),
@@ -278,9 +269,9 @@ async fn choose(
 }
 
 /// The native engine, if the machine lets it be: tried, not guessed.
-async fn native(catalog: &Catalog, store: &Store) -> Result<Means, EngineError> {
-    let program = PathBuf::from(AGENT);
-    let engine = NativeEngine::new(program.clone(), store.stage(), BTreeMap::new());
+async fn native(catalog: &Catalog, store: &Store) -> Result<Chosen, EngineError> {
+    let directories = Arc::new(Directories::new(store, PathBuf::from(AGENT)));
+    let engine = NativeEngine::new(directories.clone(), BTreeMap::new());
     let nothing = LaneSpec {
         number: 0,
         kind: LaneKind::Nft,
@@ -294,7 +285,10 @@ async fn native(catalog: &Catalog, store: &Store) -> Result<Means, EngineError> 
         true => Docker::connect().await.ok(),
         false => None,
     };
-    Ok(Means::Native { program, docker })
+    Ok(Chosen::Native {
+        directories,
+        docker,
+    })
 }
 
 /// No engine can be had: one sentence a way out.

@@ -1,6 +1,7 @@
 //! Fetches Debian packages and sources with a private apt, on the host or in a Debian container.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,22 +13,77 @@ use tokio::sync::OnceCell;
 use super::archive;
 use super::event::{Listener, Step};
 use super::scratch::Scratch;
-use super::store::Store;
+use super::store::{Store, StoreError};
+use super::task::step;
 use super::tree::{Kind, Tree};
-use super::work::step;
-use crate::docker::{Docker, Download, Network, Run};
+use crate::catalog::names::APT_IMAGE;
+use crate::docker::{Docker, DockerError, Download, Network, Run};
 
 const SCRIPT: &str = include_str!("../../../images/fetch.sh");
-
-/// The image that apt runs in where the machine has none.
-const IMAGE: &str = "debian:trixie-slim";
 
 /// The script's exit status where there is no apt that is set up with Debian's archive.
 const NO_DEBIAN_APT: i32 = 10;
 
-/// Neither the machine nor a container has what it takes.
-const NO_APT: &str = "this machine has no apt that is set up with Debian's archive, and no Docker daemon answers that could run \
-                      one: install the package debian-archive-keyring and give apt a source, or start Docker";
+/// Why apt fetches nothing. Its own words name the machine's mirror, and Docker's its registry: they are in the store's log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AptError {
+    /// Neither the machine nor a container has what it takes.
+    #[error(
+        "this machine has no apt that is set up with Debian's archive, and no Docker daemon answers that could run one: \
+         install the package debian-archive-keyring and give apt a source, or start Docker"
+    )]
+    NoApt,
+    /// The machine has no apt, and the image that has one cannot be had.
+    #[error(
+        "this machine has no apt that is set up with Debian's archive, and the image {APT_IMAGE} cannot be pulled (what it \
+         says is in {}): load that image with `docker load`, or run the lab where apt or a registry can be reached",
+        log.display()
+    )]
+    NoImage {
+        /// What Docker says.
+        log: PathBuf,
+    },
+    /// The image has no apt either.
+    #[error(
+        "the image {APT_IMAGE} has no apt that is set up with Debian's archive and can reach it"
+    )]
+    NoAptInImage,
+    /// The script that calls apt fails.
+    #[error("fetching packages failed ({status}): what it says is in {}", log.display())]
+    Script {
+        /// What it is asked for packages of.
+        suite: String,
+        /// How it ended.
+        status: String,
+        /// What it says.
+        log: PathBuf,
+    },
+    /// Apt cannot fetch the packages of a set.
+    #[error("apt-get cannot fetch them{}", log.iter().map(|log| format!("; what it says is in {}", log.display())).collect::<String>())]
+    Packages {
+        /// What it says, if it says something.
+        log: Option<PathBuf>,
+    },
+    /// Apt cannot be run, or its files not be written or read.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Docker fails.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An answer of the system to `what`.
+fn system(what: &'static str) -> impl Fn(io::Error) -> AptError {
+    move |source| AptError::System { what, source }
+}
 
 /// What is wanted of one suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,21 +94,25 @@ pub(super) struct Want {
     pub(super) sources: Vec<String>,
 }
 
-/// What came of it. Apt's own words name the machine's mirror: they go to the store's log, never into a reason.
+/// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Fetched {
-    pub(super) sets: BTreeMap<String, Result<Vec<PathBuf>, String>>,
+    /// The files of each set; none of one that could not be had.
+    pub(super) sets: BTreeMap<String, Option<Vec<PathBuf>>>,
+    /// What apt says of those that could not be had.
+    pub(super) log: Option<PathBuf>,
     /// The files of the source packages that could be had.
     pub(super) sources: Vec<PathBuf>,
     /// Holds the files.
     _folder: Option<Scratch>,
 }
 
-/// Where apt runs.
+/// What came of the script on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Host,
-    Container,
+enum Ran {
+    Done,
+    /// The host has no apt for Debian's archive.
+    NoApt,
 }
 
 /// The private apt of one run.
@@ -83,44 +143,39 @@ impl<'a> Apt<'a> {
     /// Fetches what is wanted of `suite`.
     ///
     /// # Errors
-    /// Apt runs neither on the host nor in a container; one sentence.
-    pub(super) async fn fetch(&self, suite: &str, want: &Want) -> Result<Fetched, String> {
-        let folder = self.store.scratch().map_err(|e| e.to_string())?;
-        write_wants(folder.path(), want).map_err(|e| format!("cannot ask apt: {e}"))?;
-        let place = match self.on_host(folder.path(), suite).await? {
-            Some(()) => Place::Host,
-            None => Place::Container,
-        };
-        if place == Place::Container {
+    /// Apt runs neither on the host nor in a container.
+    pub(super) async fn fetch(&self, suite: &str, want: &Want) -> Result<Fetched, AptError> {
+        let folder = self.store.scratch()?;
+        write_wants(folder.path(), want).map_err(system("ask apt"))?;
+        if self.on_host(folder.path(), suite).await? == Ran::NoApt {
             self.in_container(folder.path(), suite).await?;
         }
-        let unreadable = |e: std::io::Error| format!("cannot read what apt fetched: {e}");
-        let words = words_of_apt(folder.path(), want).map_err(unreadable)?;
+        let unreadable = system("read what apt fetched");
+        let words = words_of_apt(folder.path(), want).map_err(&unreadable)?;
         let log = match words.is_empty() {
-            true => String::new(),
-            false => self.log(&log_of(suite), words.as_bytes())?,
+            true => None,
+            false => Some(self.store.keep_log(&log_of(suite), words.as_bytes())?),
         };
-        let fetched = collect(folder.path(), want, &log);
+        let fetched = collect(folder.path(), want).map_err(unreadable)?;
         Ok(Fetched {
+            log,
             _folder: Some(folder),
-            ..fetched.map_err(unreadable)?
+            ..fetched
         })
     }
 
-    /// Keeps what a command said, and says where.
-    fn log(&self, name: &str, words: &[u8]) -> Result<String, String> {
-        let path = self.store.keep_log(name, words);
-        let path = path.map_err(|e| e.to_string())?;
-        Ok(format!("what it says is in {}", path.display()))
+    fn script_failed(&self, suite: &str, status: String, output: &[u8]) -> AptError {
+        match self.store.keep_log(&log_of(suite), output) {
+            Ok(log) => AptError::Script {
+                suite: suite.to_owned(),
+                status,
+                log,
+            },
+            Err(error) => error.into(),
+        }
     }
 
-    fn script_failed(&self, suite: &str, status: &str, output: &[u8]) -> Result<String, String> {
-        let log = self.log(&log_of(suite), output)?;
-        Ok(format!("fetching packages failed ({status}): {log}"))
-    }
-
-    /// `None` where the host has no apt for Debian's archive.
-    async fn on_host(&self, folder: &Path, suite: &str) -> Result<Option<()>, String> {
+    async fn on_host(&self, folder: &Path, suite: &str) -> Result<Ran, AptError> {
         let child = Command::new("sh")
             .args(["-c", SCRIPT, "fetch.sh"])
             .arg(folder)
@@ -130,20 +185,20 @@ impl<'a> Apt<'a> {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(|e| format!("cannot run sh to fetch packages: {e}"))?;
+            .map_err(system("run sh to fetch packages"))?;
         let mut group = Group(child.id());
         let ran = child.wait_with_output().await;
         group.0 = None;
-        let ran = ran.map_err(|e| format!("cannot wait for apt-get: {e}"))?;
+        let ran = ran.map_err(system("wait for apt-get"))?;
         match ran.status.code() {
-            Some(0) => Ok(Some(())),
-            Some(NO_DEBIAN_APT) => Ok(None),
-            _ => Err(self.script_failed(suite, &ran.status.to_string(), &ran.stderr)?),
+            Some(0) => Ok(Ran::Done),
+            Some(NO_DEBIAN_APT) => Ok(Ran::NoApt),
+            _ => Err(self.script_failed(suite, ran.status.to_string(), &ran.stderr)),
         }
     }
 
-    async fn in_container(&self, folder: &Path, suite: &str) -> Result<(), String> {
-        let docker = self.docker.ok_or(NO_APT)?;
+    async fn in_container(&self, folder: &Path, suite: &str) -> Result<(), AptError> {
+        let docker = self.docker.ok_or(AptError::NoApt)?;
         self.image
             .get_or_try_init(|| self.have_image(docker))
             .await?;
@@ -153,10 +208,10 @@ impl<'a> Apt<'a> {
             tree.below(Path::new("fetch"));
             tree.write_tar(std::fs::File::create(&upload)?)
         })
-        .map_err(|e| format!("cannot pack what is asked of apt: {e}"))?;
+        .map_err(system("pack what is asked of apt"))?;
         let command = ["sh", "-c", SCRIPT, "fetch.sh", "/fetch", suite];
         let run = Run {
-            image: IMAGE,
+            image: APT_IMAGE,
             command: command.map(str::to_owned).to_vec(),
             env: Vec::new(),
             network: Network::Default,
@@ -168,43 +223,32 @@ impl<'a> Apt<'a> {
             }),
             labels: self.labels,
         };
-        let ended = docker.run(&run, &mut |_| {}).await;
-        let ended = ended.map_err(|e| e.to_string())?;
-        match ended.status {
-            0 => unpack(&download, folder).map_err(|e| format!("cannot unpack packages: {e}")),
-            10 => Err(format!(
-                "the image {IMAGE} has no apt that is set up with Debian's archive and can reach it"
-            )),
-            status => {
-                let status = format!("exit status: {status}");
-                Err(self.script_failed(suite, &status, &ended.output)?)
+        let ended = docker.run(&run, &mut |_| {}).await?;
+        match i32::try_from(ended.status) {
+            Ok(0) => unpack(&download, folder).map_err(system("unpack packages")),
+            Ok(NO_DEBIAN_APT) => Err(AptError::NoAptInImage),
+            _ => {
+                let status = format!("exit status: {}", ended.status);
+                Err(self.script_failed(suite, status, &ended.output))
             }
         }
     }
 
-    async fn have_image(&self, docker: &Docker) -> Result<(), String> {
-        let there = docker.image_id(IMAGE).await.map_err(|e| e.to_string())?;
-        if there.is_some() {
+    async fn have_image(&self, docker: &Docker) -> Result<(), AptError> {
+        if docker.image_id(APT_IMAGE).await?.is_some() {
             return Ok(());
         }
         let about = Step::Pull {
-            reference: IMAGE.to_owned(),
+            reference: APT_IMAGE.to_owned(),
         };
-        // What Docker says of a pull names the machine's registry: that goes to the log too.
         let pull = async {
-            let Err(error) = docker.pull(IMAGE).await else {
+            let Err(error) = docker.pull(APT_IMAGE).await else {
                 return Ok(());
             };
-            let log = self.log("pull", error.to_string().as_bytes())?;
-            Err(format!("the image {IMAGE} cannot be pulled ({log})"))
+            let log = self.store.keep_log("pull", error.to_string().as_bytes())?;
+            Err(AptError::NoImage { log })
         };
-        let pulled = step(self.events, about, pull).await;
-        pulled.map_err(|reason| {
-            format!(
-                "this machine has no apt that is set up with Debian's archive, and {reason}: load that image with \
-                 `docker load`, or run the lab where apt or a registry can be reached"
-            )
-        })
+        step(self.events, about, pull).await
     }
 }
 
@@ -220,7 +264,7 @@ impl Drop for Group {
     }
 }
 
-fn write_wants(folder: &Path, want: &Want) -> std::io::Result<()> {
+fn write_wants(folder: &Path, want: &Want) -> io::Result<()> {
     std::fs::create_dir(folder.join("want"))?;
     for (set, packages) in &want.sets {
         std::fs::write(folder.join("want").join(set), packages.join("\n"))?;
@@ -231,13 +275,13 @@ fn write_wants(folder: &Path, want: &Want) -> std::io::Result<()> {
     }
 }
 
-fn collect(folder: &Path, want: &Want, log: &str) -> std::io::Result<Fetched> {
+fn collect(folder: &Path, want: &Want) -> io::Result<Fetched> {
     let mut fetched = Fetched::default();
     for set in want.sets.keys() {
         let place = folder.join("sets").join(set);
         let came = match place.with_extension("error").is_file() {
-            true => Err(format!("apt-get cannot fetch them; {log}")),
-            false => Ok(files(&place)?),
+            true => None,
+            false => Some(files(&place)?),
         };
         fetched.sets.insert(set.clone(), came);
     }
@@ -248,7 +292,7 @@ fn collect(folder: &Path, want: &Want, log: &str) -> std::io::Result<Fetched> {
 }
 
 /// Everything that apt said of what could not be had.
-fn words_of_apt(folder: &Path, want: &Want) -> std::io::Result<String> {
+fn words_of_apt(folder: &Path, want: &Want) -> io::Result<String> {
     let sets = want.sets.keys();
     let sets = sets.map(|set| folder.join("sets").join(set).with_extension("error"));
     let mut words = String::new();
@@ -264,16 +308,46 @@ fn log_of(suite: &str) -> String {
     format!("apt-{suite}")
 }
 
-fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     std::fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect()
 }
 
 /// Unpacks what the container fetched: flat folders of files, through a tree, so that nothing climbs out.
-fn unpack(download: &Path, folder: &Path) -> std::io::Result<()> {
+fn unpack(download: &Path, folder: &Path) -> io::Result<()> {
     let mut tree = Tree::new(Kind::Source, folder)?;
     archive::read_tar(&mut tree, std::fs::File::open(download)?)?;
     tree.strip_top();
     tree.write_files(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn log() -> PathBuf {
+        PathBuf::from("/store/logs/apt-sid.log")
+    }
+
+    #[rstest]
+    #[case::no_apt_at_all(
+        AptError::NoApt,
+        "install the package debian-archive-keyring and give apt a source, or start Docker"
+    )]
+    #[case::no_image(
+        AptError::NoImage { log: log() },
+        "load that image with `docker load`, or run the lab where apt or a registry can be reached"
+    )]
+    #[case::packages(
+        AptError::Packages { log: Some(log()) },
+        "apt-get cannot fetch them; what it says is in /store/logs/apt-sid.log"
+    )]
+    #[case::packages_without_a_word(AptError::Packages { log: None }, "apt-get cannot fetch them")]
+    fn it_says_what_to_do_or_where_to_look(#[case] error: AptError, #[case] last_words: &str) {
+        let said = error.to_string();
+        assert!(said.ends_with(last_words), "{said}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,25 @@ pub struct Package {
     pub sha256: Digest,
 }
 
+/// Why an archive is not read. It travels in an [`io::Error`], for its file may fail otherwise too.
+#[derive(Debug, thiserror::Error)]
+enum NotRead {
+    /// One of its entries is not taken.
+    #[error("the entry {} is refused: {source}", path.display())]
+    Entry {
+        /// The entry's path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A compression that the lab does not know.
+    #[error("it is compressed with zstd, which the lab does not read; pack it as .tar.xz")]
+    Zstd,
+    /// It is not what Debian's packages are.
+    #[error("it is no Debian package: {0}")]
+    NoPackage(String),
+}
+
 /// Reads a tarball, compressed or not, into a tree.
 ///
 /// # Errors
@@ -32,10 +51,8 @@ pub(super) fn read_tar(tree: &mut Tree, from: impl Read) -> io::Result<()> {
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        add(tree, &path, &mut entry).map_err(|error| {
-            let message = format!("the entry {} is refused: {error}", path.display());
-            io::Error::new(error.kind(), message)
-        })?;
+        add(tree, &path, &mut entry)
+            .map_err(|source| io::Error::new(source.kind(), NotRead::Entry { path, source }))?;
     }
     Ok(())
 }
@@ -69,9 +86,7 @@ fn decompressed<'a>(from: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
         [b'B', b'Z', b'h', ..] => Box::new(bzip2::read::MultiBzDecoder::new(whole)),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(liblzma::read::XzDecoder::new(whole)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let message =
-                "it is compressed with zstd, which the lab does not read; pack it as .tar.xz";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, NotRead::Zstd));
         }
         _ => Box::new(whole),
     })
@@ -149,8 +164,10 @@ fn member<'a>(file: &'a mut File, name: &str) -> io::Result<impl Read + use<'a>>
 }
 
 fn not_a_package(why: &str) -> io::Error {
-    let message = format!("it is no Debian package: {why}");
-    io::Error::new(io::ErrorKind::InvalidData, message)
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        NotRead::NoPackage(why.to_owned()),
+    )
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) fn of_bytes(bytes: &[u8]) -> Digest {
 }
 
 /// The digest of a file.
-pub(super) fn of_file(path: &Path) -> io::Result<Digest> {
+pub(crate) fn of_file(path: &Path) -> io::Result<Digest> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];

@@ -1,124 +1,25 @@
 //! Gathers what builds are made from: package sets and tarballs, as few fetches as it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::apt::{Apt, Fetched, Want};
+use super::apt::{Apt, AptError, Fetched, Want};
 use super::archive;
 use super::event::{Listener, Step};
+use super::gathered::{Gathered, NoPackages, NoTarball};
 use super::request::{Effort, ProvideRequest};
-use super::store::{PackageSet, Store};
-use super::tarball;
-use super::work::{blocking, lock, step};
-use crate::catalog::{Digest, Image, Release, Source, Tool};
+use super::sets::SetOf;
+use super::store::{PackageSet, Remembered, Store};
+use super::tarball::{self, Nowhere, TarballError};
+use super::task::{blocking, lock, step};
+use crate::catalog::{Digest, Release, Source};
 
-/// A package set, by its suite and name, and what it asks for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SetOf {
-    suite: String,
-    set: &'static str,
-    asked: Vec<String>,
-}
-
-impl SetOf {
-    /// Debian's package of a tool, as people run it.
-    pub(super) fn tool(suite: &str, tool: Tool) -> SetOf {
-        SetOf {
-            suite: suite.to_owned(),
-            set: tool.package(),
-            asked: match tool {
-                Tool::Iptables => vec!["iptables".into(), "netbase".into()],
-                Tool::Nft => vec!["nftables".into()],
-            },
-        }
-    }
-
-    /// Whether a suite may have newer builds of it.
-    fn is_tool(&self) -> bool {
-        [Tool::Iptables, Tool::Nft]
-            .iter()
-            .any(|tool| self.set == tool.package())
-    }
-
-    pub(super) fn toolchain(request: &ProvideRequest<'_>) -> SetOf {
-        let toolchain = &request.catalog.toolchain;
-        SetOf {
-            suite: toolchain.suite.clone(),
-            set: "toolchain",
-            asked: toolchain.packages.clone(),
-        }
-    }
-
-    pub(super) fn base(request: &ProvideRequest<'_>) -> SetOf {
-        let base = &request.catalog.base;
-        SetOf {
-            suite: base.suite.clone(),
-            set: "base",
-            asked: base.packages.clone(),
-        }
-    }
-
-    pub(super) fn in_store(&self, store: &Store) -> Option<PackageSet> {
-        store.package_set(&self.suite, self.set, &self.asked)
-    }
-
-    /// What an image is unpacked from, or compiled with.
-    pub(super) fn of(image: &Image, request: &ProvideRequest<'_>) -> Option<SetOf> {
-        match &image.source {
-            Source::Suite { suite } => Some(SetOf::tool(suite, image.tool)),
-            Source::Release(_) | Source::Tarball { .. } | Source::Tree { .. } => {
-                Some(SetOf::toolchain(request))
-            }
-            Source::Container { .. } | Source::Host => None,
-        }
-    }
-
-    /// Why it cannot be had, if that was found out not long ago.
-    pub(super) fn missed(&self, store: &Store) -> Option<String> {
-        let reason = store.miss(&self.miss_key());
-        reason.map(|reason| self.told(&reason))
-    }
-
-    fn told(&self, reason: &str) -> String {
-        format!("packages of {}: {reason}", self.suite)
-    }
-
-    fn miss_key(&self) -> String {
-        format!("packages {} {}", self.suite, self.asked.join(" "))
-    }
-}
-
-/// What was gathered; what could not be had has its reason.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    sets: BTreeMap<SetOf, Result<PackageSet, String>>,
-    tarballs: BTreeMap<String, Result<PathBuf, String>>,
-}
-
-impl Gathered {
-    /// A package set.
-    ///
-    /// # Errors
-    /// It could not be had.
-    pub(super) fn set(&self, set: &SetOf) -> Result<&PackageSet, String> {
-        match self.sets.get(set) {
-            Some(Ok(packages)) => Ok(packages),
-            Some(Err(reason)) => Err(set.told(reason)),
-            None => Err(set.told("they were not fetched")),
-        }
-    }
-
-    /// A release's tarball.
-    ///
-    /// # Errors
-    /// It could not be had.
-    pub(super) fn tarball(&self, release: &Release) -> Result<PathBuf, String> {
-        let found = self.tarballs.get(release.sha256.as_str()).cloned();
-        found.unwrap_or_else(|| Err(format!("{} was not looked for", release.archive)))
-    }
-}
+/// What apt fetched of each suite.
+type OfSuites = BTreeMap<String, Result<Fetched, Arc<AptError>>>;
 
 /// Gathers what the requested images need and the store lacks.
 pub(super) struct Gathering<'a> {
@@ -135,7 +36,7 @@ impl Gathering<'_> {
         let mut asked = Vec::new();
         for set in self.sets_needed() {
             match self.without_apt(&set) {
-                Some(result) => drop(gathered.sets.insert(set, result)),
+                Some(had) => gathered.keep_set(set, had),
                 None => {
                     let want = wants.entry(set.suite.clone()).or_default();
                     want.sets.insert(set.set.to_owned(), set.asked.clone());
@@ -146,10 +47,7 @@ impl Gathering<'_> {
         let mut sought = Vec::new();
         for release in self.releases().filter(|release| !built(release)) {
             match self.tarball_without_network(release).await {
-                Some(result) => {
-                    let key = release.sha256.to_string();
-                    gathered.tarballs.insert(key, result);
-                }
+                Some(had) => gathered.keep_tarball(release, had),
                 None => sought.push(release),
             }
         }
@@ -163,12 +61,12 @@ impl Gathering<'_> {
         }
         let fetched = self.fetch_all(wants).await;
         for set in asked {
-            let result = self.keep_set(&set, &fetched).await;
-            gathered.sets.insert(set, result);
+            let had = self.keep_set(&set, &fetched).await;
+            gathered.keep_set(set, had);
         }
         let found = sought.iter().map(|release| self.seek(release, &fetched));
-        for (release, result) in sought.iter().zip(join_all(found).await) {
-            gathered.tarballs.insert(release.sha256.to_string(), result);
+        for (release, had) in sought.iter().zip(join_all(found).await) {
+            gathered.keep_tarball(release, had);
         }
         gathered
     }
@@ -188,36 +86,39 @@ impl Gathering<'_> {
     }
 
     /// The set from the store, or the reason of a failure that is not long ago.
-    fn without_apt(&self, set: &SetOf) -> Option<Result<PackageSet, String>> {
+    fn without_apt(&self, set: &SetOf) -> Option<Result<PackageSet, NoPackages>> {
         let again = self.request.effort != Effort::Usual && set.is_tool();
         if let Some(found) = set.in_store(self.request.store).filter(|_| !again) {
             return Some(Ok(found));
         }
-        self.miss(&set.miss_key()).map(Err)
+        self.miss(&set.miss_key()).map(|miss| Err(miss.into()))
     }
 
-    fn miss(&self, what: &str) -> Option<String> {
+    fn miss(&self, what: &str) -> Option<Remembered> {
         match self.request.effort {
             Effort::Usual => self.request.store.miss(what),
             Effort::Retry | Effort::Rebuild => None,
         }
     }
 
-    async fn tarball_without_network(&self, release: &Release) -> Option<Result<PathBuf, String>> {
+    async fn tarball_without_network(
+        &self,
+        release: &Release,
+    ) -> Option<Result<PathBuf, NoTarball>> {
         let (store, folders) = (self.request.store.clone(), self.request.tarballs.clone());
         let looked_for = release.clone();
         let found = blocking(move || tarball::at_hand(&store, &folders, &looked_for)).await;
         match found {
             Ok(Some(path)) => Some(Ok(path)),
-            Ok(None) => self.miss(&tarball_miss_key(&release.sha256)).map(Err),
-            Err(reason) => Some(Err(reason)),
+            Ok(None) => {
+                let miss = self.miss(&tarball_miss_key(&release.sha256));
+                miss.map(|miss| Err(miss.into()))
+            }
+            Err(error) => Some(Err(error.into())),
         }
     }
 
-    async fn fetch_all(
-        &self,
-        wants: BTreeMap<String, Want>,
-    ) -> BTreeMap<String, Result<Fetched, String>> {
+    async fn fetch_all(&self, wants: BTreeMap<String, Want>) -> OfSuites {
         let fetches = wants.into_iter().map(|(suite, want)| async move {
             let about = Step::Fetch {
                 suite: suite.clone(),
@@ -229,47 +130,46 @@ impl Gathering<'_> {
                 let fetch = self.apt.fetch(&suite, &want);
                 step(self.events, about, fetch).await
             };
-            let fetched = fetched.await;
+            let fetched = fetched.await.map_err(Arc::new);
             (suite, fetched)
         });
         join_all(fetches).await.into_iter().collect()
     }
 
-    async fn keep_set(
-        &self,
-        set: &SetOf,
-        fetched: &BTreeMap<String, Result<Fetched, String>>,
-    ) -> Result<PackageSet, String> {
-        let store = self.request.store.clone();
-        let files = match fetched.get(&set.suite) {
-            Some(Ok(fetched)) => fetched.sets.get(set.set).cloned(),
-            Some(Err(reason)) => Some(Err(reason.clone())),
-            None => None,
-        };
-        let files = files.unwrap_or_else(|| Err("they were not fetched".to_owned()));
-        let wanted = set.clone();
-        let kept = match files {
-            Ok(files) => blocking(move || keep(&store, &wanted, files)).await,
-            Err(reason) => Err(reason),
-        };
-        let reason = match kept {
+    async fn keep_set(&self, set: &SetOf, fetched: &OfSuites) -> Result<PackageSet, NoPackages> {
+        let why = match self.take_set(set, fetched).await {
             Ok(kept) => return Ok(kept),
-            Err(reason) => reason,
+            Err(why) => why,
         };
         // Asked again without need: what was there before still serves.
         if let Some(before) = set.in_store(self.request.store) {
             return Ok(before);
         }
-        self.remember(&set.miss_key(), &reason);
-        Err(reason)
+        self.remember(&set.miss_key(), &why);
+        Err(why)
+    }
+
+    /// Takes what apt fetched of a set into the store.
+    async fn take_set(&self, set: &SetOf, fetched: &OfSuites) -> Result<PackageSet, NoPackages> {
+        let fetched = match fetched.get(&set.suite) {
+            Some(Ok(fetched)) => fetched,
+            Some(Err(error)) => return Err(error.clone().into()),
+            None => return Err(NoPackages::NotFetched),
+        };
+        let files = match fetched.sets.get(set.set) {
+            Some(Some(files)) => files.clone(),
+            Some(None) => {
+                let log = fetched.log.clone();
+                return Err(Arc::new(AptError::Packages { log }).into());
+            }
+            None => return Err(NoPackages::NotFetched),
+        };
+        let (store, wanted) = (self.request.store.clone(), set.clone());
+        blocking(move || keep(&store, &wanted, files)).await
     }
 
     /// The release's tarball from Debian's source package, else from upstream.
-    async fn seek(
-        &self,
-        release: &Release,
-        fetched: &BTreeMap<String, Result<Fetched, String>>,
-    ) -> Result<PathBuf, String> {
+    async fn seek(&self, release: &Release, fetched: &OfSuites) -> Result<PathBuf, NoTarball> {
         let in_debian = match take_from(self.request.store, release, fetched) {
             Ok(Some(path)) => return Ok(path),
             Ok(None) => None,
@@ -283,16 +183,19 @@ impl Gathering<'_> {
         let download = blocking(move || tarball::download(&store, &wanted, &events));
         let upstream = match step(self.events, about, download).await {
             Ok(path) => return Ok(path),
-            Err(reason) => reason,
+            Err(error) => error,
         };
-        let reason = tarball::nowhere(in_debian.as_deref(), &upstream);
-        self.remember(&tarball_miss_key(&release.sha256), &reason);
-        Err(reason)
+        let nowhere = Nowhere {
+            in_debian,
+            upstream,
+        };
+        self.remember(&tarball_miss_key(&release.sha256), &nowhere);
+        Err(Box::new(nowhere).into())
     }
 
-    fn remember(&self, what: &str, reason: &str) {
+    fn remember(&self, what: &str, why: &impl Error) {
         // Where it cannot be remembered, it is only looked for again.
-        let _ = self.request.store.keep_miss(what, reason);
+        let _ = self.request.store.keep_miss(what, &why.to_string());
     }
 }
 
@@ -300,26 +203,24 @@ pub(super) fn tarball_miss_key(sha256: &Digest) -> String {
     format!("tarball {sha256}")
 }
 
-fn keep(store: &Store, set: &SetOf, files: Vec<PathBuf>) -> Result<PackageSet, String> {
-    let describe = |file: PathBuf| {
-        let package = archive::describe_deb(&file);
-        let package = package.map_err(|e| format!("{}: {e}", file.display()))?;
-        Ok((file, package))
+fn keep(store: &Store, set: &SetOf, files: Vec<PathBuf>) -> Result<PackageSet, NoPackages> {
+    let describe = |path: PathBuf| match archive::describe_deb(&path) {
+        Ok(package) => Ok((path, package)),
+        Err(source) => Err(NoPackages::Package { path, source }),
     };
-    let described: Result<Vec<_>, String> = files.into_iter().map(describe).collect();
-    let kept = store.keep_package_set(&set.suite, set.set, &set.asked, described?);
-    kept.map_err(|e| e.to_string())
+    let described: Result<Vec<_>, NoPackages> = files.into_iter().map(describe).collect();
+    Ok(store.keep_package_set(&set.suite, set.set, &set.asked, described?)?)
 }
 
 /// The release's tarball among the files of the source package that is said to hold it, if it could be had.
 ///
 /// # Errors
-/// The version that was asked for holds another tarball; one sentence with both digests.
+/// The version that was asked for holds another tarball.
 fn take_from(
     store: &Store,
     release: &Release,
-    fetched: &BTreeMap<String, Result<Fetched, String>>,
-) -> Result<Option<PathBuf>, String> {
+    fetched: &OfSuites,
+) -> Result<Option<PathBuf>, TarballError> {
     let Some(source) = &release.debian_source else {
         return Ok(None);
     };
@@ -332,7 +233,7 @@ fn take_from(
         if !name.contains(".orig.tar") || name.ends_with(".asc") {
             continue;
         }
-        match tarball::take(store, path, &name, &release.sha256) {
+        match tarball::take(store, path, name.into_owned(), &release.sha256) {
             Ok(path) => return Ok(Some(path)),
             Err(reason) => wrong = Some(reason),
         }

@@ -4,29 +4,29 @@ use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::apt::Apt;
-use super::container::{Images, is_made_here};
-use super::digest;
-use super::event::{Listener, Step};
-use super::gather::{Gathering, SetOf, tarball_miss_key};
-use super::material::{Material, Pull, key_in_store, material_of};
-use super::means::{Housing, Means};
+use super::container::Pull;
+use super::event::Listener;
+use super::gather::{Gathering, tarball_miss_key};
+use super::gathered::PackagesError;
+use super::material::{Material, MaterialError, key_in_store, material_of};
 use super::request::{Effort, ImagesError, ProvideRequest, Provision};
+use super::roots::Roots;
+use super::sets::SetOf;
 use super::store::{InUse, Record, Remove, Store};
-use super::work::{blocking, lock, step};
 use super::workshop::{Workshop, miss_key};
-use crate::catalog::{Image, Source, Version};
-use crate::docker::{Docker, DockerError, Removal};
+use crate::catalog::{Image, Release, Source, Version};
+use crate::docker::{Docker, Removal};
 
-/// Provides the requested images and their container images, as [`try_provide`] does.
+/// Provides the requested images, to be run in `roots`, as [`try_provide`] does.
 ///
 /// # Errors
 /// The store or the daemon fails, or not one build can be had.
 pub async fn provide(
     request: &ProvideRequest<'_>,
-    means: &Means,
+    roots: &dyn Roots,
     events: &Listener,
 ) -> Result<Provision, ImagesError> {
-    try_provide(request, means, events).await?.some()
+    try_provide(request, roots, events).await?.some()
 }
 
 /// The version of Debian's package that the store holds, which an image's builds are named after.
@@ -38,7 +38,7 @@ pub fn version_in_store(request: &ProvideRequest<'_>, image: &Image) -> Option<V
     packages.version(image.tool.package()).cloned()
 }
 
-/// Provides the requested images and their container images.
+/// Provides the requested images, to be run in `roots`.
 ///
 /// A build that cannot be had is named among [`Provision::missing`]; the others go on.
 ///
@@ -46,34 +46,26 @@ pub fn version_in_store(request: &ProvideRequest<'_>, image: &Image) -> Option<V
 /// The store or the daemon fails.
 pub async fn try_provide(
     request: &ProvideRequest<'_>,
-    means: &Means,
+    roots: &dyn Roots,
     events: &Listener,
 ) -> Result<Provision, ImagesError> {
-    let housing = match means {
-        Means::Docker(docker) => Housing::Containers(containers(request, docker, events).await?),
-        Means::Native { program, .. } => Housing::Directories {
-            store: request.store,
-            program,
-        },
-    };
-    let apt = Apt::new(means.docker(), request.store, &request.labels, events);
+    roots.prepare(events).await?;
+    let apt = Apt::new(request.docker, request.store, &request.labels, events);
     let gathering = Gathering {
         request,
         events,
         apt,
     };
-    let built = |release: &crate::catalog::Release| {
-        let source = Material::Tarball(release.sha256.clone());
-        let key = key_in_store(request, &source);
+    let built = |release: &Release| {
+        let key = key_in_store(request, &Material::Release(release.clone()));
         request.effort != Effort::Rebuild
             && key.is_some_and(|key| request.store.build(&key).is_some())
     };
     let gathered = gathering.run(built).await;
     let workshop = Workshop {
         request,
-        means,
         events,
-        housing,
+        roots,
         gathered,
         places: Semaphore::new(request.jobs.max(1)),
         toolchain: OnceCell::new(),
@@ -81,55 +73,7 @@ pub async fn try_provide(
     Ok(workshop.all().await)
 }
 
-/// What makes container images, and the holder's, which every lane needs.
-async fn containers<'a>(
-    request: &'a ProvideRequest<'_>,
-    docker: &'a Docker,
-    events: &Listener,
-) -> Result<Images<'a>, ImagesError> {
-    let agent = request.agent.to_owned();
-    let agent_digest = blocking(move || Ok(digest::of_file(&agent))).await;
-    let agent_digest = agent_digest
-        .unwrap_or_else(|reason| Err(std::io::Error::other(reason)))
-        .map_err(|source| ImagesError::Agent {
-            path: request.agent.to_owned(),
-            source,
-        })?;
-    let images = Images {
-        docker,
-        store: request.store,
-        agent: request.agent,
-        agent_digest,
-        known: docker.own_images().await?,
-    };
-    have_holder(&images, events).await?;
-    Ok(images)
-}
-
-async fn have_holder(images: &Images<'_>, events: &Listener) -> Result<(), ImagesError> {
-    let holder = images.holder();
-    if images.has(&holder).await? {
-        return Ok(());
-    }
-    let about = Step::ContainerImage {
-        image: "the lane's holder".to_owned(),
-    };
-    let held = lock(images.store, "holder", events, about.clone()).await;
-    // Without the lock two runs may both make it, which does no harm.
-    if images.has(&holder).await? {
-        return Ok(());
-    }
-    let make = async {
-        images.make_holder().await?;
-        images.remove_others(&holder).await;
-        Ok::<_, DockerError>(())
-    };
-    let made = step(events, about, make).await;
-    drop(held);
-    Ok(made?)
-}
-
-/// Removes everything that the lab keeps: its images in Docker, if it is there, but for those in use, and the store's
+/// Removes everything that the lab keeps: its images in `docker`, if it is there, but for those in use, and the store's
 /// builds, which nobody but this run may be using: commands of a native run would not be found from then on.
 ///
 /// # Errors
@@ -137,14 +81,14 @@ async fn have_holder(images: &Images<'_>, events: &Listener) -> Result<(), Image
 pub async fn remove(
     store: &Store,
     in_use: &InUse,
-    means: &Means,
+    docker: Option<&Docker>,
     what: Remove,
 ) -> Result<usize, ImagesError> {
     in_use.alone()?;
     let mut removed = 0;
-    if let Some(docker) = means.docker() {
+    if let Some(docker) = docker {
         let images = docker.own_images().await?;
-        for image in images.iter().filter(|image| is_made_here(image)) {
+        for image in images.iter().filter(|image| image.is_made_here()) {
             if docker.remove_image(&image.reference()).await? == Removal::Removed {
                 removed += 1;
             }
@@ -166,33 +110,35 @@ pub enum Surveyed {
 }
 
 /// What the store has of each image of the catalog, without fetching or building anything.
-pub async fn survey(request: &ProvideRequest<'_>, means: &Means) -> Vec<(Image, Surveyed)> {
+pub async fn survey(request: &ProvideRequest<'_>) -> Vec<(Image, Surveyed)> {
     let looks = request.images.iter().map(|image| async move {
-        let found = look(request, means.docker(), image).await;
-        (image.clone(), found.unwrap_or_else(Surveyed::Missing))
+        let found = look(request, image).await;
+        let missing = |error: MaterialError| Surveyed::Missing(error.to_string());
+        (image.clone(), found.unwrap_or_else(missing))
     });
     join_all(looks).await
 }
 
-async fn look(
-    request: &ProvideRequest<'_>,
-    docker: Option<&Docker>,
-    image: &Image,
-) -> Result<Surveyed, String> {
-    let (material, _) = material_of(request, docker, image, Pull::Never).await?;
+async fn look(request: &ProvideRequest<'_>, image: &Image) -> Result<Surveyed, MaterialError> {
+    let material = material_of(request, image, Pull::Never).await?;
     let key = key_in_store(request, &material);
     let found = key.as_ref().and_then(|key| request.store.build(key));
     if let Some((record, _)) = found {
         return Ok(Surveyed::Built(Box::new(record)));
     }
     let store = request.store;
+    let remembered = |key: String| store.miss(&key).map(|miss| miss.to_string());
+    let packages_missed = |set: SetOf| {
+        let missed = PackagesError::remembered(&set, store);
+        missed.map(|error| error.to_string())
+    };
     let tarball = match &image.source {
-        Source::Release(release) => store.miss(&tarball_miss_key(&release.sha256)),
+        Source::Release(release) => remembered(tarball_miss_key(&release.sha256)),
         _ => None,
     };
-    let build = || store.miss(&miss_key(key.as_ref()?));
-    let packages = || SetOf::of(image, request)?.missed(store);
-    let base = || SetOf::base(request).missed(store);
+    let build = || remembered(miss_key(key.as_ref()?));
+    let packages = || packages_missed(SetOf::of(image, request)?);
+    let base = || packages_missed(SetOf::base(request));
     let missed = tarball.or_else(build).or_else(packages).or_else(base);
     Ok(missed.map_or(Surveyed::NotBuilt, Surveyed::Missing))
 }

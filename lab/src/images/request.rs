@@ -1,13 +1,12 @@
 //! What is to be provided, what came of it, and why nothing may have come of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::means::Home;
+use super::roots::{RootId, RootsError};
 use super::store::{Store, StoreError};
-use super::workshop::order;
-use crate::catalog::{Build, BuildId, Catalog, Image, Missing};
-use crate::docker::DockerError;
+use crate::catalog::{Backend, Build, BuildId, Catalog, Image, Missing, Origin, Tool, Version};
+use crate::docker::{Docker, DockerError};
 
 /// What is to be provided, and with what.
 pub struct ProvideRequest<'a> {
@@ -17,8 +16,8 @@ pub struct ProvideRequest<'a> {
     pub images: Vec<Image>,
     /// Where things are kept.
     pub store: &'a Store,
-    /// The lab's own static binary, the agent in every image.
-    pub agent: &'a Path,
+    /// A daemon, where one is known to answer: apt may run in it, and the user's container images come from it.
+    pub docker: Option<&'a Docker>,
     /// Directories that may hold release tarballs.
     pub tarballs: Vec<PathBuf>,
     /// How much is done again.
@@ -48,8 +47,6 @@ pub struct Provision {
     pub builds: Vec<ReadyBuild>,
     /// The builds that cannot be had, each with its reason, in the same order.
     pub missing: Vec<Missing>,
-    /// The container image that holds nothing but the agent, where builds live in container images.
-    pub holder_image: Option<String>,
 }
 
 impl Provision {
@@ -81,25 +78,12 @@ impl Provision {
                 self.missing.push(missing);
             }
         }
-        self.holder_image = self.holder_image.take().or(other.holder_image);
     }
 
-    /// The directory that each build lives in; those that live in container images are not there.
-    pub fn directories(&self) -> BTreeMap<BuildId, PathBuf> {
-        let directory = |ready: &ReadyBuild| match &ready.home {
-            Home::Directory(path) => Some((ready.build.id.clone(), path.clone())),
-            Home::Container(_) => None,
-        };
-        self.builds.iter().filter_map(directory).collect()
-    }
-
-    /// The container image that each build lives in; those that live in directories are not there.
-    pub fn container_images(&self) -> BTreeMap<BuildId, String> {
-        let image = |ready: &ReadyBuild| match &ready.home {
-            Home::Container(image) => Some((ready.build.id.clone(), image.clone())),
-            Home::Directory(_) => None,
-        };
-        self.builds.iter().filter_map(image).collect()
+    /// The root filesystem that each build is in.
+    pub fn roots(&self) -> BTreeMap<BuildId, RootId> {
+        let root = |ready: &ReadyBuild| (ready.build.id.clone(), ready.root.clone());
+        self.builds.iter().map(root).collect()
     }
 }
 
@@ -108,10 +92,23 @@ impl Provision {
 pub struct ReadyBuild {
     /// What reports say of it.
     pub build: Build,
-    /// Where it can be run.
-    pub home: Home,
+    /// The root filesystem that it is in.
+    pub root: RootId,
     /// The normalised tar of its root filesystem, without the agent.
     pub rootfs: PathBuf,
+}
+
+/// By version within a tool and backend, whoever made it: so that a matrix shows where a fault begins and ends.
+pub(super) fn order(build: &Build) -> (Tool, Backend, &Version, Origin, &BuildId) {
+    let Build {
+        tool,
+        backend,
+        version,
+        origin,
+        id,
+        ..
+    } = build;
+    (*tool, *backend, version, *origin, id)
 }
 
 /// Why nothing can be provided at all.
@@ -125,14 +122,10 @@ pub enum ImagesError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Docker(#[from] DockerError),
-    /// The lab's own binary cannot be read.
-    #[error("the agent {} cannot be read: {source}", path.display())]
-    Agent {
-        /// Where it should be.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    /// The engine does not make what every lane needs.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Roots(#[from] RootsError),
     /// None of the builds that were asked for can be had.
     #[error("none of the builds can be had; of {id}: {reason}")]
     #[diagnostic(help(

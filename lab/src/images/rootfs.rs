@@ -1,12 +1,15 @@
 //! Root filesystems: what every one holds, and which iptables commands are in it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::archive;
 use super::digest::KeyOf;
+use super::roots::MOUNT_POINTS;
 use super::store::{PackageSet, Store};
 use super::tree::{Kind, Tree};
-use crate::catalog::{Backend, Base, Family, Tool};
+use crate::catalog::names::AGENT_DIRECTORY;
+use crate::catalog::{Backend, Base, Family, Tool, Version};
 use crate::tool::iptables::stem;
 
 /// Users and groups that rules may name (`-m owner --uid-owner nobody`), the same everywhere.
@@ -14,12 +17,6 @@ const PASSWD: &str = "root:x:0:0:root:/:/bin/false\n\
                       daemon:x:1:1:daemon:/:/bin/false\n\
                       nobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n";
-
-/// Where container images have the lab's own program: nothing else may lie there.
-const OWN: &str = ".iptables-lab";
-
-/// Where an engine mounts something.
-pub(super) const MOUNT_POINTS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 
 /// Where commands are looked for, in this order.
 const PATH: [&str; 6] = [
@@ -30,6 +27,27 @@ const PATH: [&str; 6] = [
     "sbin",
     "bin",
 ];
+
+/// Why a root filesystem is not put together.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RootfsError {
+    /// There is no room for its files.
+    #[error("cannot make a tree: {0}")]
+    Tree(#[source] io::Error),
+    /// A package is not what it is said to be.
+    #[error("the package {name} {version} cannot be unpacked: {source}")]
+    Package {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: Version,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// The files that every root filesystem has are not there, or find no place.
+    #[error("the base files cannot be laid down: {0}")]
+    Base(#[source] io::Error),
+}
 
 /// Adds to a build's key what its base is made of.
 pub(super) fn add_base_to_key(key: KeyOf, packages: &PackageSet, base: &Base) -> KeyOf {
@@ -42,20 +60,21 @@ pub(super) fn add_base_to_key(key: KeyOf, packages: &PackageSet, base: &Base) ->
 /// Unpacks a package set as `dpkg-deb -x` would, onto a merged `/usr`. It blocks.
 ///
 /// # Errors
-/// A package cannot be read; one sentence.
-pub(super) fn from_packages(store: &Store, packages: &PackageSet) -> Result<Tree, String> {
-    let mut tree = merged_usr(&store.tmp()).map_err(|e| format!("cannot make a tree: {e}"))?;
+/// A package cannot be read.
+pub(super) fn from_packages(store: &Store, packages: &PackageSet) -> Result<Tree, RootfsError> {
+    let mut tree = merged_usr(&store.tmp()).map_err(RootfsError::Tree)?;
     for package in &packages.packages {
         let path = store.package(package);
-        archive::read_deb(&mut tree, &path).map_err(|error| {
-            let (name, version) = (&package.name, &package.version);
-            format!("the package {name} {version} cannot be unpacked: {error}")
+        archive::read_deb(&mut tree, &path).map_err(|source| RootfsError::Package {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            source,
         })?;
     }
     Ok(tree)
 }
 
-fn merged_usr(tmp: &Path) -> std::io::Result<Tree> {
+fn merged_usr(tmp: &Path) -> io::Result<Tree> {
     let mut tree = Tree::new(Kind::Root, tmp)?;
     for folder in ["bin", "sbin", "lib", "lib32", "lib64"] {
         let target = Path::new("usr").join(folder);
@@ -69,15 +88,15 @@ fn merged_usr(tmp: &Path) -> std::io::Result<Tree> {
 /// Puts into a root filesystem what every one has. It blocks.
 ///
 /// # Errors
-/// The base's packages cannot be read or lack a file; one sentence.
+/// The base's packages cannot be read or lack a file.
 pub(super) fn add_base(
     tree: &mut Tree,
     store: &Store,
     packages: &PackageSet,
     base: &Base,
-) -> Result<(), String> {
+) -> Result<(), RootfsError> {
     let from = from_packages(store, packages)?;
-    tree.retain(|path| !path.starts_with(OWN));
+    tree.retain(|path| !path.starts_with(AGENT_DIRECTORY));
     let mut add = || {
         for file in &base.files {
             tree.copy_from(&from, Path::new(file))?;
@@ -87,17 +106,14 @@ pub(super) fn add_base(
         let mut folders = MOUNT_POINTS.iter();
         folders.try_for_each(|folder| tree.add_mount_point(Path::new(folder)))
     };
-    add().map_err(|e: std::io::Error| format!("the base files cannot be laid down: {e}"))
+    add().map_err(RootfsError::Base)
 }
 
 /// Which backends of a tool a root filesystem holds, and where.
 ///
 /// # Errors
 /// A link cannot be read or made.
-pub(super) fn find_backends(
-    tree: &mut Tree,
-    tool: Tool,
-) -> std::io::Result<Vec<(Backend, PathBuf)>> {
+pub(super) fn find_backends(tree: &mut Tree, tool: Tool) -> io::Result<Vec<(Backend, PathBuf)>> {
     match tool {
         Tool::Iptables => find_iptables(tree),
         Tool::Nft => Ok(find(tree, "nft")?
@@ -109,7 +125,7 @@ pub(super) fn find_backends(
 
 /// Which backends of iptables a root filesystem holds, and where. Each command that the lab calls (`iptables-nft-save`) is then there:
 /// a link is made where a distribution has none.
-fn find_iptables(tree: &mut Tree) -> std::io::Result<Vec<(Backend, PathBuf)>> {
+fn find_iptables(tree: &mut Tree) -> io::Result<Vec<(Backend, PathBuf)>> {
     let mut found = Vec::new();
     for backend in Backend::ALL {
         let Some(binary) = find(tree, &format!("xtables-{backend}-multi"))? else {
@@ -133,7 +149,7 @@ fn find_iptables(tree: &mut Tree) -> std::io::Result<Vec<(Backend, PathBuf)>> {
 }
 
 /// The path of a command, if the file it leads to is there.
-fn find(tree: &Tree, command: &str) -> std::io::Result<Option<PathBuf>> {
+fn find(tree: &Tree, command: &str) -> io::Result<Option<PathBuf>> {
     for folder in PATH {
         let path = Path::new(folder).join(command);
         if tree.resolve(&path)?.is_some() {

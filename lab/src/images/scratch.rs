@@ -10,7 +10,7 @@ use nix::libc;
 
 /// A folder that goes away when it is dropped.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
 }
 
@@ -21,7 +21,8 @@ impl Scratch {
         Ok(Scratch { folder })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
         &self.folder
     }
 }

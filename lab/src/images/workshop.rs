@@ -1,44 +1,113 @@
-//! Makes what is missing of one request: root filesystems, their banners, their container images.
+//! Makes what is missing of one request: root filesystems, their banners, and that they can be run.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::archive;
-use super::compile::{self, Compilation, NotCompiled};
+use super::archive::{self, Package};
+use super::banner::{self, BannerError};
+use super::compile::{self, Compilation, CompileError};
+use super::container::{self, ContainerError, Pull};
 use super::event::{Event, Listener, Step, Unit};
-use super::gather::{Gathered, SetOf};
-use super::material::{Material, Pull, key_of, material_of, no_daemon};
-use super::means::{Home, Housing, Means};
-use super::request::{Effort, ProvideRequest, Provision, ReadyBuild};
-use super::store::{PackageSet, Record};
+use super::gathered::{Gathered, NoTarball, PackagesError};
+use super::material::{Material, MaterialError, key_of, material_of};
+use super::request::{Effort, ProvideRequest, Provision, ReadyBuild, order};
+use super::rootfs::{self, RootfsError};
+use super::roots::{LARGEST, RootId, Roots, RootsError};
+use super::sets::SetOf;
+use super::store::{PackageSet, Record, Remembered, StoreError};
+use super::task::{blocking, lock, step};
+use super::toolchain::{self, ToolchainError};
 use super::tree::{Kind, Tree};
-use super::work::{blocking, lock, step};
-use super::{own, rootfs};
-use crate::catalog::{
-    Backend, Build, BuildId, Digest, Image, Missing, Origin, Source, Tool, Version,
-};
+use crate::catalog::{BuildId, Digest, Image, Missing, Tool, Version};
 
 /// Makes what is missing of one request.
 pub(super) struct Workshop<'a> {
     pub(super) request: &'a ProvideRequest<'a>,
-    pub(super) means: &'a Means,
     pub(super) events: &'a Listener,
-    pub(super) housing: Housing<'a>,
+    /// Where builds are to live.
+    pub(super) roots: &'a dyn Roots,
     pub(super) gathered: Gathered,
     /// As many as builds are made side by side.
     pub(super) places: Semaphore,
-    pub(super) toolchain: OnceCell<Home>,
+    pub(super) toolchain: OnceCell<RootId>,
 }
 
-/// An image's root filesystem, ready, and where it lives.
+/// An image's root filesystem, ready to be run.
 struct Ready {
     name: String,
     record: Record,
     rootfs: PathBuf,
-    home: Home,
+    root: RootId,
+}
+
+/// Why the builds of an image cannot be had.
+#[derive(Debug, thiserror::Error)]
+enum NotMade {
+    /// So it was found out not long ago.
+    #[error(transparent)]
+    Remembered(#[from] Remembered),
+    /// What it is made from is not there.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// Packages that it is made from, or with, cannot be had.
+    #[error(transparent)]
+    Packages(#[from] Arc<PackagesError>),
+    /// The release's tarball cannot be had.
+    #[error(transparent)]
+    NoTarball(#[from] Arc<NoTarball>),
+    /// Its tarball is none.
+    #[error("the tarball {} cannot be used: {source}", path.display())]
+    Tarball {
+        /// Where it lies.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// The user's container image cannot be read.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// There is nothing to compile it in.
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
+    /// It is not compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// Its root filesystem is not put together.
+    #[error(transparent)]
+    Rootfs(#[from] RootfsError),
+    /// Its root filesystem cannot be looked through.
+    #[error(transparent)]
+    Tree(#[from] io::Error),
+    /// It holds no program of its tool.
+    #[error("it holds {}", match tool {
+        Tool::Iptables => "neither xtables-nft-multi nor xtables-legacy-multi (iptables 1.8.0 and later have them)",
+        Tool::Nft => "no nft",
+    })]
+    Empty {
+        /// The tool that it was to hold.
+        tool: Tool,
+    },
+    /// It does not say its version.
+    #[error(transparent)]
+    Banner(#[from] BannerError),
+    /// The engine does not take it.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl NotMade {
+    /// Whether it will be so the next time.
+    fn lasts(&self) -> bool {
+        matches!(self, NotMade::Compile(CompileError::Source { .. }))
+    }
 }
 
 impl Workshop<'_> {
@@ -59,33 +128,24 @@ impl Workshop<'_> {
                     missing.extend(all_missing(image, &reason));
                 }
                 Ok(ready) => sort_out(image, ready, &mut builds, &mut missing),
-                Err(reason) => missing.extend(all_missing(image, &reason)),
+                Err(error) => missing.extend(all_missing(image, &error.to_string())),
             }
         }
         builds.sort_by(|a, b| order(&a.build).cmp(&order(&b.build)));
-        Provision {
-            builds,
-            missing,
-            holder_image: match &self.housing {
-                Housing::Containers(images) => Some(images.holder().reference()),
-                Housing::Directories { .. } => None,
-            },
-        }
+        Provision { builds, missing }
     }
 
-    async fn image(&self, image: &Image) -> Result<Ready, String> {
-        let (material, tree) =
-            material_of(self.request, self.means.docker(), image, Pull::WhenAbsent).await?;
+    async fn image(&self, image: &Image) -> Result<Ready, NotMade> {
+        let material = material_of(self.request, image, Pull::WhenAbsent).await?;
         let set = |set: &SetOf| self.gathered.set(set).cloned();
-        let key = key_of(self.request, &material, &set)?;
-        if let Some(ready) = self.built(image, &key, Effort::Rebuild).await? {
+        let key = key_of(self.request, &material, set)?;
+        if let Some(ready) = self.built(image, &key).await? {
             return Ok(ready);
         }
-        if let (Effort::Usual, Some(reason)) = (
-            self.request.effort,
-            self.request.store.miss(&miss_key(&key)),
-        ) {
-            return Err(reason);
+        if self.request.effort == Effort::Usual
+            && let Some(miss) = self.request.store.miss(&miss_key(&key))
+        {
+            return Err(miss.into());
         }
         let name = image.name.clone();
         let about = match SetOf::of(image, self.request) {
@@ -94,62 +154,61 @@ impl Workshop<'_> {
         };
         let _held = lock(self.request.store, key.as_str(), self.events, about).await?;
         // Another run may have made it while this one waited.
-        if let Some(ready) = self.built(image, &key, Effort::Rebuild).await? {
+        if let Some(ready) = self.built(image, &key).await? {
             return Ok(ready);
         }
-        let _place = self.places.acquire().await.map_err(|e| e.to_string())?;
-        let made = self.make(image, &material, tree, &key).await;
-        if let Err(NotCompiled::Source(reason)) = &made {
-            let kept = self.request.store.keep_miss(&miss_key(&key), reason);
-            kept.map_err(|e| e.to_string())?;
+        let _place = self.places.acquire().await;
+        let made = self.make(image, material, &key).await;
+        if let Err(error) = made.as_ref()
+            && error.lasts()
+        {
+            let store = self.request.store;
+            store.keep_miss(&miss_key(&key), &error.to_string())?;
         }
-        made.map_err(|failure| match failure {
-            NotCompiled::Source(reason) | NotCompiled::Machine(reason) => reason,
-        })
+        made
     }
 
-    /// The image from the store, unless the effort is `not`; its home is made where there is none.
-    async fn built(
-        &self,
-        image: &Image,
-        key: &Digest,
-        not: Effort,
-    ) -> Result<Option<Ready>, String> {
-        let found = self
-            .request
-            .store
-            .build(key)
-            .filter(|_| self.request.effort != not);
-        let Some((record, rootfs)) = found else {
+    /// The image from the store, unless everything is to be built anew; where it cannot be run yet, that is made so.
+    async fn built(&self, image: &Image, key: &Digest) -> Result<Option<Ready>, NotMade> {
+        let found = self.request.store.build(key);
+        let Some((record, rootfs)) = found.filter(|_| self.request.effort != Effort::Rebuild)
+        else {
             return Ok(None);
         };
         let name = image.name_of(&record.version);
-        let home = self
-            .housing
-            .home(&name, &rootfs, &record.digest, self.events);
-        let home = home.await?;
+        let root = RootId::Build {
+            name: name.clone(),
+            digest: record.digest.clone(),
+        };
+        self.have(&root, &name, &rootfs).await?;
         Ok(Some(Ready {
             name,
             record,
             rootfs,
-            home,
+            root,
         }))
+    }
+
+    /// Makes a root filesystem, which `tar` holds, where it is not there yet.
+    async fn have(&self, root: &RootId, name: &str, tar: &Path) -> Result<(), RootsError> {
+        if self.roots.has(root).await? {
+            return Ok(());
+        }
+        let about = self.roots.step(name.to_owned());
+        step(self.events, about, self.roots.make(root, tar)).await
     }
 
     async fn make(
         &self,
         image: &Image,
-        material: &Material,
-        tree: Option<Tree>,
+        material: Material,
         key: &Digest,
-    ) -> Result<Ready, NotCompiled> {
-        let (tree, packages) = self.root_filesystem(image, material, tree).await?;
+    ) -> Result<Ready, NotMade> {
+        let (tree, packages) = self.root_filesystem(image, material).await?;
         let about = Step::Assemble {
             image: image.name.clone(),
         };
-        let finish = self.finish(image, tree, packages, key);
-        let finished = step(self.events, about, finish).await;
-        finished.map_err(NotCompiled::Machine)
+        step(self.events, about, self.finish(image, tree, packages, key)).await
     }
 
     /// Writes a root filesystem down, asks it for its banners, and makes it a build.
@@ -159,45 +218,39 @@ impl Workshop<'_> {
         mut tree: Tree,
         packages: Contents,
         key: &Digest,
-    ) -> Result<Ready, String> {
+    ) -> Result<Ready, NotMade> {
         let base = self.gathered.set(&SetOf::base(self.request))?.clone();
         let (store, files) = (
             self.request.store.clone(),
             self.request.catalog.base.clone(),
         );
         let tool = image.tool;
-        let write = move || {
+        let write = move || -> Result<_, NotMade> {
             rootfs::add_base(&mut tree, &store, &base, &files)?;
-            let backends = rootfs::find_backends(&mut tree, tool).map_err(|e| e.to_string())?;
-            let draft = store.draft(&tree).map_err(|e| e.to_string())?;
-            Ok((backends, draft))
+            let backends = rootfs::find_backends(&mut tree, tool)?;
+            Ok((backends, store.draft(&tree)?))
         };
         let (backends, draft) = blocking(write).await?;
         if backends.is_empty() {
-            let message = match tool {
-                Tool::Iptables => {
-                    "it holds neither xtables-nft-multi nor xtables-legacy-multi (iptables 1.8.0 and later have them)"
-                }
-                Tool::Nft => "it holds no nft",
-            };
-            return Err(message.to_owned());
+            return Err(NotMade::Empty { tool });
         }
         let known = packages.version.clone().or_else(|| image.version.clone());
         let name = match &packages.version {
             Some(version) => image.name_of(version),
             None => image.name.clone(),
         };
-        let home = self
-            .housing
-            .home(&name, &draft.rootfs, &draft.digest, self.events);
-        let home = home.await?;
-        let banners = self.banners(&home, &backends).await;
+        let root = RootId::Build {
+            name: name.clone(),
+            digest: draft.digest.clone(),
+        };
+        self.have(&root, &name, &draft.rootfs).await?;
+        let banners = banner::ask(self.roots, &root, &backends).await;
         if banners.is_err() {
             // It is of no use, and must not be found by a later run.
-            self.housing.leave(&home).await?;
+            self.roots.remove(&root).await?;
         }
         let banners = banners?;
-        let said = banners.values().find_map(|banner| banner_version(banner));
+        let said = banners.values().find_map(|text| banner::version_in(text));
         let version = known.or(said).unwrap_or_else(|| Version::new("unknown"));
         let record = Record {
             key: key.clone(),
@@ -212,93 +265,69 @@ impl Workshop<'_> {
             packages: packages.packages,
         };
         let (store, kept) = (self.request.store.clone(), record.clone());
-        let keep = move || store.keep_build(draft, &kept).map_err(|e| e.to_string());
-        let rootfs = blocking(keep).await?;
+        let rootfs = blocking(move || store.keep_build(draft, &kept)).await?;
         Ok(Ready {
             name,
             record,
             rootfs,
-            home,
+            root,
         })
-    }
-
-    async fn banners(
-        &self,
-        home: &Home,
-        backends: &[(Backend, PathBuf)],
-    ) -> Result<BTreeMap<Backend, String>, String> {
-        let mut banners = BTreeMap::new();
-        for (backend, path) in backends {
-            let command = format!("/{}", path.display());
-            let asked = self.housing.banner(home, &command, &self.request.labels);
-            match asked.await {
-                Ok((0, text)) => drop(banners.insert(*backend, text)),
-                Ok((status, text)) => {
-                    return Err(format!(
-                        "its {command} --version ends with exit status {status}: {text}"
-                    ));
-                }
-                Err(reason) => return Err(format!("its {command} --version: {reason}")),
-            }
-        }
-        Ok(banners)
     }
 
     async fn root_filesystem(
         &self,
         image: &Image,
-        material: &Material,
-        tree: Option<Tree>,
-    ) -> Result<(Tree, Contents), NotCompiled> {
-        let machine = NotCompiled::Machine;
-        match (&image.source, material, tree) {
-            (Source::Suite { .. }, Material::Suite(set), _) => {
-                let set = self.gathered.set(set).map_err(machine)?.clone();
+        material: Material,
+    ) -> Result<(Tree, Contents), NotMade> {
+        match material {
+            Material::Suite(set) => {
+                let set = self.gathered.set(&set)?.clone();
                 let contents = Contents::of_packages(&set, image.tool);
                 let store = self.request.store.clone();
                 let unpack = move || rootfs::from_packages(&store, &set);
-                Ok((blocking(unpack).await.map_err(machine)?, contents))
+                Ok((blocking(unpack).await?, contents))
             }
-            (Source::Container { reference }, ..) => {
-                let (store, labels) = (self.request.store, &self.request.labels);
-                let docker = self.means.docker().ok_or_else(no_daemon).map_err(machine)?;
-                let tree = own::from_container(docker, store, labels, reference).await;
-                Ok((tree.map_err(machine)?, Contents::default()))
+            Material::Container { reference, .. } => {
+                let ProvideRequest {
+                    docker,
+                    store,
+                    labels,
+                    ..
+                } = self.request;
+                let tree = container::root_filesystem(*docker, store, labels, &reference);
+                Ok((tree.await?, Contents::default()))
             }
-            (Source::Host, _, Some(tree)) => Ok((tree, Contents::default())),
-            (Source::Release(release), ..) => {
-                let path = self.gathered.tarball(release).map_err(machine)?;
+            Material::Host { tree, .. } => Ok((tree, Contents::default())),
+            Material::Release(release) => {
+                let path = self.gathered.tarball(&release)?;
                 self.compile(image, self.unpacked(path).await?).await
             }
-            (Source::Tarball { path, .. }, ..) => {
-                self.compile(image, self.unpacked(path.clone()).await?)
-                    .await
-            }
-            (_, _, Some(tree)) => self.compile(image, tree).await,
-            _ => Err(machine(format!("nothing was read of {}", image.name))),
+            Material::Tarball { path, .. } => self.compile(image, self.unpacked(path).await?).await,
+            Material::Source { tree, .. } => self.compile(image, tree).await,
         }
     }
 
     /// A tarball's source tree.
-    async fn unpacked(&self, path: PathBuf) -> Result<Tree, NotCompiled> {
+    async fn unpacked(&self, path: PathBuf) -> Result<Tree, NotMade> {
         let tmp = self.request.store.tmp();
         let unpack = move || {
             let read = || {
-                let mut tree = Tree::new(Kind::Source, &tmp)?.holding(compile::LARGEST);
+                let mut tree = Tree::new(Kind::Source, &tmp)?.holding(LARGEST);
                 archive::read_tar(&mut tree, std::fs::File::open(&path)?)?;
                 tree.strip_top();
                 Ok(tree)
             };
-            read().map_err(|e: std::io::Error| {
-                format!("the tarball {} cannot be used: {e}", path.display())
+            read().map_err(|source| NotMade::Tarball {
+                path: path.clone(),
+                source,
             })
         };
-        blocking(unpack).await.map_err(NotCompiled::Machine)
+        blocking(unpack).await
     }
 
-    async fn compile(&self, image: &Image, source: Tree) -> Result<(Tree, Contents), NotCompiled> {
-        let toolchain = self.toolchain.get_or_try_init(|| self.make_toolchain());
-        let toolchain = toolchain.await.map_err(NotCompiled::Machine)?;
+    async fn compile(&self, image: &Image, source: Tree) -> Result<(Tree, Contents), NotMade> {
+        let make = || toolchain::provide(self.request, &self.gathered, self.roots, self.events);
+        let toolchain = self.toolchain.get_or_try_init(make).await?;
         let version = image
             .version
             .clone()
@@ -308,9 +337,8 @@ impl Workshop<'_> {
             image: image.name.clone(),
         };
         let compilation = Compilation {
-            means: self.means,
+            roots: self.roots,
             store: self.request.store,
-            labels: &self.request.labels,
             name: &image.name,
             toolchain,
             recipe: recipe.unwrap_or_default(),
@@ -325,83 +353,11 @@ impl Workshop<'_> {
                 unit: Unit::Lines,
             });
         };
-        (self.events)(Event::Started(about.clone()));
-        let compiled = compilation.run(source, &mut lines).await;
-        (self.events)(match &compiled {
-            Ok(_) => Event::Finished(about.clone()),
-            Err(NotCompiled::Source(reason) | NotCompiled::Machine(reason)) => Event::Failed {
-                step: about.clone(),
-                reason: reason.clone(),
-            },
-        });
-        let set = self.gathered.set(&SetOf::toolchain(self.request));
-        let contents = Contents::of_toolchain(
-            set.map_err(NotCompiled::Machine)?,
-            &self.request.catalog.toolchain.libnftnl,
-        );
-        Ok((compiled?, contents))
-    }
-
-    /// The toolchain's home, made where it is not there.
-    async fn make_toolchain(&self) -> Result<Home, String> {
-        let packages = self.gathered.set(&SetOf::toolchain(self.request))?.clone();
-        let (store, toolchain) = (
-            self.request.store.clone(),
-            self.request.catalog.toolchain.clone(),
-        );
-        let key = compile::toolchain_key(&toolchain, &packages);
-        let name = format!("toolchain-{}", key.short());
-        let _held = lock(&store, &name, self.events, Step::Toolchain).await?;
-        let known = store.toolchain(&key);
-        if let Some((_, digest)) = &known
-            && let Some(home) = self.known_toolchain(digest).await?
-        {
-            return Ok(home);
-        }
-        let make = async {
-            let (tar, digest) = match known {
-                Some(known) => known,
-                None => {
-                    blocking(move || compile::assemble_toolchain(&store, &toolchain, &packages))
-                        .await?
-                }
-            };
-            // Another store's toolchain may be the same.
-            if let Some(home) = self.known_toolchain(&digest).await? {
-                return Ok(home);
-            }
-            match &self.housing {
-                Housing::Containers(images) => {
-                    let image = compile::toolchain_image(&digest);
-                    let docker = images.docker;
-                    let imported = docker.import(&image, &[&tar], &[], &HashMap::new()).await;
-                    imported.map_err(|e| e.to_string())?;
-                    Ok(Home::Container(image.reference()))
-                }
-                Housing::Directories { store, .. } => {
-                    let store = (*store).clone();
-                    let points = rootfs::MOUNT_POINTS.iter().chain([&compile::FOLDER]);
-                    let points: Vec<&str> = points.copied().collect();
-                    let unpack = move || {
-                        let root = store.root(&digest, &tar, &points);
-                        root.map_err(|e| e.to_string())
-                    };
-                    blocking(unpack).await.map(Home::Directory)
-                }
-            }
-        };
-        step(self.events, Step::Toolchain, make).await
-    }
-
-    async fn known_toolchain(&self, digest: &Digest) -> Result<Option<Home>, String> {
-        match &self.housing {
-            Housing::Containers(images) => {
-                let image = compile::toolchain_image(digest);
-                let there = images.has(&image).await.map_err(|e| e.to_string())?;
-                Ok(there.then(|| Home::Container(image.reference())))
-            }
-            Housing::Directories { store, .. } => Ok(store.known_root(digest).map(Home::Directory)),
-        }
+        let compiled = compilation.run(source, &mut lines);
+        let compiled = step(self.events, about.clone(), compiled).await?;
+        let set = self.gathered.set(&SetOf::toolchain(self.request))?;
+        let contents = Contents::of_toolchain(set, &self.request.catalog.toolchain.libnftnl);
+        Ok((compiled, contents))
     }
 }
 
@@ -410,7 +366,7 @@ impl Workshop<'_> {
 struct Contents {
     version: Option<Version>,
     libnftnl: Option<String>,
-    packages: Vec<super::Package>,
+    packages: Vec<Package>,
 }
 
 impl Contents {
@@ -431,13 +387,6 @@ impl Contents {
             packages: set.packages.clone(),
         }
     }
-}
-
-/// The version in `iptables v1.8.8 (nf_tables)`.
-fn banner_version(banner: &str) -> Option<Version> {
-    let word = banner.split_whitespace().nth(1)?;
-    let version = word.strip_prefix('v')?;
-    Some(Version::new(version))
 }
 
 /// What a build that failed is remembered by.
@@ -464,21 +413,44 @@ fn sort_out(image: &Image, ready: Ready, builds: &mut Vec<ReadyBuild>, missing: 
         };
         builds.push(ReadyBuild {
             build: ready.record.build(image, backend, banner),
-            home: ready.home.clone(),
+            root: ready.root.clone(),
             rootfs: ready.rootfs.clone(),
         });
     }
 }
 
-/// By version within a tool and backend, whoever made it: so that a matrix shows where a fault begins and ends.
-pub(super) fn order(build: &Build) -> (Tool, Backend, &Version, Origin, &BuildId) {
-    let Build {
-        tool,
-        backend,
-        version,
-        origin,
-        id,
-        ..
-    } = build;
-    (*tool, *backend, version, *origin, id)
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn not_compiled() -> NotMade {
+        let error = CompileError::Source {
+            command: vec!["/bin/sh".to_owned()],
+            status: 2,
+            said: "no x".to_owned(),
+            log: "own.log".into(),
+        };
+        error.into()
+    }
+
+    #[rstest]
+    #[case::sources_do_not_compile(not_compiled(), true)]
+    #[case::docker_may_come_back(NotMade::Container(ContainerError::NoDaemon), false)]
+    #[case::programs_may_be_added(NotMade::Empty { tool: Tool::Nft }, false)]
+    fn only_what_will_fail_again_is_remembered(#[case] error: NotMade, #[case] lasts: bool) {
+        assert_eq!(error.lasts(), lasts);
+    }
+
+    #[test]
+    fn a_reason_has_the_error_that_it_comes_from() {
+        let source = std::error::Error::source;
+        let gone = io::Error::from(io::ErrorKind::NotFound);
+        let error = NotMade::Tarball {
+            path: "/tmp/a.tar".into(),
+            source: gone,
+        };
+        assert!(source(&error).is_some_and(|of| of.is::<io::Error>()));
+    }
 }

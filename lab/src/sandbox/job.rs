@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::{Cell, Contents, Here, Network, Shell, alone};
+use super::{Cell, Contents, Here, Network, Refused, Shell, alone};
 use crate::agent::exec;
 
 /// The hidden command that does it.
@@ -39,12 +39,76 @@ pub struct Ended {
     pub output: Vec<u8>,
 }
 
+/// Why a job was not done. That its command fails is none of these, but its exit status.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The machine fails at the process that does it, or at its pipes.
+    #[error("cannot run {}: {source}", command.join(" "))]
+    Run {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The command wrote more than is read.
+    #[error("cannot run {}: it wrote more than {} MB", command.join(" "), most >> 20)]
+    TooMuchOutput {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// How many bytes are read.
+        most: usize,
+    },
+    /// The process that does it ended without saying how.
+    #[error("cannot run {}: {said}", command.join(" "))]
+    Silent {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// What it wrote to standard error.
+        said: String,
+    },
+    /// The system refuses what a job takes, as the process that does it says.
+    #[error("{what}{}", mend.iter().map(|mend| format!(": {mend}")).collect::<String>())]
+    Refused {
+        /// What it refuses, with its own answer.
+        what: String,
+        /// The command that mends it, or what to do, where that is known.
+        mend: Option<String>,
+    },
+}
+
 /// The job's last words.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
     Ended(i32),
-    Failed(String),
+    Failed { what: String, mend: Option<String> },
+}
+
+/// Why the process that does a job cannot.
+#[derive(Debug, thiserror::Error)]
+enum NotDone {
+    #[error(transparent)]
+    Order(#[from] serde_json::Error),
+    #[error(transparent)]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("there is no cell")]
+    NoCell,
+    #[error("cannot start {program}: {source}")]
+    Start { program: String, source: io::Error },
+}
+
+impl NotDone {
+    fn word(&self, here: &Here) -> Word {
+        Word::Failed {
+            what: self.to_string(),
+            mend: match self {
+                NotDone::Refused(refused) => refused.mend(here),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// Starts `program`, which is the lab itself, with one of its hidden commands that make a process tree. The tree ends
@@ -70,26 +134,30 @@ impl Job {
     /// Runs it; `program` is the lab itself. Dropped before its end, it is ended.
     ///
     /// # Errors
-    /// The system refuses something; one sentence. That the command fails is no error but its status.
+    /// The system refuses something. That the command fails is no error but its status.
     pub async fn run(
         &self,
         program: &Path,
         on_output: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Result<Ended, String> {
-        let what = |error: io::Error| format!("cannot run {}: {error}", self.command.join(" "));
-        let mut child = start(program, JOB_COMMAND).map_err(what)?;
+    ) -> Result<Ended, JobError> {
+        let command = || self.command.clone();
+        let failed = |source: io::Error| JobError::Run {
+            command: command(),
+            source,
+        };
+        let mut child = start(program, JOB_COMMAND).map_err(failed)?;
         let missing = || io::Error::other("a pipe that was asked for is not there");
-        let mut input = child.stdin.take().ok_or_else(missing).map_err(what)?;
-        let mut stdout = child.stdout.take().ok_or_else(missing).map_err(what)?;
-        let mut stderr = child.stderr.take().ok_or_else(missing).map_err(what)?;
-        let mut order = serde_json::to_vec(self).map_err(|error| error.to_string())?;
+        let mut input = child.stdin.take().ok_or_else(missing).map_err(failed)?;
+        let mut stdout = child.stdout.take().ok_or_else(missing).map_err(failed)?;
+        let mut stderr = child.stderr.take().ok_or_else(missing).map_err(failed)?;
+        let mut order = serde_json::to_vec(self).map_err(|error| failed(error.into()))?;
         order.push(b'\n');
         // It may end before it has read: then its last words say why.
         let _ = input.write_all(&order).await;
         let mut output = Vec::new();
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let read = stdout.read(&mut buffer).await.map_err(what)?;
+            let read = stdout.read(&mut buffer).await.map_err(failed)?;
             if read == 0 {
                 break;
             }
@@ -98,22 +166,24 @@ impl Job {
             if output.len() > exec::OUTPUT_LIMIT {
                 // Its folders are looked at, and removed, when it is gone.
                 drop(input);
-                child.wait().await.map_err(what)?;
-                let message = format!("it wrote more than {} MB", exec::OUTPUT_LIMIT >> 20);
-                return Err(what(io::Error::other(message)));
+                child.wait().await.map_err(failed)?;
+                return Err(JobError::TooMuchOutput {
+                    command: command(),
+                    most: exec::OUTPUT_LIMIT,
+                });
             }
         }
         let mut words = Vec::new();
-        stderr.read_to_end(&mut words).await.map_err(what)?;
-        child.wait().await.map_err(what)?;
+        stderr.read_to_end(&mut words).await.map_err(failed)?;
+        child.wait().await.map_err(failed)?;
         drop(input);
         match serde_json::from_slice(&words) {
             Ok(Word::Ended(status)) => Ok(Ended { status, output }),
-            Ok(Word::Failed(reason)) => Err(reason),
-            Err(_) => {
-                let words = String::from_utf8_lossy(&words);
-                Err(what(io::Error::other(words.trim().to_owned())))
-            }
+            Ok(Word::Failed { what, mend }) => Err(JobError::Refused { what, mend }),
+            Err(_) => Err(JobError::Silent {
+                command: command(),
+                said: String::from_utf8_lossy(&words).trim().to_owned(),
+            }),
         }
     }
 }
@@ -121,13 +191,10 @@ impl Job {
 /// Does the job that standard input names. Gives the exit status.
 pub fn main() -> u8 {
     let here = Here::look();
-    let inside = || {
-        let done = inside(&here).unwrap_or_else(Word::Failed);
-        tell(&done)
-    };
+    let inside = || tell(&inside().unwrap_or_else(|error| error.word(&here)));
     match alone(here.rights, inside) {
         Ok(status) => status,
-        Err(refused) => tell(&Word::Failed(refused.with_mend(&here))),
+        Err(refused) => tell(&NotDone::from(refused).word(&here)),
     }
 }
 
@@ -137,24 +204,25 @@ fn tell(word: &Word) -> u8 {
     u8::from(told.is_err())
 }
 
-fn inside(here: &Here) -> Result<Word, String> {
+fn inside() -> Result<Word, NotDone> {
     let mut line = Vec::new();
-    let read = io::stdin().lock().read_until(b'\n', &mut line);
-    read.map_err(|error| error.to_string())?;
-    let job: Job = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
-    let mut shell = Shell::new(&[]).map_err(|error| error.to_string())?;
-    let cells = Cell::all(&job.stage, std::slice::from_ref(&job.contents));
-    let cells = cells.map_err(|refused| refused.with_mend(here))?;
-    Network::fresh().map_err(|refused| refused.with_mend(here))?;
-    let cell = cells.first().ok_or("there is no cell")?;
+    io::stdin().lock().read_until(b'\n', &mut line)?;
+    let job: Job = serde_json::from_slice(&line)?;
+    let mut shell = Shell::new(&[])?;
+    let cells = Cell::all(&job.stage, std::slice::from_ref(&job.contents))?;
+    Network::fresh()?;
+    let cell = cells.first().ok_or(NotDone::NoCell)?;
     let streams = || io::stdout().as_fd().try_clone_to_owned();
     let started = streams()
         .and_then(|output| Ok((output, streams()?)))
         .and_then(|(output, errors)| {
             shell.start_on(cell, &job.command, &job.environment, [output, errors])
         });
-    let process = started.map_err(|error| format!("cannot start {}: {error}", job.command[0]))?;
-    reap(process).map_err(|error| error.to_string())
+    let process = started.map_err(|source| NotDone::Start {
+        program: job.command[0].clone(),
+        source,
+    })?;
+    Ok(reap(process).map_err(io::Error::from)?)
 }
 
 /// Waits for the command, and for whoever loses their parent meanwhile.
@@ -169,5 +237,23 @@ fn reap(command: Pid) -> nix::Result<Word> {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Some("run it as root"), "no /proc can be mounted: run it as root")]
+    #[case(None, "no /proc can be mounted")]
+    fn what_is_refused_is_told_with_what_mends_it(#[case] mend: Option<&str>, #[case] said: &str) {
+        let error = JobError::Refused {
+            what: "no /proc can be mounted".to_owned(),
+            mend: mend.map(str::to_owned),
+        };
+        assert_eq!(error.to_string(), said);
     }
 }

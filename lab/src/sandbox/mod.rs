@@ -20,7 +20,7 @@ pub use cell::{Cell, Contents};
 pub use command::{CAPABILITIES, Shell};
 pub use filter::refuse_ways_out;
 pub use here::{Here, Rights};
-pub use job::{Ended, JOB_COMMAND, Job, main as job_main, start};
+pub use job::{Ended, JOB_COMMAND, Job, JobError, main as job_main, start};
 pub use network::{Network, Sysctls, set};
 pub use refused::{Kind, Refused};
 use refused::{other, other_io};

@@ -137,14 +137,6 @@ impl Refused {
             Refused::Other(..) => UNKNOWN.to_owned(),
         })
     }
-
-    /// What is refused, and what mends it.
-    pub(super) fn with_mend(&self, here: &Here) -> String {
-        match self.mend(here) {
-            Some(mend) => format!("{self}: {mend}"),
-            None => self.to_string(),
-        }
-    }
 }
 
 /// What else helps, beside to be root.

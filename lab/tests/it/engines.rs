@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use iptables_lab::catalog::{Build, Catalog, Family, Source};
 use iptables_lab::docker::Docker;
-use iptables_lab::engine;
-use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
+use iptables_lab::engine::Chosen;
+use iptables_lab::images::{self, Effort, ProvideRequest, Store};
 use iptables_lab::matrix::{Matrix, MatrixBuilder};
 use iptables_lab::plan::{LaneKind, Operation, Plan, Selection};
 use iptables_lab::recording::{LoadRecord, Seen};
@@ -123,7 +123,7 @@ struct Bench {
     builds: Vec<Build>,
     scenarios: Vec<Scenario>,
     store: Store,
-    means: Means,
+    chosen: Chosen,
     provision: images::Provision,
     runtime: Runtime,
 }
@@ -132,24 +132,25 @@ impl Bench {
     fn new(on: On) -> Bench {
         let runtime = Runtime::new().unwrap();
         let store = Store::open(&usual_store()).unwrap();
-        let means = match on {
-            On::Docker => Means::Docker(runtime.block_on(Docker::connect()).unwrap()),
-            On::Native => Means::Native {
-                program: env!("CARGO_BIN_EXE_iptables-lab").into(),
-                docker: None,
-            },
-        };
         let catalog = Catalog::load(&[]).unwrap();
         let suites = ["bullseye", "trixie"];
         let images = catalog.images.iter().filter(
             |image| matches!(&image.source, Source::Suite { suite } if suites.contains(&suite.as_str())),
         );
         let claim = claim(&store);
+        let program = env!("CARGO_BIN_EXE_iptables-lab").into();
+        let chosen = match on {
+            On::Docker => {
+                let docker = runtime.block_on(Docker::connect()).unwrap();
+                Chosen::docker(docker, &store, program, &claim)
+            }
+            On::Native => Chosen::native(&store, program, None),
+        };
         let request = ProvideRequest {
             catalog: &catalog,
             images: images.cloned().collect(),
             store: &store,
-            agent: Path::new(env!("CARGO_BIN_EXE_iptables-lab")),
+            docker: chosen.daemon(),
             tarballs: Vec::new(),
             effort: Effort::Usual,
             labels: claim.labels(),
@@ -157,7 +158,7 @@ impl Bench {
         };
         let listener: images::Listener = Arc::new(|_| {});
         let provision = runtime
-            .block_on(images::provide(&request, &means, &listener))
+            .block_on(images::provide(&request, chosen.roots(), &listener))
             .unwrap();
         let wanted = [
             "kube-firewall",
@@ -176,7 +177,7 @@ impl Bench {
                 .filter(|of| wanted.contains(&of.name.as_str()))
                 .collect(),
             store,
-            means,
+            chosen,
             provision,
             runtime,
         }
@@ -194,7 +195,7 @@ impl Bench {
     /// Runs `plan` on so many lanes of each kind, of nft's on twice as many, where there are loads for them.
     fn run(&self, plan: Plan, lanes: usize) -> Vec<LoadRecord> {
         let claim = claim(&self.store);
-        let engine = engine::of(&self.means, &self.store, &claim, &self.provision);
+        let engine = self.chosen.engine(&self.provision, &claim);
         let named = self.scenarios.iter();
         let kinds = [
             (LaneKind::Nft, 2 * lanes),

@@ -10,8 +10,8 @@ use iptables_lab::tool::iptables::stem;
 
 use iptables_lab::catalog::{BuildId, Catalog, Family, Image, Source};
 use iptables_lab::docker::Docker;
-use iptables_lab::engine::{self, Engine, EngineError, Lane, LaneSpec, Place, surroundings};
-use iptables_lab::images::{self, Effort, Means, ProvideRequest, Store};
+use iptables_lab::engine::{Chosen, Engine, EngineError, Lane, LaneSpec, Place, surroundings};
+use iptables_lab::images::{self, Effort, ProvideRequest, Store};
 use iptables_lab::leftovers::{self, Claim};
 use iptables_lab::observed::{End, Ran};
 use iptables_lab::plan::LaneKind;
@@ -79,28 +79,30 @@ impl TestLane {
         let store = Store::open(store).unwrap();
         let claim = claim(&store);
         let images = catalog.images.iter().filter(|image| wanted(image));
-        let request = ProvideRequest {
-            catalog,
-            images: images.cloned().collect(),
-            store: &store,
-            agent: Path::new(env!("CARGO_BIN_EXE_iptables-lab")),
-            tarballs: Vec::new(),
-            effort: Effort::Usual,
-            labels: claim.labels(),
-            jobs: 1,
-        };
         let opened = runtime.block_on(async {
             let docker = Docker::connect().await.ok();
-            let means = match on {
-                On::Docker => Means::Docker(docker.clone().expect("a Docker daemon answers")),
-                On::Native => Means::Native {
-                    program: env!("CARGO_BIN_EXE_iptables-lab").into(),
-                    docker: docker.clone(),
-                },
+            let program = env!("CARGO_BIN_EXE_iptables-lab").into();
+            let chosen = match on {
+                On::Docker => {
+                    let docker = docker.clone().expect("a Docker daemon answers");
+                    Chosen::docker(docker, &store, program, &claim)
+                }
+                On::Native => Chosen::native(&store, program, docker.clone()),
+            };
+            let request = ProvideRequest {
+                catalog,
+                images: images.cloned().collect(),
+                store: &store,
+                docker: chosen.daemon(),
+                tarballs: Vec::new(),
+                effort: Effort::Usual,
+                labels: claim.labels(),
+                jobs: 1,
             };
             let listener: images::Listener = Arc::new(|_| {});
-            let provision = images::provide(&request, &means, &listener).await.unwrap();
-            let engine = engine::of(&means, &store, &claim, &provision);
+            let provided = images::provide(&request, chosen.roots(), &listener);
+            let provision = provided.await.unwrap();
+            let engine = chosen.engine(&provision, &claim);
             let ready = provision.builds.first().expect("the build is there");
             let build = ready.build.id.clone();
             let spec = LaneSpec {

@@ -5,12 +5,12 @@
 //! nothing but that process all the same: each command enters mount, IPC, host name and control group namespaces that
 //! only its build has, loses every right but two, and is gone, with all it started, before the next one begins.
 
+mod directories;
 mod inside;
 mod protocol;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
@@ -22,8 +22,10 @@ use super::client::{AgentClient, Piece, pieces};
 use super::{Engine, EngineError, Lane, LaneSpec, Place};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
+use crate::images::RootId;
 use crate::sandbox::{self, Rights};
 use crate::scenario::Namespace;
+pub use directories::Directories;
 pub use inside::main as lane_main;
 use protocol::{Asked, Order};
 
@@ -37,24 +39,19 @@ const NOTE_ON_USERS: &str = "run as an ordinary user, in user namespaces: the ke
 
 /// The engine that needs no daemon.
 pub struct NativeEngine {
-    /// The lab's own program.
-    program: PathBuf,
-    /// A directory that lanes put their roots together over, each in a mount namespace of its own.
-    stage: PathBuf,
-    /// The unpacked root filesystem of each build; both backends of a version are in one.
-    roots: BTreeMap<BuildId, PathBuf>,
+    directories: Arc<Directories>,
+    /// The root filesystem of each build; both backends of a version are in one.
+    roots: BTreeMap<BuildId, RootId>,
     rights: Rights,
     /// The process trees that were started: each ends when its lane is closed or dropped.
     trees: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl NativeEngine {
-    /// An engine that runs builds in `roots`, and `program`, which is the lab itself, in every lane. `stage` is a
-    /// directory; nothing is seen in it outside of the lanes.
-    pub fn new(program: PathBuf, stage: PathBuf, roots: BTreeMap<BuildId, PathBuf>) -> Self {
+    /// An engine that runs builds in `roots`, and the lab itself in every lane.
+    pub fn new(directories: Arc<Directories>, roots: BTreeMap<BuildId, RootId>) -> Self {
         NativeEngine {
-            program,
-            stage,
+            directories,
             roots,
             rights: Rights::here(),
             trees: Mutex::default(),
@@ -72,7 +69,7 @@ impl NativeEngine {
                 mend: "mount -t proc proc /proc".to_owned(),
             },
         };
-        let mut tree = sandbox::start(&self.program, LANE_COMMAND).map_err(lost)?;
+        let mut tree = sandbox::start(self.directories.program(), LANE_COMMAND).map_err(lost)?;
         let streams = (tree.stdin.take(), tree.stdout.take(), tree.stderr.take());
         let waiting = tokio::spawn(async move {
             // Whatever it ends with: its agent's last words are in the streams.
@@ -111,15 +108,16 @@ impl NativeEngine {
             let root = self.roots.get(build);
             let root = root
                 .ok_or_else(|| EngineError::Fault(format!("nothing was unpacked for {build}")))?;
-            let place = roots.iter().position(|known| known == root);
+            let root = self.directories.path(root);
+            let place = roots.iter().position(|known| *known == root);
             let place = place.unwrap_or_else(|| {
-                roots.push(root.clone());
+                roots.push(root);
                 roots.len() - 1
             });
             builds.insert(build.clone(), place);
         }
         Ok(Order {
-            stage: self.stage.clone(),
+            stage: self.directories.stage(),
             roots,
             builds,
             far: spec.far.clone(),

@@ -14,10 +14,11 @@ use serde::Serialize;
 use super::failure::{Failure, OrFailure};
 use super::progress::Progress;
 use super::session::{self, SessionOptions};
+use crate::catalog::names::APT_IMAGE;
 use crate::catalog::{Backend, Build, Catalog, Tool};
 use crate::docker::Docker;
-use crate::engine::{self, Engine, EngineError, LaneSpec};
-use crate::images::{self, Effort, Means, ProvideRequest, Provision, Store, Surveyed};
+use crate::engine::{Chosen, Engine, EngineError, LaneSpec};
+use crate::images::{self, Effort, ProvideRequest, Provision, Store, Surveyed};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
 use crate::scenario;
@@ -181,40 +182,37 @@ impl Doctor {
             }
         };
         self.says(ENGINE, "daemon", Ok(format!("docker {}", docker.version())));
-        const BASE: &str = "debian:trixie-slim";
-        let base = docker.image_id(BASE).await;
+        let base = docker.image_id(APT_IMAGE).await;
         let base = match base {
-            Ok(Some(_)) => format!("{BASE} is there"),
-            _ => format!("{BASE} is not there, and not needed where the machine has apt"),
+            Ok(Some(_)) => format!("{APT_IMAGE} is there"),
+            _ => format!("{APT_IMAGE} is not there, and not needed where the machine has apt"),
         };
         self.says(ENGINE, "base image", Ok(base));
-        let means = Means::Docker(docker.clone());
-        self.engine("docker", means, (store, claim)).await;
+        let program = PathBuf::from(session::AGENT);
+        let chosen = Chosen::docker(docker.clone(), store, program, claim);
+        self.engine("docker", chosen, (store, claim)).await;
         // What could not be removed carries a dead run's label: the next start does.
         let _ = leftovers::remove_of_run(&docker, claim.run()).await;
     }
 
     async fn native(&mut self, store: &Store, claim: &Claim) {
-        let means = Means::Native {
-            program: PathBuf::from(session::AGENT),
-            docker: None,
-        };
-        self.engine("native", means, (store, claim)).await;
+        let chosen = Chosen::native(store, PathBuf::from(session::AGENT), None);
+        self.engine("native", chosen, (store, claim)).await;
     }
 
     /// Opens lanes of an engine with builds that were made, and has them write a rule for each thing that scenarios need.
-    async fn engine(&mut self, name: &'static str, means: Means, made: (&Store, &Claim)) {
+    async fn engine(&mut self, name: &'static str, chosen: Chosen, made: (&Store, &Claim)) {
         let mend = format!("iptables-lab --engine {name} builds build");
-        let (builds, engine) = match self.newest(&means, made).await {
+        let (builds, engine) = match self.newest(&chosen, made).await {
             Ok((count, provision)) => {
                 let words = format!("{count} images are made");
                 self.says(Some(name), "builds", Ok(words));
-                let engine = engine::of(&means, made.0, made.1, &provision);
+                let engine = chosen.engine(&provision, made.1);
                 (session::builds(&provision), Some(engine))
             }
             Err(reason) => {
                 self.says(Some(name), "builds", Err((reason, mend.clone())));
-                (Vec::new(), session::native_engine(&means, made.0))
+                (Vec::new(), chosen.without_builds())
             }
         };
         let Some(engine) = engine else {
@@ -229,20 +227,20 @@ impl Doctor {
     /// How many images are made, and the newest of each tool.
     async fn newest(
         &self,
-        means: &Means,
+        chosen: &Chosen,
         (store, claim): (&Store, &Claim),
     ) -> Result<(usize, Provision), String> {
         let mut request = ProvideRequest {
             catalog: &self.catalog,
             images: self.catalog.images.clone(),
             store,
-            agent: Path::new(session::AGENT),
+            docker: chosen.daemon(),
             tarballs: self.tarballs.clone(),
             effort: Effort::Usual,
             labels: claim.labels(),
             jobs: 1,
         };
-        let known = images::survey(&request, means).await.into_iter();
+        let known = images::survey(&request).await.into_iter();
         let made = known.filter_map(|(image, found)| match found {
             Surveyed::Built(record) => Some((image, record)),
             Surveyed::NotBuilt | Surveyed::Missing(_) => None,
@@ -259,7 +257,7 @@ impl Doctor {
         }
         let progress = self.progress.clone();
         let listener: images::Listener = Arc::new(move |event| progress.image(event));
-        let provided = images::provide(&request, means, &listener).await;
+        let provided = images::provide(&request, chosen.roots(), &listener).await;
         let provision = provided.map_err(|error| error.to_string())?;
         Ok((made.len(), provision))
     }

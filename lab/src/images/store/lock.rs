@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{StoreError, at};
+use super::error::{StoreError, at};
 
 /// A lock on a key, held until it is dropped.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::super::terminal::{ASIDE, HEADING, inert, paint};
+use crate::catalog::names::container_in_script;
 use crate::catalog::{BuildId, Family, REPOSITORIES, name_in_docker};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
@@ -151,7 +152,7 @@ impl Names<'_> {
     }
 
     fn container(&self, image: &str) -> String {
-        format!("lab-{}", self.image(image))
+        container_in_script(self.image(image))
     }
 
     /// Whether what commands printed is said too.
@@ -225,7 +226,7 @@ fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup, names: &Names<'_>
     let all: Vec<String> = std::iter::once(holder)
         .chain(images.iter().copied())
         .map(|image| names.container(image))
-        .chain(ends.iter().map(|end| format!("lab-{end}")))
+        .chain(ends.iter().map(container_in_script))
         .collect();
     let _ = writeln!(
         text,
@@ -247,7 +248,8 @@ fn preamble(seen: &[&Observation], cell: &Cell, setup: &Setup, names: &Names<'_>
         let _ = writeln!(text, "  start {container} {network} {image} ''");
     }
     for end in &ends {
-        let _ = writeln!(text, "  start lab-{end} none {} '{own}'", holds.1);
+        let container = container_in_script(end);
+        let _ = writeln!(text, "  start {container} none {} '{own}'", holds.1);
     }
     for line in furnish(setup, &holds.0) {
         let _ = writeln!(text, "  {line}");
@@ -265,7 +267,7 @@ fn furnish(setup: &Setup, holder: &str) -> Vec<String> {
         |container: &str| format!("$(docker inspect -f '{{{{.State.Pid}}}}' {container})");
     let place = |at: Namespace| match at {
         Namespace::Lane => holder.to_owned(),
-        Namespace::Peer | Namespace::Inner => format!("lab-{at}"),
+        Namespace::Peer | Namespace::Inner => container_in_script(at),
     };
     let inside = |at: Namespace| format!("nsenter -n -t \"{}\"", process(&place(at)));
     let lane = inside(Namespace::Lane);

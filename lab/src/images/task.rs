@@ -1,13 +1,14 @@
 //! Work as steps with events, on threads of its own, under locks of the store.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::event::{Event, Listener, Step};
-use super::store::{Held, Store};
+use super::store::{Held, Store, StoreError};
 
 /// Runs `work` as a step, with events before and after.
-pub(super) async fn step<T, E: fmt::Display>(
+pub(crate) async fn step<T, E: fmt::Display>(
     events: &Listener,
     step: Step,
     work: impl Future<Output = Result<T, E>>,
@@ -25,12 +26,12 @@ pub(super) async fn step<T, E: fmt::Display>(
 }
 
 /// Takes a lock of the store without holding up the others; says so where it has to wait.
-pub(super) async fn lock(
+pub(crate) async fn lock(
     store: &Store,
     name: &str,
     events: &Listener,
     about: Step,
-) -> Result<Held, String> {
+) -> Result<Held, StoreError> {
     let (store, name, events) = (store.clone(), name.to_owned(), Arc::clone(events));
     let take = move || {
         let mut waited = false;
@@ -41,15 +42,14 @@ pub(super) async fn lock(
         if waited {
             events(Event::Finished(about));
         }
-        locked.map_err(|e| e.to_string())
+        locked
     };
     blocking(take).await
 }
 
 /// Runs what takes long without waiting for others on a thread of its own.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|failure| Err(format!("a thread of the lab failed: {failure}")))
+    // A panic there is a fault of the lab, and no reason why a build cannot be had.
+    done.unwrap_or_else(|failure| resume_unwind(failure.into_panic()))
 }

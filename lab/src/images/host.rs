@@ -1,60 +1,65 @@
-//! Root filesystems from what the user has: a container image, or the host's own binaries.
+//! The host's own iptables as a root filesystem.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::archive;
-use super::store::Store;
 use super::tree::{Kind, Tree};
 use crate::catalog::Backend;
-use crate::docker::Docker;
 
 /// Where the host's commands are looked for.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
-/// The whole root filesystem of a container image.
-///
-/// # Errors
-/// Docker cannot export it, or an entry climbs out; one sentence.
-pub(super) async fn from_container(
-    docker: &Docker,
-    store: &Store,
-    labels: &HashMap<String, String>,
-    reference: &str,
-) -> Result<Tree, String> {
-    let folder = store.scratch().map_err(|e| e.to_string())?;
-    let exported = folder.path().join("export.tar");
-    let done = docker.export(reference, labels, &exported).await;
-    done.map_err(|e| e.to_string())?;
-    let tmp = store.tmp();
-    let unpack = move || -> std::io::Result<Tree> {
-        let mut tree = Tree::new(Kind::Root, &tmp)?;
-        archive::read_tar(&mut tree, File::open(&exported)?)?;
-        // What Docker puts into every container, and is not the image's.
-        let made = ["dev", "proc", "sys", ".dockerenv"];
-        tree.retain(|path| !made.iter().any(|top| path.starts_with(top)));
-        drop(folder);
-        Ok(tree)
-    };
-    let unpacked = tokio::task::spawn_blocking(unpack).await;
-    let unpacked = unpacked.map_err(|e| e.to_string())?;
-    unpacked.map_err(|e| format!("the image {reference} cannot be unpacked: {e}"))
+/// Why the host's iptables cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HostError {
+    /// There is none.
+    #[error(
+        "the host has neither xtables-nft-multi nor xtables-legacy-multi: install its package iptables"
+    )]
+    NoIptables,
+    /// Nothing says which libraries it loads.
+    #[error("cannot run ldd on the host's iptables: {source}")]
+    Ldd {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A library that it loads is not there.
+    #[error("the host's iptables lacks a library: {line}")]
+    LacksLibrary {
+        /// What `ldd` says of it.
+        line: String,
+    },
+    /// The directory of its extensions cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Extensions {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Its files cannot be read or kept.
+    #[error("the host's iptables cannot be copied: {source}")]
+    Copy {
+        /// The system's answer.
+        source: io::Error,
+    },
 }
 
 /// The host's iptables with the libraries and extensions it loads. It blocks.
 ///
 /// # Errors
-/// The host has none, or `ldd` cannot tell its libraries; one sentence.
-pub(super) fn from_host(tmp: &Path) -> Result<Tree, String> {
+/// The host has none, or `ldd` cannot tell its libraries.
+pub(super) fn root_filesystem(tmp: &Path) -> Result<Tree, HostError> {
     let binaries: Vec<PathBuf> = Backend::ALL
         .iter()
         .filter_map(|backend| on_path(&format!("xtables-{backend}-multi")))
         .collect();
     if binaries.is_empty() {
-        let message = "the host has neither xtables-nft-multi nor xtables-legacy-multi: install its package iptables";
-        return Err(message.to_owned());
+        return Err(HostError::NoIptables);
     }
     let mut files: BTreeSet<PathBuf> = binaries.iter().cloned().collect();
     let libraries = libraries(&files)?;
@@ -67,12 +72,14 @@ pub(super) fn from_host(tmp: &Path) -> Result<Tree, String> {
         .collect();
     files.extend(libraries);
     for folder in extensions {
-        let plugins =
-            modules(&folder).map_err(|e| format!("cannot read {}: {e}", folder.display()))?;
+        let plugins = modules(&folder).map_err(|source| HostError::Extensions {
+            path: folder,
+            source,
+        })?;
         files.extend(self::libraries(&plugins)?);
         files.extend(plugins);
     }
-    lay(&files, tmp).map_err(|e| format!("the host's iptables cannot be copied: {e}"))
+    lay(&files, tmp).map_err(|source| HostError::Copy { source })
 }
 
 fn on_path(command: &str) -> Option<PathBuf> {
@@ -80,30 +87,31 @@ fn on_path(command: &str) -> Option<PathBuf> {
     paths.find(|path| path.is_file())
 }
 
-fn modules(folder: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
+fn modules(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let files = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let files = files.collect::<std::io::Result<BTreeSet<_>>>()?;
+    let files = files.collect::<io::Result<BTreeSet<_>>>()?;
     let is_module = |path: &PathBuf| path.extension().is_some_and(|end| end == "so");
     Ok(files.into_iter().filter(is_module).collect())
 }
 
 /// The libraries, and the loader, that `ldd` names.
-fn libraries(files: &BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, String> {
+fn libraries(files: &BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, HostError> {
     if files.is_empty() {
         return Ok(BTreeSet::new());
     }
     // Its exit status is not zero where one of the files is static, which is no fault.
-    let output = Command::new("ldd")
-        .args(files)
-        .env("LC_ALL", "C")
-        .output()
-        .map_err(|e| format!("cannot run ldd on the host's iptables: {e}"))?;
+    let output = Command::new("ldd").args(files).env("LC_ALL", "C").output();
+    let output = output.map_err(|source| {
+        let files = files.iter().map(|file| file.display().to_string());
+        HostError::Ldd {
+            command: std::iter::once("ldd".to_owned()).chain(files).collect(),
+            source,
+        }
+    })?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if let Some(line) = text.lines().find(|line| line.contains("not found")) {
-        return Err(format!(
-            "the host's iptables lacks a library: {}",
-            line.trim()
-        ));
+        let line = line.trim().to_owned();
+        return Err(HostError::LacksLibrary { line });
     }
     let path = |line: &str| {
         let line = line.strip_prefix('\t')?;
@@ -114,7 +122,7 @@ fn libraries(files: &BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, String> {
     Ok(text.lines().filter_map(path).collect())
 }
 
-fn lay(files: &BTreeSet<PathBuf>, tmp: &Path) -> std::io::Result<Tree> {
+fn lay(files: &BTreeSet<PathBuf>, tmp: &Path) -> io::Result<Tree> {
     let mut tree = Tree::new(Kind::Root, tmp)?;
     for top in ["bin", "sbin", "lib", "lib32", "lib64"] {
         if let Ok(target) = std::fs::read_link(Path::new("/").join(top)) {
