@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::Command;
@@ -63,6 +64,12 @@ pub(super) enum AptError {
     Packages {
         /// What it says, if it says something.
         log: Option<PathBuf>,
+    },
+    /// Apt cannot fetch the packages of a set, and there is no room for what it says either.
+    #[error("apt-get cannot fetch them: {} ({})", Errno::ENOSPC.desc(), store.display())]
+    NoRoom {
+        /// Where there is none.
+        store: PathBuf,
     },
     /// Apt cannot be run, or its files not be written or read.
     #[error("cannot {what}: {source}")]
@@ -344,6 +351,10 @@ mod tests {
     #[case::packages(
         AptError::Packages { log: Some(log()) },
         "apt-get cannot fetch them; what it says is in /store/logs/apt-sid.log"
+    )]
+    #[case::no_room(
+        AptError::NoRoom { store: "/store".into() },
+        "apt-get cannot fetch them: No space left on device (/store)"
     )]
     #[case::packages_without_a_word(AptError::Packages { log: None }, "apt-get cannot fetch them")]
     fn it_says_what_to_do_or_where_to_look(#[case] error: AptError, #[case] last_words: &str) {

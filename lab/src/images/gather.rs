@@ -158,14 +158,22 @@ impl Gathering<'_> {
         };
         let files = match fetched.sets.get(set.set) {
             Some(Some(files)) => files.clone(),
-            Some(None) => {
-                let log = fetched.log.clone();
-                return Err(Arc::new(AptError::Packages { log }).into());
-            }
+            Some(None) => return Err(Arc::new(self.not_fetched(fetched)).into()),
             None => return Err(NoPackages::NotFetched),
         };
         let (store, wanted) = (self.request.store.clone(), set.clone());
         blocking(move || keep(&store, &wanted, files)).await
+    }
+
+    /// Why apt did not fetch a set.
+    fn not_fetched(&self, fetched: &Fetched) -> AptError {
+        let store = self.request.store;
+        match &fetched.log {
+            None if store.is_nearly_full() => AptError::NoRoom {
+                store: store.path().to_owned(),
+            },
+            log => AptError::Packages { log: log.clone() },
+        }
     }
 
     /// The release's tarball from Debian's source package, else from upstream.

@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// Whether there is less room than a suite's packages take.
-    fn is_nearly_full(&self) -> bool {
+    pub(in crate::images) fn is_nearly_full(&self) -> bool {
         self.room().is_ok_and(|bytes| bytes < LITTLE_ROOM)
     }
 
