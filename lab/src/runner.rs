@@ -132,7 +132,7 @@ pub async fn run(
             engine,
             spec.clone(),
             joined.cloned().collect(),
-            (count, run.pace.timeout),
+            run.pace.timeout,
             (&opened, events.clone()),
         );
         kinds.push((lanes, count, Mutex::new(loads)));
@@ -148,9 +148,13 @@ pub async fn run(
             events: events.clone(),
         };
         // While one waits for what another one runs, the lane is free for a third.
-        (0..2 * count).map(move |_| worker().work())
+        (0..count + count.div_ceil(2)).map(move |_| worker().work())
     });
-    let ended = future::try_join_all(workers).await;
+    let openers = kinds
+        .iter()
+        .flat_map(|(lanes, count, _)| (0..*count).map(move |_| lanes.open_one()));
+    let openers = future::try_join_all(openers);
+    let ended = future::try_join(openers, future::try_join_all(workers)).await;
     // What it takes to remove containers would be taken from the loads that still run.
     if ended.is_ok() {
         future::join_all(kinds.iter().map(|(lanes, ..)| lanes.close())).await;
@@ -235,6 +239,15 @@ impl Worker<'_> {
                 let timeout = self.lanes.timeout();
                 let trace = through(script(), async |burst| {
                     let mut seen = perform(lease.open.lane.as_mut(), burst, timeout).await?;
+                    let ran = seen
+                        .iter()
+                        .filter(|answer| matches!(answer, Answer::Ran(_)));
+                    let ran = ran.count();
+                    self.memory.count(Commands {
+                        asked: ran,
+                        run: ran,
+                        again: 0,
+                    });
                     self.keep(&mut recorder, burst, &mut seen);
                     Ok::<_, EngineError>(seen)
                 });

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::{Recording, Seen};
 use crate::catalog::BuildId;
+use crate::plan::surroundings;
 use crate::tool::iptables::heeded;
 
 /// How many transitions of a recording are distinct: one command of one build in one state, where the surroundings are the same. A
@@ -19,15 +20,18 @@ pub fn distinct_transitions(recording: &Recording) -> usize {
     for load in &recording.loads {
         let mut scenarios = recording.head.scenarios.iter();
         let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
-        let setup = scenario.map(|scenario| serde_json::to_string(&scenario.setup).ok());
+        let setup = scenario.map(|scenario| {
+            let setup = surroundings(scenario, &recording.head.operations);
+            serde_json::to_string(&setup).ok()
+        });
         let (mut state, mut since) = (None, Vec::new());
         for observation in &load.observations {
             match &observation.seen {
                 Seen::Command(command) => {
                     let stdin = command.stdin.map(|text| heeded(load.text(text).bytes()));
                     since.push((digest(&command.build), &command.argv, stdin));
-                    let transition = (&setup, load.kind, state, &since);
-                    let hash = |by: &RandomState| by.hash_one(&transition);
+                    let transition = (&setup, state, &since);
+                    let hash = |by: &RandomState| by.hash_one(transition);
                     distinct.insert((hash(&hashes.0), hash(&hashes.1)));
                 }
                 Seen::Dump(dump) => {

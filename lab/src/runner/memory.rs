@@ -18,6 +18,9 @@ use crate::recording::Commands;
 use crate::scenario::{Namespace, Probe, Setup};
 use crate::tool::iptables::heeded;
 
+/// How many dumps are known by where they are in memory.
+const MOST_THAT_CAME: usize = 64;
+
 /// SIGKILL: who sends it is not the command that is tried.
 const KILLED: i32 = 9;
 
@@ -81,16 +84,28 @@ pub struct Known {
     pub after: Option<Id>,
 }
 
-/// How a state came about: the commands, in the order in which they were run, and what the kernel held before them.
+/// How a state came about.
 #[derive(Clone)]
 pub struct Origin {
     /// What the kernel held before.
     pub from: Id,
-    /// The commands, all of one build.
-    pub commands: Vec<Step>,
-    /// Whether they come to something else in an empty lane, as was tried.
+    /// What was done then.
+    pub does: Does,
+    /// Whether it comes to something else in an empty lane, as was tried.
     pub needs_what_was_before: bool,
 }
+
+/// What leads from one state to another.
+#[derive(Clone)]
+pub enum Does {
+    /// Commands of one build, in the order in which they were run.
+    Commands(Vec<Step>),
+    /// The packets of that id: a set that they filled is another state.
+    Packets(Id),
+}
+
+/// Where a state came about: what was furnished, and in which kind of lane. Lanes of another kind have other builds.
+pub type Whereabouts = (Id, LaneKind);
 
 /// What is said to who asks for a burst.
 pub enum Asked<'m> {
@@ -100,11 +115,14 @@ pub enum Asked<'m> {
     Running,
     /// Nobody knows: whoever asked is to do it.
     Unknown(Claim<'m>),
+    /// What came of it is not believed of another time: everybody runs it anew.
+    Unsure,
 }
 
 enum Entry {
     Running,
     Known(Arc<Known>),
+    Unsure,
 }
 
 /// What is known of transitions.
@@ -121,8 +139,11 @@ struct Inner {
     /// Each state that was seen, once, with its id.
     states: HashMap<Id, Arc<State>>,
     rules: SharedRules,
-    /// How states came about, by what was furnished and by state.
-    origins: HashMap<(Id, Id), Origin>,
+    /// Dumps that came not long ago, by where they are in memory, each with its id and the state that is equal: lanes name what they
+    /// dumped before, and then the same comes again. Nothing else can be there as long as they are here.
+    came: HashMap<usize, (Arc<State>, Id, Arc<State>)>,
+    /// How states came about, and what it costs from an empty lane, in commands.
+    origins: HashMap<(Whereabouts, Id), (Arc<Origin>, usize)>,
     /// The packets that were sent, by id.
     packets: HashMap<Id, Arc<[(Namespace, Probe)]>>,
     commands: Commands,
@@ -135,6 +156,7 @@ impl Memory {
         match inner.entries.get(&key) {
             Some(Entry::Known(known)) => Asked::Known(known.clone()),
             Some(Entry::Running) => Asked::Running,
+            Some(Entry::Unsure) => Asked::Unsure,
             None => {
                 inner.entries.insert(key, Entry::Running);
                 Asked::Unknown(Claim { memory: self, key })
@@ -160,34 +182,72 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Id::of`].
-    pub fn state(&self, mut state: Arc<State>) -> Result<(Id, Arc<State>), EngineError> {
-        let id = Id::of(&state)?;
-        let mut inner = self.lock();
-        if let Some(known) = inner.states.get(&id) {
-            return Ok((id, known.clone()));
+    pub fn state(&self, came: Arc<State>) -> Result<(Id, Arc<State>), EngineError> {
+        let place = Arc::as_ptr(&came) as usize;
+        if let Some((_, id, state)) = self.lock().came.get(&place) {
+            return Ok((*id, state.clone()));
         }
-        inner.rules.share_with(Arc::make_mut(&mut state));
-        inner.states.insert(id, state.clone());
+        let id = Id::of(&came)?;
+        let mut inner = self.lock();
+        let state = match inner.states.get(&id) {
+            Some(known) => known.clone(),
+            None => {
+                let mut state = State::clone(&came);
+                inner.rules.share_with(&mut state);
+                let state = Arc::new(state);
+                inner.states.insert(id, state.clone());
+                state
+            }
+        };
+        if inner.came.len() >= MOST_THAT_CAME {
+            inner.came.clear();
+        }
+        inner.came.insert(place, (came, id, state.clone()));
         Ok((id, state))
     }
 
-    /// How a state came about where `setup` was furnished, if it is known.
-    pub fn origin(&self, setup: Id, state: Id) -> Option<Origin> {
-        self.lock().origins.get(&(setup, state)).cloned()
+    /// How a state came about in such a lane, if it is known.
+    pub fn origin(&self, at: Whereabouts, state: Id) -> Option<Arc<Origin>> {
+        let inner = self.lock();
+        let (origin, _) = inner.origins.get(&(at, state))?;
+        Some(origin.clone())
     }
 
-    /// Notes how a state came about. What takes fewer commands takes the place of what takes more.
-    pub fn came_about(&self, setup: Id, state: Id, origin: Origin) {
+    /// Notes how a state came about in a lane that holds `empty` when it is emptied: from another one, by what it `does`, which costs so
+    /// many commands. What costs less in all takes the place of what costs
+    /// more, so that no way leads in a circle.
+    pub fn came_about(
+        &self,
+        (at, empty): (Whereabouts, Id),
+        (from, state): (Id, Id),
+        (cost, does): (usize, impl FnOnce() -> Does),
+    ) {
         let mut inner = self.lock();
-        let known = inner.origins.get(&(setup, state));
-        if known.is_none_or(|known| known.commands.len() > origin.commands.len()) {
-            inner.origins.insert((setup, state), origin);
+        let before = match from == empty {
+            true => 0,
+            false => match inner.origins.get(&(at, from)) {
+                Some((_, cost)) => *cost,
+                None => return,
+            },
+        };
+        let cost = before + cost;
+        let known = inner.origins.get(&(at, state));
+        if known.is_none_or(|(_, known)| cost < *known) {
+            let origin = Origin {
+                from,
+                does: does(),
+                needs_what_was_before: false,
+            };
+            inner.origins.insert((at, state), (origin.into(), cost));
         }
     }
 
-    /// Notes that a state comes about in another way, whatever was known before.
-    pub fn comes_about(&self, setup: Id, state: Id, origin: Origin) {
-        self.lock().origins.insert((setup, state), origin);
+    /// Notes that what was done last does not lead to a state from an empty lane.
+    pub fn needs_what_was_before(&self, at: Whereabouts, state: Id) {
+        let mut inner = self.lock();
+        if let Some((origin, _)) = inner.origins.get_mut(&(at, state)) {
+            Arc::make_mut(origin).needs_what_was_before = true;
+        }
     }
 
     /// The packets of that id.
@@ -204,6 +264,12 @@ impl Memory {
         let mut inner = self.lock();
         inner.packets.entry(id).or_insert_with(|| packets.clone());
         Ok(id)
+    }
+
+    /// Takes back what was counted of a load that is begun anew.
+    pub fn take_back(&self, asked: usize) {
+        let mut inner = self.lock();
+        inner.commands.asked = inner.commands.asked.saturating_sub(asked);
     }
 
     /// Counts commands.
@@ -228,17 +294,31 @@ pub struct Claim<'m> {
 }
 
 impl Claim<'_> {
-    /// What came of it. What a limit of the machine ended is not believed of another time.
+    /// What came of it.
     pub fn learn(self, known: &Arc<Known>) {
-        let is_believed = |answer: &Answer| match answer {
-            Answer::Ran(ran) => !matches!(ran.end, End::TimedOut | End::Signal(KILLED)),
-            _ => true,
+        let entry = match is_believed(&known.answers) {
+            true => Entry::Known(known.clone()),
+            false => Entry::Unsure,
         };
-        if known.answers.iter().all(is_believed) {
-            let mut inner = self.memory.lock();
-            inner.entries.insert(self.key, Entry::Known(known.clone()));
-        }
+        self.memory.lock().entries.insert(self.key, entry);
     }
+}
+
+/// Whether what came of a burst is believed of another time: not what a limit of the lab or of the machine ended.
+pub fn is_believed(answers: &[Answer]) -> bool {
+    const SHORT_OF: [&str; 3] = [
+        "Cannot allocate memory",
+        "No buffer space available",
+        "Resource temporarily unavailable",
+    ];
+    answers.iter().all(|answer| match answer {
+        Answer::Ran(ran) => {
+            let said = ran.stderr.to_lossy();
+            !matches!(ran.end, End::TimedOut | End::Signal(KILLED))
+                && !SHORT_OF.iter().any(|short| said.contains(short))
+        }
+        _ => true,
+    })
 }
 
 impl Drop for Claim<'_> {
@@ -346,7 +426,7 @@ pub fn counts(burst: &Burst) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Backend, Origin, Tool, Version};
+    use crate::catalog::{Backend, Origin as MadeBy, Tool, Version};
     use crate::observed::Ran;
     use crate::plan::step::{RuleSet, Stage};
 
@@ -357,7 +437,7 @@ mod tests {
             version: Version::new("1.8.7"),
             tool: Tool::Iptables,
             backend: Backend::Nft,
-            origin: Origin::Upstream,
+            origin: MadeBy::Upstream,
             key: digest.clone(),
             digest: digest.clone(),
             libnftnl: None,
@@ -404,7 +484,8 @@ mod tests {
     fn equal_commands_in_equal_states_are_one() {
         let text =
             "# Generated on Sunday\n*filter\n:INPUT ACCEPT [5:420]\n-A INPUT -j DROP\nCOMMIT\n";
-        let other = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n# Completed\n";
+        let other =
+            "# Generated on Monday\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
         let one = key_of(&restore("1.8.7-nft", text, Role::Restore), "s", None);
         let again = restore("the-same-nft", other, Role::Write);
         assert_eq!(key_of(&again, "s", Some("packets")), one);
@@ -450,7 +531,7 @@ mod tests {
     fn claimed(memory: &Memory) -> Claim<'_> {
         match memory.ask(of("key")) {
             Asked::Unknown(claim) => claim,
-            Asked::Known(_) | Asked::Running => panic!("nobody is at it"),
+            Asked::Known(_) | Asked::Running | Asked::Unsure => panic!("nobody is at it"),
         }
     }
 
@@ -460,10 +541,42 @@ mod tests {
         let claim = claimed(&memory);
         assert!(matches!(memory.ask(of("key")), Asked::Running));
         drop(claim);
-        for end in [End::TimedOut, End::Signal(KILLED)] {
-            claimed(&memory).learn(&ended(end));
-        }
         claimed(&memory).learn(&ended(End::Signal(11)));
         assert!(matches!(memory.ask(of("key")), Asked::Known(_)));
+    }
+
+    #[test]
+    fn what_a_limit_ended_is_run_anew_by_everybody() {
+        for end in [End::TimedOut, End::Signal(KILLED)] {
+            let memory = Memory::default();
+            claimed(&memory).learn(&ended(end));
+            assert!(matches!(memory.ask(of("key")), Asked::Unsure));
+        }
+    }
+
+    /// The way to a state is the cheapest that was seen, and ends at an empty lane.
+    #[test]
+    fn no_way_leads_in_a_circle() {
+        let (memory, at) = (Memory::default(), (of("setup"), LaneKind::Nft));
+        let step = restore("1.8.7-nft", "", Role::Write).steps.remove(0);
+        let came = |from: &str, to: &str, commands: usize| {
+            let does = || Does::Commands(vec![step.clone(); commands]);
+            memory.came_about((at, of("empty")), (of(from), of(to)), (commands, does));
+        };
+        let from = |state: &str| memory.origin(at, of(state)).map(|origin| origin.from);
+        came("empty", "a", 3);
+        came("a", "b", 1);
+        came("b", "a", 1);
+        assert_eq!((from("a"), from("b")), (Some(of("empty")), Some(of("a"))));
+        came("empty", "b", 1);
+        came("b", "a", 1);
+        assert_eq!((from("a"), from("b")), (Some(of("b")), Some(of("empty"))));
+        came("nowhere", "c", 1);
+        assert_eq!(from("c"), None);
+        assert!(
+            memory
+                .origin((of("setup"), LaneKind::Cross), of("a"))
+                .is_none()
+        );
     }
 }
