@@ -141,6 +141,7 @@ fn a_print_of_a_state_that_was_printed_is_found() {
 /// What is known is not run again, and what a command is to meet is brought about seldom.
 #[test]
 fn little_more_is_run_than_is_distinct() {
+    needs!(Native);
     let recording = &lab::full_run().recording;
     let commands = recording.end.as_ref().and_then(|end| end.commands);
     let commands = commands.expect("the run came to its end");
