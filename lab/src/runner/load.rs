@@ -145,14 +145,7 @@ impl<'r> LoadRun<'r> {
             state,
             sent: self.sent_after(burst, state),
         });
-        if let [
-            Step {
-                action: Action::Probe(packets),
-                ..
-            },
-        ] = burst.steps.as_slice()
-            && let Some(world) = &mut self.world
-        {
+        if let Some((packets, world)) = packets_of(burst).zip(self.world.as_mut()) {
             world.sent = Some(memory.sent(packets)?);
         }
         Ok(known.answers.clone())

@@ -1,7 +1,7 @@
 //! The memory of transitions: what came of bursts of steps, by what they were done in. Nothing that is known is run again, for
 //! whichever writer, reader or scenario it is asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,10 @@ use crate::plan::step::{Action, Answer, Burst, Role, Step};
 use crate::recording::Commands;
 use crate::scenario::{Namespace, Probe, Setup};
 use crate::tool::iptables::heeded;
+
+/// How many bytes of texts are kept; then what was learnt first is forgotten. Scenarios run one after the other, and those that are
+/// through are asked for seldom.
+const MOST_BYTES: usize = 64 << 20;
 
 /// How many dumps are known by where they are in memory.
 const MOST_THAT_CAME: usize = 64;
@@ -136,6 +140,10 @@ pub struct Memory {
 #[derive(Default)]
 struct Inner {
     entries: HashMap<Id, Entry>,
+    /// What is known, in the order in which it was learnt, with the bytes of its texts.
+    learnt: VecDeque<(Id, usize)>,
+    /// The bytes of all texts that are kept.
+    bytes: usize,
     /// Each state that was seen, once, with its id.
     states: HashMap<Id, Arc<State>>,
     rules: SharedRules,
@@ -296,11 +304,31 @@ pub struct Claim<'m> {
 impl Claim<'_> {
     /// What came of it.
     pub fn learn(self, known: &Arc<Known>) {
-        let entry = match is_believed(&known.answers) {
-            true => Entry::Known(known.clone()),
-            false => Entry::Unsure,
+        let mut inner = self.memory.lock();
+        match is_believed(&known.answers) {
+            true => inner.keep(self.key, known.clone(), MOST_BYTES),
+            false => drop(inner.entries.insert(self.key, Entry::Unsure)),
+        }
+    }
+}
+
+impl Inner {
+    /// Keeps what came of a burst, and forgets what was learnt first where that is more than `most` bytes of texts.
+    fn keep(&mut self, key: Id, known: Arc<Known>, most: usize) {
+        let bytes = |answer: &Answer| match answer {
+            Answer::Ran(ran) => ran.stdout.bytes().len() + ran.stderr.bytes().len(),
+            _ => 0,
         };
-        self.memory.lock().entries.insert(self.key, entry);
+        let bytes = known.answers.iter().map(bytes).sum();
+        self.entries.insert(key, Entry::Known(known));
+        self.learnt.push_back((key, bytes));
+        self.bytes += bytes;
+        while self.bytes > most
+            && let Some((oldest, bytes)) = self.learnt.pop_front()
+        {
+            self.entries.remove(&oldest);
+            self.bytes -= bytes;
+        }
     }
 }
 
@@ -552,6 +580,28 @@ mod tests {
             claimed(&memory).learn(&ended(end));
             assert!(matches!(memory.ask(of("key")), Asked::Unsure));
         }
+    }
+
+    #[test]
+    fn what_was_learnt_first_is_forgotten_first() {
+        let mut inner = Inner::default();
+        let said = |text: &str| {
+            let ran = Ran {
+                end: End::Exit(0),
+                stdout: text.into(),
+                stderr: Text::default(),
+            };
+            Arc::new(Known {
+                answers: vec![Answer::Ran(ran)],
+                after: None,
+            })
+        };
+        for key in ["one", "two", "three"] {
+            inner.keep(of(key), said("four"), 10);
+        }
+        let is_known = |key: &str| inner.entries.contains_key(&of(key));
+        assert_eq!(["one", "two", "three"].map(is_known), [false, true, true]);
+        assert_eq!(inner.bytes, 8);
     }
 
     /// The way to a state is the cheapest that was seen, and ends at an empty lane.
