@@ -15,15 +15,17 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Build, BuildId};
 use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
+use lanes::Lanes;
+use load::{LoadRun, Stop};
+use memory::Memory;
+pub use memory::Tally;
+
 use crate::plan::procedure::procedure;
 use crate::plan::script::{Next, Script};
 use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{self, LaneKind, Load, Operation, Plan};
-use crate::recording::{Commands, LoadRecord, LoadRecorder};
+use crate::recording::{LoadRecord, LoadRecorder};
 use crate::scenario::{Namespace, Scenario};
-use lanes::Lanes;
-use load::{LoadRun, Stop};
-use memory::Memory;
 
 /// What happens during a run, as it happens.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ pub enum Event {
         took: Duration,
     },
     /// All loads are through, or the run ends early: how much was run.
-    Through(Commands),
+    Through(Tally),
 }
 
 /// Why a run ended before its plan was through.
@@ -132,7 +134,7 @@ pub async fn run(
             engine,
             spec.clone(),
             joined.cloned().collect(),
-            run.pace.timeout,
+            (count, run.pace.timeout),
             (&opened, events.clone()),
         );
         kinds.push((lanes, count, Mutex::new(loads)));
@@ -148,18 +150,14 @@ pub async fn run(
             events: events.clone(),
         };
         // While one waits for what another one runs, the lane is free for a third.
-        (0..count + count.div_ceil(2)).map(move |_| worker().work())
+        (0..2 * count).map(move |_| worker().work())
     });
-    let openers = kinds
-        .iter()
-        .flat_map(|(lanes, count, _)| (0..*count).map(move |_| lanes.open_one()));
-    let openers = future::try_join_all(openers);
-    let ended = future::try_join(openers, future::try_join_all(workers)).await;
+    let ended = future::try_join_all(workers).await;
     // What it takes to remove containers would be taken from the loads that still run.
     if ended.is_ok() {
         future::join_all(kinds.iter().map(|(lanes, ..)| lanes.close())).await;
     }
-    let _ = events.send(Event::Through(memory.commands()));
+    let _ = events.send(Event::Through(memory.tally()));
     ended.map(drop)
 }
 
@@ -239,15 +237,6 @@ impl Worker<'_> {
                 let timeout = self.lanes.timeout();
                 let trace = through(script(), async |burst| {
                     let mut seen = perform(lease.open.lane.as_mut(), burst, timeout).await?;
-                    let ran = seen
-                        .iter()
-                        .filter(|answer| matches!(answer, Answer::Ran(_)));
-                    let ran = ran.count();
-                    self.memory.count(Commands {
-                        asked: ran,
-                        run: ran,
-                        again: 0,
-                    });
                     self.keep(&mut recorder, burst, &mut seen);
                     Ok::<_, EngineError>(seen)
                 });

@@ -153,9 +153,12 @@ impl Progress {
                     show(bar, event);
                 }
             }
-            (None, runner::Event::Through(commands)) => say(format_args!(
-                "{} of {} commands were run, and {} to bring states about again",
-                commands.run, commands.asked, commands.again
+            (None, runner::Event::Through(tally)) => say(format_args!(
+                "{} commands: {} run, {} known from others; {} more to bring states about again",
+                tally.asked,
+                tally.run,
+                tally.asked.saturating_sub(tally.run),
+                tally.again
             )),
             (None, runner::Event::Steps(_)) => {}
         }

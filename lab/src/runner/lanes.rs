@@ -1,4 +1,4 @@
-//! The lanes of one kind, which are lent to whoever has something to run.
+//! The lanes of one kind: opened when one is needed, and lent to whoever has something to run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,11 +28,6 @@ pub struct OpenLane {
     pub setup: Option<Id>,
     /// What a command would meet; none where that is not known.
     pub world: Option<World>,
-    /// Whether packets met the rules that lie there, or others since the lane was emptied: limits are used up then, and lists of who
-    /// came by are filled.
-    pub met_packets: bool,
-    /// Whether packets may have filled what was furnished.
-    pub is_filled: bool,
 }
 
 impl OpenLane {
@@ -58,19 +53,18 @@ pub struct Lanes<'r> {
     events: UnboundedSender<Event>,
     /// How many lanes of whichever kind were opened.
     opened: &'r AtomicUsize,
-    /// One for each lane that is open and not lent.
+    /// One for each lane that there may be and that is not lent.
     permits: Semaphore,
-    /// The lane that was used last is the last one.
     idle: Mutex<Vec<OpenLane>>,
 }
 
 impl<'r> Lanes<'r> {
-    /// None is open yet.
+    /// At most `count` lanes, none of which is open yet.
     pub fn new(
         engine: &'r dyn Engine,
         spec: LaneSpec,
         builds: Vec<Build>,
-        timeout: Duration,
+        (count, timeout): (usize, Duration),
         (opened, events): (&'r AtomicUsize, UnboundedSender<Event>),
     ) -> Self {
         Lanes {
@@ -80,7 +74,7 @@ impl<'r> Lanes<'r> {
             timeout,
             events,
             opened,
-            permits: Semaphore::new(0),
+            permits: Semaphore::new(count),
             idle: Mutex::default(),
         }
     }
@@ -90,38 +84,33 @@ impl<'r> Lanes<'r> {
         self.timeout
     }
 
-    /// Opens one more lane.
+    /// Lends a lane: one of which `is_best` says so, if one is idle; else another one that is; else a new one. It waits until
+    /// there may be one more.
     ///
     /// # Errors
     /// It cannot be opened, or its builds do not pass the control.
-    pub async fn open_one(&self) -> Result<(), RunError> {
-        let open = self.open().await?;
-        self.idle().push(open);
-        self.permits.add_permits(1);
-        Ok(())
-    }
-
-    /// Lends a lane: one of which `is_best` says so, if one is idle; else one of which `is_good` does; else the one that was idle
-    /// longest. It waits until one is idle.
-    ///
-    /// # Errors
-    /// None in practice: lanes are closed when nobody asks any more.
     pub async fn lend(
         &self,
         is_best: impl Fn(&OpenLane) -> bool,
         is_good: impl Fn(&OpenLane) -> bool,
     ) -> Result<Lease<'_>, RunError> {
-        let missing = || EngineError::Fault("no lane is open that was to be idle".to_owned());
-        let permit = self.permits.acquire().await.map_err(|_| missing())?;
-        let mut idle = self.idle();
-        let best = idle.iter().position(is_best);
-        let best = best.or_else(|| idle.iter().position(is_good));
-        let best = best.or((!idle.is_empty()).then_some(0));
-        let open = best.map(|place| idle.remove(place));
-        drop(idle);
+        let permit = self.permits.acquire().await;
+        let closed = |_| EngineError::Fault("a lane is asked for after all are closed".to_owned());
+        let permit = permit.map_err(closed)?;
+        let idle = {
+            let mut idle = self.idle();
+            let best = idle.iter().position(is_best);
+            let best = best.or_else(|| idle.iter().position(is_good));
+            let any = best.or(idle.len().checked_sub(1));
+            any.map(|place| idle.swap_remove(place))
+        };
+        let open = match idle {
+            Some(open) => open,
+            None => self.open().await?,
+        };
         Ok(Lease {
-            open: open.ok_or_else(missing)?,
             idle: &self.idle,
+            open,
             permit,
         })
     }
@@ -167,8 +156,6 @@ impl<'r> Lanes<'r> {
             lane,
             setup: None,
             world: None,
-            met_packets: false,
-            is_filled: false,
         })
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::lanes::{Lanes, Lease, OpenLane};
 use super::memory::{
-    Asked, Claim, Does, Id, Known, Memory, Origin, Surroundings, Whereabouts, World, begins_empty,
-    counts, furnish_key, is_believed, key,
+    Asked, Claim, Id, Known, Memory, Origin, Surroundings, Tally, World, begins_empty, counts,
+    furnish_key, key,
 };
 use super::{RunError, perform};
 use crate::agent::protocol::{Reply, Request};
@@ -15,8 +15,7 @@ use crate::catalog::{Build, BuildId};
 use crate::engine::{EngineError, Place, surroundings};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Answer, Burst, Step};
-use crate::recording::Commands;
-use crate::scenario::{Namespace, Probe, Setup};
+use crate::scenario::Setup;
 
 /// Why a load cannot go on.
 #[derive(Debug)]
@@ -50,8 +49,6 @@ pub struct LoadRun<'r> {
     furnished: Option<(Arc<Setup>, Surroundings)>,
     /// What the procedure's next command is to meet; none where nobody looked.
     world: Option<World>,
-    /// How many commands it asked for.
-    asked: usize,
 }
 
 impl<'r> LoadRun<'r> {
@@ -70,7 +67,6 @@ impl<'r> LoadRun<'r> {
             lease: None,
             furnished: None,
             world: None,
-            asked: 0,
         }
     }
 
@@ -96,7 +92,6 @@ impl<'r> LoadRun<'r> {
         let mut lease =
             lease.ok_or_else(|| EngineError::Fault("a lane that was lent is gone".to_owned()))?;
         (lease.open.setup, lease.open.world) = (None, None);
-        self.memory.take_back(self.asked);
         Ok(lease)
     }
 
@@ -120,66 +115,38 @@ impl<'r> LoadRun<'r> {
         };
         let around = *around;
         let key = key(burst, around, self.world, self.builds)?;
-        let memory = self.memory;
-        let known = match self.known_or_to_run(key).await {
+        let (memory, asked) = (self.memory, commands(burst));
+        let known = match self.known_or_claimed(key).await {
             Ok(known) => known,
             Err(claim) => {
                 let known = Arc::new(self.run(burst, around).await?);
-                if let Some(claim) = claim {
-                    claim.learn(&known);
-                }
-                memory.count(Commands {
+                claim.learn(&known);
+                memory.count(Tally {
                     run: ran(&known),
-                    ..Commands::default()
+                    ..Tally::default()
                 });
                 known
             }
         };
-        self.came_about(burst, around, &known)?;
-        self.asked += ran(&known);
-        memory.count(Commands {
-            asked: ran(&known),
-            ..Commands::default()
+        memory.count(Tally {
+            asked: asked.min(ran(&known)),
+            ..Tally::default()
         });
         self.world = known.after.map(|state| World {
             state,
             sent: self.sent_after(burst, state),
         });
-        if let Some((packets, world)) = packets_of(burst).zip(self.world.as_mut()) {
+        if let [
+            Step {
+                action: Action::Probe(packets),
+                ..
+            },
+        ] = burst.steps.as_slice()
+            && let Some(world) = &mut self.world
+        {
             world.sent = Some(memory.sent(packets)?);
         }
         Ok(known.answers.clone())
-    }
-
-    /// Notes how what a burst left came about, in lanes of the load's kind.
-    fn came_about(
-        &self,
-        burst: &Burst,
-        around: Surroundings,
-        known: &Known,
-    ) -> Result<(), EngineError> {
-        let world = self.world.filter(|_| !begins_empty(burst));
-        let from = world.map_or(around.empty, |world| world.state);
-        let left = known.after.filter(|after| *after != from);
-        let Some(state) = left.filter(|_| is_believed(&known.answers)) else {
-            return Ok(());
-        };
-        let at = ((around.setup, self.kind), around.empty);
-        match packets_of(burst) {
-            Some(packets) => {
-                let sent = self.memory.sent(packets)?;
-                let does = || Does::Packets(sent);
-                self.memory.came_about(at, (from, state), (1, does));
-            }
-            None => {
-                let is_command = |step: &&Step| matches!(step.action, Action::Command { .. });
-                let commands = || burst.steps.iter().filter(is_command);
-                let does = || Does::Commands(commands().cloned().collect());
-                let cost = commands().count();
-                self.memory.came_about(at, (from, state), (cost, does));
-            }
-        }
-        Ok(())
     }
 
     /// The packets that rules in `state` have counted after a burst: where the rules were not laid anew, those from before.
@@ -188,13 +155,12 @@ impl<'r> LoadRun<'r> {
         before.sent.filter(|_| !begins_empty(burst))
     }
 
-    /// What is known; else nothing, and the claim to it: it is to be run. While another load is at it, the lane is anybody's.
-    async fn known_or_to_run(&mut self, key: Id) -> Result<Arc<Known>, Option<Claim<'r>>> {
+    /// What is known; else the right, and the duty, to run it. While another load is at it, the lane is anybody's.
+    async fn known_or_claimed(&mut self, key: Id) -> Result<Arc<Known>, Claim<'r>> {
         loop {
             match self.memory.ask(key) {
                 Asked::Known(known) => return Ok(known),
-                Asked::Unknown(claim) => return Err(Some(claim)),
-                Asked::Unsure => return Err(None),
+                Asked::Unknown(claim) => return Err(claim),
                 Asked::Running => {
                     if let Some(lease) = self.lease.take() {
                         lease.give_back();
@@ -207,15 +173,13 @@ impl<'r> LoadRun<'r> {
 
     async fn furnish(&mut self, setup: &Arc<Setup>) -> Result<Vec<Answer>, Stop> {
         let key = furnish_key(setup, self.kind)?;
-        let known = match self.known_or_to_run(key).await {
+        let known = match self.known_or_claimed(key).await {
             Ok(known) => known,
             Err(claim) => {
                 let memory = self.memory;
                 let open = self.lane(None, None).await?;
                 let known = Arc::new(furnish(open, memory, setup).await?);
-                if let Some(claim) = claim {
-                    claim.learn(&known);
-                }
+                claim.learn(&known);
                 known
             }
         };
@@ -258,78 +222,103 @@ impl<'r> LoadRun<'r> {
         let world = self.world.filter(|_| !begins_empty(burst));
         let setup = self.furnished.as_ref().map(|(setup, _)| setup.clone());
         let (memory, timeout) = (self.memory, self.lanes.timeout());
-        let at = (around.setup, self.kind);
-        let open = self
-            .lane(Some(around.setup), world.map(|world| world.state))
-            .await?;
-        let packets = packets_of(burst);
-        // Packets meet what was furnished for them, and not what others left of it.
-        let is_as_furnished =
-            open.setup == Some(around.setup) && !(packets.is_some() && open.is_filled);
-        if let Some(setup) = setup.filter(|_| !is_as_furnished) {
-            let furnished = furnish(open, memory, &setup).await?;
-            if furnished.after != Some(around.empty) {
-                return Err(Stop::Unrepeatable);
+        let wanted = world.map(|world| world.state);
+        let open = self.lane(Some(around.setup), wanted).await?;
+        if open.setup != Some(around.setup)
+            && let Some(setup) = &setup
+        {
+            furnish(open, memory, setup).await?;
+        }
+        if let Some(world) = world {
+            let is_probe = matches!(
+                burst.steps.as_slice(),
+                [Step {
+                    action: Action::Probe(_),
+                    ..
+                }]
+            );
+            let holds = open.world.filter(|held| held.state == world.state);
+            // What packets did to counters and limits counts only for packets, and for who asks for counters.
+            let fits = holds.is_some_and(|held| match () {
+                () if counts(burst) => held.sent == world.sent,
+                () if is_probe => held.sent.is_none(),
+                () => true,
+            });
+            if !fits {
+                bring_about(open, memory, around, world.state, timeout).await?;
+            }
+            if counts(burst)
+                && let Some(sent) = world.sent
+                && open.world.and_then(|held| held.sent).is_none()
+            {
+                let packets = memory.packets(sent).ok_or(Stop::Unrepeatable)?;
+                surroundings::probe(open.lane.as_mut(), &packets).await?;
+                if dump(open, memory).await? != world.state {
+                    return Err(Stop::Unrepeatable);
+                }
+                open.world = Some(world);
             }
         }
-        let lane = InLane {
-            memory,
-            around,
-            at,
-            timeout,
+        let before = match world {
+            Some(world) => world.state,
+            None => around.empty,
         };
-        if let Some(world) = world {
-            lane.meets(open, world, (packets.is_some(), counts(burst)))
-                .await?;
-        }
-        if begins_empty(burst) {
-            open.met_packets = false;
-        }
-        let before = open.world.take();
+        open.world = None;
         let mut answers = perform(open.lane.as_mut(), burst, timeout).await?;
-        if let Some(packets) = packets {
-            let after = lane.met(open, memory.sent(packets)?).await?;
-            return Ok(Known {
-                answers,
-                after: Some(after),
-            });
-        }
-        let after = match burst.steps.last().map(|step| &step.action) {
-            Some(Action::Dump) => match answers.last_mut() {
-                Some(Answer::Dumped(state)) => {
+        let mut after = None;
+        for answer in &mut answers {
+            after = match answer {
+                Answer::Dumped(state) => {
                     let (id, same) = memory.state(state.clone())?;
                     *state = same;
                     Some(id)
                 }
-                // A command failed before.
                 _ => None,
-            },
+            };
+        }
+        match burst.steps.last().map(|step| &step.action) {
             // Of one chain, and not of all.
-            Some(Action::DumpChain(_)) => Some(dump(open, memory).await?),
-            _ => None,
-        };
+            Some(Action::DumpChain(_)) => after = Some(dump(open, memory).await?),
+            Some(Action::Probe(packets)) => {
+                let state = dump(open, memory).await?;
+                open.world = Some(World {
+                    state,
+                    sent: Some(memory.sent(packets)?),
+                });
+                return Ok(Known {
+                    answers,
+                    after: Some(state),
+                });
+            }
+            _ => {}
+        }
         if let Some(state) = after {
-            let sent = before.filter(|before| before.state == state && !begins_empty(burst));
+            let kept = world.filter(|world| world.state == state);
             open.world = Some(World {
                 state,
-                sent: sent.and_then(|before| before.sent),
+                sent: kept.and_then(|world| world.sent),
             });
+            let is_command = |step: &&Step| matches!(step.action, Action::Command { .. });
+            let commands = burst.steps.iter().filter(is_command).cloned().collect();
+            if state != before {
+                let origin = Origin {
+                    from: before,
+                    commands,
+                    needs_what_was_before: false,
+                };
+                memory.came_about(around.setup, state, origin);
+            }
         }
         Ok(Known { answers, after })
     }
 }
 
-/// The packets that a burst sends.
-fn packets_of(burst: &Burst) -> Option<&Arc<[(Namespace, Probe)]>> {
-    match burst.steps.as_slice() {
-        [
-            Step {
-                action: Action::Probe(packets),
-                ..
-            },
-        ] => Some(packets),
-        _ => None,
-    }
+/// How many commands a burst has.
+fn commands(burst: &Burst) -> usize {
+    let steps = burst.steps.iter();
+    steps
+        .filter(|step| matches!(step.action, Action::Command { .. }))
+        .count()
 }
 
 /// How many commands were run.
@@ -347,7 +336,6 @@ async fn furnish(
     setup: &Setup,
 ) -> Result<Known, EngineError> {
     (open.setup, open.world) = (None, None);
-    (open.met_packets, open.is_filled) = (false, false);
     let furnished = surroundings::furnish(open.lane.as_mut(), setup).await?;
     let after = match &furnished {
         Ok(()) => {
@@ -374,135 +362,84 @@ async fn dump(open: &mut OpenLane, memory: &Memory) -> Result<Id, EngineError> {
     }
 }
 
-/// Brings about in a lane what a burst is to meet.
-struct InLane<'m> {
-    memory: &'m Memory,
+/// A state is at most so many steps away from an empty lane: a cycle has eight, and each may follow a sync.
+const FARTHEST: usize = 32;
+
+/// Brings about in a lane what it held before, or another lane did: by the commands that led there, the last of them alone where
+/// that comes to the same. A dump proves it each time.
+async fn bring_about(
+    open: &mut OpenLane,
+    memory: &Memory,
     around: Surroundings,
-    at: Whereabouts,
+    target: Id,
     timeout: Duration,
+) -> Result<(), Stop> {
+    let held = open.world.take().map(|world| world.state);
+    let mut path = Vec::new();
+    let mut at = target;
+    while at != around.empty && (path.is_empty() || Some(at) != held) {
+        let origin = memory.origin(around.setup, at);
+        let origin = origin.filter(|_| path.len() < FARTHEST);
+        let origin = origin.ok_or(Stop::Unrepeatable)?;
+        at = origin.from;
+        path.push(origin);
+    }
+    let is_near = Some(at) == held && at != around.empty;
+    let alone = match path.first() {
+        Some(last) if path.len() > 1 && !is_near && !last.needs_what_was_before => {
+            let came = commands_in(open, memory, &path[..1], true, timeout).await?;
+            let last = last.clone();
+            let origin = match came == target {
+                true => Origin {
+                    from: around.empty,
+                    ..last
+                },
+                false => Origin {
+                    needs_what_was_before: true,
+                    ..last
+                },
+            };
+            memory.comes_about(around.setup, target, origin);
+            came == target
+        }
+        _ => false,
+    };
+    if !alone && commands_in(open, memory, &path, !is_near, timeout).await? != target {
+        return Err(Stop::Unrepeatable);
+    }
+    open.world = Some(World {
+        state: target,
+        sent: None,
+    });
+    Ok(())
 }
 
-impl InLane<'_> {
-    /// Has the lane hold what a burst is to meet, which sends packets, or counts those that were sent.
-    async fn meets(
-        &self,
-        open: &mut OpenLane,
-        world: World,
-        (sends, counts): (bool, bool),
-    ) -> Result<(), Stop> {
-        let held = open.world.filter(|held| held.state == world.state);
-        // What packets did to counters and limits counts only for packets, and for who asks for counters.
-        let fits = held.is_some_and(|held| match () {
-            () if counts => held.sent == world.sent || !open.met_packets,
-            () if sends => !open.met_packets,
-            () => true,
+/// Runs the commands of `path`, which ends with the first ones, in a lane that is emptied before where that is asked for. Returns
+/// what the lane then holds.
+async fn commands_in(
+    open: &mut OpenLane,
+    memory: &Memory,
+    path: &[Origin],
+    from_empty: bool,
+    timeout: Duration,
+) -> Result<Id, EngineError> {
+    let mut reset = from_empty;
+    for origin in path.iter().rev() {
+        let first = origin.commands.first().filter(|_| reset);
+        let first = first.map(|step| Step {
+            action: Action::Reset,
+            ..step.clone()
         });
-        if !fits {
-            self.bring_about(open, world.state, sends || counts).await?;
-        }
-        let is_counted = |open: &OpenLane| open.world.is_some_and(|held| held.sent == world.sent);
-        if let Some(sent) = world.sent.filter(|_| counts && !is_counted(open)) {
-            self.send(open, sent).await?;
-            if open.world.map(|held| held.state) != Some(world.state) {
-                return Err(Stop::Unrepeatable);
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that packets were sent into what a lane holds. Returns what it then holds.
-    async fn met(&self, open: &mut OpenLane, sent: Id) -> Result<Id, EngineError> {
-        (open.met_packets, open.is_filled) = (true, true);
-        let state = dump(open, self.memory).await?;
-        open.world = Some(World {
-            state,
-            sent: Some(sent),
+        reset = false;
+        let steps = first.into_iter().chain(origin.commands.iter().cloned());
+        memory.count(Tally {
+            again: origin.commands.len(),
+            ..Tally::default()
         });
-        Ok(state)
+        perform(open.lane.as_mut(), &Burst::all(steps.collect()), timeout).await?;
     }
-
-    async fn send(&self, open: &mut OpenLane, sent: Id) -> Result<(), Stop> {
-        let packets = self.memory.packets(sent).ok_or(Stop::Unrepeatable)?;
-        surroundings::probe(open.lane.as_mut(), &packets).await?;
-        self.met(open, sent).await?;
-        Ok(())
+    if reset {
+        open.lane.ask(&Place::Holder, &Request::Reset).await?;
     }
-
-    /// Brings about in a lane what it held before, or another lane of its kind did: by what led there, the last of it alone where
-    /// that comes to the same. A dump proves it each time. What packets are to meet is brought about where none were before.
-    async fn bring_about(&self, open: &mut OpenLane, target: Id, unmet: bool) -> Result<(), Stop> {
-        let held = open.world.take().map(|world| world.state);
-        let held = held.filter(|_| !(unmet && open.met_packets));
-        let mut path: Vec<Arc<Origin>> = Vec::new();
-        let mut at = target;
-        while at != self.around.empty && (path.is_empty() || Some(at) != held) {
-            let origin = self.memory.origin(self.at, at);
-            let origin = origin.ok_or(Stop::Unrepeatable)?;
-            at = origin.from;
-            path.push(origin);
-        }
-        let is_near = !path.is_empty() && Some(at) == held;
-        let last = path.first().filter(|last| {
-            path.len() > 1
-                && !is_near
-                && !last.needs_what_was_before
-                && matches!(last.does, Does::Commands(_))
-        });
-        if let Some(last) = last.cloned() {
-            if self.done_again(open, &path[..1], true).await? == target {
-                let cost = match &last.does {
-                    Does::Commands(commands) => commands.len(),
-                    Does::Packets(_) => 1,
-                };
-                let (at, does) = ((self.at, self.around.empty), || last.does.clone());
-                self.memory
-                    .came_about(at, (self.around.empty, target), (cost, does));
-                return Ok(());
-            }
-            self.memory.needs_what_was_before(self.at, target);
-        }
-        match self.done_again(open, &path, !is_near).await? == target {
-            true => Ok(()),
-            false => Err(Stop::Unrepeatable),
-        }
-    }
-
-    /// Does what is in `path`, which ends with what comes first, in a lane that is emptied before where that is asked for. Returns
-    /// what the lane then holds.
-    async fn done_again(
-        &self,
-        open: &mut OpenLane,
-        path: &[Arc<Origin>],
-        from_empty: bool,
-    ) -> Result<Id, Stop> {
-        open.world = None;
-        if from_empty {
-            let reset = open.lane.ask(&Place::Holder, &Request::Reset).await?;
-            if reset != Reply::Done {
-                let fault = format!("an agent answered a reset with {reset:?}");
-                return Err(EngineError::Fault(fault).into());
-            }
-            open.met_packets = false;
-        }
-        for origin in path.iter().rev() {
-            match &origin.does {
-                Does::Commands(commands) => {
-                    self.memory.count(Commands {
-                        again: commands.len(),
-                        ..Commands::default()
-                    });
-                    let burst = Burst::all(commands.clone());
-                    perform(open.lane.as_mut(), &burst, self.timeout).await?;
-                }
-                Does::Packets(sent) => self.send(open, *sent).await?,
-            }
-        }
-        let state = dump(open, self.memory).await?;
-        let sent = match path.first().map(|last| &last.does) {
-            Some(Does::Packets(sent)) => Some(*sent),
-            _ => None,
-        };
-        open.world = Some(World { state, sent });
-        Ok(state)
-    }
+    dump(open, memory).await
 }

@@ -1,7 +1,7 @@
 //! The memory of transitions: what came of bursts of steps, by what they were done in. Nothing that is known is run again, for
 //! whichever writer, reader or scenario it is asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,19 +11,10 @@ use tokio::sync::Notify;
 
 use crate::catalog::{Build, BuildId, Digest};
 use crate::engine::EngineError;
-use crate::observed::{ChainName, End, SharedRules, State, Text};
+use crate::observed::{ChainName, End, SeenRules, State, Text};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Answer, Burst, Role, Step};
-use crate::recording::Commands;
 use crate::scenario::{Namespace, Probe, Setup};
-use crate::tool::iptables::heeded;
-
-/// How many bytes of texts are kept; then what was learnt first is forgotten. Scenarios run one after the other, and those that are
-/// through are asked for seldom.
-const MOST_BYTES: usize = 64 << 20;
-
-/// How many dumps are known by where they are in memory.
-const MOST_THAT_CAME: usize = 64;
 
 /// SIGKILL: who sends it is not the command that is tried.
 const KILLED: i32 = 9;
@@ -88,28 +79,16 @@ pub struct Known {
     pub after: Option<Id>,
 }
 
-/// How a state came about.
+/// How a state came about: the commands, in the order in which they were run, and what the kernel held before them.
 #[derive(Clone)]
 pub struct Origin {
     /// What the kernel held before.
     pub from: Id,
-    /// What was done then.
-    pub does: Does,
-    /// Whether it comes to something else in an empty lane, as was tried.
+    /// The commands, all of one build.
+    pub commands: Vec<Step>,
+    /// Whether they come to something else in an empty lane, as was tried.
     pub needs_what_was_before: bool,
 }
-
-/// What leads from one state to another.
-#[derive(Clone)]
-pub enum Does {
-    /// Commands of one build, in the order in which they were run.
-    Commands(Vec<Step>),
-    /// The packets of that id: a set that they filled is another state.
-    Packets(Id),
-}
-
-/// Where a state came about: what was furnished, and in which kind of lane. Lanes of another kind have other builds.
-pub type Whereabouts = (Id, LaneKind);
 
 /// What is said to who asks for a burst.
 pub enum Asked<'m> {
@@ -119,14 +98,22 @@ pub enum Asked<'m> {
     Running,
     /// Nobody knows: whoever asked is to do it.
     Unknown(Claim<'m>),
-    /// What came of it is not believed of another time: everybody runs it anew.
-    Unsure,
 }
 
 enum Entry {
     Running,
     Known(Arc<Known>),
-    Unsure,
+}
+
+/// How much was run, and how much was known. A command is every exec of a build in a lane, but for the control's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Commands that were asked for.
+    pub asked: usize,
+    /// Those of them that were run because nobody knew what comes of them.
+    pub run: usize,
+    /// Commands that were run again to bring a state about.
+    pub again: usize,
 }
 
 /// What is known of transitions.
@@ -140,21 +127,14 @@ pub struct Memory {
 #[derive(Default)]
 struct Inner {
     entries: HashMap<Id, Entry>,
-    /// What is known, in the order in which it was learnt, with the bytes of its texts.
-    learnt: VecDeque<(Id, usize)>,
-    /// The bytes of all texts that are kept.
-    bytes: usize,
     /// Each state that was seen, once, with its id.
     states: HashMap<Id, Arc<State>>,
-    rules: SharedRules,
-    /// Dumps that came not long ago, by where they are in memory, each with its id and the state that is equal: lanes name what they
-    /// dumped before, and then the same comes again. Nothing else can be there as long as they are here.
-    came: HashMap<usize, (Arc<State>, Id, Arc<State>)>,
-    /// How states came about, and what it costs from an empty lane, in commands.
-    origins: HashMap<(Whereabouts, Id), (Arc<Origin>, usize)>,
+    rules: SeenRules,
+    /// How states came about, by what was furnished and by state.
+    origins: HashMap<(Id, Id), Origin>,
     /// The packets that were sent, by id.
     packets: HashMap<Id, Arc<[(Namespace, Probe)]>>,
-    commands: Commands,
+    tally: Tally,
 }
 
 impl Memory {
@@ -164,7 +144,6 @@ impl Memory {
         match inner.entries.get(&key) {
             Some(Entry::Known(known)) => Asked::Known(known.clone()),
             Some(Entry::Running) => Asked::Running,
-            Some(Entry::Unsure) => Asked::Unsure,
             None => {
                 inner.entries.insert(key, Entry::Running);
                 Asked::Unknown(Claim { memory: self, key })
@@ -190,72 +169,34 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Id::of`].
-    pub fn state(&self, came: Arc<State>) -> Result<(Id, Arc<State>), EngineError> {
-        let place = Arc::as_ptr(&came) as usize;
-        if let Some((_, id, state)) = self.lock().came.get(&place) {
-            return Ok((*id, state.clone()));
-        }
-        let id = Id::of(&came)?;
+    pub fn state(&self, mut state: Arc<State>) -> Result<(Id, Arc<State>), EngineError> {
+        let id = Id::of(&state)?;
         let mut inner = self.lock();
-        let state = match inner.states.get(&id) {
-            Some(known) => known.clone(),
-            None => {
-                let mut state = State::clone(&came);
-                inner.rules.share_with(&mut state);
-                let state = Arc::new(state);
-                inner.states.insert(id, state.clone());
-                state
-            }
-        };
-        if inner.came.len() >= MOST_THAT_CAME {
-            inner.came.clear();
+        if let Some(known) = inner.states.get(&id) {
+            return Ok((id, known.clone()));
         }
-        inner.came.insert(place, (came, id, state.clone()));
+        inner.rules.share_with(Arc::make_mut(&mut state));
+        inner.states.insert(id, state.clone());
         Ok((id, state))
     }
 
-    /// How a state came about in such a lane, if it is known.
-    pub fn origin(&self, at: Whereabouts, state: Id) -> Option<Arc<Origin>> {
-        let inner = self.lock();
-        let (origin, _) = inner.origins.get(&(at, state))?;
-        Some(origin.clone())
+    /// How a state came about where `setup` was furnished, if it is known.
+    pub fn origin(&self, setup: Id, state: Id) -> Option<Origin> {
+        self.lock().origins.get(&(setup, state)).cloned()
     }
 
-    /// Notes how a state came about in a lane that holds `empty` when it is emptied: from another one, by what it `does`, which costs so
-    /// many commands. What costs less in all takes the place of what costs
-    /// more, so that no way leads in a circle.
-    pub fn came_about(
-        &self,
-        (at, empty): (Whereabouts, Id),
-        (from, state): (Id, Id),
-        (cost, does): (usize, impl FnOnce() -> Does),
-    ) {
+    /// Notes how a state came about. What takes fewer commands takes the place of what takes more.
+    pub fn came_about(&self, setup: Id, state: Id, origin: Origin) {
         let mut inner = self.lock();
-        let before = match from == empty {
-            true => 0,
-            false => match inner.origins.get(&(at, from)) {
-                Some((_, cost)) => *cost,
-                None => return,
-            },
-        };
-        let cost = before + cost;
-        let known = inner.origins.get(&(at, state));
-        if known.is_none_or(|(_, known)| cost < *known) {
-            let origin = Origin {
-                from,
-                does: does(),
-                needs_what_was_before: false,
-            };
-            inner.origins.insert((at, state), (origin.into(), cost));
+        let known = inner.origins.get(&(setup, state));
+        if known.is_none_or(|known| known.commands.len() > origin.commands.len()) {
+            inner.origins.insert((setup, state), origin);
         }
     }
 
-    /// Notes that what was done last does not lead to a state from an empty lane.
-    pub fn needs_what_was_before(&self, at: Whereabouts, state: Id) {
-        let mut inner = self.lock();
-        if let Some((origin, _)) = inner.origins.get_mut(&(at, state)) {
-            Arc::make_mut(origin).needs_what_was_before = true;
-        }
+    /// Notes that a state comes about in another way, whatever was known before.
+    pub fn comes_about(&self, setup: Id, state: Id, origin: Origin) {
+        self.lock().origins.insert((setup, state), origin);
     }
 
     /// The packets of that id.
@@ -274,20 +215,18 @@ impl Memory {
         Ok(id)
     }
 
-    /// Takes back what was counted of a load that is begun anew.
-    pub fn take_back(&self, asked: usize) {
+    /// Counts.
+    pub fn count(&self, more: Tally) {
         let mut inner = self.lock();
-        inner.commands.asked = inner.commands.asked.saturating_sub(asked);
+        let tally = &mut inner.tally;
+        tally.asked += more.asked;
+        tally.run += more.run;
+        tally.again += more.again;
     }
 
-    /// Counts commands.
-    pub fn count(&self, more: Commands) {
-        self.lock().commands += more;
-    }
-
-    /// How many commands were run so far.
-    pub fn commands(&self) -> Commands {
-        self.lock().commands
+    /// How much was run so far.
+    pub fn tally(&self) -> Tally {
+        self.lock().tally
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -302,51 +241,17 @@ pub struct Claim<'m> {
 }
 
 impl Claim<'_> {
-    /// What came of it.
+    /// What came of it. What a limit of the machine ended is not believed of another time.
     pub fn learn(self, known: &Arc<Known>) {
-        let mut inner = self.memory.lock();
-        match is_believed(&known.answers) {
-            true => inner.keep(self.key, known.clone(), MOST_BYTES),
-            false => drop(inner.entries.insert(self.key, Entry::Unsure)),
-        }
-    }
-}
-
-impl Inner {
-    /// Keeps what came of a burst, and forgets what was learnt first where that is more than `most` bytes of texts.
-    fn keep(&mut self, key: Id, known: Arc<Known>, most: usize) {
-        let bytes = |answer: &Answer| match answer {
-            Answer::Ran(ran) => ran.stdout.bytes().len() + ran.stderr.bytes().len(),
-            _ => 0,
+        let is_believed = |answer: &Answer| match answer {
+            Answer::Ran(ran) => !matches!(ran.end, End::TimedOut | End::Signal(KILLED)),
+            _ => true,
         };
-        let bytes = known.answers.iter().map(bytes).sum();
-        self.entries.insert(key, Entry::Known(known));
-        self.learnt.push_back((key, bytes));
-        self.bytes += bytes;
-        while self.bytes > most
-            && let Some((oldest, bytes)) = self.learnt.pop_front()
-        {
-            self.entries.remove(&oldest);
-            self.bytes -= bytes;
+        if known.answers.iter().all(is_believed) {
+            let mut inner = self.memory.lock();
+            inner.entries.insert(self.key, Entry::Known(known.clone()));
         }
     }
-}
-
-/// Whether what came of a burst is believed of another time: not what a limit of the lab or of the machine ended.
-pub fn is_believed(answers: &[Answer]) -> bool {
-    const SHORT_OF: [&str; 3] = [
-        "Cannot allocate memory",
-        "No buffer space available",
-        "Resource temporarily unavailable",
-    ];
-    answers.iter().all(|answer| match answer {
-        Answer::Ran(ran) => {
-            let said = ran.stderr.to_lossy();
-            !matches!(ran.end, End::TimedOut | End::Signal(KILLED))
-                && !SHORT_OF.iter().any(|short| said.contains(short))
-        }
-        _ => true,
-    })
 }
 
 impl Drop for Claim<'_> {
@@ -413,7 +318,7 @@ pub fn key(
             Ok(Asks::Command {
                 build: &known.digest,
                 argv,
-                stdin: stdin.as_ref().map(|text| heeded(text.bytes()).into()),
+                stdin: stdin.as_ref().map(without_counters),
             })
         }
         Action::Dump => Ok(Asks::Dump),
@@ -451,182 +356,19 @@ pub fn counts(burst: &Burst) -> bool {
     burst.steps.iter().any(|step| step.role == Role::Count)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::{Backend, Origin as MadeBy, Tool, Version};
-    use crate::observed::Ran;
-    use crate::plan::step::{RuleSet, Stage};
-
-    fn builds() -> HashMap<BuildId, Build> {
-        let digest: Digest = "0".repeat(64).parse().expect("a digest");
-        let builds = ["1.8.7-nft", "the-same-nft"].map(|id| Build {
-            id: BuildId::named(id),
-            version: Version::new("1.8.7"),
-            tool: Tool::Iptables,
-            backend: Backend::Nft,
-            origin: MadeBy::Upstream,
-            key: digest.clone(),
-            digest: digest.clone(),
-            libnftnl: None,
-            banner: String::new(),
-        });
-        builds.map(|build| (build.id.clone(), build)).into()
-    }
-
-    fn restore(build: &str, text: &str, role: Role) -> Burst {
-        let action = Action::Command {
-            build: BuildId::named(build),
-            argv: vec!["iptables-nft-restore".to_owned()],
-            stdin: Some(text.into()),
-        };
-        let step = |role, action| Step {
-            stage: Stage::Rewrite,
-            role,
-            reader: None,
-            rules: RuleSet::first(3),
-            rule: None,
-            action,
-        };
-        Burst::all(vec![step(role, action), step(Role::Dump, Action::Dump)])
-    }
-
-    fn of(text: &str) -> Id {
-        Id::of(&text).expect("texts have ids")
-    }
-
-    fn key_of(burst: &Burst, state: &str, sent: Option<&str>) -> Id {
-        let around = Surroundings {
-            setup: of("setup"),
-            empty: of("empty"),
-        };
-        let world = World {
-            state: of(state),
-            sent: sent.map(of),
-        };
-        key(burst, around, Some(world), &builds()).expect("it has a key")
-    }
-
-    /// What it is for, when it was printed, and what packets did make no difference; state, text and count do.
-    #[test]
-    fn equal_commands_in_equal_states_are_one() {
-        let text =
-            "# Generated on Sunday\n*filter\n:INPUT ACCEPT [5:420]\n-A INPUT -j DROP\nCOMMIT\n";
-        let other =
-            "# Generated on Monday\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
-        let one = key_of(&restore("1.8.7-nft", text, Role::Restore), "s", None);
-        let again = restore("the-same-nft", other, Role::Write);
-        assert_eq!(key_of(&again, "s", Some("packets")), one);
-        assert_ne!(key_of(&again, "another", None), one);
-        let accept = other.replace("DROP", "ACCEPT");
-        assert_ne!(
-            key_of(&restore("1.8.7-nft", &accept, Role::Restore), "s", None),
-            one
-        );
-        let counts = restore("1.8.7-nft", text, Role::Count);
-        assert_eq!(key_of(&counts, "s", None), one);
-        assert_ne!(key_of(&counts, "s", Some("packets")), one);
-    }
-
-    #[test]
-    fn nobody_is_asked_in_a_state_that_nobody_knows() {
-        let around = Surroundings {
-            setup: of("setup"),
-            empty: of("empty"),
-        };
-        let burst = restore("1.8.7-nft", "", Role::Restore);
-        let fault = key(&burst, around, None, &builds()).expect_err("nothing is known");
-        assert!(
-            fault
-                .to_string()
-                .contains("nobody knows what the kernel holds"),
-            "{fault}"
-        );
-    }
-
-    fn ended(end: End) -> Arc<Known> {
-        let ran = Ran {
-            end,
-            stdout: Text::default(),
-            stderr: Text::default(),
-        };
-        Arc::new(Known {
-            answers: vec![Answer::Ran(ran)],
-            after: None,
-        })
-    }
-
-    fn claimed(memory: &Memory) -> Claim<'_> {
-        match memory.ask(of("key")) {
-            Asked::Unknown(claim) => claim,
-            Asked::Known(_) | Asked::Running | Asked::Unsure => panic!("nobody is at it"),
+/// A text that is restored, without what says when it was printed and how many packets chains had met: no build heeds either.
+fn without_counters(text: &Text) -> Text {
+    let mut kept = Vec::with_capacity(text.bytes().len());
+    for line in text.bytes().split_inclusive(|&byte| byte == b'\n') {
+        match line.first() {
+            Some(b'#') => {}
+            Some(b':') => {
+                let end = line.iter().position(|&byte| byte == b'[');
+                kept.extend_from_slice(&line[..end.unwrap_or(line.len())]);
+                kept.push(b'\n');
+            }
+            _ => kept.extend_from_slice(line),
         }
     }
-
-    #[test]
-    fn what_one_runs_others_know_and_what_came_to_nothing_is_tried_again() {
-        let memory = Memory::default();
-        let claim = claimed(&memory);
-        assert!(matches!(memory.ask(of("key")), Asked::Running));
-        drop(claim);
-        claimed(&memory).learn(&ended(End::Signal(11)));
-        assert!(matches!(memory.ask(of("key")), Asked::Known(_)));
-    }
-
-    #[test]
-    fn what_a_limit_ended_is_run_anew_by_everybody() {
-        for end in [End::TimedOut, End::Signal(KILLED)] {
-            let memory = Memory::default();
-            claimed(&memory).learn(&ended(end));
-            assert!(matches!(memory.ask(of("key")), Asked::Unsure));
-        }
-    }
-
-    #[test]
-    fn what_was_learnt_first_is_forgotten_first() {
-        let mut inner = Inner::default();
-        let said = |text: &str| {
-            let ran = Ran {
-                end: End::Exit(0),
-                stdout: text.into(),
-                stderr: Text::default(),
-            };
-            Arc::new(Known {
-                answers: vec![Answer::Ran(ran)],
-                after: None,
-            })
-        };
-        for key in ["one", "two", "three"] {
-            inner.keep(of(key), said("four"), 10);
-        }
-        let is_known = |key: &str| inner.entries.contains_key(&of(key));
-        assert_eq!(["one", "two", "three"].map(is_known), [false, true, true]);
-        assert_eq!(inner.bytes, 8);
-    }
-
-    /// The way to a state is the cheapest that was seen, and ends at an empty lane.
-    #[test]
-    fn no_way_leads_in_a_circle() {
-        let (memory, at) = (Memory::default(), (of("setup"), LaneKind::Nft));
-        let step = restore("1.8.7-nft", "", Role::Write).steps.remove(0);
-        let came = |from: &str, to: &str, commands: usize| {
-            let does = || Does::Commands(vec![step.clone(); commands]);
-            memory.came_about((at, of("empty")), (of(from), of(to)), (commands, does));
-        };
-        let from = |state: &str| memory.origin(at, of(state)).map(|origin| origin.from);
-        came("empty", "a", 3);
-        came("a", "b", 1);
-        came("b", "a", 1);
-        assert_eq!((from("a"), from("b")), (Some(of("empty")), Some(of("a"))));
-        came("empty", "b", 1);
-        came("b", "a", 1);
-        assert_eq!((from("a"), from("b")), (Some(of("b")), Some(of("empty"))));
-        came("nowhere", "c", 1);
-        assert_eq!(from("c"), None);
-        assert!(
-            memory
-                .origin((of("setup"), LaneKind::Cross), of("a"))
-                .is_none()
-        );
-    }
+    kept.into()
 }
