@@ -153,13 +153,6 @@ impl Progress {
                     show(bar, event);
                 }
             }
-            (None, runner::Event::Through(tally)) => say(format_args!(
-                "{} commands: {} run, {} known from others; {} more to bring states about again",
-                tally.asked,
-                tally.run,
-                tally.asked.saturating_sub(tally.run),
-                tally.again
-            )),
             (None, runner::Event::Steps(_)) => {}
         }
     }
@@ -198,7 +191,7 @@ fn show(bar: &ProgressBar, event: &runner::Event) {
             bar.set_message(format!("running {} {}", record.scenario, record.family));
             bar.inc(1);
         }
-        runner::Event::Steps(_) | runner::Event::Through(_) => {}
+        runner::Event::Steps(_) => {}
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::failure::{Failure, OrFailure};
 use crate::plan::step::Stage;
 use crate::recording::{LoadRecord, Seen};
-use crate::runner::{Event, Tally};
+use crate::runner::Event;
 
 /// What a run took so far.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,6 @@ pub struct Timings {
     dumps: usize,
     resets: usize,
     packets: usize,
-    tally: Tally,
 }
 
 /// What a load took in its lane: commands, dumps, packets, and what the lab does between them.
@@ -70,8 +69,6 @@ struct Document<'a> {
     each_load: Vec<LoadDocument>,
     /// How many commands builds were asked to run, by the part of the procedure they belong to.
     commands: &'a BTreeMap<Stage, usize>,
-    /// How many of them were run, and how many were known from another pairing.
-    executed: Tally,
     /// How often the kernel was read.
     dumps: usize,
     /// How often a lane was emptied, or a fresh namespace taken.
@@ -120,7 +117,6 @@ impl Timings {
                 self.lanes_ready = self.lanes_ready.max(Some(*at));
             }
             Event::Steps(_) => {}
-            Event::Through(tally) => self.tally = *tally,
             Event::Load {
                 record,
                 begun,
@@ -167,7 +163,6 @@ impl Timings {
             in_lanes: in_lanes.map(|load| load.took.as_secs_f64()).sum(),
             each_load: each_load.collect(),
             commands: &self.commands,
-            executed: self.tally,
             dumps: self.dumps,
             resets: self.resets,
             packets: self.packets,
