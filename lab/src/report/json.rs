@@ -149,6 +149,9 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::catalog::Tool;
+    use crate::judge::RuleVerdict;
+    use crate::judge::by_operation::{Answer, PrintVerdict};
 
     fn matrix() -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
@@ -166,6 +169,56 @@ mod tests {
     fn what_was_written_is_read_back() {
         let matrix = matrix();
         assert!(read(&written(&matrix)).unwrap() == matrix);
+    }
+
+    /// A scenario of two layers, the second of which nft writes and prints: its rules say so.
+    #[test]
+    fn rules_say_whose_they_are_and_of_which_layer() {
+        let mut matrix = matrix();
+        let outcome = std::sync::Arc::make_mut(&mut matrix.cells[0].outcome);
+        let mut rules: Vec<RuleVerdict> = outcome.rules.iter().cloned().collect();
+        assert!(
+            rules
+                .iter()
+                .all(|rule| (rule.tool, rule.layer) == (Tool::Iptables, 1))
+        );
+        let saved = Answer::Save(PrintVerdict::Reworded);
+        rules.push(RuleVerdict {
+            table: "filter".into(),
+            chain: "INPUT".into(),
+            index: rules.len() + 1,
+            tool: Tool::Nft,
+            layer: 2,
+            given: "add rule ip filter INPUT meta mark 0x8000 counter drop".into(),
+            read: Some("meta mark 0x00008000 counter packets 0 bytes 0 drop".into()),
+            operations: [saved].into_iter().collect(),
+            ..RuleVerdict::default()
+        });
+        outcome.rules = rules.into();
+        let json = written(&matrix);
+        assert!(read(&json).unwrap() == matrix);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let of_nft = json["outcomes"][0]["rules"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap();
+        assert_eq!(
+            (&of_nft["tool"], &of_nft["layer"]),
+            (&"nft".into(), &2.into())
+        );
+        let schema = jsonschema::validator_for(schema().as_value()).unwrap();
+        assert!(schema.is_valid(&json));
+    }
+
+    #[test]
+    fn a_cell_of_an_outcome_that_is_not_there_is_named() {
+        let text = written(&matrix()).replacen("\"outcome\": 0", "\"outcome\": 400", 1);
+        let error = read(&text).unwrap_err().to_string();
+        assert!(
+            error.contains("is of outcome 400, and there are"),
+            "{error}"
+        );
     }
 
     #[test]
