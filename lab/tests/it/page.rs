@@ -342,7 +342,8 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
         "{} cells: {of_cells} bytes; 24000 would be {all}",
         run.matrix.cells.len()
     );
-    assert!(all < 5_000_000, "{said}");
+    // 5.34 MB on 30 November 2026; it was under 5 before each operation had a verdict about each rule.
+    assert!(all < 5_500_000, "{said}");
     let file = folder("pages").join("full.html");
     std::fs::write(&file, &page).unwrap();
     let mut browser = Browser::open(1500, 1400);
