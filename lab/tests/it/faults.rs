@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::docker::{containers_of, until};
 use super::host::{host, with_something_to_lose};
-use super::lab::{both, iptables_lab, seed, small_run};
+use super::lab::{both, iptables_lab, results, seed, small_run};
 use super::lane::On;
 
 /// The processes of the trees that the process `pid` started.
@@ -209,7 +209,8 @@ fn a_native_run_leaves_nothing_and_two_side_by_side_come_to_the_same() {
     for output in &outputs {
         assert!(output.status.success(), "{}", both(output));
     }
-    assert_eq!(outputs[0].stdout, outputs[1].stdout);
+    let results = outputs.each_ref().map(results);
+    assert_eq!(results[0], results[1]);
     assert_eq!(pids.map(trees_of), [BTreeSet::new(), BTreeSet::new()]);
     assert_eq!(host(), before);
 }

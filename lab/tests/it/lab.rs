@@ -232,3 +232,11 @@ pub fn both(output: &Output) -> String {
         String::from_utf8_lossy(&output.stderr)
     )
 }
+
+/// What a run came to, by line: its standard output but for when it began and how long it took, in
+/// which equal runs differ.
+pub fn results(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().filter(|line| !line.starts_with("Began "));
+    lines.map(str::to_owned).collect()
+}

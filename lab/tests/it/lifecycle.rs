@@ -23,7 +23,7 @@ use rstest::rstest;
 
 use super::docker::{LONG, containers_of, docker, until, wait};
 use super::host::host;
-use super::lab::{both, iptables_lab, small_run};
+use super::lab::{both, iptables_lab, results, small_run};
 use super::lane::{On, TestLane};
 
 /// A run that goes on for longer than any test looks at it, and what it says meanwhile.
@@ -432,12 +432,7 @@ fn two_runs_side_by_side_succeed_and_nothing_of_the_host_changes() {
     for output in &outputs {
         assert!(output.status.success(), "{}", both(output));
     }
-    // All but when each began, and how long it took.
-    let results = outputs.each_ref().map(|output| {
-        let text = String::from_utf8_lossy(&output.stdout);
-        let lines = text.lines().filter(|line| !line.starts_with("Began "));
-        lines.map(str::to_owned).collect::<Vec<_>>()
-    });
+    let results = outputs.each_ref().map(results);
     assert_eq!(results[0], results[1]);
     assert_eq!(pids.map(containers_of), [BTreeSet::new(), BTreeSet::new()]);
     assert_eq!(host(), before);
