@@ -40,7 +40,7 @@ pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
 use crate::judge::{Case, Cell, SharedVerdicts, judge_among};
 use crate::plan::{Operation, is_pairing};
-use crate::recording::{Head, Host, LoadRecord, Recording, RunEnd};
+use crate::recording::{Commands, Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::{Pairings, Scenario};
 
 /// All verdicts of a run.
@@ -69,6 +69,8 @@ pub struct Matrix {
     pub pairings: usize,
     /// Why the run ended early; none if its plan was through.
     pub cut_short: Option<String>,
+    /// How many commands the run took; unknown of one that was killed, and of older recordings.
+    pub commands: Option<Commands>,
     /// The losses that are known already, and how many cells each of them names.
     pub known: Vec<KnownLoss>,
     /// A cell for each pairing that was run, by scenario, family, writer and reader.
@@ -348,6 +350,7 @@ impl<'h> MatrixBuilder<'h> {
             scenarios: head.scenarios.iter().map(ScenarioHead::of).collect(),
             pairings: head.pairings,
             cut_short,
+            commands: end.and_then(|end| end.commands),
             known: Vec::new(),
             cells,
         }

@@ -6,6 +6,7 @@
 mod file;
 mod merge;
 mod recorder;
+mod transitions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::scenario::{Outcome, Scenario};
 pub use file::{RecordingError, RecordingReader, RecordingWriter, Stored, read};
 pub use merge::{MergeError, merge};
 pub use recorder::LoadRecorder;
+pub use transitions::distinct_transitions;
 
 /// The version of the format that this program writes and reads.
 pub const FORMAT: u32 = 2;
@@ -96,6 +98,30 @@ pub struct RunEnd {
     /// Why before its plan was through; none if the plan was through.
     #[serde(default)]
     pub cut_short: Option<String>,
+    /// How many commands it ran; unknown of older recordings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Commands>,
+}
+
+/// How many commands a run took. A command is every exec of a build in a lane, but for those of the control.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct Commands {
+    /// Commands that pairings asked for: all that the recording holds.
+    pub asked: usize,
+    /// Those of them that were run. What comes of the others was known from another pairing.
+    pub run: usize,
+    /// Commands that were run besides, to bring a state about again.
+    pub again: usize,
+}
+
+impl std::ops::AddAssign for Commands {
+    fn add_assign(&mut self, more: Commands) {
+        self.asked += more.asked;
+        self.run += more.run;
+        self.again += more.again;
+    }
 }
 
 /// All observations of one load, in order. Texts and dumps are kept once each.

@@ -1,24 +1,30 @@
 //! Takes a plan through an engine and emits events. It prints nothing and concludes nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod lanes;
+mod load;
+mod memory;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future;
-use tokio::sync::Barrier;
-use tokio::sync::mpsc::UnboundedSender;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{TryStreamExt, future};
+use tokio::sync::mpsc::Sender;
 
 use crate::agent::protocol::{Reply, Request};
-use crate::catalog::Build;
+use crate::catalog::{Build, BuildId};
 use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
-use crate::fault;
-use crate::plan::control::control;
 use crate::plan::procedure::procedure;
 use crate::plan::script::{Next, Script};
 use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{self, LaneKind, Load, Operation, Plan};
-use crate::recording::{LoadRecord, LoadRecorder};
+use crate::recording::{Commands, LoadRecord, LoadRecorder};
 use crate::scenario::{Namespace, Scenario};
+use lanes::Lanes;
+use load::{LoadRun, Stop};
+use memory::Memory;
 
 /// What happens during a run, as it happens.
 #[derive(Debug)]
@@ -52,6 +58,8 @@ pub enum Event {
         /// How long its steps took.
         took: Duration,
     },
+    /// All loads are through, or the run ends early: how much was run.
+    Through(Commands),
 }
 
 /// Why a run ended before its plan was through.
@@ -91,60 +99,74 @@ pub struct Run<'a> {
     pub pace: Pace,
 }
 
-/// What a command of the control may take at least: it shows whether the lab works, not how patient its user is.
-const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
-
-type Queue = Arc<Mutex<VecDeque<Load>>>;
-
-/// Runs the plan. Every load that is through goes to `events`, also when the run then fails or is dropped.
+/// Runs the plan. Every load that is through goes to `events`, also when the run then fails or is dropped. It waits while as many
+/// events are not heard as the channel holds: what is known comes sooner than it is judged.
 ///
 /// # Errors
-/// The first thing that keeps a lane from going on ends the run.
-pub async fn run(
-    run: Run<'_>,
-    engine: &dyn Engine,
-    events: UnboundedSender<Event>,
-) -> Result<(), RunError> {
+/// The first thing that keeps a load from going on ends the run.
+pub async fn run(run: Run<'_>, engine: &dyn Engine, events: Sender<Event>) -> Result<(), RunError> {
     let operations: Arc<[Operation]> = run.plan.operations.clone().into();
-    let scenarios = Arc::new(run.scenarios);
     let mut queues: BTreeMap<LaneKind, VecDeque<Load>> = BTreeMap::new();
     for load in run.plan.loads {
         queues.entry(load.kind).or_default().push_back(load);
     }
-    let mut lanes = Vec::new();
+    let builds = run.builds.iter();
+    let builds: HashMap<BuildId, Build> = builds
+        .map(|build| (build.id.clone(), build.clone()))
+        .collect();
+    let (memory, opened) = (Memory::default(), AtomicUsize::new(0));
+    let mut kinds = Vec::new();
     for (kind, loads) in queues {
-        let far = far(&loads, &scenarios, &operations);
         let count = lanes_of(kind, run.pace, loads.len());
-        let queue: Queue = Arc::new(Mutex::new(loads));
-        for _ in 0..count {
-            let members = run.plan.lanes.get(&kind).cloned().unwrap_or_default();
-            let spec = LaneSpec {
-                number: lanes.len() + 1,
-                kind,
-                builds: members,
-                far: far.clone(),
-            };
-            let builds = run
-                .builds
-                .iter()
-                .filter(|build| spec.builds.contains(&build.id))
-                .cloned()
-                .collect();
-            lanes.push(LaneRun {
-                spec,
-                builds,
-                queue: queue.clone(),
-                scenarios: scenarios.clone(),
-                operations: operations.clone(),
-                timeout: run.pace.timeout,
-                events: events.clone(),
-            });
-        }
+        let spec = LaneSpec {
+            number: 0,
+            kind,
+            builds: run.plan.lanes.get(&kind).cloned().unwrap_or_default(),
+            far: far(&loads, &run.scenarios, &operations),
+        };
+        let joined = run.builds.iter();
+        let joined = joined.filter(|build| spec.builds.contains(&build.id));
+        let lanes = Lanes::new(
+            engine,
+            spec.clone(),
+            joined.cloned().collect(),
+            run.pace.timeout,
+            (&opened, events.clone()),
+        );
+        kinds.push((lanes, count, Mutex::new(loads)));
     }
-    let all_through = Barrier::new(lanes.len());
-    let lanes = lanes.into_iter().map(|lane| lane.run(engine, &all_through));
-    future::try_join_all(lanes).await?;
-    Ok(())
+    let workers = kinds.iter().flat_map(|(lanes, count, queue)| {
+        let worker = || Worker {
+            lanes,
+            queue,
+            memory: &memory,
+            builds: &builds,
+            scenarios: &run.scenarios,
+            operations: operations.clone(),
+            events: events.clone(),
+        };
+        // While one waits for what another one runs, the lane is free for a third.
+        (0..count + count.div_ceil(2)).map(move |_| worker().work())
+    });
+    let openers = kinds
+        .iter()
+        .flat_map(|(lanes, count, _)| (0..*count).map(move |_| lanes.open_one()));
+    let ended = future::try_join(all(openers), all(workers)).await;
+    // What it takes to remove containers would be taken from the loads that still run.
+    if ended.is_ok() {
+        future::join_all(kinds.iter().map(|(lanes, ..)| lanes.close())).await;
+    }
+    let _ = events.send(Event::Through(memory.commands())).await;
+    ended.map(drop)
+}
+
+/// Ends when all have, or with the first error, whoever has it: `try_join_all` of many futures hears it only when those before it
+/// have ended.
+async fn all(
+    futures: impl Iterator<Item = impl Future<Output = Result<(), RunError>>>,
+) -> Result<(), RunError> {
+    let futures: FuturesUnordered<_> = futures.collect();
+    futures.try_collect().await
 }
 
 /// The namespaces beside the lane's own that loads need.
@@ -170,121 +192,110 @@ fn lanes_of(kind: LaneKind, pace: Pace, loads: usize) -> usize {
     most.clamp(1, loads.div_ceil(pace.loads_a_lane).max(1))
 }
 
-/// One lane and the loads that wait for it.
-struct LaneRun {
-    spec: LaneSpec,
-    builds: Vec<Build>,
-    queue: Queue,
-    scenarios: Arc<BTreeMap<String, Arc<Scenario>>>,
+/// Takes loads through, one after the other.
+struct Worker<'r> {
+    lanes: &'r Lanes<'r>,
+    queue: &'r Mutex<VecDeque<Load>>,
+    memory: &'r Memory,
+    builds: &'r HashMap<BuildId, Build>,
+    scenarios: &'r BTreeMap<String, Arc<Scenario>>,
     operations: Arc<[Operation]>,
-    timeout: Duration,
-    events: UnboundedSender<Event>,
+    events: Sender<Event>,
 }
 
-impl LaneRun {
-    /// Takes the lane through its loads. It is closed when all lanes are through: what it takes to remove containers would be
-    /// taken from the loads that still run.
-    async fn run(self, engine: &dyn Engine, all_through: &Barrier) -> Result<(), RunError> {
-        let LaneSpec {
-            number,
-            kind,
-            builds,
-            ..
-        } = &self.spec;
-        let begun = Instant::now();
-        self.emit(Event::LaneOpening {
-            number: *number,
-            kind: *kind,
-            builds: builds.len(),
-        });
-        fault::step();
-        let mut lane = engine.open(&self.spec).await?;
-        let took = begun.elapsed();
-        let ran = async {
-            self.control(lane.as_mut()).await?;
-            self.emit(Event::LaneReady {
-                number: *number,
-                took,
-                at: Instant::now(),
-            });
-            while let Some(load) = self.next_load() {
-                self.load(lane.as_mut(), load).await?;
-            }
-            Ok(())
+impl Worker<'_> {
+    async fn work(self) -> Result<(), RunError> {
+        while let Some(load) = self.next_load() {
+            self.load(Arc::new(load)).await?;
         }
-        .await;
-        if ran.is_ok() {
-            all_through.wait().await;
-        }
-        lane.close().await;
-        ran
+        Ok(())
     }
 
     fn next_load(&self) -> Option<Load> {
-        lock(&self.queue).pop_front()
+        lock(self.queue).pop_front()
     }
 
-    async fn control(&self, lane: &mut dyn Lane) -> Result<(), RunError> {
-        let builds = self.builds.clone();
-        let script = Script::new(move |lab| control(lab, builds));
-        let timeout = self.timeout.max(CONTROL_TIMEOUT);
-        let wrong = through(script, lane, timeout, |_, _| {}).await?;
-        if wrong.is_empty() {
-            Ok(())
-        } else {
-            Err(RunError::Control(wrong))
-        }
-    }
-
-    async fn load(&self, lane: &mut dyn Lane, load: Load) -> Result<(), RunError> {
+    async fn load(&self, load: Arc<Load>) -> Result<(), RunError> {
         let Some(scenario) = self.scenarios.get(&load.scenario).cloned() else {
             let fault = format!("the plan names no such scenario: {}", load.scenario);
             return Err(EngineError::Fault(fault).into());
         };
         let begun = Instant::now();
-        let mut recorder = LoadRecorder::new(&load);
-        let operations = self.operations.clone();
-        let script = Script::new(|lab| procedure(lab, Arc::new(load), scenario, operations));
-        let keep = |burst: &Burst, seen: &mut [Answer]| {
-            for (step, answer) in burst.steps.iter().zip(&mut *seen) {
-                recorder.keep(step, answer);
-            }
-            self.emit(Event::Steps(seen.len()));
+        let script = || {
+            let (load, scenario) = (load.clone(), scenario.clone());
+            let operations = self.operations.clone();
+            Script::new(move |lab| procedure(lab, load, scenario, operations))
         };
-        let trace = through(script, lane, self.timeout, keep).await?;
-        // Builds alone may have done all of it, in a namespace that outlives its holder.
-        lane.ask(&Place::Holder, &Request::Hello).await?;
+        let mut run = LoadRun::new(self.memory, self.lanes, self.builds, load.kind);
+        let mut recorder = LoadRecorder::new(&load);
+        let remembered = through(script(), async |burst| {
+            let mut seen = run.perform(burst).await?;
+            self.keep(&mut recorder, burst, &mut seen).await;
+            Ok::<_, Stop>(seen)
+        });
+        let trace = match remembered.await {
+            Ok(trace) => {
+                run.finish();
+                trace
+            }
+            Err(Stop::Run(error)) => return Err(error),
+            Err(Stop::Unrepeatable) => {
+                recorder = LoadRecorder::new(&load);
+                let mut lease = run.alone().await?;
+                let timeout = self.lanes.timeout();
+                let trace = through(script(), async |burst| {
+                    let mut seen = perform(lease.open.lane.as_mut(), burst, timeout).await?;
+                    let ran = seen
+                        .iter()
+                        .filter(|answer| matches!(answer, Answer::Ran(_)));
+                    let ran = ran.count();
+                    self.memory.count(Commands {
+                        asked: ran,
+                        run: ran,
+                        again: 0,
+                    });
+                    self.keep(&mut recorder, burst, &mut seen).await;
+                    Ok::<_, EngineError>(seen)
+                });
+                let trace = trace.await?;
+                lease.open.is_there().await?;
+                lease.give_back();
+                trace
+            }
+        };
         self.emit(Event::Load {
             record: Box::new(recorder.finish(trace)),
             begun,
             took: begun.elapsed(),
-        });
+        })
+        .await;
         Ok(())
     }
 
+    async fn keep(&self, recorder: &mut LoadRecorder, burst: &Burst, seen: &mut [Answer]) {
+        for (step, answer) in burst.steps.iter().zip(&mut *seen) {
+            recorder.keep(step, answer);
+        }
+        self.emit(Event::Steps(seen.len())).await;
+    }
+
     /// A listener that is gone does not stop the run.
-    fn emit(&self, event: Event) {
-        let _ = self.events.send(event);
+    async fn emit(&self, event: Event) {
+        let _ = self.events.send(event).await;
     }
 }
 
-/// Takes a script through a lane. `keep` is given every burst with what came of its steps, before the script goes on.
-async fn through<T>(
+/// Takes a script through `perform`, which says what comes of each burst.
+async fn through<T, E: From<EngineError>>(
     mut script: Script<T>,
-    lane: &mut dyn Lane,
-    timeout: Duration,
-    mut keep: impl FnMut(&Burst, &mut [Answer]),
-) -> Result<T, EngineError> {
+    mut perform: impl AsyncFnMut(&Burst) -> Result<Vec<Answer>, E>,
+) -> Result<T, E> {
     let mut answers = None;
     loop {
         let next = script.next(answers.take());
         match next.map_err(|fault| EngineError::Fault(fault.to_string()))? {
             Next::Through(came) => return Ok(came),
-            Next::Steps(burst) => {
-                let mut seen = perform(lane, &burst, timeout).await?;
-                keep(&burst, &mut seen);
-                answers = Some(seen);
-            }
+            Next::Steps(burst) => answers = Some(perform(&burst).await?),
         }
     }
 }
@@ -391,7 +402,7 @@ mod tests {
         let pace = Pace {
             lanes: most,
             loads_a_lane: 8,
-            timeout: CONTROL_TIMEOUT,
+            timeout: Duration::from_secs(10),
         };
         assert_eq!(lanes_of(kind, pace, loads), lanes);
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use miette::miette;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::channel;
 
 use super::failure::{Failure, FailureKind};
 use super::session::Session;
@@ -14,6 +14,10 @@ use crate::judge::Cell;
 use crate::matrix::MatrixBuilder;
 use crate::recording::{LoadRecord, RecordingError, RecordingWriter};
 use crate::runner::{self, Event, Run, RunError};
+
+/// How many events may wait to be heard. Loads are judged as they come; so many, of which few are whole loads, are judged after
+/// the end of a run.
+const UNHEARD: usize = 16;
 
 /// Where the events of a run go: progress, the recording, the matrix, and whoever wants the loads.
 pub(super) struct Listener<'a, K> {
@@ -32,7 +36,7 @@ pub(super) struct Listener<'a, K> {
 impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
     /// Takes `run` through `engine` until it is through, or interrupted, or cannot be recorded any more.
     pub async fn listen(&mut self, run: Run<'_>, engine: &dyn Engine) -> Result<(), Stopped> {
-        let (sender, mut events) = unbounded_channel();
+        let (sender, mut events) = channel(UNHEARD);
         let ended = {
             let running = runner::run(run, engine, sender);
             tokio::pin!(running);
@@ -49,6 +53,8 @@ impl<K: FnMut(&LoadRecord, &[Cell])> Listener<'_, K> {
         let mut rest = Ok(());
         while let Ok(event) = events.try_recv() {
             rest = rest.and(self.hear(event));
+            // What the run left is removed meanwhile.
+            tokio::task::yield_now().await;
         }
         ended.and(rest)
     }

@@ -153,6 +153,10 @@ impl Progress {
                     show(bar, event);
                 }
             }
+            (None, runner::Event::Through(commands)) => say(format_args!(
+                "{} of {} commands were run, and {} to bring states about again",
+                commands.run, commands.asked, commands.again
+            )),
             (None, runner::Event::Steps(_)) => {}
         }
     }
@@ -191,7 +195,7 @@ fn show(bar: &ProgressBar, event: &runner::Event) {
             bar.set_message(format!("running {} {}", record.scenario, record.family));
             bar.inc(1);
         }
-        runner::Event::Steps(_) => {}
+        runner::Event::Steps(_) | runner::Event::Through(_) => {}
     }
 }
 

@@ -96,6 +96,7 @@ impl Prepared {
         let end = RunEnd {
             finished: jiff::Timestamp::now(),
             cut_short: ended.as_ref().err().map(ToString::to_string),
+            commands: Some(listener.timings.executed()),
         };
         if let Some(Err(error)) = listener.file.map(|file| file.end(&end)) {
             ended = ended.and(Err(Stopped::Unwritten(error)));

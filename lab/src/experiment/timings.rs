@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, OrFailure};
 use crate::plan::step::Stage;
-use crate::recording::{LoadRecord, Seen};
+use crate::recording::{Commands, LoadRecord, Seen};
 use crate::runner::Event;
 
 /// What a run took so far.
@@ -25,6 +25,7 @@ pub struct Timings {
     dumps: usize,
     resets: usize,
     packets: usize,
+    executed: Commands,
 }
 
 /// What a load took in its lane: commands, dumps, packets, and what the lab does between them.
@@ -69,6 +70,8 @@ struct Document<'a> {
     each_load: Vec<LoadDocument>,
     /// How many commands builds were asked to run, by the part of the procedure they belong to.
     commands: &'a BTreeMap<Stage, usize>,
+    /// How many of them were run, and how many were known from another pairing.
+    executed: Commands,
     /// How often the kernel was read.
     dumps: usize,
     /// How often a lane was emptied, or a fresh namespace taken.
@@ -97,6 +100,11 @@ impl Timings {
         done
     }
 
+    /// How many commands were run so far.
+    pub fn executed(&self) -> Commands {
+        self.executed
+    }
+
     /// Adds to a phase.
     pub fn add(&mut self, phase: Phase, took: Duration) {
         *self.phases.entry(phase).or_default() += took;
@@ -117,6 +125,7 @@ impl Timings {
                 self.lanes_ready = self.lanes_ready.max(Some(*at));
             }
             Event::Steps(_) => {}
+            Event::Through(commands) => self.executed = *commands,
             Event::Load {
                 record,
                 begun,
@@ -163,6 +172,7 @@ impl Timings {
             in_lanes: in_lanes.map(|load| load.took.as_secs_f64()).sum(),
             each_load: each_load.collect(),
             commands: &self.commands,
+            executed: self.executed,
             dumps: self.dumps,
             resets: self.resets,
             packets: self.packets,

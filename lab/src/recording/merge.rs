@@ -114,6 +114,10 @@ pub fn merge(recordings: Vec<(String, Recording)>) -> Result<Recording, MergeErr
         merged.end = merged.end.map(|known| RunEnd {
             finished: known.finished.max(end.finished),
             cut_short: known.cut_short.or(end.cut_short),
+            commands: known.commands.zip(end.commands).map(|(mut all, more)| {
+                all += more;
+                all
+            }),
         });
         merged.loads.extend(recording.loads);
     }
@@ -128,10 +132,12 @@ fn ended(shard: Shard, recording: &Recording) -> RunEnd {
         Some(end) => RunEnd {
             finished: end.finished,
             cut_short: end.cut_short.as_deref().map(of_shard),
+            commands: end.commands,
         },
         None => RunEnd {
             finished: recording.head.started,
             cut_short: Some(of_shard("the run was killed")),
+            commands: None,
         },
     }
 }
@@ -171,6 +177,7 @@ mod tests {
         recording.end = Some(RunEnd {
             finished: recording.head.started,
             cut_short: None,
+            commands: None,
         });
         recording
     }

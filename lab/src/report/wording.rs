@@ -19,6 +19,7 @@ use crate::matrix::{
     Absence, Broken, BuildName, BuildSet, Change, Form, Loss, Matrix, NameKind, PacketChange,
     ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
 };
+use crate::recording::Commands;
 
 /// What is said of a scenario in which nothing is lost.
 const NO_HARM: &str = "no rule was lost or changed";
@@ -254,7 +255,15 @@ pub fn when(matrix: &Matrix) -> String {
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
     };
-    format!("Began {began}, ended after {took}")
+    let commands = matrix.commands.filter(|of| of.asked > 0);
+    let commands = commands.map(|of| {
+        let Commands { asked, run, .. } = of;
+        format!("; {run} of {asked} commands were run, the others known")
+    });
+    format!(
+        "Began {began}, ended after {took}{}",
+        commands.unwrap_or_default()
+    )
 }
 
 /// The heading over the builds that could not be had.

@@ -228,19 +228,21 @@ impl Bench {
                 timeout: Duration::from_secs(60),
             },
         };
-        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
-        self.runtime
-            .block_on(runner::run(run, engine.as_ref(), sender))
-            .unwrap();
-        self.runtime.block_on(engine.settled());
+        let (sender, mut events) = tokio::sync::mpsc::channel(1);
         let (mut loads, mut opened) = (Vec::new(), 0);
-        while let Ok(event) = events.try_recv() {
-            match event {
-                Event::Load { record, .. } => loads.push(*record),
-                Event::LaneOpening { .. } => opened += 1,
-                _ => {}
+        let heard = async {
+            while let Some(event) = events.recv().await {
+                match event {
+                    Event::Load { record, .. } => loads.push(*record),
+                    Event::LaneOpening { .. } => opened += 1,
+                    _ => {}
+                }
             }
-        }
+        };
+        let run = runner::run(run, engine.as_ref(), sender);
+        let (ended, ()) = self.runtime.block_on(async { tokio::join!(run, heard) });
+        ended.unwrap();
+        self.runtime.block_on(engine.settled());
         assert_eq!(opened, expected);
         loads
     }

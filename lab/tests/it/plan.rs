@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use iptables_lab::catalog::BuildId;
 use iptables_lab::plan::step::{Role, RuleSet, Stage};
-use iptables_lab::recording::{DumpRef, LoadRecord, Observation, Recording, Seen};
+use iptables_lab::recording::{
+    DumpRef, LoadRecord, Observation, Recording, Seen, distinct_transitions,
+};
 
 use crate::lab;
 
@@ -134,4 +136,24 @@ fn a_print_of_a_state_that_was_printed_is_found() {
     load.observations
         .insert(at + 1, load.observations[at].clone());
     assert_eq!(asked_twice(&load).len(), 1);
+}
+
+/// What is known is not run again, and what a command is to meet is brought about seldom.
+#[test]
+fn little_more_is_run_than_is_distinct() {
+    needs!(Native);
+    let recording = &lab::full_run().recording;
+    let commands = recording.end.as_ref().and_then(|end| end.commands);
+    let commands = commands.expect("the run came to its end");
+    let observations = recording.loads.iter().flat_map(|load| &load.observations);
+    let asked = observations.filter(|of| matches!(of.seen, Seen::Command(_)));
+    assert_eq!(commands.asked, asked.count());
+    let distinct = distinct_transitions(recording);
+    println!("{commands:?}, {distinct} distinct transitions");
+    assert!(distinct < commands.asked / 2, "{distinct}");
+    let most = distinct + distinct / 5;
+    assert!(
+        commands.run + commands.again <= most,
+        "{commands:?}, {distinct} distinct"
+    );
 }

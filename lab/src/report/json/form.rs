@@ -13,7 +13,7 @@ use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, KnownSubject, Outcome};
 use crate::matrix::{KnownLoss, Lab, Matrix, ScenarioHead, Witness};
 use crate::plan::Operation;
-use crate::recording::Host;
+use crate::recording::{Commands, Host};
 
 /// The version of the form. It only grows.
 pub const SCHEMA: u32 = 2;
@@ -49,6 +49,8 @@ pub struct Report<'m> {
     pairings: usize,
     /// Why the run ended early; null if its plan was through.
     cut_short: Cow<'m, Option<String>>,
+    /// How many commands the run took; null of one that was killed.
+    commands: Option<Commands>,
     /// The losses that are known already, and how many cells each of them names.
     known_losses: Cow<'m, [KnownLoss]>,
     /// What came of pairings, each distinct outcome once.
@@ -107,6 +109,7 @@ impl<'m> From<&'m Matrix> for Report<'m> {
             scenarios: Cow::Borrowed(&matrix.scenarios),
             pairings: matrix.pairings,
             cut_short: Cow::Borrowed(&matrix.cut_short),
+            commands: matrix.commands,
             known_losses: Cow::Borrowed(&matrix.known),
             outcomes: outcomes.distinct,
             cells,
@@ -177,6 +180,7 @@ impl Report<'_> {
             scenarios: self.scenarios.into_owned(),
             pairings: self.pairings,
             cut_short: self.cut_short.into_owned(),
+            commands: self.commands,
             known: self.known_losses.into_owned(),
         })
     }

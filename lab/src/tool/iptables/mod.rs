@@ -32,7 +32,7 @@ pub use family::{FamilyOf, family_of};
 pub use own_chain::{first_hook, known_tables};
 pub use parse::parse;
 pub use parts::{Part, parts};
-pub use print::normalise_save;
+pub use print::{heeded, normalise_save};
 pub use protocols::{Renamed, with_numbers};
 pub use read::read;
 pub use shape::Addresses;

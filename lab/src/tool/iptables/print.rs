@@ -76,6 +76,37 @@ impl fmt::Display for Ruleset {
     }
 }
 
+/// What a restore heeds of a text: neither what its comments say, mostly when it was printed, nor how many packets its chains had
+/// met (iptables-restore sets those only with `--counters`). Its lines are as many: errors name them.
+pub fn heeded(text: &[u8]) -> Vec<u8> {
+    let mut heeded = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        match line.first() {
+            Some(b'#') => heeded.extend_from_slice(b"#\n"),
+            Some(b':') => {
+                heeded.extend_from_slice(without_counters_at_its_end(line));
+                heeded.push(b'\n');
+            }
+            _ => heeded.extend_from_slice(line),
+        }
+    }
+    heeded
+}
+
+/// A chain's line without `[5:420]` at its end.
+fn without_counters_at_its_end(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_end();
+    let Some(at) = line.iter().rposition(|&byte| byte == b'[') else {
+        return line;
+    };
+    let inside = line[at + 1..].strip_suffix(b"]");
+    let is_count = |of: &[u8]| of.iter().all(|byte| byte.is_ascii_digit() || *byte == b':');
+    match inside.is_some_and(is_count) {
+        true => &line[..at],
+        false => line,
+    }
+}
+
 /// What `iptables-save` printed without what changes from run to run: the `# Generated` and `# Completed` lines,
 /// counters, blanks at the end of a line. Nothing else.
 pub fn normalise_save(text: &str) -> String {
