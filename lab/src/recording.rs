@@ -110,17 +110,26 @@ pub struct RunEnd {
 pub struct Commands {
     /// Commands that pairings asked for: all that the recording holds.
     pub asked: usize,
-    /// Those of them that were run. What comes of the others was known from another pairing.
+    /// Those of them that were run. What comes of the others was known, from another pairing or an earlier run.
     pub run: usize,
+    /// Those of them that an earlier run had run.
+    #[serde(default)]
+    pub before: usize,
     /// Commands that were run besides, to bring a state about again.
     pub again: usize,
+    /// When the oldest of what was known from an earlier run was learnt; null where nothing was.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub oldest: Option<jiff::Timestamp>,
 }
 
 impl std::ops::AddAssign for Commands {
     fn add_assign(&mut self, more: Commands) {
         self.asked += more.asked;
         self.run += more.run;
+        self.before += more.before;
         self.again += more.again;
+        self.oldest = [self.oldest, more.oldest].into_iter().flatten().min();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Takes a plan through an engine and emits events. It prints nothing and concludes nothing.
 
+pub mod kept;
 mod lanes;
 mod load;
 mod memory;
@@ -22,6 +23,7 @@ use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{self, LaneKind, Load, Operation, Plan};
 use crate::recording::{Commands, LoadRecord, LoadRecorder};
 use crate::scenario::{Namespace, Scenario};
+use kept::Kept;
 use lanes::Lanes;
 use load::{LoadRun, Stop};
 use memory::Memory;
@@ -58,6 +60,8 @@ pub enum Event {
         /// How long its steps took.
         took: Duration,
     },
+    /// Something is wrong with what earlier runs left of the memory, or with keeping it; the run goes on without.
+    NotKept(String),
     /// All loads are through, or the run ends early: how much was run.
     Through(Commands),
 }
@@ -71,6 +75,12 @@ pub enum RunError {
     /// The control failed: the lab is broken, not iptables.
     #[error("the control failed, so nothing that this run would say can be trusted: {}", .0.join("; "))]
     Control(Vec<String>),
+    /// What earlier runs learnt was run again, and came to something else.
+    #[error(
+        "what an earlier run learnt does not hold any more, and is always run from now on: {}",
+        .0.join("; ")
+    )]
+    Differing(Vec<String>),
     /// Someone asked it to stop.
     #[error("interrupted")]
     Interrupted,
@@ -85,6 +95,8 @@ pub struct Pace {
     pub loads_a_lane: usize,
     /// After so long a command is killed.
     pub timeout: Duration,
+    /// How much of what earlier runs learnt is run again, in percent.
+    pub verify: u8,
 }
 
 /// A plan and what it refers to.
@@ -97,6 +109,8 @@ pub struct Run<'a> {
     pub builds: &'a [Build],
     /// How.
     pub pace: Pace,
+    /// What earlier runs learnt, and where what this one learns is written; none where nothing is to be believed of them.
+    pub kept: Option<Kept>,
 }
 
 /// Runs the plan. Every load that is through goes to `events`, also when the run then fails or is dropped. It waits while as many
@@ -114,7 +128,7 @@ pub async fn run(run: Run<'_>, engine: &dyn Engine, events: Sender<Event>) -> Re
     let builds: HashMap<BuildId, Build> = builds
         .map(|build| (build.id.clone(), build.clone()))
         .collect();
-    let (memory, opened) = (Memory::default(), AtomicUsize::new(0));
+    let (memory, opened) = (Memory::new(run.kept, run.pace.verify), AtomicUsize::new(0));
     let mut kinds = Vec::new();
     for (kind, loads) in queues {
         let count = lanes_of(kind, run.pace, loads.len());
@@ -156,8 +170,15 @@ pub async fn run(run: Run<'_>, engine: &dyn Engine, events: Sender<Event>) -> Re
     if ended.is_ok() {
         future::join_all(kinds.iter().map(|(lanes, ..)| lanes.close())).await;
     }
+    for trouble in memory.flush() {
+        let _ = events.send(Event::NotKept(trouble)).await;
+    }
     let _ = events.send(Event::Through(memory.commands())).await;
-    ended.map(drop)
+    ended?;
+    match memory.differing() {
+        differing if differing.is_empty() => Ok(()),
+        differing => Err(RunError::Differing(differing)),
+    }
 }
 
 /// Ends when all have, or with the first error, whoever has it: `try_join_all` of many futures hears it only when those before it
@@ -252,7 +273,7 @@ impl Worker<'_> {
                     self.memory.count(Commands {
                         asked: ran,
                         run: ran,
-                        again: 0,
+                        ..Commands::default()
                     });
                     self.keep(&mut recorder, burst, &mut seen).await;
                     Ok::<_, EngineError>(seen)
@@ -263,6 +284,9 @@ impl Worker<'_> {
                 trace
             }
         };
+        for trouble in self.memory.flush() {
+            self.emit(Event::NotKept(trouble)).await;
+        }
         self.emit(Event::Load {
             record: Box::new(recorder.finish(trace)),
             begun,
@@ -403,6 +427,7 @@ mod tests {
             lanes: most,
             loads_a_lane: 8,
             timeout: Duration::from_secs(10),
+            verify: 0,
         };
         assert_eq!(lanes_of(kind, pace, loads), lanes);
     }

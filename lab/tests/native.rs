@@ -40,6 +40,8 @@ mod init;
 mod inventory;
 #[path = "it/marks.rs"]
 mod marks;
+#[path = "it/memory.rs"]
+mod memory;
 #[path = "it/native.rs"]
 mod native;
 #[path = "it/plan.rs"]

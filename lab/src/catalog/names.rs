@@ -195,11 +195,13 @@ pub enum Folder {
     Tmp,
     /// A locked file for each run, and a directory of its own.
     Runs,
+    /// What runs learnt of transitions, by machine.
+    Memory,
 }
 
 impl Folder {
     /// All of them.
-    pub const ALL: [Folder; 13] = [
+    pub const ALL: [Folder; 14] = [
         Folder::Tarballs,
         Folder::Packages,
         Folder::Sets,
@@ -213,6 +215,7 @@ impl Folder {
         Folder::Stage,
         Folder::Tmp,
         Folder::Runs,
+        Folder::Memory,
     ];
 
     /// Its name in the store.
@@ -231,6 +234,7 @@ impl Folder {
             Folder::Stage => "stage",
             Folder::Tmp => "tmp",
             Folder::Runs => "runs",
+            Folder::Memory => "memory",
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::interrupt;
 use crate::catalog::Family;
-use crate::experiment::{EngineChoice, RunOptions, ScenarioChoice, SessionOptions};
+use crate::experiment::{EngineChoice, MemoryOptions, RunOptions, ScenarioChoice, SessionOptions};
 use crate::plan::sample::AskedRules;
 
 /// What every command takes.
@@ -129,6 +129,16 @@ pub struct PaceArgs {
     /// Kill a command that runs longer than this; its verdict is timed-out.
     #[arg(long, default_value = "10", value_parser = parse_seconds, value_name = "SECONDS")]
     pub timeout: Duration,
+    /// Run everything anew: believe nothing of what earlier runs learnt, and keep nothing.
+    #[arg(long, env = "IPTABLES_LAB_FRESH", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub fresh: bool,
+    /// Run so much of what earlier runs learnt again. Where something else comes of it, it is always run from then on, and
+    /// the exit status is 70.
+    #[arg(long, default_value = "0", value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100), conflicts_with = "fresh")]
+    pub verify: u8,
+    /// How much of what runs learn is kept in the store; then the oldest goes.
+    #[arg(long, default_value = "500", value_name = "MEGABYTES")]
+    pub memory_limit: u32,
 }
 
 impl PaceArgs {
@@ -142,6 +152,11 @@ impl PaceArgs {
             },
             lanes: self.lanes,
             timeout: self.timeout,
+            memory: MemoryOptions {
+                fresh: self.fresh,
+                verify: self.verify,
+                limit: u64::from(self.memory_limit) * 1_000_000,
+            },
         }
     }
 }

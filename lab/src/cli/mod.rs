@@ -12,6 +12,7 @@ mod exit;
 mod interrupt;
 mod inventory;
 mod matrix;
+mod memory;
 mod merge;
 mod operation;
 mod output;
@@ -159,6 +160,15 @@ The program holds reports/losses.json.xz. To have it answer from another, write 
   iptables-lab builds list --builds own.toml
   iptables-lab builds remove")]
     Builds(builds::BuildsArgs),
+    /// Say what runs have learnt that later ones need not run again, or take it away.
+    #[command(after_help = "Examples:
+  iptables-lab memory
+  iptables-lab memory clear --older-than 30
+  iptables-lab memory clear --kernel 6.1.0
+
+What a command of a build does in a state of the kernel is kept in the store, by kernel, modules, engine and privilege, and is not run \
+again. --fresh of matrix, show, evidence and advise believes none of it.")]
+    Memory(memory::MemoryArgs),
     /// Try what works on this machine, and say what is missing and the command that fixes it. Exit status 3 if no engine works.
     #[command(after_help = "Examples:
   iptables-lab doctor
@@ -254,6 +264,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(args) => block_on(doctor::run(&args, common)),
         Command::Show(args) => block_on(show::run(&args, common)),
         Command::Builds(args) => block_on(builds::run(&args, common)),
+        Command::Memory(args) => memory::run(&args, common),
     }
 }
 

@@ -93,9 +93,11 @@ impl Stopped {
     pub fn failure(self) -> Failure {
         let kind = match &self {
             Stopped::Run(RunError::Interrupted) => FailureKind::Interrupted,
-            Stopped::Run(RunError::Control(_) | RunError::Engine(EngineError::Fault(_))) => {
-                FailureKind::Fault
-            }
+            Stopped::Run(
+                RunError::Control(_)
+                | RunError::Differing(_)
+                | RunError::Engine(EngineError::Fault(_)),
+            ) => FailureKind::Fault,
             Stopped::Run(RunError::Engine(EngineError::Lost(_) | EngineError::Refused { .. }))
             | Stopped::Unwritten(_) => FailureKind::Lacks,
         };

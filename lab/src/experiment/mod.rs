@@ -13,6 +13,7 @@ pub mod input;
 mod interrupt;
 mod listener;
 pub mod matrix;
+pub mod memory;
 pub mod needed;
 pub mod pairing;
 mod prepared;
@@ -29,6 +30,6 @@ pub mod timings;
 
 pub use failure::{Failure, FailureKind, OrFailure};
 pub use interrupt::Interrupt;
-pub use run::{Ran, RunOptions};
+pub use run::{MemoryOptions, Ran, RunOptions};
 pub use scenarios::ScenarioChoice;
 pub use session::{EngineChoice, SessionOptions};

@@ -153,6 +153,7 @@ impl Progress {
                     show(bar, event);
                 }
             }
+            (_, runner::Event::NotKept(trouble)) => say(format_args!("memory: {trouble}")),
             (None, runner::Event::Through(commands)) => say(format_args!(
                 "{} of {} commands were run, and {} to bring states about again",
                 commands.run, commands.asked, commands.again
@@ -195,7 +196,7 @@ fn show(bar: &ProgressBar, event: &runner::Event) {
             bar.set_message(format!("running {} {}", record.scenario, record.family));
             bar.inc(1);
         }
-        runner::Event::Steps(_) | runner::Event::Through(_) => {}
+        runner::Event::Steps(_) | runner::Event::NotKept(_) | runner::Event::Through(_) => {}
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use super::failure::{Failure, OrFailure};
 use super::listener::{Listener, Stopped};
 use super::prepared::Prepared;
+use super::progress::say;
 use super::session::Session;
 use super::timings::{Phase, Timings};
 use crate::fault;
@@ -17,6 +18,7 @@ use crate::judge::Cell;
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::plan::sample::AskedRules;
 use crate::recording::{LoadRecord, RecordingWriter, RunEnd};
+use crate::runner::kept::{self, Kept, Machine};
 use crate::runner::{Pace, Run};
 use crate::scenario::Scenario;
 
@@ -29,6 +31,19 @@ pub struct RunOptions {
     pub lanes: Option<u8>,
     /// After so long a command is killed.
     pub timeout: Duration,
+    /// What is believed of earlier runs.
+    pub memory: MemoryOptions,
+}
+
+/// What is believed of earlier runs, and kept for later ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryOptions {
+    /// Nothing is believed, and nothing kept.
+    pub fresh: bool,
+    /// How much of what is known is run again, in percent.
+    pub verify: u8,
+    /// How many bytes are kept at most; then the oldest goes.
+    pub limit: u64,
 }
 
 /// What came of a run.
@@ -75,7 +90,23 @@ impl Prepared {
         if self.head.asked_rules == AskedRules::Sample {
             plan.sample(&scenarios);
         }
+        let store = session.store.memory();
+        let machine = Machine::here(&self.head.host.engine);
+        let kept = match options.memory.fresh {
+            true => None,
+            false => match Kept::open(&store, &machine) {
+                Ok(kept) => Some(kept),
+                Err(error) => {
+                    say(format_args!(
+                        "memory: {}: {error}; the run goes on without",
+                        store.display()
+                    ));
+                    None
+                }
+            },
+        };
         let run = Run {
+            kept,
             plan,
             scenarios,
             builds: &self.head.builds,
@@ -83,12 +114,16 @@ impl Prepared {
                 lanes: options.lanes.map_or_else(cores, usize::from),
                 loads_a_lane: LOADS_A_LANE,
                 timeout: options.timeout,
+                verify: options.memory.verify,
             },
         };
         let begun = Instant::now();
         let running = listener.listen(run, self.engine.as_ref());
         let ended = AssertUnwindSafe(running).catch_unwind().await;
         listener.timings.add(Phase::Run, begun.elapsed());
+        if let Err(error) = kept::tidy(&store, options.memory.limit) {
+            say(format_args!("memory: {}: {error}", store.display()));
+        }
         self.engine.settled().await;
         session.sweep().await;
         session.progress.done();

@@ -124,7 +124,7 @@ impl Timings {
                 *longest = (*longest).max(*took);
                 self.lanes_ready = self.lanes_ready.max(Some(*at));
             }
-            Event::Steps(_) => {}
+            Event::Steps(_) | Event::NotKept(_) => {}
             Event::Through(commands) => self.executed = *commands,
             Event::Load {
                 record,

@@ -75,6 +75,11 @@ impl Store {
         &self.root
     }
 
+    /// Where it is kept what runs learnt of transitions.
+    pub fn memory(&self) -> PathBuf {
+        self.folder(Folder::Memory)
+    }
+
     /// One of its directories.
     fn folder(&self, folder: Folder) -> PathBuf {
         self.root.join(folder.name())

@@ -18,6 +18,7 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod marks;
+pub mod memory;
 pub mod pairing;
 pub mod result;
 pub mod scenarios;

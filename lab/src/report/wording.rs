@@ -258,7 +258,12 @@ pub fn when(matrix: &Matrix) -> String {
     let commands = matrix.commands.filter(|of| of.asked > 0);
     let commands = commands.map(|of| {
         let Commands { asked, run, .. } = of;
-        format!("; {run} of {asked} commands were run, the others known")
+        let earlier = of.oldest.map(|oldest| {
+            let since = oldest.strftime("%Y-%m-%d");
+            format!(", {} of them from earlier runs since {since}", of.before)
+        });
+        let earlier = earlier.unwrap_or_default();
+        format!("; {run} of {asked} commands were run, the others known{earlier}")
     });
     format!(
         "Began {began}, ended after {took}{}",

@@ -107,7 +107,7 @@ impl<'r> LoadRun<'r> {
             },
         ] = burst.steps.as_slice()
         {
-            return self.furnish(setup).await;
+            return self.furnish(setup, burst).await;
         }
         let Some((_, around)) = &self.furnished else {
             let fault = "a command is asked for before anything is furnished".to_owned();
@@ -121,7 +121,7 @@ impl<'r> LoadRun<'r> {
             Err(claim) => {
                 let known = Arc::new(self.run(burst, around).await?);
                 if let Some(claim) = claim {
-                    claim.learn(&known);
+                    claim.learn(&known, burst)?;
                 }
                 memory.count(Commands {
                     run: ran(&known),
@@ -134,6 +134,8 @@ impl<'r> LoadRun<'r> {
         self.asked += ran(&known);
         memory.count(Commands {
             asked: ran(&known),
+            before: known.learnt.map_or(0, |_| ran(&known)),
+            oldest: known.learnt,
             ..Commands::default()
         });
         self.world = known.after.map(|state| World {
@@ -200,7 +202,7 @@ impl<'r> LoadRun<'r> {
         }
     }
 
-    async fn furnish(&mut self, setup: &Arc<Setup>) -> Result<Vec<Answer>, Stop> {
+    async fn furnish(&mut self, setup: &Arc<Setup>, burst: &Burst) -> Result<Vec<Answer>, Stop> {
         let key = furnish_key(setup, self.kind)?;
         let known = match self.known_or_to_run(key).await {
             Ok(known) => known,
@@ -209,7 +211,7 @@ impl<'r> LoadRun<'r> {
                 let open = self.lane(None, None).await?;
                 let known = Arc::new(furnish(open, memory, setup).await?);
                 if let Some(claim) = claim {
-                    claim.learn(&known);
+                    claim.learn(&known, burst)?;
                 }
                 known
             }
@@ -288,6 +290,7 @@ impl<'r> LoadRun<'r> {
             return Ok(Known {
                 answers,
                 after: Some(after),
+                learnt: None,
             });
         }
         let after = match burst.steps.last().map(|step| &step.action) {
@@ -311,7 +314,11 @@ impl<'r> LoadRun<'r> {
                 sent: sent.and_then(|before| before.sent),
             });
         }
-        Ok(Known { answers, after })
+        Ok(Known {
+            answers,
+            after,
+            learnt: None,
+        })
     }
 }
 
@@ -357,6 +364,7 @@ async fn furnish(
     Ok(Known {
         answers: vec![Answer::Furnished(furnished)],
         after,
+        learnt: None,
     })
 }
 

@@ -217,6 +217,7 @@ impl Bench {
             "{expected} lanes for {lanes} of each kind"
         );
         let run = Run {
+            kept: None,
             plan,
             scenarios: named
                 .map(|of| (of.name.clone(), Arc::new(of.clone())))
@@ -226,6 +227,7 @@ impl Bench {
                 lanes,
                 loads_a_lane: 1,
                 timeout: Duration::from_secs(60),
+                verify: 0,
             },
         };
         let (sender, mut events) = tokio::sync::mpsc::channel(1);

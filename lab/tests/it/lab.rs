@@ -21,6 +21,8 @@ pub fn iptables_lab() -> Command {
     }
     // How messages are drawn depends on them.
     command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
+    // What is tested is run, and not known from an earlier test.
+    command.env("IPTABLES_LAB_FRESH", "1");
     // Builds of one's own, such as releases whose tarballs cannot be had here.
     if let Some(builds) =
         std::env::var_os("IPTABLES_LAB_BUILDS").filter(|builds| !builds.is_empty())

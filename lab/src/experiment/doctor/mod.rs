@@ -21,6 +21,7 @@ use crate::engine::{Chosen, Engine, EngineError, LaneSpec};
 use crate::images::{self, Effort, ProvideRequest, Provision, Store, Surveyed};
 use crate::leftovers::{self, Claim};
 use crate::plan::LaneKind;
+use crate::runner::kept::shelves;
 use crate::scenario;
 use rules::Tried;
 
@@ -152,7 +153,13 @@ impl Doctor {
         let shown = store.path().display();
         let found = match store.room() {
             Ok(free) => {
-                let says = format!("{shown}, {} MB free", free / 1_000_000);
+                let known = shelves(&store.memory()).unwrap_or_default();
+                let known: u64 = known.iter().map(|shelf| shelf.bytes).sum();
+                let says = format!(
+                    "{shown}, {} MB free; {} MB of what runs have learnt",
+                    free / 1_000_000,
+                    known / 1_000_000
+                );
                 let mend = format!(
                     "free space there, or name another directory with --store: a first run needs {} MB",
                     ROOM / 1_000_000
