@@ -6,7 +6,7 @@ use super::arguments::Common;
 use super::exit::Exit;
 use super::target;
 use crate::experiment::progress::say;
-use crate::experiment::{Failure, builds};
+use crate::experiment::{Failure, builds, memory};
 use crate::images::{Effort, Remove};
 use crate::report;
 use crate::report::builds::Row;
@@ -43,6 +43,14 @@ pub async fn run(args: &BuildsArgs, common: &Common) -> Result<Exit, Failure> {
         None | Some(BuildsCommand::List) => {
             let rows = builds::list(session).await?;
             target::print(&report::builds::render(&rows, target::width()))?;
+            let (shelves, _) = memory::list(&common.session_options())?;
+            let known: u64 = shelves.iter().map(|shelf| shelf.bytes).sum();
+            if known > 0 {
+                let known = known as f64 / 1e6;
+                say(format_args!(
+                    "what runs have learnt takes {known:.2} MB: `iptables-lab memory`"
+                ));
+            }
             if rows.iter().any(|row| matches!(row, Row::Missing(_))) {
                 eprintln!(
                     "

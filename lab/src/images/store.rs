@@ -141,7 +141,7 @@ impl Store {
             Folder::Logs,
         ];
         if what == Remove::BuildsAndSources {
-            folders.extend([Folder::Tarballs, Folder::Packages]);
+            folders.extend([Folder::Tarballs, Folder::Packages, Folder::Memory]);
         }
         for folder in folders {
             let folder = self.folder(folder);

@@ -118,6 +118,8 @@ struct Own {
     bytes: usize,
     /// What went wrong, once each.
     troubles: Vec<String>,
+    /// How many of these were said.
+    said: usize,
     /// Nothing is written any more.
     is_over: bool,
 }
@@ -287,9 +289,12 @@ impl Kept {
         }
     }
 
-    /// What went wrong so far: what could not be read was run anew, what could not be written is not kept.
+    /// What went wrong since this was asked last: what could not be read is run anew, what could not be written is not kept.
     pub fn troubles(&self) -> Vec<String> {
-        std::mem::take(&mut self.own().troubles)
+        let mut own = self.own();
+        let new = own.troubles[own.said..].to_vec();
+        own.said = own.troubles.len();
+        new
     }
 
     fn own(&self) -> MutexGuard<'_, Own> {
