@@ -121,6 +121,23 @@ fn a_second_run_runs_nothing_and_comes_to_the_same() {
     assert_eq!(commands(&again), [asked, run, 0]);
 }
 
+/// With more readers only what is new for them is run.
+#[test]
+fn one_build_more_is_what_is_run() {
+    needs!(Native, Engine);
+    let runs = Runs::new();
+    let (first, _) = runs.run(&[]);
+    let more = ["--reader", "debian-*-nft"];
+    let (later, _) = runs.run(&more);
+    let (fresh, _) = runs.run(&[more.as_slice(), &["--fresh"]].concat());
+    assert_eq!(results(&later), results(&fresh));
+    let [first, later, fresh] = [&first, &later, &fresh].map(|report| commands(report)[1]);
+    assert!(
+        0 < later && first + later <= fresh,
+        "{first}, {later}, {fresh}"
+    );
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     /// The end is missing, as of a run that was killed.
