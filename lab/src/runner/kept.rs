@@ -160,7 +160,9 @@ impl Kept {
         let mut magic = [0; MAGIC.len()];
         file.read_exact_at(&mut magic, 0)?;
         if magic != *MAGIC {
-            return Err(io::Error::other("it is of another version of the lab"));
+            return Err(io::Error::other(
+                "it has no transitions of this version of the lab; `iptables-lab memory clear` removes it",
+            ));
         }
         let (mut at, place) = (MAGIC.len() as u64, self.files.len());
         while let Some(header) = Header::read(&file, at, all)? {
@@ -174,11 +176,14 @@ impl Kept {
             self.places.extend(known);
             at = header.contents + u64::from(header.length);
         }
-        if at != all {
+        // Who writes a file holds its lock.
+        if at != all && file.try_lock().is_ok() {
             self.note(format!(
-                "{}: its end is cut off or damaged, and is left out",
+                "{}: its end is cut off or damaged, and is taken away",
                 path.display()
             ));
+            File::options().write(true).open(path)?.set_len(at)?;
+            file.unlock()?;
         }
         self.files.push((path.to_owned(), file));
         Ok(())
@@ -270,6 +275,7 @@ impl Kept {
                 );
                 let path = self.folder.join(name);
                 let begun = File::create_new(&path).and_then(|mut file| {
+                    file.lock()?;
                     file.write_all(MAGIC)?;
                     Ok(file)
                 });

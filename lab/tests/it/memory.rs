@@ -153,7 +153,7 @@ enum Damage {
 #[rstest]
 #[case(Damage::CutOff, "its end is cut off")]
 #[case(Damage::Flipped, "byte ")]
-#[case(Damage::OtherVersion, "it is of another version of the lab")]
+#[case(Damage::OtherVersion, "of this version of the lab")]
 #[case(Damage::Folder, "Is a directory")]
 fn what_is_damaged_is_said_and_run_anew(#[case] damage: Damage, #[case] says: &str) {
     needs!(Native, Engine);
@@ -183,6 +183,11 @@ fn what_is_damaged_is_said_and_run_anew(#[case] damage: Damage, #[case] says: &s
     assert!(said.contains(named) && said.contains(says), "{said}");
     assert!(commands(&second)[1] > 0);
     assert_eq!(results(&second), results(&first));
+    if matches!(damage, Damage::CutOff) {
+        let (third, said) = runs.run(&[]);
+        assert!(!said.contains(named), "{said}");
+        assert_eq!(commands(&third)[1], 0);
+    }
 }
 
 #[test]
