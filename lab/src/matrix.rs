@@ -69,7 +69,7 @@ pub struct Matrix {
     pub pairings: usize,
     /// Why the run ended early; none if its plan was through.
     pub cut_short: Option<String>,
-    /// How many commands the run took; unknown of one that was killed, and of older recordings.
+    /// How many commands the run took; unknown of one that was killed or interrupted, and of older recordings.
     pub commands: Option<Commands>,
     /// The losses that are known already, and how many cells each of them names.
     pub known: Vec<KnownLoss>,

@@ -131,7 +131,8 @@ impl Prepared {
         let end = RunEnd {
             finished: jiff::Timestamp::now(),
             cut_short: ended.as_ref().err().map(ToString::to_string),
-            commands: Some(listener.timings.executed()),
+            // Who is interrupted does not come to count them.
+            commands: Some(listener.timings.executed()).filter(|of| of.asked > 0),
         };
         if let Some(Err(error)) = listener.file.map(|file| file.end(&end)) {
             ended = ended.and(Err(Stopped::Unwritten(error)));

@@ -49,7 +49,7 @@ pub struct Report<'m> {
     pairings: usize,
     /// Why the run ended early; null if its plan was through.
     cut_short: Cow<'m, Option<String>>,
-    /// How many commands the run took; null of one that was killed.
+    /// How many commands the run took; null of one that was killed or interrupted.
     commands: Option<Commands>,
     /// The losses that are known already, and how many cells each of them names.
     known_losses: Cow<'m, [KnownLoss]>,
