@@ -1,27 +1,25 @@
 //! The memory of transitions: what came of bursts of steps, by what they were done in. Nothing that is known is run again, for
 //! whichever writer, reader or scenario it is asked.
 
+mod key;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 use super::kept::{Kept, KeptAnswer, KeptBurst};
-use crate::catalog::{Build, BuildId, Digest};
 use crate::engine::EngineError;
-use crate::observed::{ChainName, End, SharedRules, State, Text};
+use crate::observed::{End, SharedRules, State, Text};
 use crate::plan::LaneKind;
-use crate::plan::step::{Action, Answer, Burst, Role, Step};
+use crate::plan::step::{Answer, Burst, Step};
 use crate::recording::Commands;
-use crate::scenario::{Namespace, Probe, Setup};
+use crate::scenario::{Namespace, Probe};
 use crate::tool::iptables::heeded;
+pub use key::{Id, begins_empty, counts, furnish_key, key};
 
 /// How many bytes of texts are kept; then what was learnt first is forgotten. Scenarios run one after the other, and those that are
 /// through are asked for seldom.
@@ -32,58 +30,6 @@ const MOST_THAT_CAME: usize = 64;
 
 /// SIGKILL: who sends it is not the command that is tried.
 const KILLED: i32 = 9;
-
-/// Something by its content: the sha256 of its JSON.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Id([u8; 32]);
-
-impl Id {
-    /// The id of `what`.
-    ///
-    /// # Errors
-    /// It has no JSON form: a fault of the lab.
-    pub fn of(what: &impl Serialize) -> Result<Id, EngineError> {
-        struct Hashing(Sha256);
-        impl io::Write for Hashing {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.update(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut hashing = Hashing(Sha256::new());
-        serde_json::to_writer(&mut hashing, what)
-            .map_err(|error| EngineError::Fault(format!("something has no id: {error}")))?;
-        Ok(Id(hashing.0.finalize().into()))
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> [u8; 32] {
-        self.0
-    }
-
-    /// The id that has these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Id {
-        Id(bytes)
-    }
-}
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&hex::encode(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(from)?;
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text.as_bytes(), &mut bytes).map_err(de::Error::custom)?;
-        Ok(Id(bytes))
-    }
-}
 
 /// What a command meets: what the kernel holds, and what packets have done to that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -614,95 +560,4 @@ impl Drop for Claim<'_> {
         drop(inner);
         self.memory.ended.notify_waiters();
     }
-}
-
-/// What a burst is, whoever asks for it and in whichever part of a procedure.
-#[derive(Serialize)]
-struct Key<'b> {
-    setup: Id,
-    state: Option<Id>,
-    sent: Option<Id>,
-    until_failure: bool,
-    actions: Vec<Asks<'b>>,
-}
-
-/// A step without what it is for.
-#[derive(Serialize)]
-enum Asks<'b> {
-    Command {
-        build: &'b Digest,
-        argv: &'b [String],
-        stdin: Option<Text>,
-    },
-    Dump,
-    DumpChain(&'b ChainName),
-    Reset,
-    Probe(&'b [(Namespace, Probe)]),
-}
-
-/// The key of a burst that is done in `world`.
-///
-/// # Errors
-/// A step of a build that is not among `builds`, or one that is no part of a burst: a fault of the lab.
-pub fn key(
-    burst: &Burst,
-    around: Surroundings,
-    world: Option<World>,
-    builds: &HashMap<BuildId, Build>,
-) -> Result<Id, EngineError> {
-    let begins_empty = begins_empty(burst);
-    let state = match begins_empty {
-        true => Some(around.empty),
-        false => world.map(|world| world.state),
-    };
-    if state.is_none() {
-        let steps = burst.steps.first().map(Step::to_string);
-        let first = steps.unwrap_or_default();
-        let fault = format!("nobody knows what the kernel holds, and {first} is asked for");
-        return Err(EngineError::Fault(fault));
-    }
-    let asks = burst.steps.iter().map(|step| match &step.action {
-        Action::Command { build, argv, stdin } => {
-            let known = builds.get(build).ok_or_else(|| {
-                EngineError::Fault(format!("{build} is asked for, and is none of the run's"))
-            })?;
-            Ok(Asks::Command {
-                build: &known.digest,
-                argv,
-                stdin: stdin.as_ref().map(|text| heeded(text.bytes()).into()),
-            })
-        }
-        Action::Dump => Ok(Asks::Dump),
-        Action::DumpChain(chain) => Ok(Asks::DumpChain(chain)),
-        Action::Reset => Ok(Asks::Reset),
-        Action::Probe(packets) => Ok(Asks::Probe(packets)),
-        Action::Furnish(_) => Err(EngineError::Fault(
-            "surroundings are made in the middle of a burst".to_owned(),
-        )),
-    });
-    Id::of(&Key {
-        setup: around.setup,
-        state,
-        sent: world.filter(|_| counts(burst)).and_then(|world| world.sent),
-        until_failure: burst.until_failure,
-        actions: asks.collect::<Result<_, EngineError>>()?,
-    })
-}
-
-/// The key of surroundings that are made in a lane.
-///
-/// # Errors
-/// As [`Id::of`].
-pub fn furnish_key(setup: &Setup, kind: LaneKind) -> Result<Id, EngineError> {
-    Id::of(&(setup, kind))
-}
-
-/// Whether a burst empties the lane first.
-pub fn begins_empty(burst: &Burst) -> bool {
-    matches!(burst.steps.first(), Some(step) if step.action == Action::Reset)
-}
-
-/// Whether a burst asks which rules packets have met.
-pub fn counts(burst: &Burst) -> bool {
-    burst.steps.iter().any(|step| step.role == Role::Count)
 }

@@ -1,7 +1,9 @@
 use super::*;
-use crate::catalog::{Backend, Origin as MadeBy, Tool, Version};
+use std::collections::HashMap;
+
+use crate::catalog::{Backend, Build, BuildId, Digest, Origin as MadeBy, Tool, Version};
 use crate::observed::Ran;
-use crate::plan::step::{RuleSet, Stage};
+use crate::plan::step::{Action, Role, RuleSet, Stage};
 
 fn builds() -> HashMap<BuildId, Build> {
     let digest: Digest = "0".repeat(64).parse().expect("a digest");
