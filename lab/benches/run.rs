@@ -120,11 +120,13 @@ impl Options {
 /// round with the middle ratio is shown, and the ratios of all.
 const ROUNDS: usize = 3;
 
-/// A run of the lab, and what the loads that began with every lane open took in it and bare, in seconds.
+/// A run of the lab, what the loads that began with every lane open took in it and bare, in seconds, and how many of its
+/// transitions are distinct.
 struct Round {
     run: Measured,
     lab: f64,
     bare: f64,
+    distinct: usize,
 }
 
 impl Round {
@@ -151,9 +153,10 @@ impl Measured {
         self.timings["seconds"][phase].as_f64().unwrap_or(0.0)
     }
 
-    fn commands(&self) -> u64 {
-        let by_stage = self.timings["commands"].as_object().into_iter().flatten();
-        by_stage.filter_map(|(_, count)| count.as_u64()).sum()
+    /// How many commands were asked for, run, and run to bring a state about again.
+    fn commands(&self) -> [u64; 3] {
+        let executed = &self.timings["executed"];
+        ["asked", "run", "again"].map(|of| executed[of].as_u64().unwrap_or(0))
     }
 
     /// What the loads that began with every lane open took, in seconds: the lab's own time, and that of `bare` for the same
@@ -225,6 +228,8 @@ impl Bench<'_> {
 
     fn lab(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_iptables-lab"));
+        // What is measured is run, and not remembered.
+        command.env("IPTABLES_LAB_FRESH", "1");
         for file in &self.options.builds {
             command.args(["--builds", file]);
         }
@@ -307,9 +312,9 @@ impl Bench<'_> {
     fn lanes(&self, engine: &str) -> Result<(), Failure> {
         println!("\n{engine}: {}\n", SCENARIOS.join(", "));
         println!(
-            "| engine | `--lanes` | lanes | commands | the run | in lanes | bare | lab : bare | start | plan | lanes' start | judge | record | report | memory |"
+            "| engine | `--lanes` | lanes | asked for | run | again | distinct | the run | in lanes | bare | lab : bare | start | plan | lanes' start | judge | record | report | memory |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         let lanes: &[usize] = match (self.options.is_quick, &self.options.lanes[..]) {
             (true, _) => &[2],
             (false, []) => &[1, 2, 4, 8],
@@ -333,11 +338,16 @@ impl Bench<'_> {
                 .iter()
                 .map(|of| format!("{:.2}", of.ratio()))
                 .collect();
-            let Round { run, lab, bare } = &rounds[rounds.len() / 2];
+            let Round {
+                run,
+                lab,
+                bare,
+                distinct,
+            } = &rounds[rounds.len() / 2];
+            let [asked, executed, again] = run.commands();
             println!(
-                "| {engine} | {lanes} | {} | {} | {:.2} s | {lab:.2} s | {bare:.2} s | {} | {} |",
+                "| {engine} | {lanes} | {} | {asked} | {executed} | {again} | {distinct} | {:.2} s | {lab:.2} s | {bare:.2} s | {} | {} |",
                 run.number("lanes"),
-                run.commands(),
                 run.seconds("run"),
                 ratios.join(", "),
                 phases(run)
@@ -352,7 +362,13 @@ impl Bench<'_> {
         let recording = recording::read(&run.recording)?.recording;
         let bare = bare::bare(&recording, run.number("lanes") as usize, self.folder)?;
         let (lab, bare) = run.after_lanes(&bare);
-        Ok(Round { run, lab, bare })
+        let distinct = recording::distinct_transitions(&recording);
+        Ok(Round {
+            run,
+            lab,
+            bare,
+            distinct,
+        })
     }
 
     /// How the whole grows with the rules.

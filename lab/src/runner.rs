@@ -140,10 +140,11 @@ pub async fn run(run: Run<'_>, engine: &dyn Engine, events: Sender<Event>) -> Re
         };
         let joined = run.builds.iter();
         let joined = joined.filter(|build| spec.builds.contains(&build.id));
+        let joined = joined.cloned().collect();
         let lanes = Lanes::new(
             engine,
-            spec.clone(),
-            joined.cloned().collect(),
+            (spec, count),
+            joined,
             run.pace.timeout,
             (&opened, events.clone()),
         );
@@ -162,10 +163,7 @@ pub async fn run(run: Run<'_>, engine: &dyn Engine, events: Sender<Event>) -> Re
         // While one waits for what another one runs, the lane is free for a third.
         (0..count + count.div_ceil(2)).map(move |_| worker().work())
     });
-    let openers = kinds
-        .iter()
-        .flat_map(|(lanes, count, _)| (0..*count).map(move |_| lanes.open_one()));
-    let ended = future::try_join(all(openers), all(workers)).await;
+    let ended = all(workers).await;
     // What it takes to remove containers would be taken from the loads that still run.
     if ended.is_ok() {
         future::join_all(kinds.iter().map(|(lanes, ..)| lanes.close())).await;
@@ -390,6 +388,8 @@ fn answer_of(reply: Reply) -> Result<Answer, EngineError> {
         Reply::Failed { message } => Err(EngineError::Fault(format!("an agent failed: {message}"))),
         other @ (Reply::Hello { .. }
         | Reply::Backends { .. }
+        | Reply::Captured(_)
+        | Reply::NotTaken { .. }
         | Reply::DumpedBefore { .. }
         | Reply::Going { .. }
         | Reply::Burst { .. }

@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use crate::observed::{End, Ran, State};
 use crate::scenario::Namespace;
 use kernel::surroundings::{self, Surroundings};
-use kernel::{KernelError, LegacyTables, NetworkOf};
+use kernel::{Capture, KernelError, LegacyTables, NetworkOf};
 use probe::Round;
 use protocol::{Reply, Request};
 use recent::Recent;
@@ -113,6 +113,12 @@ pub trait Ground {
     /// The kernel refuses.
     fn reset(&mut self) -> Result<(), KernelError>;
 
+    /// Has the namespace, in which there are no rules, hold what was captured.
+    ///
+    /// # Errors
+    /// The kernel does not take what it sent.
+    fn put_back(&mut self, capture: &Capture) -> Result<(), KernelError>;
+
     /// Leaves no rules, and nothing of what scenarios need either.
     ///
     /// # Errors
@@ -134,6 +140,10 @@ impl Ground for Here {
 
     fn reset(&mut self) -> Result<(), KernelError> {
         kernel::reset()
+    }
+
+    fn put_back(&mut self, capture: &Capture) -> Result<(), KernelError> {
+        capture.put_back()
     }
 
     fn clear(&mut self, surroundings: &mut Surroundings) -> Result<(), KernelError> {
@@ -185,6 +195,16 @@ impl Agent {
             },
             Request::Dump => dumped(self.reader.dump()),
             Request::DumpChain(name) => dumped(self.reader.dump().map(|dump| dump.only(&name))),
+            Request::Capture => match Capture::take() {
+                Ok(capture) => Reply::Captured(capture.into()),
+                Err(error) => failed("reading the kernel's rules", &error),
+            },
+            Request::PutBack(capture) => match ground.put_back(&capture) {
+                Ok(()) => Reply::Done,
+                Err(error) => Reply::NotTaken {
+                    message: error.to_string(),
+                },
+            },
             Request::Prepare { legacy } => {
                 let tables = if legacy {
                     LegacyTables::Register

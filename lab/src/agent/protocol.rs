@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel::Capture;
 use crate::catalog::{Backend, Family};
 use crate::observed::{ChainName, Ran, State, Text};
 use crate::scenario::{Namespace, Probe, Setup};
@@ -39,6 +40,10 @@ pub enum Request {
     Dump,
     /// What does the kernel hold of one chain, in this network namespace?
     DumpChain(ChainName),
+    /// What does the kernel hold in this network namespace, in its own form?
+    Capture,
+    /// Have this network namespace, in which there are no rules, hold what was captured.
+    PutBack(Arc<Capture>),
     /// Make ready: `lo` up; where `legacy`, every legacy table registered, so that none appears later by being read.
     Prepare {
         /// Whether legacy builds run in this lane.
@@ -160,6 +165,13 @@ pub enum Reply {
     DumpedBefore {
         /// Which of the dumps that went over this stream, the newest first, from 0; counted by [`Recent`](super::recent::Recent).
         place: usize,
+    },
+    /// To [`Request::Capture`].
+    Captured(Arc<Capture>),
+    /// To [`Request::PutBack`], where the kernel does not take what it sent.
+    NotTaken {
+        /// Its answer.
+        message: String,
     },
     /// To every request that asks for nothing but to be done.
     Done,

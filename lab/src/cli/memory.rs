@@ -8,7 +8,7 @@ use super::arguments::Common;
 use super::exit::Exit;
 use super::target;
 use crate::experiment::progress::say;
-use crate::experiment::{Failure, memory};
+use crate::experiment::{Failure, SessionOptions, memory};
 use crate::report;
 
 #[derive(Args)]
@@ -20,9 +20,16 @@ pub struct MemoryArgs {
 #[derive(Subcommand)]
 enum MemoryCommand {
     /// Say how much is known, of which kernel, engine and privilege, and since when.
-    List,
+    List {
+        /// Say it of each build too.
+        #[arg(long)]
+        builds: bool,
+    },
     /// Take it away: all of it, or what is named.
     Clear {
+        /// Only of this build: its id or a glob. Repeatable.
+        #[arg(long = "build", value_name = "BUILD")]
+        build: Vec<String>,
         /// Only of kernels whose release and build have these words.
         #[arg(long, value_name = "WORDS")]
         kernel: Option<String>,
@@ -35,16 +42,16 @@ enum MemoryCommand {
 pub fn run(args: &MemoryArgs, common: &Common) -> Result<Exit, Failure> {
     let options = common.session_options();
     match &args.command {
-        None | Some(MemoryCommand::List) => {
-            let (shelves, folder) = memory::list(&options)?;
-            if shelves.is_empty() {
-                say(format_args!("nothing is known yet: {}", folder.display()));
-            }
-            target::print(&report::memory::render(&shelves))?;
-        }
-        Some(MemoryCommand::Clear { kernel, older_than }) => {
+        None => list(false, &options)?,
+        Some(MemoryCommand::List { builds }) => list(*builds, &options)?,
+        Some(MemoryCommand::Clear {
+            build,
+            kernel,
+            older_than,
+        }) => {
             const DAY: Duration = Duration::from_secs(24 * 60 * 60);
             let clear = memory::Clear {
+                build: build.clone(),
                 kernel: kernel.clone(),
                 older_than: older_than.map(|days| DAY * days),
             };
@@ -53,4 +60,17 @@ pub fn run(args: &MemoryArgs, common: &Common) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Ran)
+}
+
+/// Prints what is known.
+fn list(by_build: bool, options: &SessionOptions) -> Result<(), Failure> {
+    let (shelves, folder) = memory::list(options)?;
+    if shelves.is_empty() {
+        say(format_args!("nothing is known yet: {}", folder.display()));
+    }
+    let builds = match by_build {
+        true => memory::by_build(&shelves, &folder)?,
+        false => Vec::new(),
+    };
+    target::print(&report::memory::render(&shelves, &builds))
 }

@@ -164,7 +164,9 @@ The program holds reports/losses.json.xz. To have it answer from another, write 
     #[command(after_help = "Examples:
   iptables-lab memory
   iptables-lab memory clear --older-than 30
+  iptables-lab memory list --builds
   iptables-lab memory clear --kernel 6.1.0
+  iptables-lab memory clear --build '1.8.7*'
 
 What a command of a build does in a state of the kernel is kept in the store, by kernel, modules, engine and privilege, and is not run \
 again. --fresh of matrix, show, evidence and advise believes none of it.")]

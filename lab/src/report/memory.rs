@@ -1,15 +1,17 @@
 //! What earlier runs learnt, as a table.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
+use crate::catalog::BuildId;
 use crate::runner::kept::Shelf;
 
-/// What is kept, a machine a line.
-pub fn render(shelves: &[Shelf]) -> String {
+/// What is kept, machine by machine, and of each build where that was counted.
+pub fn render(shelves: &[Shelf], builds: &[BTreeMap<BuildId, usize>]) -> String {
     let mut text = String::new();
-    for shelf in shelves {
+    for (place, shelf) in shelves.iter().enumerate() {
         let machine = &shelf.machine;
         let since = shelf
             .between
@@ -24,6 +26,9 @@ pub fn render(shelves: &[Shelf]) -> String {
             machine.engine,
             machine.privilege,
         ));
+        for (build, transitions) in builds.get(place).into_iter().flatten() {
+            text.push_str(&format!("  {transitions:>9} {build}\n"));
+        }
     }
     text
 }

@@ -7,7 +7,7 @@
 
 mod machine;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -22,12 +22,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::memory::Id;
+use crate::catalog::BuildId;
 use crate::observed::{Ran, State};
 use crate::scenario::Outcome;
 pub use machine::Machine;
 
 /// What a file begins with. Files that begin otherwise are of another version of the lab.
-const MAGIC: &[u8; 8] = b"iptlabM1";
+const MAGIC: &[u8; 8] = b"iptlabM2";
 
 /// How a file's name ends.
 const ENDING: &str = "transitions";
@@ -49,6 +50,9 @@ const MOST_FILES: usize = 200;
 pub struct KeptBurst {
     /// The key of the burst.
     pub key: Id,
+    /// Whose commands it has; nobody's where surroundings are made or packets sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<BuildId>,
     /// The answer to each step that was done.
     pub answers: Vec<KeptAnswer>,
     /// What the kernel held afterwards.
@@ -157,14 +161,7 @@ impl Kept {
     fn read_places(&mut self, path: &Path) -> io::Result<()> {
         let file = File::open(path)?;
         let all = file.metadata()?.len();
-        let mut magic = [0; MAGIC.len()];
-        file.read_exact_at(&mut magic, 0)?;
-        if magic != *MAGIC {
-            return Err(io::Error::other(
-                "it has no transitions of this version of the lab; `iptables-lab memory clear` removes it",
-            ));
-        }
-        let (mut at, place) = (MAGIC.len() as u64, self.files.len());
+        let (mut at, place) = (begin(&file)?, self.files.len());
         while let Some(header) = Header::read(&file, at, all)? {
             let contents = Place {
                 file: place,
@@ -193,14 +190,7 @@ impl Kept {
     pub fn block_with(&self, id: Id) -> Option<Block> {
         let place = *self.places.get(&id)?;
         let (path, file) = self.files.get(place.file)?;
-        let read = || -> io::Result<Block> {
-            let mut packed = vec![0; place.length as usize];
-            file.read_exact_at(&mut packed, place.at)?;
-            let mut text = Vec::new();
-            GzDecoder::new(packed.as_slice()).read_to_end(&mut text)?;
-            Ok(serde_json::from_slice(&text)?)
-        };
-        match read() {
+        match Block::read(file, place.at, place.length) {
             Ok(block) => Some(block),
             Err(error) => {
                 let said = format!("{}, byte {}: {error}", path.display(), place.at);
@@ -309,6 +299,15 @@ impl Kept {
 }
 
 impl Block {
+    /// The block whose contents are there in a file.
+    fn read(file: &File, at: u64, length: u32) -> io::Result<Block> {
+        let mut packed = vec![0; length as usize];
+        file.read_exact_at(&mut packed, at)?;
+        let mut text = Vec::new();
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut text)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
     fn packed(&self) -> io::Result<Vec<u8>> {
         let keys = self.bursts.iter().map(|burst| burst.key);
         let ids: Vec<Id> = keys.chain(self.states.iter().map(|(id, _)| *id)).collect();
@@ -422,19 +421,120 @@ pub fn shelves(folder: &Path) -> io::Result<Vec<Shelf>> {
 }
 
 impl Shelf {
-    /// Takes away what was written before `before`; all of it where nothing is said. Returns how many bytes that were.
+    /// How many transitions are known of each build.
     ///
     /// # Errors
-    /// A file cannot be removed.
-    pub fn clear(&self, before: Option<SystemTime>) -> io::Result<u64> {
-        let mut bytes = 0;
-        for (path, of) in files_of(&self.folder)? {
-            if before.is_none_or(|before| when(&of) < before) {
-                remove(&path)?;
-                bytes += of.len();
+    /// A file cannot be read.
+    pub fn builds(&self) -> io::Result<BTreeMap<BuildId, usize>> {
+        let mut builds = BTreeMap::new();
+        for (path, _) in files_of(&self.folder)? {
+            for block in Blocks::of(&path)? {
+                let bursts = block?.bursts.into_iter();
+                for build in bursts.filter_map(|burst| burst.build) {
+                    *builds.entry(build).or_default() += 1;
+                }
             }
         }
+        Ok(builds)
+    }
+
+    /// Takes away what was written before `before`, of all builds or of those that are `named`. Returns how many bytes that were. What
+    /// a living run writes stays.
+    ///
+    /// # Errors
+    /// A file cannot be read, removed or written anew.
+    pub fn clear(
+        &self,
+        before: Option<SystemTime>,
+        named: Option<&dyn Fn(&BuildId) -> bool>,
+    ) -> io::Result<u64> {
+        let mut bytes = 0;
+        for (path, of) in files_of(&self.folder)? {
+            if before.is_some_and(|before| when(&of) >= before) {
+                continue;
+            }
+            bytes += match named {
+                Some(named) => without(&path, &of, named)?,
+                None => {
+                    remove(&path)?;
+                    of.len()
+                }
+            };
+        }
         Ok(bytes)
+    }
+}
+
+/// Writes a file anew without the transitions of the builds that are `named`. Returns how many bytes it is shorter.
+fn without(path: &Path, of: &fs::Metadata, named: &dyn Fn(&BuildId) -> bool) -> io::Result<u64> {
+    // Who writes a file holds its lock.
+    if File::open(path)?.try_lock().is_err() {
+        return Ok(0);
+    }
+    let (mut anew, mut is_changed) = (MAGIC.to_vec(), false);
+    for block in Blocks::of(path)? {
+        let mut block = block?;
+        let before = block.bursts.len();
+        let is_named = |burst: &KeptBurst| burst.build.as_ref().is_some_and(named);
+        block.bursts.retain(|burst| !is_named(burst));
+        is_changed |= block.bursts.len() < before;
+        // What others refer to stays: the states.
+        if !block.bursts.is_empty() || !block.states.is_empty() {
+            anew.extend(block.packed()?);
+        }
+    }
+    if !is_changed {
+        return Ok(0);
+    }
+    let folder = path.parent().unwrap_or(path);
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&anew)?;
+    file.as_file().set_modified(when(of))?;
+    file.persist(path)?;
+    Ok(of.len().saturating_sub(anew.len() as u64))
+}
+
+/// The blocks of a file, in their order, up to what is cut off.
+struct Blocks {
+    file: File,
+    at: u64,
+    all: u64,
+}
+
+impl Blocks {
+    fn of(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let all = file.metadata()?.len();
+        let at = begin(&file)?;
+        Ok(Blocks { file, at, all })
+    }
+}
+
+impl Iterator for Blocks {
+    type Item = io::Result<Block>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let header = match Header::read(&self.file, self.at, self.all) {
+            Ok(header) => header?,
+            Err(error) => return Some(Err(error)),
+        };
+        self.at = header.contents + u64::from(header.length);
+        Some(Block::read(&self.file, header.contents, header.length))
+    }
+}
+
+/// Where the first block of a file is.
+///
+/// # Errors
+/// It is no file of this version of the lab.
+fn begin(file: &File) -> io::Result<u64> {
+    let mut magic = [0; MAGIC.len()];
+    file.read_exact_at(&mut magic, 0)?;
+    match magic == *MAGIC {
+        true => Ok(MAGIC.len() as u64),
+        false => Err(io::Error::other(
+            "it has no transitions of this version of the lab; `iptables-lab memory clear` removes it",
+        )),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Lanes<'r> {
     events: Sender<Event>,
     /// How many lanes of whichever kind were opened.
     opened: &'r AtomicUsize,
+    /// How many more of this kind may be opened.
+    to_open: AtomicUsize,
     /// One for each lane that is open and not lent.
     permits: Semaphore,
     /// The lane that was used last is the last one.
@@ -65,10 +67,10 @@ pub struct Lanes<'r> {
 }
 
 impl<'r> Lanes<'r> {
-    /// None is open yet.
+    /// None is open yet. So many will be at most.
     pub fn new(
         engine: &'r dyn Engine,
-        spec: LaneSpec,
+        (spec, most): (LaneSpec, usize),
         builds: Vec<Build>,
         timeout: Duration,
         (opened, events): (&'r AtomicUsize, Sender<Event>),
@@ -80,6 +82,7 @@ impl<'r> Lanes<'r> {
             timeout,
             events,
             opened,
+            to_open: AtomicUsize::new(most),
             permits: Semaphore::new(0),
             idle: Mutex::default(),
         }
@@ -90,26 +93,17 @@ impl<'r> Lanes<'r> {
         self.timeout
     }
 
-    /// Opens one more lane.
-    ///
-    /// # Errors
-    /// It cannot be opened, or its builds do not pass the control.
-    pub async fn open_one(&self) -> Result<(), RunError> {
-        let open = self.open().await?;
-        self.take_in(open);
-        Ok(())
-    }
-
     fn take_in(&self, open: OpenLane) {
         self.idle().push(open);
         self.permits.add_permits(1);
     }
 
     /// Lends a lane: one of which `is_best` says so, if one is idle; else one of which `is_good` does; else the one that was idle
-    /// longest. It waits until one is idle.
+    /// longest. Where none is idle, one is opened, if there may be one more: a run that knows everything opens none. Else it waits
+    /// until one is idle.
     ///
     /// # Errors
-    /// None in practice: lanes are closed when nobody asks any more.
+    /// A lane cannot be opened, or its builds do not pass the control.
     pub async fn lend(
         &self,
         is_best: impl Fn(&OpenLane) -> bool,
@@ -117,11 +111,21 @@ impl<'r> Lanes<'r> {
     ) -> Result<Lease<'_>, RunError> {
         let missing = || EngineError::Fault("no lane is open that was to be idle".to_owned());
         // It comes back with the lane, which may be gone instead.
-        self.permits
-            .acquire()
-            .await
-            .map_err(|_| missing())?
-            .forget();
+        match self.permits.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) if self.may_open() => {
+                return Ok(Lease {
+                    open: self.open().await?,
+                    lanes: self,
+                });
+            }
+            Err(_) => self
+                .permits
+                .acquire()
+                .await
+                .map_err(|_| missing())?
+                .forget(),
+        }
         let mut idle = self.idle();
         let best = idle.iter().position(is_best);
         let best = best.or_else(|| idle.iter().position(is_good));
@@ -132,6 +136,13 @@ impl<'r> Lanes<'r> {
             open: open.ok_or_else(missing)?,
             lanes: self,
         })
+    }
+
+    /// Whether one more lane may be opened, which whoever asks then does.
+    fn may_open(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.to_open.fetch_update(set, fetch, one_less).is_ok()
     }
 
     async fn open(&self) -> Result<OpenLane, RunError> {

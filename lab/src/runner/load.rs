@@ -10,6 +10,7 @@ use super::memory::{
     counts, furnish_key, is_believed, key,
 };
 use super::{RunError, perform};
+use crate::agent::kernel::Capture;
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Build, BuildId};
 use crate::engine::{EngineError, Place, surroundings};
@@ -313,6 +314,10 @@ impl<'r> LoadRun<'r> {
                 state,
                 sent: sent.and_then(|before| before.sent),
             });
+            // What a writer wrote is asked for by every reader.
+            if world.is_none_or(|world| world.state == around.empty) {
+                lane.capture(open).await?;
+            }
         }
         Ok(Known {
             answers,
@@ -366,6 +371,20 @@ async fn furnish(
         after,
         learnt: None,
     })
+}
+
+/// Leaves no rules in a lane.
+async fn empty(open: &mut OpenLane) -> Result<(), EngineError> {
+    open.world = None;
+    match open.lane.ask(&Place::Holder, &Request::Reset).await? {
+        Reply::Done => {}
+        other => {
+            let fault = format!("an agent answered a reset with {other:?}");
+            return Err(EngineError::Fault(fault));
+        }
+    }
+    open.met_packets = false;
+    Ok(())
 }
 
 /// What a lane holds.
@@ -432,9 +451,74 @@ impl InLane<'_> {
         Ok(())
     }
 
-    /// Brings about in a lane what it held before, or another lane of its kind did: by what led there, the last of it alone where
-    /// that comes to the same. A dump proves it each time. What packets are to meet is brought about where none were before.
+    /// Brings about in a lane what it held before, or another lane of its kind did. A dump proves it each time.
+    ///
+    /// What was captured when a lane held it is put back. Where nothing was, commands do it, and it is captured then.
     async fn bring_about(&self, open: &mut OpenLane, target: Id, unmet: bool) -> Result<(), Stop> {
+        match self.memory.capture(self.around.setup, target) {
+            Some(Some(capture)) => {
+                if self.put_back(open, capture).await? == Some(target) {
+                    return Ok(());
+                }
+                self.memory.captured(self.around.setup, target, None);
+            }
+            Some(None) => {}
+            None => {
+                self.do_again(open, target, unmet).await?;
+                return Ok(self.capture(open).await?);
+            }
+        }
+        self.do_again(open, target, unmet).await
+    }
+
+    /// Captures what a lane holds, in the kernel's own form, if no packets met it: it can be had at once from then on.
+    async fn capture(&self, open: &mut OpenLane) -> Result<(), EngineError> {
+        let Some(World { state, sent: None }) = open.world else {
+            return Ok(());
+        };
+        if state == self.around.empty || self.memory.capture(self.around.setup, state).is_some() {
+            return Ok(());
+        }
+        match open.lane.ask(&Place::Holder, &Request::Capture).await? {
+            Reply::Captured(capture) => {
+                self.memory
+                    .captured(self.around.setup, state, Some(capture))
+            }
+            other => {
+                let fault = format!("an agent answered a capture with {other:?}");
+                return Err(EngineError::Fault(fault));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a lane hold what was captured. Returns what it then holds; nothing where the kernel does not take it.
+    async fn put_back(
+        &self,
+        open: &mut OpenLane,
+        capture: Arc<Capture>,
+    ) -> Result<Option<Id>, Stop> {
+        empty(open).await?;
+        let reply = open
+            .lane
+            .ask(&Place::Holder, &Request::PutBack(capture))
+            .await?;
+        match reply {
+            Reply::Done => {}
+            Reply::NotTaken { .. } => return Ok(None),
+            other => {
+                let fault = format!("an agent was to put rules back, and answered with {other:?}");
+                return Err(EngineError::Fault(fault).into());
+            }
+        }
+        let state = dump(open, self.memory).await?;
+        open.world = Some(World { state, sent: None });
+        Ok(Some(state))
+    }
+
+    /// Does again what led to a state, the last of it alone where that comes to the same. What packets are to meet is brought about
+    /// where none were before.
+    async fn do_again(&self, open: &mut OpenLane, target: Id, unmet: bool) -> Result<(), Stop> {
         let held = open.world.take().map(|world| world.state);
         let held = held.filter(|_| !(unmet && open.met_packets));
         let mut path: Vec<Arc<Origin>> = Vec::new();
@@ -481,12 +565,7 @@ impl InLane<'_> {
     ) -> Result<Id, Stop> {
         open.world = None;
         if from_empty {
-            let reset = open.lane.ask(&Place::Holder, &Request::Reset).await?;
-            if reset != Reply::Done {
-                let fault = format!("an agent answered a reset with {reset:?}");
-                return Err(EngineError::Fault(fault).into());
-            }
-            open.met_packets = false;
+            empty(open).await?;
         }
         for origin in path.iter().rev() {
             match &origin.does {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::kept::{Kept, KeptAnswer, KeptBurst};
+use crate::agent::kernel::Capture;
 use crate::engine::EngineError;
 use crate::observed::{End, SharedRules, State, Text};
 use crate::plan::LaneKind;
@@ -24,6 +25,9 @@ pub use key::{Id, begins_empty, counts, furnish_key, key};
 /// How many bytes of texts are kept; then what was learnt first is forgotten. Scenarios run one after the other, and those that are
 /// through are asked for seldom.
 const MOST_BYTES: usize = 64 << 20;
+
+/// How many bytes of captures are kept; then the first are forgotten.
+const MOST_CAPTURED: usize = 16 << 20;
 
 /// How many dumps are known by where they are in memory.
 const MOST_THAT_CAME: usize = 64;
@@ -128,6 +132,12 @@ struct Inner {
     came: HashMap<usize, (Arc<State>, Id, Arc<State>)>,
     /// How states came about, and what it costs from an empty lane, in commands.
     origins: HashMap<(Whereabouts, Id), (Arc<Origin>, usize)>,
+    /// By what was furnished and what the kernel held: that in the kernel's own form; none of what it does not take back.
+    captures: HashMap<(Id, Id), Option<Arc<Capture>>>,
+    /// What was captured, in that order, with how many bytes it has.
+    captured: VecDeque<((Id, Id), usize)>,
+    /// The bytes of all of it.
+    captured_bytes: usize,
     /// The packets that were sent, by id.
     packets: HashMap<Id, Arc<[(Namespace, Probe)]>>,
     commands: Commands,
@@ -312,7 +322,12 @@ impl Memory {
     }
 
     /// Keeps what came of a burst for later runs.
-    fn keep(&self, key: Id, known: &Known, is_doubtful: bool) -> Result<(), EngineError> {
+    fn keep(
+        &self,
+        (key, what): (Id, &Burst),
+        known: &Known,
+        is_doubtful: bool,
+    ) -> Result<(), EngineError> {
         let Some(kept) = &self.kept else {
             return Ok(());
         };
@@ -333,6 +348,7 @@ impl Memory {
         }
         let burst = KeptBurst {
             key,
+            build: what.build().cloned(),
             answers,
             after: known.after,
             is_doubtful,
@@ -436,6 +452,30 @@ impl Memory {
         }
     }
 
+    /// What is known of having a lane hold a state at once.
+    pub fn capture(&self, setup: Id, state: Id) -> Option<Option<Arc<Capture>>> {
+        self.lock().captures.get(&(setup, state)).cloned()
+    }
+
+    /// Keeps what it takes to have a lane hold a state at once; none where the kernel does not take that.
+    pub fn captured(&self, setup: Id, state: Id, capture: Option<Arc<Capture>>) {
+        let mut inner = self.lock();
+        let bytes = capture.as_ref().map_or(0, |capture| capture.size());
+        // Of what is very large nothing else could be kept beside it: commands bring it about.
+        let capture = capture.filter(|_| bytes <= MOST_CAPTURED / 4);
+        if capture.is_some() {
+            inner.captured.push_back(((setup, state), bytes));
+            inner.captured_bytes += bytes;
+        }
+        inner.captures.insert((setup, state), capture);
+        while inner.captured_bytes > MOST_CAPTURED
+            && let Some((oldest, bytes)) = inner.captured.pop_front()
+        {
+            inner.captures.remove(&oldest);
+            inner.captured_bytes -= bytes;
+        }
+    }
+
     /// The packets of that id.
     pub fn packets(&self, id: Id) -> Option<Arc<[(Namespace, Probe)]>> {
         self.lock().packets.get(&id).cloned()
@@ -505,12 +545,12 @@ impl Claim<'_> {
             inner.entries.insert(self.key, Entry::Unsure);
             inner.differing.push(differing(what, expected, known));
             drop(inner);
-            return self.memory.keep(self.key, known, true);
+            return self.memory.keep((self.key, what), known, true);
         }
         let mut inner = self.memory.lock();
         inner.keep(self.key, known.clone(), MOST_BYTES);
         drop(inner);
-        self.memory.keep(self.key, known, false)
+        self.memory.keep((self.key, what), known, false)
     }
 }
 

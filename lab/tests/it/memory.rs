@@ -138,6 +138,26 @@ fn one_build_more_is_what_is_run() {
     );
 }
 
+/// What is known of one build goes alone.
+#[test]
+fn one_build_is_forgotten() {
+    needs!(Native, Engine);
+    let runs = Runs::new();
+    let (first, _) = runs.run(&[]);
+    let reader = small_run().reader.clone();
+    let list = |runs: &Runs| both(&runs.lab(&["memory", "list", "--builds"]));
+    assert!(list(&runs).contains(&reader), "{}", list(&runs));
+    runs.lab(&["memory", "clear", "--build", &reader]);
+    assert!(!list(&runs).contains(&reader), "{}", list(&runs));
+    let (second, _) = runs.run(&[]);
+    let ([asked, run, _], [_, anew, before]) = (commands(&first), commands(&second));
+    assert!(0 < anew && anew < run && 0 < before && before < asked);
+    assert_eq!(results(&second), results(&first));
+    let unknown = runs.command(&["memory", "clear", "--build", "no-such"]);
+    let output = { unknown }.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", both(&output));
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     /// The end is missing, as of a run that was killed.
@@ -250,7 +270,7 @@ fn blocks(mut bytes: &[u8]) -> Vec<(Vec<u8>, String)> {
 
 /// As [`blocks`] takes it apart.
 fn file_of(blocks: &[(Vec<u8>, String)]) -> Vec<u8> {
-    let mut bytes = b"iptlabM1".to_vec();
+    let mut bytes = b"iptlabM2".to_vec();
     for (ids, text) in blocks {
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
         packer.write_all(text.as_bytes()).unwrap();

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use foldhash::HashMap;
 use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use serde::{Deserialize, Serialize};
 
 use super::decoded::DecodedRules;
 use super::error::KernelError;
@@ -20,7 +21,7 @@ use super::netlink::ATTEMPTS;
 use super::nft;
 use super::sockopt;
 use crate::catalog::Family;
-use crate::observed::{LegacyChain, LegacyRule, LegacyTable, plain};
+use crate::observed::{LegacyChain, LegacyRule, LegacyTable, Text, plain};
 use entry::{
     ACCEPT, DROP, Entry, Layout, RETURN, entries, error_entry, layout, policy_entry, u32_at,
 };
@@ -111,6 +112,60 @@ pub(super) fn reset() -> Result<(), KernelError> {
     })
 }
 
+/// What the kernel sent of a registered table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturedTable {
+    family: Family,
+    name: String,
+    info: Info,
+    /// The entries, as the kernel sent them.
+    entries: Text,
+}
+
+impl CapturedTable {
+    /// How many bytes its entries have.
+    pub(super) fn size(&self) -> usize {
+        self.entries.bytes().len()
+    }
+}
+
+/// What the kernel holds in registered tables, as it sends it.
+pub(super) fn read() -> Result<Vec<CapturedTable>, KernelError> {
+    let mut tables = Vec::new();
+    each_registered(|control, name| {
+        let blob = control.read(name)?;
+        tables.push(CapturedTable {
+            family: control.family,
+            name: name.to_owned(),
+            info: blob.info,
+            entries: blob.entries.into(),
+        });
+        Ok(())
+    })?;
+    Ok(tables)
+}
+
+/// Has tables hold again what the kernel sent of them.
+///
+/// # Errors
+/// The kernel does not take what it sent.
+pub(super) fn put_back(tables: &[CapturedTable]) -> Result<(), KernelError> {
+    for table in tables {
+        let what = format!("writing {} table {} back", table.family, table.name);
+        let control = Control::open(table.family)?.ok_or_else(|| {
+            let source = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+            KernelError::refused(&what)(source)
+        })?;
+        // Asking for a table registers it.
+        let old = control
+            .info(&table.name)
+            .map_err(KernelError::refused(&what))?;
+        let replacement = replacement(&table.name, table.info, table.entries.bytes(), old.count);
+        control.replace(&what, old, replacement)?;
+    }
+    Ok(())
+}
+
 /// Calls `act` for every registered table.
 fn each_registered(
     mut act: impl FnMut(&Control, &str) -> Result<(), KernelError>,
@@ -153,7 +208,7 @@ fn registered(family: Family) -> Result<Vec<String>, KernelError> {
 }
 
 /// `struct ipt_getinfo` without the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Info {
     /// Which hooks the table has, one bit each.
     hooks: u32,
@@ -271,18 +326,21 @@ impl Control {
 
     /// Replaces a table by an empty one of the same hooks, with ACCEPT policies.
     fn empty(&self, table: &str, old: &Info) -> Result<(), KernelError> {
-        let mut replacement = empty_table(layout(self.family), table, old);
         let what = format!("emptying {} table {table}", self.family);
-        let counters = old.count as usize;
-        sockopt::replace(
+        self.replace(&what, *old, empty_table(layout(self.family), table, old))
+    }
+
+    /// Replaces a table that is `old`.
+    fn replace(&self, what: &str, old: Info, mut replacement: Vec<u8>) -> Result<(), KernelError> {
+        let replaced = sockopt::replace(
             &self.socket,
             self.level(),
             REPLACE_OR_INFO,
             &mut replacement,
             REPLACE_POINTER,
-            counters,
-        )
-        .map_err(KernelError::refused(what))
+            old.count as usize,
+        );
+        replaced.map_err(KernelError::refused(what))
     }
 }
 
@@ -305,12 +363,24 @@ fn empty_table(layout: &Layout, table: &str, old: &Info) -> Vec<u8> {
     entries.extend(error_entry(layout));
     let count = old.hooks.count_ones() + 1;
     let size = u32::try_from(entries.len()).expect("a few entries are short");
+    let info = Info {
+        hooks: old.hooks,
+        begins: places,
+        ends: places,
+        count,
+        size,
+    };
+    replacement(table, info, &entries, old.count)
+}
+
+/// `struct ipt_replace`, to take the place of a table with so many entries.
+fn replacement(table: &str, info: Info, entries: &[u8], counters: u32) -> Vec<u8> {
     let mut replacement = named(table, NAME);
     let header = [
-        &[old.hooks, count, size][..],
-        &places,
-        &places,
-        &[old.count],
+        &[info.hooks, info.count, info.size][..],
+        &info.begins,
+        &info.ends,
+        &[counters],
     ]
     .concat();
     replacement.extend(header.iter().flat_map(|number| number.to_ne_bytes()));
@@ -427,27 +497,16 @@ pub(super) fn capture(family: Family, table: &str) -> Vec<u8> {
     bytes
 }
 
-/// Replaces a table by one out of the test data.
 #[cfg(test)]
-pub(super) fn write(family: Family, table: &str, capture: &[u8]) {
-    let control = Control::open(family)
-        .expect("a socket")
-        .expect("the family");
-    let old = control.info(table).expect("registered").count;
-    // What follows the name in both structs is the same, but for the order: hooks, places, count and size.
-    let mut replacement = capture[..NAME + 4].to_vec();
-    replacement.extend(&capture[INFO - 8..INFO]);
-    replacement.extend(&capture[NAME + 4..INFO - 8]);
-    replacement.extend(old.to_ne_bytes());
-    replacement.resize(REPLACE_HEADER, 0);
-    replacement.extend(&capture[INFO..]);
-    sockopt::replace(
-        &control.socket,
-        control.level(),
-        REPLACE_OR_INFO,
-        &mut replacement,
-        REPLACE_POINTER,
-        old as usize,
-    )
-    .expect("the kernel takes what it sent");
+impl CapturedTable {
+    /// A table out of the test data.
+    pub(super) fn from_capture(family: Family, name: &str, bytes: &[u8]) -> Self {
+        let blob = Blob::from_capture(bytes);
+        CapturedTable {
+            family,
+            name: name.to_owned(),
+            info: blob.info,
+            entries: blob.entries.into(),
+        }
+    }
 }

@@ -19,11 +19,14 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::Backend;
-use crate::observed::{LegacyRule, NftRule, State};
+use crate::observed::{LegacyRule, NftRule, State, Text};
 
 use decoded::DecodedRules;
 pub use error::KernelError;
+use legacy::CapturedTable;
 pub use link::NetworkOf;
 
 /// Reads what the kernel holds, again and again.
@@ -66,6 +69,44 @@ pub fn prepare(tables: LegacyTables) -> Result<(), KernelError> {
 pub fn reset() -> Result<(), KernelError> {
     nft::reset()?;
     legacy::reset()
+}
+
+/// What the kernel holds in a namespace, in its own form: what it takes to have another one hold the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// The messages of nf_tables.
+    nft: Text,
+    /// The registered legacy tables.
+    legacy: Vec<CapturedTable>,
+}
+
+impl Capture {
+    /// What the kernel holds in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// As [`Reader::dump`].
+    pub fn take() -> Result<Self, KernelError> {
+        Ok(Capture {
+            nft: nft::read_if_there()?.unwrap_or_default().into(),
+            legacy: legacy::read()?,
+        })
+    }
+
+    /// Has the network namespace of the calling thread, in which there are no rules, hold the same. Whether it does is for a dump to
+    /// prove: what the kernel sends is not always what it takes.
+    ///
+    /// # Errors
+    /// The kernel does not take what it sent.
+    pub fn put_back(&self) -> Result<(), KernelError> {
+        nft::put_back(self.nft.bytes())?;
+        legacy::put_back(&self.legacy)
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        let legacy = self.legacy.iter().map(CapturedTable::size);
+        self.nft.bytes().len() + legacy.sum::<usize>()
+    }
 }
 
 /// Whether [`prepare`] touches legacy tables: once touched they stay registered in their namespace.

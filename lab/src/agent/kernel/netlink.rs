@@ -5,6 +5,8 @@ use std::io;
 use bytes::BufMut;
 use netlink_sys::{Socket, SocketAddr};
 use nix::libc;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBufForce;
 
 use super::attributes::align;
 use super::error::KernelError;
@@ -14,6 +16,9 @@ const HEADER: usize = 16;
 
 /// A dump comes in datagrams of 32 KiB at most (`netlink_dump` in net/netlink/af_netlink.c).
 const DATAGRAM: usize = 64 * 1024;
+
+/// A socket takes requests of this size anywhere.
+const USUAL: usize = 64 * 1024;
 
 /// How often a reading that was disturbed is taken again.
 pub(super) const ATTEMPTS: usize = 16;
@@ -137,8 +142,12 @@ impl Connection {
         self.sequence
     }
 
-    /// Sends a request, or a batch of them.
+    /// Sends a request, or a batch of them, which the kernel takes whole or not at all.
     pub(super) fn send(&self, what: &str, request: &[u8]) -> Result<(), KernelError> {
+        if request.len() > USUAL {
+            // Without the right to it the kernel's own limit holds, and what is longer is refused.
+            let _ = setsockopt(&self.socket, SndBufForce, &(2 * request.len()));
+        }
         let sent = self
             .socket
             .send(request, 0)

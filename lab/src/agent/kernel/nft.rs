@@ -3,6 +3,7 @@
 //! Attribute numbers are those of the kernel's include/uapi/linux/netfilter/nf_tables.h.
 
 mod decode;
+mod put_back;
 
 use std::cell::RefCell;
 use std::io;
@@ -16,6 +17,7 @@ use super::netlink::{ATTEMPTS, Connection, Dumped, Message, messages};
 use crate::catalog::Family;
 use crate::observed::{NftRule, NftTable};
 pub(super) use decode::decode;
+pub(super) use put_back::put_back;
 
 /// `NFNL_SUBSYS_NFTABLES`, the upper byte of every message type here.
 const NFTABLES: u16 = 10 << 8;
@@ -75,7 +77,8 @@ pub(super) fn dump(decoded: &mut DecodedRules<NftRule>) -> Result<Vec<NftTable>,
     read_if_there()?.map_or_else(|| Ok(Vec::new()), |answer| decode(&answer, decoded))
 }
 
-fn read_if_there() -> Result<Option<Vec<u8>>, KernelError> {
+/// What [`read`] gives; none where the kernel has no nf_tables.
+pub(super) fn read_if_there() -> Result<Option<Vec<u8>>, KernelError> {
     match read() {
         Err(KernelError::Lacks { .. }) => Ok(None),
         read => read.map(Some),

@@ -300,52 +300,25 @@ fn can_be_written_back(message: &netlink::Message) -> bool {
     !NOT_TAKEN_BACK.iter().any(|name| holds(name))
 }
 
-/// Writes captured rules into this namespace, as the kernel sent them but for handles and positions.
-fn replay(answer: &[u8]) {
-    let mut connection =
-        netlink::Connection::open(netlink_sys::protocols::NETLINK_NETFILTER).expect("a socket");
-    let (mut batch, mut awaited) = (Vec::new(), Vec::new());
-    connection.put(&mut batch, 0x10, 0, &[0, 0, 0, 10]);
-    let messages: Vec<_> = netlink::messages(answer)
-        .map(|message| message.expect("well formed"))
-        .collect();
-    // Tables, chains, objects, sets, elements, rules; by the type of the message, and what is left out of it.
-    for (kind, left_out) in [
-        (0, &[3, 4][..]),
-        (3, &[2, 6, 8]),
-        (18, &[5, 6]),
-        (9, &[16, 19, 20]),
-        (12, &[]),
-        (6, &[3, 6]),
-    ] {
-        let of_kind = |message: &&netlink::Message| message.kind & 0xff == kind;
-        for message in messages
-            .iter()
-            .filter(of_kind)
-            .filter(|message| can_be_written_back(message))
-        {
-            let attributes = Attributes::parse(&message.body[4..]).expect("well formed");
-            let mut body = vec![message.body[0], 0, 0, 0];
-            if kind == 9 {
-                // NFTA_SET_ID, which the kernel wants and does not send.
-                put(&mut body, 10, &1u32.to_be_bytes());
-            }
-            let kept = |(kind, _): &(u16, &[u8])| !left_out.contains(kind);
-            attributes
-                .members()
-                .filter(kept)
-                .for_each(|(kind, value)| put(&mut body, kind, value));
-            // NLM_F_CREATE, NLM_F_APPEND, NLM_F_ACK.
-            awaited.push(connection.put(&mut batch, message.kind, 0x0c04, &body));
+/// The messages of a captured ruleset that the kernel takes back.
+fn taken_back(answer: &[u8]) -> Vec<u8> {
+    let mut taken = Vec::new();
+    for message in netlink::messages(answer) {
+        let message = message.expect("well formed");
+        if can_be_written_back(&message) {
+            taken.extend(message.whole);
+            taken.resize(attributes::align(taken.len()), 0);
         }
     }
-    connection.put(&mut batch, 0x11, 0, &[0, 0, 0, 10]);
-    connection
-        .send("writing captured rules", &batch)
-        .expect("sent");
-    connection
-        .acknowledged("writing captured rules", awaited)
-        .expect("taken");
+    taken
+}
+
+fn put_back(nft: &[u8], legacy: Vec<legacy::CapturedTable>) {
+    let capture = Capture {
+        nft: taken_back(nft).into(),
+        legacy,
+    };
+    capture.put_back().expect("the kernel takes what it sent");
 }
 
 #[test]
@@ -361,7 +334,7 @@ fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
         }
         let mut reader = Reader::default();
         for _ in 0..2 {
-            replay(NFT);
+            put_back(NFT, Vec::new());
             let written = reader.dump().expect("readable");
             assert_eq!(show(&written.nft), show(&captured));
             assert_eq!(written.legacy, [], "nobody touched a legacy table");
@@ -388,7 +361,8 @@ fn legacy_tables_are_registered_filled_and_emptied() {
             "this kernel has no legacy tables"
         );
         for (family, blob) in [(Family::Ipv4, FILTER), (Family::Ipv6, FILTER6)] {
-            legacy::write(family, "filter", blob);
+            let table = legacy::CapturedTable::from_capture(family, "filter", blob);
+            put_back(&[], vec![table]);
             let written = Reader::default().dump().expect("readable").legacy;
             let written = written
                 .into_iter()
@@ -398,6 +372,29 @@ fn legacy_tables_are_registered_filled_and_emptied() {
         }
         reset().expect("resettable");
         assert_eq!(Reader::default().dump().expect("readable"), empty);
+    });
+}
+
+/// A ruleset of iptables-nft has matches of xtables, which are to be told the rule's protocol.
+#[rstest]
+#[case::nft(NFT)]
+#[case::iptables(IPTABLES_NFT)]
+fn what_was_captured_can_be_put_back_anywhere(#[case] rules: &'static [u8]) {
+    in_a_fresh_namespace(|| {
+        prepare(LegacyTables::Register).expect("prepared");
+        let tables = [(Family::Ipv4, FILTER), (Family::Ipv6, FILTER6)];
+        let tables = tables
+            .map(|(family, blob)| legacy::CapturedTable::from_capture(family, "filter", blob));
+        put_back(rules, tables.to_vec());
+        let mut reader = Reader::default();
+        let held = reader.dump().expect("readable");
+        assert_eq!(held.nft, nft_of(&taken_back(rules)).expect("well formed"));
+        let captured = Capture::take().expect("readable");
+        unshare(CloneFlags::CLONE_NEWNET).expect("another network namespace");
+        prepare(LegacyTables::Register).expect("prepared");
+        assert_ne!(reader.dump().expect("readable"), held);
+        captured.put_back().expect("the kernel takes what it sent");
+        assert_eq!(reader.dump().expect("readable"), held);
     });
 }
 
@@ -425,8 +422,8 @@ fn a_capture_decodes_to_what_the_kernel_holds() {
             }
             None => {
                 prepare(LegacyTables::Register).expect("prepared");
-                replay(NFT);
-                legacy::write(Family::Ipv4, "filter", FILTER);
+                let filter = legacy::CapturedTable::from_capture(Family::Ipv4, "filter", FILTER);
+                put_back(NFT, vec![filter]);
             }
         }
         let folder = folder.as_deref().unwrap_or(own.path());

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::protocol::{AskedOf, Order};
 use crate::agent::kernel::surroundings::Surroundings;
-use crate::agent::kernel::{self, KernelError, LegacyTables, NetworkOf};
+use crate::agent::kernel::{self, Capture, KernelError, LegacyTables, NetworkOf};
 use crate::agent::protocol::{Reply, Request};
 use crate::agent::recent::Recent;
 use crate::agent::{self, Agent, Ground, Pulse, exec};
@@ -297,6 +297,11 @@ impl Ground for Bare {
             State::Used => self.renew(),
             State::Furnished => kernel::reset(),
         }
+    }
+
+    fn put_back(&mut self, capture: &Capture) -> Result<(), KernelError> {
+        self.is_now(State::Used);
+        capture.put_back()
     }
 
     fn clear(&mut self, surroundings: &mut Surroundings) -> Result<(), KernelError> {
