@@ -5,6 +5,7 @@ mod bytes;
 mod command;
 mod cursor;
 pub mod expression;
+mod flags;
 mod interner;
 mod legacy;
 mod nft;
@@ -19,7 +20,11 @@ pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,
 };
-pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable, nft_family};
+pub use nft::{
+    ChainFlags, ChainKind, ChainPolicy, Compat, Device, ElementFlags, FlowtableFlags,
+    FlowtableHook, Hook, NftChain, NftElement, NftFlowtable, NftHook, NftObject, NftRule, NftSet,
+    NftTable, SetDescription, SetFlags, TableFlags, nft_family,
+};
 pub use shared::SharedRules;
 pub use state::{ChainName, State};
 pub use text::Text;

@@ -29,7 +29,7 @@ pub use recorder::LoadRecorder;
 pub use transitions::distinct_transitions;
 
 /// The version of the format that this program writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// A recording in memory.
 #[derive(Debug, Clone, PartialEq)]

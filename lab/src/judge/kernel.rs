@@ -7,8 +7,10 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::catalog::{Backend, Family};
+use crate::observed::expression::Attribute;
 use crate::observed::{
-    LegacyChain, LegacyRule, NftChain, NftHook, NftRule, NftSet, NftTable, State, nft_family,
+    Bytes, ChainFlags, LegacyChain, LegacyRule, NftChain, NftFlowtable, NftHook, NftObject,
+    NftRule, NftSet, NftTable, State, TableFlags, nft_family,
 };
 use crate::plan::procedure::OWN_CHAIN;
 use crate::tool::nft::kernel_table;
@@ -23,15 +25,32 @@ pub struct KernelChain<'a> {
     /// The places of those of its rules that jump to [`OWN_CHAIN`], ascending.
     own_jumps: Vec<usize>,
     hook: Option<&'a NftHook>,
-    /// The table's flags (a dormant table meets no packet) and what else the kernel says of the chain.
-    flags: (u32, &'a [String]),
+    said: Said<'a>,
+}
+
+/// What else the kernel says of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Said<'a> {
+    /// A dormant table meets no packet.
+    table_flags: TableFlags,
+    flags: ChainFlags,
+    userdata: Option<&'a Bytes>,
+    other: &'a [Attribute],
+}
+
+/// What rules of a table may use besides its chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach<'a> {
+    sets: &'a [NftSet],
+    objects: &'a [NftObject],
+    flowtables: &'a [NftFlowtable],
 }
 
 /// One rule of a dump. Two that are equal do the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelRule<'a> {
-    /// Of an nf_tables table; with the table's sets and objects, if it refers to any.
-    Nft(&'a Arc<NftRule>, Option<(&'a [NftSet], &'a [String])>),
+    /// Of an nf_tables table; with what else is in the table, if it refers to any of it.
+    Nft(&'a Arc<NftRule>, Option<Reach<'a>>),
     /// Of a legacy table.
     Legacy(&'a Arc<LegacyRule>),
 }
@@ -102,18 +121,21 @@ impl<'a> KernelChain<'a> {
             own_jumps: own_jumps(&rules, has_own),
             rules,
             hook: None,
-            flags: (0, &[]),
+            said: Said::default(),
         }
     }
 
     fn of_nft(table: &'a NftTable, chain: &'a NftChain, has_own: bool) -> Self {
+        let reach = Reach {
+            sets: &table.sets,
+            objects: &table.objects,
+            flowtables: &table.flowtables,
+        };
+        let has_any =
+            !reach.sets.is_empty() || !reach.objects.is_empty() || !reach.flowtables.is_empty();
         let rule = |rule: &'a Arc<NftRule>| {
-            if table.sets.is_empty() && table.objects.is_empty() {
-                return KernelRule::Nft(rule, None);
-            }
-            let refers = rule.expressions.iter().any(|of| of.refers());
-            let reach = refers.then_some((table.sets.as_slice(), table.objects.as_slice()));
-            KernelRule::Nft(rule, reach)
+            let refers = has_any && rule.expressions.iter().any(|of| of.refers());
+            KernelRule::Nft(rule, refers.then_some(reach))
         };
         let rules: Vec<KernelRule<'a>> = chain.rules.iter().map(rule).collect();
         KernelChain {
@@ -121,7 +143,12 @@ impl<'a> KernelChain<'a> {
             own_jumps: own_jumps(&rules, has_own),
             rules,
             hook: chain.base.as_ref(),
-            flags: (table.flags, &chain.other),
+            said: Said {
+                table_flags: table.flags,
+                flags: chain.flags,
+                userdata: chain.userdata.as_ref(),
+                other: &chain.other,
+            },
         }
     }
 
@@ -142,7 +169,7 @@ impl<'a> KernelChain<'a> {
 
     /// Whether it hangs where `other` hangs, with the same policy.
     pub fn same_hook(&self, other: &Self) -> bool {
-        self.hook == other.hook && self.policy == other.policy && self.flags == other.flags
+        self.hook == other.hook && self.policy == other.policy && self.said == other.said
     }
 
     /// Whether a packet fares with it as it would without: a base chain without rules that accepts.

@@ -2,7 +2,10 @@
 //!
 //! Attribute numbers are those of the kernel's include/uapi/linux/netfilter/nf_tables.h.
 
+mod chain;
 mod decode;
+mod object;
+mod set;
 
 use std::cell::RefCell;
 use std::io;
