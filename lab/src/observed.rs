@@ -23,7 +23,7 @@ pub use legacy::{
 pub use nft::{
     ChainFlags, ChainKind, ChainPolicy, Compat, Device, ElementFlags, FlowtableFlags,
     FlowtableHook, Hook, NftChain, NftElement, NftFlowtable, NftHook, NftObject, NftRule, NftSet,
-    NftTable, SetDescription, SetFlags, TableFlags, nft_family,
+    NftTable, SetDescription, SetFlags, Stamp, TableFlags, nft_family,
 };
 pub use shared::SharedRules;
 pub use state::{ChainName, State};

@@ -214,7 +214,8 @@ impl<'a> Pairing<'a> {
             chain.map_or_else(Vec::new, |chain| chain.rules.clone())
         };
         let (before, after) = (rules(deletion.before), rules(deletion.after));
-        if deletion.before == deletion.after {
+        let [held, left] = [deletion.before, deletion.after].map(|dump| self.evidence.dump(dump));
+        if deletion.before == deletion.after || held.is_same_but_stamps(left) {
             return Taken::Nothing;
         }
         let alike = |(one, other): &(&KernelRule<'_>, &KernelRule<'_>)| one.is_alike(other);

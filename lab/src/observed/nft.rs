@@ -7,6 +7,7 @@ mod chain;
 mod object;
 mod rule;
 mod set;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use chain::{ChainFlags, ChainKind, ChainPolicy, Device, Hook, NftChain, NftH
 pub use object::{FlowtableFlags, FlowtableHook, NftFlowtable, NftObject};
 pub use rule::{Compat, NftRule};
 pub use set::{ElementFlags, NftElement, NftSet, SetDescription, SetFlags};
+pub use stamp::Stamp;
 
 /// What nf_tables calls a family.
 pub fn nft_family(family: Family) -> &'static str {
@@ -51,12 +53,26 @@ pub struct NftTable {
     /// Its flowtables, in the kernel's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flowtables: Vec<NftFlowtable>,
-    /// What its writer keeps with it: a comment.
+    /// Which nft made it, where that nft says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
+    /// What its writer keeps with it besides: a comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userdata: Option<Bytes>,
     /// What else the kernel says of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<Attribute>,
+}
+
+impl NftTable {
+    /// Whether both are the same, whichever nft made them.
+    pub fn is_same_but_stamp(&self, other: &NftTable) -> bool {
+        let unstamped = |table: &NftTable| NftTable {
+            stamp: None,
+            ..table.clone()
+        };
+        *self == *other || unstamped(self) == unstamped(other)
+    }
 }
 
 flags! {

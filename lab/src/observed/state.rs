@@ -20,6 +20,14 @@ pub struct State {
 }
 
 impl State {
+    /// Whether both hold the same, whichever nft made their tables.
+    pub fn is_same_but_stamps(&self, other: &State) -> bool {
+        let mut tables = self.nft.iter().zip(&other.nft);
+        self.legacy == other.legacy
+            && self.nft.len() == other.nft.len()
+            && tables.all(|(own, its)| own.is_same_but_stamp(its))
+    }
+
     /// What it holds of one chain: its table with nothing but that chain and the sets that its rules may use.
     pub fn only(mut self, name: &ChainName) -> Self {
         let ChainName { table, chain, .. } = name;

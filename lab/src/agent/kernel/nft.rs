@@ -6,6 +6,7 @@ mod chain;
 mod decode;
 mod object;
 mod set;
+mod stamp;
 
 use std::cell::RefCell;
 use std::io;

@@ -388,6 +388,7 @@ mod tests {
             sets: Vec::new(),
             objects: Vec::new(),
             flowtables: Vec::new(),
+            stamp: None,
             userdata: None,
             other: Vec::new(),
         };

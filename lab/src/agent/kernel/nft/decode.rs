@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 
-use super::{NFTABLES, chain, kind, object, set, split};
+use super::{NFTABLES, chain, kind, object, set, split, stamp};
 use crate::agent::kernel::attributes::{Attributes, without_nul};
 use crate::agent::kernel::decoded::DecodedRules;
 use crate::agent::kernel::error::KernelError;
@@ -55,7 +55,7 @@ impl<'a> Decoder<'a> {
     fn table(&mut self, family: u8, mut attributes: Attributes<'a>) -> Result<(), KernelError> {
         let name = attributes.bytes(1).ok_or(KernelError::Malformed("table"))?;
         let flags = attributes.be32(2).unwrap_or_default().into();
-        let userdata = attributes.bytes(6).map(Bytes::from);
+        let (stamp, userdata) = attributes.bytes(6).map(stamp::split).unwrap_or_default();
         attributes.ignore(&[3, 4, 5, 7]);
         self.table_at
             .insert((family, without_nul(name)), self.tables.len());
@@ -67,6 +67,7 @@ impl<'a> Decoder<'a> {
             sets: Vec::new(),
             objects: Vec::new(),
             flowtables: Vec::new(),
+            stamp,
             userdata,
             other: attributes.rest(),
         });
