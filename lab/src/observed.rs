@@ -3,8 +3,10 @@
 
 mod bytes;
 mod command;
+mod content;
 mod cursor;
 pub mod expression;
+mod flags;
 mod interner;
 mod legacy;
 mod nft;
@@ -15,11 +17,16 @@ mod text;
 
 pub use bytes::{Bytes, Name, Value, plain};
 pub use command::{End, Ran};
+pub use content::digest;
 pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,
 };
-pub use nft::{NftChain, NftHook, NftRule, NftSet, NftTable, nft_family};
+pub use nft::{
+    ChainFlags, ChainKind, ChainPolicy, Compat, Device, ElementFlags, FlowtableFlags,
+    FlowtableHook, Hook, NftChain, NftElement, NftFlowtable, NftHook, NftObject, NftRule, NftSet,
+    NftTable, SetDescription, SetFlags, Stamp, TableFlags, nft_family,
+};
 pub use shared::SharedRules;
-pub use state::{ChainName, State};
+pub use state::{ChainName, State, StateId};
 pub use text::Text;

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::catalog::{Backend, Family};
+use crate::observed::expression::{Attribute, Expression};
 use crate::observed::{
-    LegacyChain, LegacyRule, NftChain, NftHook, NftRule, NftSet, NftTable, State, nft_family,
+    Bytes, ChainFlags, LegacyChain, LegacyRule, NftChain, NftFlowtable, NftHook, NftObject,
+    NftRule, NftSet, NftTable, State, TableFlags, nft_family,
 };
 use crate::plan::procedure::OWN_CHAIN;
 use crate::tool::nft::kernel_table;
@@ -23,15 +25,32 @@ pub struct KernelChain<'a> {
     /// The places of those of its rules that jump to [`OWN_CHAIN`], ascending.
     own_jumps: Vec<usize>,
     hook: Option<&'a NftHook>,
-    /// The table's flags (a dormant table meets no packet) and what else the kernel says of the chain.
-    flags: (u32, &'a [String]),
+    said: Said<'a>,
+}
+
+/// What else the kernel says of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Said<'a> {
+    /// A dormant table meets no packet.
+    table_flags: TableFlags,
+    flags: ChainFlags,
+    userdata: Option<&'a Bytes>,
+    other: &'a [Attribute],
+}
+
+/// What rules of a table may use besides its chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach<'a> {
+    sets: &'a [NftSet],
+    objects: &'a [NftObject],
+    flowtables: &'a [NftFlowtable],
 }
 
 /// One rule of a dump. Two that are equal do the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelRule<'a> {
-    /// Of an nf_tables table; with the table's sets and objects, if it refers to any.
-    Nft(&'a Arc<NftRule>, Option<(&'a [NftSet], &'a [String])>),
+    /// Of an nf_tables table; with what else is in the table, if it refers to any of it.
+    Nft(&'a Arc<NftRule>, Option<Reach<'a>>),
     /// Of a legacy table.
     Legacy(&'a Arc<LegacyRule>),
 }
@@ -102,18 +121,21 @@ impl<'a> KernelChain<'a> {
             own_jumps: own_jumps(&rules, has_own),
             rules,
             hook: None,
-            flags: (0, &[]),
+            said: Said::default(),
         }
     }
 
     fn of_nft(table: &'a NftTable, chain: &'a NftChain, has_own: bool) -> Self {
+        let reach = Reach {
+            sets: &table.sets,
+            objects: &table.objects,
+            flowtables: &table.flowtables,
+        };
+        let has_any =
+            !reach.sets.is_empty() || !reach.objects.is_empty() || !reach.flowtables.is_empty();
         let rule = |rule: &'a Arc<NftRule>| {
-            if table.sets.is_empty() && table.objects.is_empty() {
-                return KernelRule::Nft(rule, None);
-            }
-            let refers = rule.expressions.iter().any(|of| of.refers());
-            let reach = refers.then_some((table.sets.as_slice(), table.objects.as_slice()));
-            KernelRule::Nft(rule, reach)
+            let refers = has_any && rule.expressions.iter().any(|of| of.refers());
+            KernelRule::Nft(rule, refers.then_some(reach))
         };
         let rules: Vec<KernelRule<'a>> = chain.rules.iter().map(rule).collect();
         KernelChain {
@@ -121,7 +143,12 @@ impl<'a> KernelChain<'a> {
             own_jumps: own_jumps(&rules, has_own),
             rules,
             hook: chain.base.as_ref(),
-            flags: (table.flags, &chain.other),
+            said: Said {
+                table_flags: table.flags,
+                flags: chain.flags,
+                userdata: chain.userdata.as_ref(),
+                other: &chain.other,
+            },
         }
     }
 
@@ -142,7 +169,7 @@ impl<'a> KernelChain<'a> {
 
     /// Whether it hangs where `other` hangs, with the same policy.
     pub fn same_hook(&self, other: &Self) -> bool {
-        self.hook == other.hook && self.policy == other.policy && self.flags == other.flags
+        self.hook == other.hook && self.policy == other.policy && self.said == other.said
     }
 
     /// Whether a packet fares with it as it would without: a base chain without rules that accepts.
@@ -151,10 +178,40 @@ impl<'a> KernelChain<'a> {
     }
 }
 
+impl Reach<'_> {
+    /// The anonymous set that an expression uses.
+    fn anonymous(&self, expression: &Expression) -> Option<&NftSet> {
+        let name = expression.set()?;
+        let mut sets = self.sets.iter();
+        sets.find(|set| set.is_anonymous() && set.name == *name)
+    }
+
+    /// Whether `rule` is the same as `other`, which is in another state: an anonymous set that holds the same is the same there,
+    /// whatever its number.
+    fn is_alike(&self, rule: &NftRule, (others, other): (&Reach<'_>, &NftRule)) -> bool {
+        let mut renamed = rule.clone();
+        for (own, its) in renamed.expressions.iter_mut().zip(&other.expressions) {
+            match (self.anonymous(own), others.anonymous(its)) {
+                (None, None) => {}
+                (Some(set), Some(of_other)) if set.is_same_but_name(of_other) => {
+                    if let Some(name) = Arc::make_mut(own).set_mut() {
+                        *name = of_other.name.clone();
+                    }
+                }
+                _ => return false,
+            }
+        }
+        renamed == *other
+    }
+}
+
 impl KernelRule<'_> {
     /// Whether both are the same expressions or the same entry, whatever the table holds besides.
     pub fn is_alike(&self, other: &Self) -> bool {
         match (self, other) {
+            (KernelRule::Nft(one, Some(reach)), KernelRule::Nft(other, Some(others))) => {
+                reach.is_alike(one, (others, other))
+            }
             (KernelRule::Nft(one, _), KernelRule::Nft(other, _)) => one == other,
             (KernelRule::Legacy(one), KernelRule::Legacy(other)) => one == other,
             (KernelRule::Nft(..), KernelRule::Legacy(_))
@@ -206,5 +263,69 @@ pub fn chain_names<'a>(
             .filter(|known| known.family == family && known.name == table)
             .flat_map(|table| table.chains.iter().map(|chain| chain.name.as_str()))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::Stamp;
+
+    /// A state with a chain of rules that each look into an anonymous set, which has a key of this type.
+    fn state(sets: &[(&str, u32)]) -> State {
+        let rule = |(set, _): &(&str, u32)| {
+            let lookup = format!("lookup reg 1 set {set} 0x0");
+            let expressions = [lookup.as_str(), "immediate reg 0 accept"].map(Expression::read);
+            serde_json::json!({ "expressions": expressions })
+        };
+        let set = |(name, key_type): &(&str, u32)| serde_json::json!({ "name": name, "flags": 3, "key_type": key_type });
+        let state = serde_json::json!({ "nft": [{
+            "family": "ip",
+            "name": "filter",
+            "chains": [{ "name": "INPUT", "rules": sets.iter().map(rule).collect::<Vec<_>>() }],
+            "sets": sets.iter().map(set).collect::<Vec<_>>(),
+        }] });
+        serde_json::from_value(state).expect("a state")
+    }
+
+    fn input(state: &State) -> Rc<KernelChain<'_>> {
+        let key = ChainKey {
+            table: "filter",
+            chain: "INPUT",
+        };
+        let chains = KernelChains::of(state, Backend::Nft, Family::Ipv4);
+        chains.get(key).expect("it is there")
+    }
+
+    #[test]
+    fn which_nft_made_a_table_makes_no_chain_and_no_rule_another() {
+        let state = state(&[("__set0", 1)]);
+        let mut stamped = state.clone();
+        stamped.nft[0].stamp = Some(Stamp::default());
+        assert_ne!(stamped, state);
+        assert_eq!(input(&stamped), input(&state));
+    }
+
+    #[test]
+    fn a_rule_is_the_same_whatever_the_number_of_its_anonymous_set() {
+        let (before, after) = (
+            state(&[("__set0", 1), ("__set1", 2)]),
+            state(&[("__set0", 2)]),
+        );
+        let (before, after) = (input(&before), input(&after));
+        let [first, second] = [0, 1].map(|place| before.rules[place]);
+        let left = after.rules[0];
+        assert!(!first.is_alike(&left) && !left.is_alike(&first));
+        assert!(second.is_alike(&left) && left.is_alike(&second));
+        assert_ne!(second, left, "the table holds something else");
+    }
+
+    #[test]
+    fn a_rule_whose_set_has_a_name_is_another_where_the_name_is() {
+        let [mut one, mut other] = [state(&[("a", 1)]), state(&[("b", 1)])];
+        for state in [&mut one, &mut other] {
+            state.nft[0].sets[0].flags = Default::default();
+        }
+        assert!(!input(&one).rules[0].is_alike(&input(&other).rules[0]));
     }
 }

@@ -188,7 +188,9 @@ impl<'a> Pairing<'a> {
         };
         let said = self.looked_up(deletion.command);
         let deleted = match (said, self.taken(laid, deletion)) {
-            (LookedUp::There, Taken::Rule(rule)) if Some(rule) == held(laid) => {
+            (LookedUp::There, Taken::Rule(rule))
+                if held(laid).is_some_and(|held| held.is_alike(&rule)) =>
+            {
                 DeleteVerdict::Deleted
             }
             (LookedUp::There | LookedUp::NotThere, Taken::Nothing) => DeleteVerdict::NotDeleted,
@@ -214,7 +216,8 @@ impl<'a> Pairing<'a> {
             chain.map_or_else(Vec::new, |chain| chain.rules.clone())
         };
         let (before, after) = (rules(deletion.before), rules(deletion.after));
-        if deletion.before == deletion.after {
+        let [held, left] = [deletion.before, deletion.after].map(|dump| self.evidence.dump(dump));
+        if deletion.before == deletion.after || held.is_same_but_stamps(left) {
             return Taken::Nothing;
         }
         let alike = |(one, other): &(&KernelRule<'_>, &KernelRule<'_>)| one.is_alike(other);

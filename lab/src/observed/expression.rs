@@ -42,7 +42,7 @@ pub use header::{Exthdr, ExthdrAccess, Inner, Payload, PayloadAccess};
 pub use loading::{Ct, Extension, Fib, Meta, Osf, Rt, Socket, Tunnel, Xfrm};
 pub use number::{
     BitwiseOperator, ByteorderOperation, CmpOperator, CtDirection, CtKey, DynsetOperation,
-    ExthdrOperation, FibResult, LimitKind, MetaKey, NatKind, NumgenKind, PayloadBase,
+    ExthdrOperation, FibResult, LimitKind, MetaKey, NatKind, NumgenKind, ObjectKind, PayloadBase,
     ProtocolFamily, RangeOperator, RtKey, SocketKey, TunnelKey, XfrmDirection, XfrmKey,
 };
 pub use reference::{Dynset, ElementExpressions, FlowOffload, Objref};
@@ -111,7 +111,7 @@ macro_rules! expressions {
                     $(Expression::$bare => f.write_str($bare_name),)+
                     Expression::Extended { known, rest } => {
                         known.fmt(f)?;
-                        rest.iter().try_for_each(|attribute| write!(f, " {attribute}"))
+                        printed::each(f, rest)
                     }
                     Expression::Other { name, attributes } => write!(f, "{name} raw {attributes}"),
                     Expression::Printed(line) => f.write_str(line),
@@ -245,9 +245,34 @@ impl Expression {
         Some(Expression::Other { name, attributes })
     }
 
-    /// Whether it uses a set or an object of its table.
+    /// Whether it uses a set, an object or a flowtable of its table.
     pub fn refers(&self) -> bool {
-        matches!(&*self.name(), "lookup" | "dynset" | "objref")
+        matches!(
+            &*self.name(),
+            "lookup" | "dynset" | "objref" | "flow_offload"
+        )
+    }
+
+    /// The set or map of its table that it uses.
+    pub fn set(&self) -> Option<&Name> {
+        match self {
+            Expression::Lookup(lookup) => Some(&lookup.set),
+            Expression::Dynset(dynset) => Some(&dynset.set),
+            Expression::Objref(Objref::Looked { set, .. }) => Some(set),
+            Expression::Extended { known, .. } => known.set(),
+            _ => None,
+        }
+    }
+
+    /// The same, to give it another name.
+    pub fn set_mut(&mut self) -> Option<&mut Name> {
+        match self {
+            Expression::Lookup(lookup) => Some(&mut lookup.set),
+            Expression::Dynset(dynset) => Some(&mut dynset.set),
+            Expression::Objref(Objref::Looked { set, .. }) => Some(set),
+            Expression::Extended { known, .. } => known.set_mut(),
+            _ => None,
+        }
     }
 
     /// The chain that the packet goes to.

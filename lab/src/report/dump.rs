@@ -21,11 +21,10 @@ fn of_nft(table: &NftTable) -> String {
     for chain in &table.chains {
         let _ = write!(text, "  chain {}", chain.name);
         if let Some(hook) = &chain.base {
-            let (kind, hook, priority) = (&hook.kind, &hook.hook, hook.priority);
-            let policy = chain.base.as_ref().map_or("", |base| base.policy.as_str());
+            let (kind, at, priority, policy) = (&hook.kind, hook.hook, hook.priority, hook.policy);
             let _ = write!(
                 text,
-                ": {kind} hook {hook} priority {priority}, policy {policy}"
+                ": {kind} hook {at} priority {priority}, policy {policy}"
             );
         }
         text.push('\n');
@@ -46,13 +45,16 @@ fn of_nft(table: &NftTable) -> String {
         }
     }
     for set in &table.sets {
-        let _ = writeln!(text, "  set {} {}", set.name, set.header);
+        let _ = writeln!(text, "  {set}");
         for element in &set.elements {
             let _ = writeln!(text, "    {element}");
         }
     }
     for object in &table.objects {
         let _ = writeln!(text, "  {object}");
+    }
+    for flowtable in &table.flowtables {
+        let _ = writeln!(text, "  {flowtable}");
     }
     text
 }

@@ -297,7 +297,7 @@ impl<'r> LoadRun<'r> {
         let after = match burst.steps.last().map(|step| &step.action) {
             Some(Action::Dump) => match answers.last_mut() {
                 Some(Answer::Dumped(state)) => {
-                    let (id, same) = memory.state(state.clone())?;
+                    let (id, same) = memory.state(state.clone());
                     *state = same;
                     Some(id)
                 }
@@ -390,7 +390,7 @@ async fn empty(open: &mut OpenLane) -> Result<(), EngineError> {
 /// What a lane holds.
 async fn dump(open: &mut OpenLane, memory: &Memory) -> Result<Id, EngineError> {
     match open.lane.ask(&Place::Holder, &Request::Dump).await? {
-        Reply::Dumped { dump } => Ok(memory.state(dump)?.0),
+        Reply::Dumped { dump } => Ok(memory.state(dump).0),
         other => Err(EngineError::Fault(format!(
             "an agent answered a dump with {other:?}"
         ))),

@@ -1,8 +1,8 @@
 //! Netlink attributes: written into requests, taken out of answers, with nothing lost on the way.
 
 use super::error::KernelError;
+use crate::observed::Name;
 use crate::observed::expression::Attribute;
-use crate::observed::{Bytes, Name};
 
 /// The header of an attribute: its length and its type (`struct nlattr`).
 const HEADER: usize = 4;
@@ -46,8 +46,8 @@ pub(super) fn put_name(request: &mut Vec<u8>, kind: u16, name: &str) {
 
 /// The attributes of one message or nest, each of which can be taken once.
 ///
-/// What a printer did not take is still there at the end, and is printed as it came: so no attribute that a newer
-/// kernel adds can go unseen.
+/// What a decoder did not take is still there at the end, and is kept as it came: so no attribute that a newer kernel adds
+/// can go unseen.
 #[derive(Debug, Default)]
 pub(super) struct Attributes<'a> {
     bytes: &'a [u8],
@@ -161,11 +161,6 @@ impl<'a> Attributes<'a> {
         .collect()
     }
 
-    /// What nobody took, each as `attribute N 0x…`.
-    pub(super) fn printed_rest(&self) -> Vec<String> {
-        self.rest().iter().map(ToString::to_string).collect()
-    }
-
     /// Whether all was taken.
     pub(super) fn is_empty(&self) -> bool {
         self.left().next().is_none()
@@ -179,11 +174,6 @@ fn split_first(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let value = bytes.get(HEADER..length)?;
     let rest = bytes.get(align(length)..).unwrap_or_default();
     Some((kind & TYPE_MASK, value, rest))
-}
-
-/// `0x` and two digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    Bytes::from(bytes).to_string()
 }
 
 /// A string attribute without the NUL that ends it.
@@ -217,6 +207,8 @@ mod tests {
         assert_eq!(attributes.word(1), None);
         assert_eq!(attributes.be16(2), None, "a wrong size is not taken");
         assert_eq!(attributes.be32(2), Some(7));
-        assert_eq!(attributes.printed_rest(), ["attribute 9 0xdead"]);
+        let rest = attributes.rest();
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].to_string(), "attribute 9 0xdead");
     }
 }

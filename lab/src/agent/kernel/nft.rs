@@ -2,8 +2,12 @@
 //!
 //! Attribute numbers are those of the kernel's include/uapi/linux/netfilter/nf_tables.h.
 
+mod chain;
 mod decode;
+mod object;
 mod put_back;
+mod set;
+mod stamp;
 
 use std::cell::RefCell;
 use std::io;

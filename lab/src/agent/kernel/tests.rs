@@ -3,7 +3,9 @@
 //! `testdata/*.nft` are messages as [`nft::read`] collects them, `testdata/*.legacy` are a `struct ipt_getinfo` and the
 //! entries after it. [`capture`] makes them. `testdata/*.txt` is what was asked of iptables and nft.
 
-use std::fmt::Write as _;
+mod sets;
+
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,8 +18,8 @@ use rstest::rstest;
 use super::attributes::{Attributes, put};
 use super::*;
 use crate::catalog::Family;
-use crate::observed::expression::Expression;
-use crate::observed::{LegacyTable, NftTable};
+use crate::observed::expression::{Attribute, Expression};
+use crate::observed::{Bytes, LegacyTable, NftChain, NftHook, NftTable};
 
 const NFT: &[u8] = include_bytes!("testdata/nft-1.0.6.nft");
 const IPTABLES_NFT: &[u8] = include_bytes!("testdata/iptables-1.8.9.nft");
@@ -39,42 +41,58 @@ pub(super) fn in_a_fresh_namespace(test: impl FnOnce() + Send + 'static) {
 fn show(tables: &[NftTable]) -> String {
     let mut text = String::new();
     for table in tables {
-        writeln!(
-            text,
-            "table {} {} flags {} {:?}",
-            table.family, table.name, table.flags, table.other
-        )
-        .expect("text");
-        table
-            .objects
-            .iter()
-            .for_each(|object| writeln!(text, "  {object}").expect("text"));
-        for set in &table.sets {
-            writeln!(
-                text,
-                "  set {} {}\n    {}",
-                set.name,
-                set.header,
-                set.elements.join("\n    ")
-            )
-            .expect("text");
-        }
-        for chain in &table.chains {
-            writeln!(
-                text,
-                "  chain {} {:?} {:?}",
-                chain.name, chain.base, chain.other
-            )
-            .expect("text");
-            for rule in &chain.rules {
-                let extras = [&rule.compat, &rule.userdata]
-                    .map(|extra| extra.as_deref().unwrap_or("-").to_owned());
-                let printed = lines(&rule.expressions).join("\n      ");
-                writeln!(text, "    rule {}\n      {printed}", extras.join(" ")).expect("text");
-            }
-        }
+        show_table(&mut text, table).expect("text");
     }
     text
+}
+
+fn show_table(text: &mut String, table: &NftTable) -> fmt::Result {
+    let NftTable { family, name, .. } = table;
+    let (flags, userdata) = (table.flags.bits(), table.userdata.as_ref());
+    let other = kept(String::new(), userdata, &table.other);
+    writeln!(text, "table {family} {name} flags {flags} {other:?}")?;
+    for object in &table.objects {
+        writeln!(text, "  {object}")?;
+    }
+    for flowtable in &table.flowtables {
+        writeln!(text, "  {flowtable}")?;
+    }
+    for set in &table.sets {
+        writeln!(text, "  {set}\n    {}", lines(&set.elements).join("\n    "))?;
+    }
+    for chain in &table.chains {
+        let NftChain { name, base, .. } = chain;
+        let flags = match chain.flags.is_empty() {
+            true => String::new(),
+            false => format!("flags {}", chain.flags),
+        };
+        let other = kept(flags, chain.userdata.as_ref(), &chain.other);
+        let base = base.as_ref().map_or_else(|| "None".to_owned(), show_hook);
+        writeln!(text, "  chain {name} {base} {other:?}")?;
+        for rule in &chain.rules {
+            let word = |word: Option<String>| word.unwrap_or_else(|| "-".to_owned());
+            let compat = word(rule.compat.as_ref().map(ToString::to_string));
+            let userdata = word(rule.userdata.as_ref().map(ToString::to_string));
+            let printed = lines(&rule.expressions).join("\n      ");
+            writeln!(text, "    rule {compat} {userdata}\n      {printed}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Flags, userdata and what is not known, those that are there.
+fn kept(flags: String, userdata: Option<&Bytes>, other: &[Attribute]) -> Vec<String> {
+    let userdata = userdata.map(|userdata| format!("userdata {userdata}"));
+    let all = [flags].into_iter().chain(userdata).chain(lines(other));
+    all.filter(|one| !one.is_empty()).collect()
+}
+
+fn show_hook(hook: &NftHook) -> String {
+    let devices = [lines(&hook.devices), lines(&hook.other)].concat();
+    format!(
+        "Some(NftHook {{ kind: \"{}\", hook: \"{}\", priority: {}, policy: \"{}\", devices: {devices:?} }})",
+        hook.kind, hook.hook, hook.priority, hook.policy
+    )
 }
 
 fn lines(all: &[impl ToString]) -> Vec<String> {
@@ -248,6 +266,7 @@ fn unknown_expressions_and_attributes_are_printed_raw() {
 #[rstest]
 #[case::nft(NFT)]
 #[case::iptables(IPTABLES_NFT)]
+#[case::sets(sets::SETS)]
 fn malformed_messages_do_not_panic_and_known_rules_change_nothing(#[case] answer: &[u8]) {
     let mut decoded = DecodedRules::default();
     for length in (0..answer.len()).step_by(61) {
@@ -321,11 +340,15 @@ fn put_back(nft: &[u8], legacy: Vec<legacy::CapturedTable>) {
     capture.put_back().expect("the kernel takes what it sent");
 }
 
-#[test]
-fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
-    in_a_fresh_namespace(|| {
+#[rstest]
+#[case::nft(NFT)]
+#[case::sets(sets::SETS)]
+fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none(
+    #[case] answer: &'static [u8],
+) {
+    in_a_fresh_namespace(move || {
         prepare(LegacyTables::Leave).expect("prepared");
-        let mut captured = nft_of(NFT).expect("well formed");
+        let mut captured = nft_of(answer).expect("well formed");
         for chain in captured.iter_mut().flat_map(|table| &mut table.chains) {
             let taken = |of: &Arc<Expression>| !NOT_TAKEN_BACK.contains(&&*of.name());
             chain
@@ -334,7 +357,7 @@ fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
         }
         let mut reader = Reader::default();
         for _ in 0..2 {
-            put_back(NFT, Vec::new());
+            put_back(answer, Vec::new());
             let written = reader.dump().expect("readable");
             assert_eq!(show(&written.nft), show(&captured));
             assert_eq!(written.legacy, [], "nobody touched a legacy table");

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::observed::cursor::Cursor;
+use crate::observed::printed;
 
 /// A number with a name.
 pub(super) trait Numbered: Copy + fmt::Display {
@@ -25,6 +28,16 @@ macro_rules! numbers {
             $($variant,)+
             /// One that this program does not know.
             Unknown(u32),
+        }
+
+        impl $name {
+            /// The kernel's number.
+            pub fn number(self) -> u32 {
+                match self {
+                    $($name::$variant => $number,)+
+                    $name::Unknown(number) => number,
+                }
+            }
         }
 
         impl From<u32> for $name {
@@ -242,5 +255,31 @@ numbers! {
         Netdev = 5, "netdev";
         Bridge = 7, "bridge";
         Ip6 = 10, "ip6";
+    }
+    /// `NFT_OBJECT_*`, under the names that the same things have as expressions.
+    ObjectKind {
+        Unspecified = 0, "unspec";
+        Counter = 1, "counter";
+        Quota = 2, "quota";
+        CtHelper = 3, "cthelper";
+        Limit = 4, "limit";
+        Connlimit = 5, "connlimit";
+        Tunnel = 6, "tunnel-key";
+        CtTimeout = 7, "cttimeout";
+        Secmark = 8, "secmark";
+        CtExpect = 9, "ctexpect";
+        Synproxy = 10, "synproxy";
+    }
+}
+
+impl Serialize for ObjectKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectKind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        printed::deserialize_whole(from, "kind of object", number)
     }
 }

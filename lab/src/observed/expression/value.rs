@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::observed::bytes::{Bytes, Name, Value};
 use crate::observed::cursor::Cursor;
 use crate::observed::printed;
+
+pub(super) use crate::observed::printed::part;
 
 /// One of the registers that expressions hand values on in. 0 is the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +50,18 @@ impl fmt::Display for Data {
             Data::Value(value) => value.fmt(f),
             Data::Verdict(verdict) => verdict.fmt(f),
         }
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        printed::deserialize_whole(from, "value or verdict", Data::read)
     }
 }
 
@@ -217,26 +230,13 @@ impl Serialize for Attribute {
 
 impl<'de> Deserialize<'de> for Attribute {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let read = printed::deserialize(from, |line| Attribute::read(&mut Cursor::new(line)))?;
-        read.ok_or_else(|| D::Error::custom("no attribute as it is printed"))
+        printed::deserialize_whole(from, "attribute", Attribute::read)
     }
 }
 
 impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "attribute {} {}", self.kind, self.value)
-    }
-}
-
-/// Writes what is there after its name, and nothing else.
-pub(super) fn part<T: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    value: Option<T>,
-) -> fmt::Result {
-    match value {
-        Some(value) => write!(f, "{name}{value}"),
-        None => Ok(()),
     }
 }
 

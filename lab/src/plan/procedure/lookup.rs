@@ -376,15 +376,20 @@ mod tests {
             name: "INPUT".to_owned(),
             base: None,
             rules: rules.chars().map(rule).map(Arc::new).collect(),
+            flags: Default::default(),
+            userdata: None,
             other: Vec::new(),
         };
         let table = NftTable {
             family: "ip".to_owned(),
             name: "filter".to_owned(),
-            flags: 0,
+            flags: Default::default(),
             chains: vec![chain],
             sets: Vec::new(),
             objects: Vec::new(),
+            flowtables: Vec::new(),
+            stamp: None,
+            userdata: None,
             other: Vec::new(),
         };
         let dump = State {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Grows when the lab reads other things from the kernel, or sends other packets for the same probe.
-const READING: u32 = 1;
+const READING: u32 = 2;
 
 /// Where a kernel's modules lie that rules may need.
 const MODULES: [&str; 4] = ["kernel/net", "kernel/drivers/net", "extra", "updates"];

@@ -215,6 +215,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::observed::Compat;
 
     fn rule(expressions: &[&str]) -> NftRule {
         NftRule {
@@ -304,14 +305,18 @@ mod tests {
 
     #[test]
     fn xtables_protocol_counts_where_xtables_matches_and_nowhere_else() {
-        let with_compat = |expression: &str, compat: Option<&str>| NftRule {
-            compat: compat.map(str::to_owned),
+        let with_compat = |expression: &str, compat: Option<Compat>| NftRule {
+            compat,
             ..rule(&[expression, ACCEPT])
+        };
+        let tcp = || Compat {
+            protocol: Some(6),
+            ..Compat::default()
         };
         let same = |expression| {
             let (was, is) = (
                 with_compat(expression, None),
-                with_compat(expression, Some("tcp")),
+                with_compat(expression, Some(tcp())),
             );
             rewritten(Family::Ipv4, &was, &is) == Rewritten::Same
         };
