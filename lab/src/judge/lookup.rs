@@ -6,6 +6,7 @@ use super::by_operation::{Answer, CheckVerdict, DeleteVerdict, PrintVerdict, Res
 use super::evidence::Deletion;
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
+use super::reason::{DeletedInstead, Reason};
 use super::rule::{lacks_an_extension, says_unsupported};
 use super::sheet::Listing;
 use super::verdict::Verdict;
@@ -102,8 +103,8 @@ impl<'a> Pairing<'a> {
         let Some((own, listed)) = pair.filter(|(own, listed)| own != listed) else {
             return PrintVerdict::Same;
         };
-        let said = otherwise_listed(own, listed);
-        verdict.operations.explain(Operation::List, said.into());
+        let otherwise = listed_otherwise(own, listed);
+        verdict.operations.explain(Operation::List, otherwise);
         differs()
     }
 
@@ -196,11 +197,11 @@ impl<'a> Pairing<'a> {
             (LookedUp::TimedOut, Taken::Nothing) => DeleteVerdict::TimedOut,
             (LookedUp::Unsupported, Taken::Nothing) => DeleteVerdict::Unsupported,
             (_, Taken::Rule(rule)) => {
-                verdict.deleted_instead = Some(self.printed(laid, rule));
+                verdict.deleted_instead = Some(self.printed(laid, rule).to_string());
                 DeleteVerdict::WrongRule
             }
             (_, Taken::More) => {
-                verdict.deleted_instead = Some("more than one rule".to_owned());
+                verdict.deleted_instead = Some(DeletedInstead::Several.to_string());
                 DeleteVerdict::WrongRule
             }
         };
@@ -231,26 +232,30 @@ impl<'a> Pairing<'a> {
     }
 
     /// A rule of the kernel's as the witness prints it.
-    fn printed(&self, laid: Laid<'_, 'a>, rule: KernelRule<'a>) -> String {
+    fn printed(&self, laid: Laid<'_, 'a>, rule: KernelRule<'a>) -> DeletedInstead {
         let held = laid.chain.before.as_ref();
         let at = held.and_then(|held| held.rules.iter().position(|of| of.is_alike(&rule)));
         let witness = laid.chain.witness.as_ref();
         let listed = at.and_then(|at| witness?.listing.rules().get(at));
-        listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.to_string())
+        listed.map_or(DeletedInstead::UnknownRule, |rule| {
+            DeletedInstead::Rule(rule.text.clone())
+        })
     }
 }
 
-/// What `-L` prints otherwise than the writer's: ``-L prints `6` where the writer's prints `tcp` ``.
-fn otherwise_listed(own: &[String], listed: &[String]) -> String {
+/// What `-L` prints otherwise than the writer's.
+fn listed_otherwise(own: &[String], listed: &[String]) -> Reason {
     let alike = own.iter().zip(listed).take_while(|(a, b)| a == b).count();
     let ends = own[alike..].iter().rev().zip(listed[alike..].iter().rev());
     let end = ends.take_while(|(a, b)| a == b).count();
-    let words = |of: &[String]| match of[alike..of.len() - end].join(" ") {
-        words if words.is_empty() => "nothing".to_owned(),
-        words => format!("`{words}`"),
+    let words = |of: &[String]| {
+        let words = of[alike..of.len() - end].join(" ");
+        (!words.is_empty()).then(|| words.into())
     };
-    let (own, listed) = (words(own), words(listed));
-    format!("-L prints {listed} where the writer's prints {own}")
+    Reason::ListedOtherwise {
+        reader: words(listed),
+        writer: words(own),
+    }
 }
 
 /// What a build says that is asked for a rule.

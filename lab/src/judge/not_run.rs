@@ -47,23 +47,6 @@ impl NotRun {
         NotRun::WrittenByNft,
     ];
 
-    /// What it means, in half a sentence.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            NotRun::NotWritten => "the rule could not be written",
-            NotRun::Averted => "the reader looks first, and takes its other backend",
-            NotRun::NotSampled => {
-                "not sampled: of more than 300 rules one of each shape is asked for, at most 100; --all-rules asks for all"
-            }
-            NotRun::NoWitness => "there is no other build that could print it a second time",
-            NotRun::NotPrinted => "its writer itself does not print it",
-            NotRun::NothingRestored => "the reader could not print and restore the rules",
-            NotRun::OtherBackend => "it is in the other backend's tables",
-            NotRun::SameBackend => "only a reader of the other backend writes it anew",
-            NotRun::WrittenByNft => "nft wrote it, and no iptables is asked for it in nft's words",
-        }
-    }
-
     /// Whether it leaves something untested that another run could test.
     pub fn is_gap(self) -> bool {
         matches!(self, NotRun::NotSampled)

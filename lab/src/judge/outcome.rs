@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::by_operation::ByOperation;
 use super::shared::RuleVerdicts;
 use super::verdict::{Consequence, Impact, Verdict};
-use super::{AsRun, Crash, Drift, Met, NotRun, ProbeVerdict, Warning};
+use super::{AsRun, Crash, Drift, Met, NotRun, ProbeVerdict, Reason, Warning};
 use crate::catalog::{Backend, Tool};
 use crate::plan::Operation;
 use crate::tool::Change;
@@ -153,9 +153,8 @@ impl RuleVerdict {
     }
 
     /// The first reason that any operation has. Of a rule that could not be written: what is missing, and what its writer said.
-    pub fn reason(&self) -> Option<&str> {
-        let reason = self.operations.reason(&RULE_REASONS);
-        reason.map(|reason| &**reason)
+    pub fn reason(&self) -> Option<&Reason> {
+        self.operations.reason(&RULE_REASONS)
     }
 
     /// The operations that were asked for and have no verdict about this rule, each with the reason.
@@ -238,9 +237,8 @@ impl ChainVerdict {
     }
 
     /// What changed: the first reason that any operation has.
-    pub fn reason(&self) -> Option<&str> {
-        let reason = self.operations.reason(&CHAIN_REASONS);
-        reason.map(|reason| &**reason)
+    pub fn reason(&self) -> Option<&Reason> {
+        self.operations.reason(&CHAIN_REASONS)
     }
 
     /// The verdicts about what the reader did, in the order of the operations.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::by_operation::{Answer, ReassertVerdict};
 use super::evidence::{Baseline, Reassertion};
 use super::place::Place;
+use super::reason::Reason;
 use super::sheet::Sheet;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
@@ -100,8 +101,8 @@ impl<'a> Pairing<'a> {
         let given = self.places.of_chain(place.chain).len();
         let (outcome, reason) = match reasserted.seen.refusal {
             Some(refusal) if own < given => {
-                let said = self.complaint(refusal);
-                (ReassertVerdict::Refused, Some(said.into()))
+                let said = Reason::Complaint(self.complaint(refusal));
+                (ReassertVerdict::Refused, Some(said))
             }
             _ if is_kept && own >= given => (ReassertVerdict::Doubled, None),
             _ => (ReassertVerdict::Changed, None),

@@ -10,6 +10,7 @@ use super::evidence::{FatesKey, Print, Reading, Restored};
 use super::kernel::{KernelChain, KernelRule};
 use super::laid::Laid;
 use super::place::Place;
+use super::reason::Reason;
 use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
@@ -27,7 +28,7 @@ pub struct Fate {
     /// Whether the kernel holds no such rule any more, not even an altered one.
     pub is_gone: bool,
     /// Why, where a verdict needs saying so.
-    reason: Option<Arc<str>>,
+    pub reason: Option<Reason>,
     /// What the kernel's rule has lost, where only its expressions say so.
     pub in_kernel: Option<Arc<Difference>>,
 }
@@ -43,9 +44,9 @@ impl Fate {
         }
     }
 
-    fn because(verdict: RestoreVerdict, reason: impl Into<Arc<str>>) -> Self {
+    fn because(verdict: RestoreVerdict, reason: Reason) -> Self {
         Fate {
-            reason: Some(reason.into()),
+            reason: Some(reason),
             ..Fate::plain(verdict)
         }
     }
@@ -59,30 +60,17 @@ impl Fate {
                 ..Fate::plain(RestoreVerdict::Changed)
             },
             Rewritten::Another { gone, new } => {
-                let listed = |which: &str, all: &[String]| match all {
-                    [] => String::new(),
-                    all => format!("; {which}: [{}]", all.join("] [")),
-                };
-                let (gone, new) = (listed("gone", &gone), listed("new", &new));
-                let reason = format!(
-                    "the kernel holds another rule, and no print proves it the same{gone}{new}"
-                );
-                Fate::because(RestoreVerdict::Changed, reason)
+                let (gone, new) = (gone.into(), new.into());
+                Fate::because(RestoreVerdict::Changed, Reason::AnotherRule { gone, new })
             }
         }
     }
 
-    /// Why, if that needs saying.
-    pub fn reason(&self) -> Option<Arc<str>> {
-        self.reason.clone()
-    }
-
     fn never_held() -> Self {
-        let reason = "the kernel held no such rule after the write";
-        Fate::because(RestoreVerdict::NothingToRestore, reason)
+        Fate::because(RestoreVerdict::NothingToRestore, Reason::NeverHeld)
     }
 
-    fn gone(reason: impl Into<Arc<str>>) -> Self {
+    fn gone(reason: Reason) -> Self {
         Fate {
             is_gone: true,
             ..Fate::because(RestoreVerdict::Changed, reason)
@@ -127,10 +115,7 @@ impl Fates {
             Some(fate) => fate.clone(),
             None if fates.is_empty() => Fate::never_held(),
             None if all_kept => Fate::plain(RestoreVerdict::Kept),
-            None => Fate::because(
-                RestoreVerdict::Changed,
-                "not all of the chain's rules are kept, and which of them it is cannot be told",
-            ),
+            None => Fate::because(RestoreVerdict::Changed, Reason::SomeOfChainChanged),
         }
     }
 }
@@ -207,8 +192,8 @@ impl<'a> Pairing<'a> {
             return Fates::All(Fate::never_held());
         };
         let Some(after) = self.kernel_chain(dump, table, chain) else {
-            let reason = format!("the kernel has no chain {chain} any more");
-            return Fates::All(Fate::gone(reason));
+            let chain = chain.into();
+            return Fates::All(Fate::gone(Reason::RulesChainGone { chain }));
         };
         let was = Held::all(before, from.as_ref());
         let is = Held::but_own_jumps(&after, to.as_ref());
@@ -253,11 +238,8 @@ impl<'a> Pairing<'a> {
                     ..fate
                 }
             }
-            Partner::Ambiguous => Fate::because(
-                RestoreVerdict::Changed,
-                "there are fewer rules or more, and which of them it is cannot be told",
-            ),
-            Partner::Gone => Fate::gone("the rule is gone from the kernel"),
+            Partner::Ambiguous => Fate::because(RestoreVerdict::Changed, Reason::AmbiguousInKernel),
+            Partner::Gone => Fate::gone(Reason::RuleGone),
         };
         (0..from.len()).map(fate).collect()
     }
@@ -295,7 +277,7 @@ impl<'a> Pairing<'a> {
         match fate.verdict {
             RestoreVerdict::Kept if !restored.succeeded() => Fate::because(
                 RestoreVerdict::Unrestorable,
-                self.complaint(restored.command),
+                Reason::Complaint(self.complaint(restored.command)),
             ),
             // A reader restores its own backend's tables, and none that it does not know: that the rule is still there is no
             // near miss.
@@ -386,11 +368,8 @@ fn by_kernel(was: &[KernelRule<'_>], is: &[KernelRule<'_>]) -> Vec<Fate> {
     let end = ends.take_while(|(a, b)| a == b).count();
     let fate = |at: usize| match () {
         () if at < head || at >= was.len() - end => Fate::plain(RestoreVerdict::Kept),
-        () if is.len() == head + end => Fate::gone("the rule is gone from the kernel"),
-        () => Fate::because(
-            RestoreVerdict::Changed,
-            "the kernel's rules differ, and no witness could print them",
-        ),
+        () if is.len() == head + end => Fate::gone(Reason::RuleGone),
+        () => Fate::because(RestoreVerdict::Changed, Reason::NoWitnessPrint),
     };
     (0..was.len()).map(fate).collect()
 }

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::by_operation::{Answer, RestoreVerdict, WriteVerdict};
-use super::complaint::{core_message, why_unwritten};
+use super::complaint::why_unwritten;
 use super::consequence;
 use super::evidence::Restored;
 use super::laid::Laid;
 use super::place::Place;
+use super::reason::{Complaint, Lacking, Reason};
 use super::rewrite::{Fate, Fates, is_alike};
 use super::verdict::{Consequence, Impact, Verdict};
 use super::{Pairing, RuleVerdict};
@@ -21,32 +22,35 @@ impl<'a> Pairing<'a> {
     /// The verdicts about a rule that the writer did not take.
     pub(super) fn refused_by_writer(&self, place: &Place<'_>) -> RuleVerdict {
         let refusal = self.evidence.refusal(place.global);
-        let said = refusal.map(|command| self.complaint(command));
+        let complaint = refusal.map(|command| self.complaint(command));
+        let lacked = self.evidence.lacked_around(place.rule);
         let verdict = match refusal.map(|command| command.end) {
             Some(End::Signal(_)) => WriteVerdict::Crashed,
             Some(End::TimedOut) => WriteVerdict::TimedOut,
-            _ if said.as_deref().is_some_and(says_unsupported) => WriteVerdict::Unsupported,
-            _ if self.evidence.lacked_around(place.rule).is_some() => WriteVerdict::Unsupported,
+            _ if complaint.as_ref().is_some_and(says_unsupported) => WriteVerdict::Unsupported,
+            _ if lacked.is_some() => WriteVerdict::Unsupported,
             _ => WriteVerdict::Refused,
         };
-        let lacked = self.evidence.lacked_around(place.rule);
-        let why = |said: String| match lacked {
-            Some(lacked) => format!("{lacked}: {}", core_message(&said)),
-            None => why_unwritten(&said, place.rule),
+        let why = |complaint: Complaint| match lacked {
+            Some(lacked) => Reason::Lacking {
+                what: Lacking::Surroundings(lacked.into()),
+                complaint: complaint.core(),
+            },
+            None => why_unwritten(complaint, place.rule),
         };
-        self.unwritten(place, verdict, said.map(why).map(Arc::from))
+        self.unwritten(place, verdict, complaint.map(why))
     }
 
     /// The verdicts about a rule of a scenario that this kernel has not what it takes for.
     pub(super) fn lacking(&self, place: &Place<'_>, lacks: &str) -> RuleVerdict {
-        self.unwritten(place, WriteVerdict::Unsupported, Some(lacks.into()))
+        self.unwritten(place, WriteVerdict::Unsupported, Some(Reason::said(lacks)))
     }
 
     fn unwritten(
         &self,
         place: &Place<'_>,
         write: WriteVerdict,
-        reason: Option<Arc<str>>,
+        reason: Option<Reason>,
     ) -> RuleVerdict {
         let mut verdict = self.blank(place);
         verdict.operations.set_because(Answer::Write(write), reason);
@@ -56,8 +60,7 @@ impl<'a> Pairing<'a> {
     /// The verdicts about a rule of whose writing the recording holds no dump.
     pub(super) fn unknown(&self, place: &Place<'_>) -> RuleVerdict {
         let mut verdict = self.blank(place);
-        let why = "the recording holds no dump of what was written";
-        verdict.operations.explain(Operation::Write, why.into());
+        verdict.operations.explain(Operation::Write, Reason::NoDump);
         verdict
     }
 
@@ -84,7 +87,7 @@ impl<'a> Pairing<'a> {
         ];
         for (answer, fate) in restored {
             if let Some(fate) = fate {
-                operations.set_because(answer(fate.verdict), fate.reason());
+                operations.set_because(answer(fate.verdict), fate.reason.clone());
             }
         }
         let read = read.rule;
@@ -142,16 +145,13 @@ impl<'a> Pairing<'a> {
     }
 
     /// What a command that failed said: its standard error, or how it ended.
-    pub(super) fn complaint(&self, command: &CommandRecord) -> String {
+    pub(super) fn complaint(&self, command: &CommandRecord) -> Complaint {
         let said = self.evidence.text(command.stderr);
-        let said = said.trim();
-        match command.end {
-            _ if !said.is_empty() => said.lines().collect::<Vec<_>>().join(" "),
-            End::Exit(status) => format!("exit status {status}, without a word"),
-            End::Signal(signal) => format!("signal {signal}"),
-            End::TimedOut => "still running when its time was up".to_owned(),
-            End::NotFound(errno) => format!("cannot be run (errno {errno})"),
+        let said: Vec<&str> = said.trim().lines().collect();
+        if said.is_empty() {
+            return Complaint::Ended(command.end);
         }
+        Complaint::Said(said.join(" ").into())
     }
 }
 
@@ -286,7 +286,7 @@ fn differing<'l>(
 }
 
 /// Whether a refusal says that something is missing, rather than that the rule is wrong.
-pub(super) fn says_unsupported(said: &str) -> bool {
+pub(super) fn says_unsupported(complaint: &Complaint) -> bool {
     const LACKS: [&str; 6] = [
         "missing kernel module",
         "No chain/target/match by that name",
@@ -295,12 +295,10 @@ pub(super) fn says_unsupported(said: &str) -> bool {
         "Protocol not supported",
         "No such file or directory",
     ];
-    lacks_an_extension(said) || LACKS.iter().any(|lack| said.contains(lack))
+    lacks_an_extension(complaint) || complaint.has_one_of(&LACKS)
 }
 
 /// Whether a refusal says that the build lacks a match or a target.
-pub(super) fn lacks_an_extension(said: &str) -> bool {
-    ["Couldn't load match", "Couldn't load target"]
-        .iter()
-        .any(|lack| said.contains(lack))
+pub(super) fn lacks_an_extension(complaint: &Complaint) -> bool {
+    complaint.has_one_of(&["Couldn't load match", "Couldn't load target"])
 }

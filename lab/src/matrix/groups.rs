@@ -442,7 +442,7 @@ fn reason(worst: Spot<'_>, parts: &BTreeSet<LostPart>) -> Option<String> {
     let is_whole = parts.iter().any(|part| matches!(part.how, How::Whole(_)));
     let said = worst.rule.and_then(RuleVerdict::reason);
     is_whole.then_some(())?;
-    Some(core_message(said?).to_owned())
+    Some(core_message(&said?.to_string()).to_owned())
 }
 
 fn example(spot: Spot<'_>) -> Option<ExampleRule> {

@@ -365,7 +365,9 @@ proptest! {
         super::json::write(&run.matrix, &mut json).unwrap();
         let json = String::from_utf8(json).unwrap();
         prop_assert_eq!(controls(&json), "", "{}", json);
-        prop_assert!(super::json::read(&json).unwrap() == run.matrix);
+        let mut again = Vec::new();
+        super::json::write(&super::json::read(&json).unwrap(), &mut again).unwrap();
+        prop_assert!(again == json.as_bytes());
 
         let show = run.show();
         prop_assert_eq!(controls(&show), "", "{}", show);

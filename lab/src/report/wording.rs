@@ -2,19 +2,22 @@
 
 mod folded;
 mod harm;
+mod meanings;
 mod parts;
+mod reasons;
 mod symptoms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use folded::*;
 pub use harm::*;
+pub use meanings::*;
 pub use parts::{Parts, option};
 pub use symptoms::*;
 
 use crate::catalog::{Family, Origin, Version};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{ChainVerdict, RuleVerdict};
+use crate::judge::{ChainVerdict, Reason, RuleVerdict};
 use crate::matrix::{
     Absence, Broken, BuildName, BuildSet, Change, Form, Loss, Matrix, NameKind, PacketChange,
     ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
@@ -33,6 +36,14 @@ pub fn no_harm(matrix: &Matrix, scenario: &str) -> &'static str {
     }
 }
 
+/// What is said where nobody says why a rule could not be written.
+const UNKNOWN_REASON: &str = "nobody says why";
+
+/// Why a rule could not be written.
+pub fn why_untested(reason: Option<&Reason>) -> String {
+    reason.map_or_else(|| UNKNOWN_REASON.to_owned(), Reason::to_string)
+}
+
 /// What was not tested of a scenario: rules that could not be written, and what readers were not asked for. A line each.
 pub fn not_tested(matrix: &Matrix, scenario: &str) -> Vec<String> {
     let unwritten = untested(matrix, scenario);
@@ -41,7 +52,7 @@ pub fn not_tested(matrix: &Matrix, scenario: &str) -> Vec<String> {
             "not tested: {}, which {} cannot write: {}",
             subjects(&of.subjects),
             builds(&of.writers),
-            of.why
+            of.why.as_deref().unwrap_or(UNKNOWN_REASON)
         )
     });
     let sampled = sampled(matrix, scenario);

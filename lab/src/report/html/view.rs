@@ -158,11 +158,17 @@ impl Page {
             absences: matrix
                 .absences()
                 .into_iter()
-                .map(|of| (maps::class(of), of.as_str(), of.meaning()))
+                .map(|of| {
+                    (
+                        maps::class(of),
+                        wording::absence(of),
+                        wording::absence_meaning(of),
+                    )
+                })
                 .collect(),
             consequences: wording::consequences(matrix)
                 .into_iter()
-                .map(|of| (of.as_str(), of.meaning()))
+                .map(|of| (of.as_str(), wording::consequence_meaning(of)))
                 .collect(),
             not_run: is_missing.then(|| wording::not_run(matrix)),
             missing: missing
@@ -240,7 +246,7 @@ fn sign_view((verdict, count): (Verdict, usize)) -> SignView {
         sign: sign(verdict),
         tone: Tone::of(verdict).as_str(),
         name: verdict.as_str(),
-        meaning: verdict.meaning(),
+        meaning: wording::verdict_meaning(verdict),
         count,
     }
 }
