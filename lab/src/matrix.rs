@@ -12,9 +12,9 @@ mod letter;
 mod losses;
 mod only;
 mod packets;
-mod run_to_run;
 mod subject;
 mod symptoms;
+mod unstable;
 mod untested;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,9 +33,9 @@ pub use known::{Known, KnownError, KnownLoss};
 pub use letter::{How, Letter, Letters, LostPart};
 pub use losses::{Loss, Worst, losses, worst};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
-pub use run_to_run::RunToRun;
 pub use subject::{Subject, SubjectKind};
 pub use symptoms::{Seen, Sighting, Symptom, symptoms};
+pub use unstable::UnstableAnswer;
 pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
@@ -315,7 +315,7 @@ impl<'h> MatrixBuilder<'h> {
         };
         let witness = |backend| head.witness.get(&backend).cloned();
         let mut host = head.host.clone();
-        let unstable = RunToRun::of(&head.builds, &cells);
+        let unstable = UnstableAnswer::of(&head.builds, &cells);
         host.notes.extend(unstable.map(|of| of.to_string()));
         Matrix {
             lab: Lab {

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use foldhash::HashSet;
 
+use super::aligned::Aligned;
 use super::by_operation::{Answer, ByOperation, CycleVerdict, PrintVerdict, RestoreVerdict};
 use super::consequence;
 use super::cycle::turns;
-use super::evidence::{Baseline, Reading, Restored};
 use super::kernel::{KernelChain, chain_names};
-use super::laid::Aligned;
+use super::reading::{Baseline, Reading, Restored};
 use super::reason::Reason;
 use super::verdict::{Consequence, Impact};
 use super::{ChainVerdict, Pairing};
@@ -183,8 +183,8 @@ impl<'a> Pairing<'a> {
             return None;
         }
         let differs = |reason| Some((PrintVerdict::Differs, Some(reason)));
-        let was = written.sheet.policy(table, chain)?;
-        let Some(is) = saved.sheet.policy(table, chain) else {
+        let was = written.tables.policy(table, chain)?;
+        let Some(is) = saved.tables.policy(table, chain) else {
             return differs(Reason::ChainNotPrinted);
         };
         if was != is {
@@ -193,8 +193,8 @@ impl<'a> Pairing<'a> {
                 reader: is.map(Into::into),
             });
         }
-        let from = written.sheet.listing(table, chain)?;
-        let to = saved.sheet.listing(table, chain)?;
+        let from = written.tables.listing(table, chain)?;
+        let to = saved.tables.listing(table, chain)?;
         let known = &self.evidence.alignments;
         let beside = if self.speak_alike() {
             Aligned::new(known, &from, to)
@@ -205,7 +205,7 @@ impl<'a> Pairing<'a> {
         if added > 0 {
             return differs(Reason::MoreRulesPrinted(added));
         }
-        match saved.sheet.strays.first() {
+        match saved.tables.strays.first() {
             Some(stray) => differs(Reason::NoRulePrinted(stray.as_str().into())),
             None => Some((PrintVerdict::Same, None)),
         }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Pairing;
-use super::evidence::{Baseline, Reading, Restored};
+use super::reading::{Baseline, Reading, Restored};
 use super::reassert::Reasserted;
 use super::verdict::Effect;
 use crate::plan::Operation;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Reading;
+use super::reading::Reading;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 

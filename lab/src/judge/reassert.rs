@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::by_operation::{Answer, ReassertVerdict};
-use super::evidence::{Baseline, Reassertion};
-use super::place::Place;
+use super::location::Location;
+use super::printed_tables::PrintedTables;
+use super::reading::{Baseline, Reassertion};
 use super::reason::Reason;
-use super::sheet::Sheet;
 use super::{Pairing, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
@@ -37,7 +37,7 @@ pub struct Warning {
 /// What is known of one reassertion.
 pub struct Reasserted<'a> {
     seen: Reassertion<'a>,
-    counts: HashMap<&'a BuildId, Sheet>,
+    counts: HashMap<&'a BuildId, PrintedTables>,
     /// What the kernel holds of each chain, under both backends.
     chains: RefCell<HashMap<(&'a str, &'a str), Doubled>>,
 }
@@ -64,7 +64,7 @@ impl<'a> Pairing<'a> {
         let seen = self.evidence.reassertion(reader)?;
         let counts = seen.counts.iter().map(|command| {
             let printed = self.evidence.read(command);
-            (&command.build, Sheet::of(printed))
+            (&command.build, PrintedTables::of(printed))
         });
         let counts = counts.collect();
         Some(Reasserted {
@@ -77,7 +77,7 @@ impl<'a> Pairing<'a> {
     /// Whether the kernel then holds the rule under both backends, and which of the two packets met.
     pub(super) fn reassert(
         &self,
-        place: &Place<'a>,
+        location: &Location<'a>,
         (reasserted, baseline): (&Reasserted<'a>, &Baseline<'a>),
         verdict: &mut RuleVerdict,
     ) {
@@ -88,7 +88,7 @@ impl<'a> Pairing<'a> {
             Backend::Nft => Backend::Legacy,
             Backend::Legacy => Backend::Nft,
         };
-        let (table, chain) = (place.table, place.rule.chain.as_str());
+        let (table, chain) = (location.table, location.rule.chain.as_str());
         let held = |dump, backend| self.evidence.chain(dump, backend, table, chain);
         let then = reasserted.seen.dump;
         let doubled = || Doubled {
@@ -98,7 +98,7 @@ impl<'a> Pairing<'a> {
         let mut chains = reasserted.chains.borrow_mut();
         let known = chains.entry((table, chain)).or_insert_with(doubled);
         let Doubled { is_kept, own } = *known;
-        let given = self.places.of_chain(place.chain).len();
+        let given = self.locations.of_chain(location.chain).len();
         let (outcome, reason) = match reasserted.seen.refusal {
             Some(refusal) if own < given => {
                 let said = Reason::Complaint(self.complaint(refusal));
@@ -112,7 +112,7 @@ impl<'a> Pairing<'a> {
         let is_met = |build: &BuildId| {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
             let is_complete = listing.rules().len() == given;
-            let rule = listing.rules().get(place.index - 1);
+            let rule = listing.rules().get(location.index - 1);
             let rule = rule.filter(|_| is_complete)?;
             Some(rule.tool.dialect().packets(&rule.text)? > 0)
         };

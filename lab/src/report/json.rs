@@ -100,7 +100,7 @@ pub enum ReadError {
 
 /// What tells a report of this tool.
 #[derive(Deserialize)]
-struct Marks {
+struct ReportHeader {
     schema: Option<serde_json::Value>,
     lab: Option<serde_json::Value>,
     cells: Option<serde::de::IgnoredAny>,
@@ -111,16 +111,16 @@ struct Marks {
 /// # Errors
 /// It is cut off, no JSON, of another schema or of another tool; with the place where there is one.
 pub fn read(text: &str) -> Result<Matrix, ReadError> {
-    let marks: Marks = serde_json::from_str(text).map_err(fault)?;
+    let header: ReportHeader = serde_json::from_str(text).map_err(fault)?;
     let lacks = [
-        (marks.schema.is_none(), "schema"),
-        (marks.lab.is_none(), "lab"),
-        (marks.cells.is_none(), "cells"),
+        (header.schema.is_none(), "schema"),
+        (header.lab.is_none(), "lab"),
+        (header.cells.is_none(), "cells"),
     ];
     if let Some((_, lacks)) = lacks.into_iter().find(|(is_lacking, _)| *is_lacking) {
         return Err(ReadError::OtherTool { lacks });
     }
-    match marks.schema.and_then(|schema| schema.as_u64()) {
+    match header.schema.and_then(|schema| schema.as_u64()) {
         Some(found) if found != u64::from(SCHEMA) => Err(ReadError::OtherSchema { found }),
         Some(_) => {
             let report: Report<'_> = serde_json::from_str(text).map_err(fault)?;

@@ -43,7 +43,14 @@ fn is_as_elsewhere(root: &Path) {
     let others = Matrix::of(&small_run().recording).cells;
     assert_eq!(matrix.cells.len(), others.len());
     for (one, other) in matrix.cells.iter().zip(&others) {
-        let place = |of: &Cell| (of.scenario.clone(), of.family, of.writer.clone(), of.reader.clone());
+        let place = |of: &Cell| {
+            (
+                of.scenario.clone(),
+                of.family,
+                of.writer.clone(),
+                of.reader.clone(),
+            )
+        };
         assert_eq!(place(one), place(other));
         // Of a report that is read back only the words of reasons are known.
         let outcome = |of: &Cell| serde_json::to_value(&*of.outcome).unwrap();

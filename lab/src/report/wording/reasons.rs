@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{not_run_meaning, verdict_meaning};
 use crate::judge::{Complaint, DeletedInstead, Lacking, Needed, Reason, core_message};
-use crate::matrix::{GapReason, RunToRun};
+use crate::matrix::{GapReason, UnstableAnswer};
 use crate::observed::End;
 use crate::recording::CutShort;
 
@@ -183,10 +183,10 @@ impl fmt::Display for GapReason {
     }
 }
 
-impl fmt::Display for RunToRun {
+impl fmt::Display for UnstableAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunToRun::ShortMask => f.write_str(
+            UnstableAnswer::ShortMask => f.write_str(
                 "ip6tables-legacy -C of 1.8.9 compares rules by a mask that is too short, and by what lies behind it in memory \
                  (mended in 1.8.10): whether it finds a near miss differs from run to run",
             ),

@@ -6,13 +6,13 @@ use crate::plan::Operation;
 
 /// What differs from run to run by a build's own doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunToRun {
+pub enum UnstableAnswer {
     /// `check_entry()` in iptables/ip6tables.c of 1.8.9 makes its mask as long as a pointer, and not as the entry. Mended in
     /// 1.8.10 by 78850e7dba64, "ip6tables: Fix checking existence of rule".
     ShortMask,
 }
 
-impl RunToRun {
+impl UnstableAnswer {
     /// What of it may be seen in these cells; none where nobody was asked what chance answers.
     pub(super) fn of(builds: &[Build], cells: &[Cell]) -> Option<Self> {
         let has_short_mask = |build: &&Build| {
@@ -31,6 +31,6 @@ impl RunToRun {
                     .any(|rule| rule.of(Operation::Check).is_some())
         };
         let is_seen = cells.iter().any(was_asked);
-        is_seen.then_some(RunToRun::ShortMask)
+        is_seen.then_some(UnstableAnswer::ShortMask)
     }
 }
