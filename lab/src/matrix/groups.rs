@@ -1,7 +1,11 @@
 //! The losses of all scenarios, grouped by what is lost, who encoded and who decoded; and which scenarios they are worst in.
 
+mod sighting;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use sighting::{Ranks, Sighting, Spot};
 
 use super::build_set::{BuildName, BuildSet, Pairs, place, rectangles};
 use super::example::{PrintedBy, example_texts};
@@ -127,50 +131,6 @@ impl Gravest {
     }
 }
 
-/// Where a harm was seen: cell, and the place of the rule.
-#[derive(Debug, Clone, Copy)]
-struct Spot<'a> {
-    cell: &'a Cell,
-    rule: Option<&'a RuleVerdict>,
-    harm: Gravest,
-    is_alone: bool,
-}
-
-impl Spot<'_> {
-    /// The graver is the greater; that of one part alone before all of several parts.
-    fn worth(&self) -> (bool, Gravity) {
-        (self.is_alone, self.harm.gravity())
-    }
-}
-
-/// How well a rule shows a loss; the best is the least.
-type Rank = (usize, usize, PrintedBy);
-
-/// One part, between one encoder and one decoder.
-#[derive(Debug, Clone)]
-struct Sighting<'a> {
-    scenarios: BTreeSet<usize>,
-    rules: BTreeSet<(usize, Family, usize)>,
-    /// The gravest, those before others that are of this part alone.
-    worst: Spot<'a>,
-    /// The rule that shows it best.
-    best: Option<(Reverse<Rank>, Spot<'a>)>,
-}
-
-impl<'a> Sighting<'a> {
-    fn add(&mut self, other: &Sighting<'a>) {
-        self.scenarios.extend(&other.scenarios);
-        self.rules.extend(&other.rules);
-        if other.worst.worth() > self.worst.worth() {
-            self.worst = other.worst;
-        }
-        let rank = |of: &Sighting<'_>| of.best.as_ref().map(|(rank, spot)| (spot.worth(), *rank));
-        if rank(other) > rank(self) {
-            self.best.clone_from(&other.best);
-        }
-    }
-}
-
 /// The losses of a run, grouped.
 pub fn groups(matrix: &Matrix) -> Groups {
     let builds: Vec<&Build> = matrix.builds.iter().collect();
@@ -179,7 +139,7 @@ pub fn groups(matrix: &Matrix) -> Groups {
         encoders: BTreeSet::new(),
         decoders: BTreeSet::new(),
         sightings: BTreeMap::new(),
-        ranks: HashMap::new(),
+        ranks: Ranks::new(),
         scenarios: BTreeMap::new(),
     };
     let scenarios = matrix.scenarios.iter().enumerate();
@@ -199,7 +159,7 @@ struct Found<'a> {
     decoders: BTreeSet<usize>,
     sightings: BTreeMap<LostPart, BTreeMap<(usize, usize), Sighting<'a>>>,
     /// How well the rules show the verdicts that were asked for already: rules of many cells are the same.
-    ranks: HashMap<(*const RuleVerdict, Verdict), Option<(usize, PrintedBy)>>,
+    ranks: Ranks,
     scenarios: BTreeMap<usize, WorstScenario>,
 }
 
@@ -268,41 +228,13 @@ impl<'a> Found<'a> {
         &mut self,
         part: LostPart,
         pair: (usize, usize),
-        (scenario, family, rule): (usize, Family, usize),
+        seen: (usize, Family, usize),
         spot: Spot<'a>,
     ) {
         let sightings = self.sightings.entry(part).or_default();
-        let sighting = sightings.entry(pair).or_insert_with(|| Sighting {
-            scenarios: BTreeSet::new(),
-            rules: BTreeSet::new(),
-            worst: spot,
-            best: None,
-        });
-        sighting.scenarios.insert(scenario);
-        sighting.rules.insert((scenario, family, rule));
-        let worth = spot.worth();
-        if worth > sighting.worst.worth() {
-            sighting.worst = spot;
-        }
-        let Some(rule) = spot.rule else { return };
-        let length = rule.given.len();
-        if let Some((Reverse((beside, least, _)), of)) = &sighting.best {
-            let known = of.worth();
-            if worth < known || (worth == known && *beside == 0 && length >= *least) {
-                return;
-            }
-        }
-        let key = (std::ptr::from_ref(rule), spot.harm.verdict);
-        let shown = self.ranks.entry(key).or_insert_with(|| {
-            let texts = example_texts(rule, spot.harm.verdict)?;
-            Some((texts.beside.len(), texts.by))
-        });
-        let Some((beside, by)) = *shown else { return };
-        let rank = Reverse((beside, length, by));
-        let known = sighting.best.as_ref();
-        if known.is_none_or(|(known, of)| (worth, rank) > (of.worth(), *known)) {
-            sighting.best = Some((rank, spot));
-        }
+        let sighting = sightings.entry(pair);
+        let sighting = sighting.or_insert_with(|| Sighting::of(spot));
+        sighting.note(seen, spot, &mut self.ranks);
     }
 
     fn finish(mut self, matrix: &Matrix) -> Groups {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Entry;
+use super::file::Entry;
 use crate::judge::verdict::Verdict;
 use crate::plan::Operation;
 
