@@ -10,6 +10,7 @@ mod identity;
 mod known_rules;
 mod member;
 mod node;
+mod pair;
 mod print;
 mod products;
 mod published;
@@ -19,7 +20,7 @@ mod repair;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-pub use advise::{Advice, Found, Pair, Safety, advise, between};
+pub use advise::{Advice, advise};
 pub use change::{Change, Newer, NewerProduct};
 pub use changes::Changes;
 pub use diagnose::{Diagnosis, Likely, diagnose};
@@ -27,6 +28,7 @@ pub use finding::{Damaged, Finding, Likeness, Place};
 pub use known_rules::KnownRules;
 pub use member::Member;
 pub use node::{Node, node};
+pub use pair::{Found, Pair, Safety, between};
 pub use print::{OtherFamily, Section, sections};
 pub use products::{Chooses, Product, Products, ProductsError};
 pub use published::{Damage, Published, PublishedBuild, PublishedError, Tested, Untested};

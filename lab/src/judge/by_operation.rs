@@ -7,8 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::as_run::{AsRun, RuleName};
+use super::not_run::NotRun;
+use super::reason::Reason;
 use super::verdict::Verdict;
-use super::{AsRun, NotRun, Reason, RuleName};
 use crate::plan::Operation;
 
 /// An enum of the verdicts that an operation can come to.

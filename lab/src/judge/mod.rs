@@ -18,6 +18,7 @@ mod cycle;
 mod effect;
 mod evidence;
 mod fate;
+mod gaps;
 mod kernel;
 mod location;
 mod lookup;
@@ -32,6 +33,7 @@ mod reason;
 mod reassert;
 mod rewrite;
 mod rule;
+mod rule_verdict;
 mod shared;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -50,23 +52,21 @@ pub use as_run::{AsRun, RuleName};
 pub use cell::{Cell, KnownSubject};
 use chain_in_lane::ChainsInLane;
 pub use complaint::core_message;
-pub use crash::Crash;
 use culprit::Culprits;
-pub use cycle::Drift;
-pub use effect::{ProbeVerdict, is_as_expected};
+pub use effect::is_as_expected;
 use evidence::Evidence;
 use foldhash::HashMap;
 use location::{Location, Locations};
 pub use not_run::NotRun;
-pub use outcome::{ChainVerdict, Outcome, RuleVerdict};
+pub use outcome::{ChainVerdict, Crash, Outcome, ProbeVerdict, Warning};
 use proof::Proof;
 pub use proof::shown;
 use reading::{Baseline, LookUps, Reading};
 pub use reason::{Complaint, DeletedInstead, Lacking, Needed, Reason};
 use reassert::Reasserted;
-pub use reassert::{Met, Warning};
+pub use rule_verdict::{Drift, Met, RuleVerdict, RuleVerdicts};
 use shared::SharedOfRuleset;
-pub use shared::{RuleVerdicts, SharedVerdicts};
+pub use shared::SharedVerdicts;
 use verdict::Verdict;
 
 /// What the judge must know of a run besides a load's observations.

@@ -3,36 +3,17 @@
 use std::cell::RefCell;
 
 use foldhash::HashMap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use super::Pairing;
 use super::by_operation::{Answer, ReassertVerdict};
 use super::location::Location;
+use super::outcome::Warning;
 use super::printed_tables::PrintedTables;
 use super::reading::{Baseline, Reassertion};
 use super::reason::Reason;
-use super::{Pairing, RuleVerdict};
+use super::rule_verdict::{Met, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
-
-/// Whether packets met a rule that the kernel holds twice. How many is not said: a connection is asked for again, and a
-/// neighbour, after a time that no pairing changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Met {
-    /// Under the writer's backend.
-    pub writer: bool,
-    /// Under the reader's.
-    pub reader: bool,
-}
-
-/// What a build says of the other backend's rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Warning {
-    /// Who says it.
-    pub by: BuildId,
-    /// What it says.
-    pub text: String,
-}
 
 /// What is known of one reassertion.
 pub struct Reasserted<'a> {

@@ -1,5 +1,6 @@
 //! Losses that are known already: listed in a file with where they are tracked and why, marked in every report.
 
+mod entry;
 mod file;
 mod globs;
 mod old;
@@ -7,7 +8,7 @@ mod old;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use file::Entry;
+use entry::Entry;
 pub use file::{Known, KnownError};
 
 use super::Matrix;

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::coroutine::{Fault, Performer};
+use super::coroutine::Performer;
+use super::fault::Fault;
 use super::step::{Action, Role, RuleSet, Stage, Step};
 use crate::catalog::{Build, Family};
 use crate::observed::{End, Ran, State, Text};

@@ -1,6 +1,6 @@
 //! Which rules are at fault when a whole load fails: the load is split until each stands alone.
 
-use super::coroutine::Fault;
+use super::fault::Fault;
 use super::step::RuleSet;
 
 /// Tries rules in the lane and says whether all went well.

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod coroutine;
+pub mod fault;
 pub mod isolate;
 mod operation;
 pub mod procedure;

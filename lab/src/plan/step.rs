@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::coroutine::Fault;
+use super::fault::Fault;
 use crate::catalog::BuildId;
 use crate::observed::{ChainName, End, Ran, State, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use globset::{Glob, GlobMatcher};
 
-use super::file::Entry;
+use super::entry::Entry;
 use crate::judge::Cell;
 use crate::matrix::Harm;
 use crate::matrix::losses::Worst;

@@ -4,7 +4,7 @@ use super::lane::{Scene, TrackedLane};
 use crate::catalog::Backend;
 use crate::observed::Text;
 use crate::plan::Reader;
-use crate::plan::coroutine::Fault;
+use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage};
 use crate::plan::trace::{LookAt, ReaderTrace};
 use crate::scenario::{Detection, Look};

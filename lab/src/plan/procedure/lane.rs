@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::catalog::{Build, BuildId};
 use crate::observed::{End, Interner, Ran, State, Text};
-use crate::plan::coroutine::{Fault, Performer};
+use crate::plan::coroutine::Performer;
+use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{
     LoadTrace, PacketsInto, PrintOf, Refused, RereadPart, Restored, StepRef, Written,

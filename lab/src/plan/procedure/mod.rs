@@ -13,7 +13,8 @@ mod reread;
 
 use std::sync::Arc;
 
-use super::coroutine::{Fault, Performer};
+use super::coroutine::Performer;
+use super::fault::Fault;
 use super::isolate::{Trial, isolate};
 use super::step::{RuleSet, Stage};
 use super::trace::{LoadTrace, ReaderTrace};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lane::{Command, Dumped, Print, Scene, TrackedLane};
 use super::{OWN_CHAIN, ROUNDS};
 use crate::catalog::BuildId;
-use crate::plan::coroutine::Fault;
+use crate::plan::fault::Fault;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};

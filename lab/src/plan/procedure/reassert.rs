@@ -1,7 +1,7 @@
 //! A reader of the other backend does not find the rules, and writes them itself: then the kernel holds them twice.
 
 use super::lane::{Print, Scene, TrackedLane};
-use crate::plan::coroutine::Fault;
+use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{ReaderTrace, Reassertion};
 use crate::plan::{Operation, Reader};

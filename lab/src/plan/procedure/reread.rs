@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::lane::{Command, Dumped, Print, Scene, TrackedLane};
 use crate::observed::Text;
 use crate::plan::Reader;
-use crate::plan::coroutine::Fault;
+use crate::plan::fault::Fault;
 use crate::plan::isolate::{Trial, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
