@@ -1,19 +1,21 @@
 //! The losses of all scenarios, grouped by what is lost, who encoded and who decoded; and which scenarios they are worst in.
 
+mod gravest;
 mod sighting;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use gravest::Gravest;
+use gravest::Gravity;
 use sighting::{Ranks, Sighting, Spot};
 
 use super::build_set::{BuildName, BuildSet, Pairs, place, rectangles};
 use super::example::{PrintedBy, example_texts};
-use super::harm::{Certainty, Harm, Side};
+use super::harm::Side;
 use super::letter::{How, Letter, Letters, LostPart, letters, of_whole_table, parts};
 use super::{Matrix, NameKind};
 use crate::catalog::{Build, BuildId, Family};
-use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, RuleVerdict, core_message};
 use crate::plan::Operation;
 
@@ -62,17 +64,6 @@ pub struct Edge {
     pub mended_in: Option<BuildName>,
 }
 
-/// The gravest of some harms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gravest {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What it does to packets.
-    pub consequence: Option<Consequence>,
-    /// How sure that is.
-    pub certainty: Certainty,
-}
-
 /// A rule before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExampleRule {
@@ -110,25 +101,6 @@ pub struct WorstScenario {
     pub silent: usize,
     /// How many pairings ran.
     pub pairings: usize,
-}
-
-/// The graver one is the greater.
-type Gravity = (bool, Option<Consequence>, Reverse<Certainty>, u8);
-
-impl Gravest {
-    fn of(harm: &Harm) -> Self {
-        Gravest {
-            verdict: harm.verdict,
-            consequence: harm.consequence,
-            certainty: harm.certainty,
-        }
-    }
-
-    fn gravity(self) -> Gravity {
-        let is_done = self.consequence.is_some() && self.certainty != Certainty::IfWrittenBack;
-        let severity = self.verdict.severity();
-        (is_done, self.consequence, Reverse(self.certainty), severity)
-    }
 }
 
 /// The losses of a run, grouped.
@@ -406,6 +378,7 @@ fn fewest<'p>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::judge::verdict::Consequence;
 
     fn matrix(name: &str) -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");

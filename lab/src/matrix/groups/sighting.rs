@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Gravest, Gravity};
+use super::gravest::{Gravest, Gravity};
 use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::Details;
+use super::basis::Details;
 use super::pairs::grouped;
 use super::words::{self, list, name};
 use crate::advice::{Advice, Member, Pair, Untested};

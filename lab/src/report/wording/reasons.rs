@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{not_run_meaning, verdict_meaning};
+use super::meanings::{not_run_meaning, verdict_meaning};
 use crate::judge::{Complaint, DeletedInstead, Lacking, Needed, Reason, core_message};
 use crate::matrix::{GapReason, UnstableAnswer};
 use crate::observed::End;
