@@ -1,6 +1,7 @@
 //! A component in a container looks which backend the host uses, and takes its own of that.
 
-use super::lane::{Scene, TrackedLane};
+use super::lane::TrackedLane;
+use super::scene::Scene;
 use crate::catalog::Backend;
 use crate::observed::Text;
 use crate::plan::Reader;

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::scene::Scene;
 use crate::catalog::{Build, BuildId};
 use crate::observed::{End, Interner, Ran, State, Text};
 use crate::plan::coroutine::Performer;
 use crate::plan::fault::Fault;
-use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
+use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{
     LoadTrace, PacketsInto, PrintOf, Refused, RereadPart, Restored, StepRef, Written,
 };
-use crate::plan::{Load, Operation, Reader, surroundings};
-use crate::scenario::{Namespace, Probe, Scenario, Setup};
+use crate::plan::{Load, Operation, Reader};
+use crate::scenario::{Namespace, Probe, Scenario};
 use crate::tool::{self, Argv, Program, Write};
 
 /// A command as it ended, and its place among the load's steps.
@@ -57,7 +58,7 @@ pub struct TrackedLane {
     pub performer: Performer,
     pub load: Arc<Load>,
     pub scenario: Arc<Scenario>,
-    operations: Arc<[Operation]>,
+    pub(super) operations: Arc<[Operation]>,
     /// What the steps were to the operations, so far.
     pub trace: LoadTrace,
     /// All the rules that the writer takes, once that is known.
@@ -118,25 +119,6 @@ impl TrackedLane {
     /// Whether an operation was asked for that is done with `reader`.
     pub fn wants_of(&self, reader: &Reader, operation: Operation) -> bool {
         self.wants(operation) && operation.suits(self.load.writer.tool, reader.build.tool)
-    }
-
-    /// Makes what the scenario needs, and removes what an earlier load's needed. Says whether the kernel could.
-    pub async fn furnish(&mut self) -> Result<bool, Fault> {
-        let rules = RuleSet::first(self.scenario.rule_count(self.load.family));
-        let scene = Scene {
-            rules: &rules,
-            reader: None,
-            stage: Stage::Baseline,
-        };
-        let whole = surroundings(&self.scenario, &self.operations).into_owned();
-        for setup in ever_less(&self.scenario, whole) {
-            let step = scene.step(Role::Furnish, Action::Furnish(Arc::new(setup)));
-            let (_, answer) = self.performer.perform_one(step).await?;
-            if matches!(answer, Answer::Furnished(Ok(()))) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Empties the lane and has the writer write `rules`, unless they are there untouched. Says whether it took them.
@@ -448,83 +430,5 @@ impl TrackedLane {
         let (step, _) = self.performer.perform_one(step).await?;
         self.probed.extend(self.held.clone());
         Ok(step)
-    }
-}
-
-/// The surroundings, and where the kernel may lack something for them, less of them: a user's own rules that name no set can be
-/// tried without any. A shipped scenario is its rules and their surroundings.
-fn ever_less(scenario: &Scenario, whole: Setup) -> Vec<Setup> {
-    let without_accounts = Setup {
-        accounts: Vec::new(),
-        ..whole.clone()
-    };
-    let without_sets = Setup {
-        sets: Vec::new(),
-        ..without_accounts.clone()
-    };
-    let less = [without_accounts, without_sets];
-    let mut all = vec![whole];
-    for setup in less.into_iter().filter(|_| scenario.source.is_none()) {
-        if all.last() != Some(&setup) {
-            all.push(setup);
-        }
-    }
-    all
-}
-
-/// Which rules are in the lane, for whom, and why.
-#[derive(Clone, Copy)]
-pub struct Scene<'a> {
-    pub rules: &'a RuleSet,
-    pub reader: Option<&'a Reader>,
-    pub stage: Stage,
-}
-
-impl Scene<'_> {
-    /// A step about all of the rules.
-    pub fn step(&self, role: Role, action: Action) -> Step {
-        let reader = self.reader.map(|reader| reader.build.id.clone());
-        Step {
-            stage: self.stage,
-            role,
-            reader,
-            rules: self.rules.clone(),
-            rule: None,
-            action,
-        }
-    }
-
-    /// A step about the rule at `index` (from 0) of the scenario's ruleset.
-    pub fn step_about(&self, index: usize, role: Role, action: Action) -> Step {
-        Step {
-            rule: Some(index + 1),
-            ..self.step(role, action)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::Family;
-
-    const RULES: &str = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m nfacct --nfacct-name in\n\
-                         -A INPUT -m set --match-set web src -j DROP\nCOMMIT\n";
-
-    /// How many sets and objects each has.
-    fn sizes(scenario: &Scenario) -> Vec<(usize, usize)> {
-        let all = ever_less(scenario, scenario.setup.clone());
-        all.iter()
-            .map(|setup| (setup.sets.len(), setup.accounts.len()))
-            .collect()
-    }
-
-    #[test]
-    fn a_users_rules_are_tried_without_what_the_kernel_lacks_and_a_shipped_scenario_is_not() {
-        let own = Scenario::from_rules("own.save", Family::Ipv4, RULES).expect("rules");
-        assert_eq!(sizes(&own), [(1, 1), (1, 0), (0, 0)]);
-        let shipped = crate::scenario::shipped().expect("they are read");
-        let with_sets = shipped.iter().find(|of| !of.setup.sets.is_empty());
-        assert_eq!(sizes(with_sets.expect("some have sets")).len(), 1);
     }
 }

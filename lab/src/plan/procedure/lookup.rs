@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::lane::{Command, Scene, TrackedLane};
+use super::lane::{Command, TrackedLane};
+use super::scene::Scene;
 use crate::catalog::Build;
 use crate::observed::{ChainName, End, State};
 use crate::plan::coroutine::Answered;

@@ -5,11 +5,13 @@
 //! is the same.
 
 mod detect;
+mod furnish;
 mod lane;
 mod lookup;
 mod reading;
 mod reassert;
 mod reread;
+mod scene;
 
 use std::sync::Arc;
 
@@ -22,7 +24,8 @@ use super::{Load, Operation, Reader};
 use crate::catalog::BuildId;
 use crate::scenario::Scenario;
 use crate::tool::{KnownRules, Printed};
-use lane::{Command, Scene, TrackedLane};
+use lane::{Command, TrackedLane};
+use scene::Scene;
 
 /// The chain that a reader adds as its own in `sync`, as a component adds its chain to what it saved.
 pub const OWN_CHAIN: &str = "IPTABLES-LAB";

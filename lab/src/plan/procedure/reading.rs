@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lane::{Command, Dumped, Print, Scene, TrackedLane};
+use super::lane::{Command, Dumped, Print, TrackedLane};
+use super::scene::Scene;
 use super::{OWN_CHAIN, ROUNDS};
 use crate::catalog::BuildId;
 use crate::plan::fault::Fault;

@@ -1,6 +1,7 @@
 //! A reader of the other backend does not find the rules, and writes them itself: then the kernel holds them twice.
 
-use super::lane::{Print, Scene, TrackedLane};
+use super::lane::{Print, TrackedLane};
+use super::scene::Scene;
 use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{ReaderTrace, Reassertion};

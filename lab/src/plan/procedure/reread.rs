@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::lane::{Command, Dumped, Print, Scene, TrackedLane};
+use super::lane::{Command, Dumped, Print, TrackedLane};
+use super::scene::Scene;
 use crate::observed::Text;
 use crate::plan::Reader;
 use crate::plan::fault::Fault;
