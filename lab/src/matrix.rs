@@ -1,7 +1,6 @@
 //! All verdicts of a run: what every report is made from.
 
 mod build_set;
-mod chance;
 mod difference;
 mod example;
 mod fold;
@@ -15,6 +14,7 @@ mod only;
 mod packets;
 mod subject;
 mod symptoms;
+mod unstable;
 mod untested;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,19 +28,20 @@ pub use example::{Example, ExampleTexts, PrintedBy, example_texts};
 pub use fold::{Folded, Layer, folded};
 pub use form::Form;
 pub use groups::{Edge, ExampleRule, Gravest, Group, GroupCell, Groups, WorstScenario, groups};
-pub use harm::{Certainty, Gap, Harm, Harmed, PartChange, Side, gaps, harms};
+pub use harm::{Certainty, Gap, GapReason, Harm, Harmed, PartChange, Side, gaps, harms};
 pub use known::{Known, KnownError, KnownLoss};
 pub use letter::{How, Letter, Letters, LostPart};
 pub use losses::{Loss, Worst, losses, worst};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
 pub use subject::{Subject, SubjectKind};
 pub use symptoms::{Seen, Sighting, Symptom, symptoms};
+pub use unstable::UnstableAnswer;
 pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
 use crate::judge::{Case, Cell, SharedVerdicts, judge_among};
 use crate::plan::{Operation, is_pairing};
-use crate::recording::{Commands, Head, Host, LoadRecord, Recording, RunEnd};
+use crate::recording::{Commands, CutShort, Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::{Pairings, Scenario};
 
 /// All verdicts of a run.
@@ -115,24 +116,6 @@ pub enum Absence {
     NotRun,
     /// It is none of the scenario's.
     NotOfScenario,
-}
-
-impl Absence {
-    /// The words that every format uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Absence::NotRun => "not run",
-            Absence::NotOfScenario => "not in the scenario",
-        }
-    }
-
-    /// What it means, in half a sentence.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Absence::NotRun => "the run was cut short before this pairing",
-            Absence::NotOfScenario => "the scenario's system never puts these two side by side",
-        }
-    }
 }
 
 impl Matrix {
@@ -325,14 +308,15 @@ impl<'h> MatrixBuilder<'h> {
         let shard = head
             .shard
             .as_ref()
-            .map(|of| format!("it is shard {of}, to be merged with the others"));
+            .map(|of| CutShort::IsShard(*of).to_string());
         let cut_short = match end {
             Some(end) => end.cut_short.clone().or(shard),
-            None => Some("the run was killed".to_owned()),
+            None => Some(CutShort::Killed.to_string()),
         };
         let witness = |backend| head.witness.get(&backend).cloned();
         let mut host = head.host.clone();
-        host.notes.extend(chance::note(&head.builds, &cells));
+        let unstable = UnstableAnswer::of(&head.builds, &cells);
+        host.notes.extend(unstable.map(|of| of.to_string()));
         Matrix {
             lab: Lab {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

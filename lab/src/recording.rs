@@ -103,6 +103,22 @@ pub struct RunEnd {
     pub commands: Option<Commands>,
 }
 
+/// Why a run ended before its plan was through, or a recording has not all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CutShort {
+    /// The recording has no end.
+    Killed,
+    /// It is one shard, and the others are still to be merged with it.
+    IsShard(Shard),
+    /// One of the shards that were merged has not all of its plan.
+    InShard {
+        /// The shard.
+        shard: Shard,
+        /// Why.
+        why: String,
+    },
+}
+
 /// How many commands a run took. A command is every exec of a build in a lane, but for those of the control.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,

@@ -17,8 +17,8 @@ use tokio::sync::mpsc::Sender;
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::{Build, BuildId};
 use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place, surroundings};
+use crate::plan::coroutine::{Coroutine, Next};
 use crate::plan::procedure::procedure;
-use crate::plan::script::{Next, Script};
 use crate::plan::step::{Action, Answer, Burst, Step};
 use crate::plan::{self, LaneKind, Load, Operation, Plan};
 use crate::recording::{Commands, LoadRecord, LoadRecorder};
@@ -240,14 +240,14 @@ impl Worker<'_> {
             return Err(EngineError::Fault(fault).into());
         };
         let begun = Instant::now();
-        let script = || {
+        let coroutine = || {
             let (load, scenario) = (load.clone(), scenario.clone());
             let operations = self.operations.clone();
-            Script::new(move |lab| procedure(lab, load, scenario, operations))
+            Coroutine::new(move |performer| procedure(performer, load, scenario, operations))
         };
         let mut run = LoadRun::new(self.memory, self.lanes, self.builds, load.kind);
         let mut recorder = LoadRecorder::new(&load);
-        let remembered = through(script(), async |burst| {
+        let remembered = through(coroutine(), async |burst| {
             let mut seen = run.perform(burst).await?;
             self.keep(&mut recorder, burst, &mut seen).await;
             Ok::<_, Stop>(seen)
@@ -262,7 +262,7 @@ impl Worker<'_> {
                 recorder = LoadRecorder::new(&load);
                 let mut lease = run.alone().await?;
                 let timeout = self.lanes.timeout();
-                let trace = through(script(), async |burst| {
+                let trace = through(coroutine(), async |burst| {
                     let mut seen = perform(lease.open.lane.as_mut(), burst, timeout).await?;
                     let ran = seen
                         .iter()
@@ -307,14 +307,14 @@ impl Worker<'_> {
     }
 }
 
-/// Takes a script through `perform`, which says what comes of each burst.
+/// Takes a coroutine through `perform`, which says what comes of each burst.
 async fn through<T, E: From<EngineError>>(
-    mut script: Script<T>,
+    mut coroutine: Coroutine<T>,
     mut perform: impl AsyncFnMut(&Burst) -> Result<Vec<Answer>, E>,
 ) -> Result<T, E> {
     let mut answers = None;
     loop {
-        let next = script.next(answers.take());
+        let next = coroutine.next(answers.take());
         match next.map_err(|fault| EngineError::Fault(fault.to_string()))? {
             Next::Through(came) => return Ok(came),
             Next::Steps(burst) => answers = Some(perform(&burst).await?),

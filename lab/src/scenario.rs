@@ -3,7 +3,6 @@
 mod check;
 mod file;
 mod ipset_file;
-mod own;
 mod pairings;
 mod probe;
 mod reduced;
@@ -11,6 +10,7 @@ mod set;
 mod setup;
 pub mod sysctl;
 mod system;
+mod user_rules;
 mod weight;
 
 use std::collections::BTreeMap;

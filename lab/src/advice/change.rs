@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::advise::{Pair, Safety, is_cross, pair};
 use super::changes::Changes;
 use super::member::Member;
+use super::pair::{Pair, Safety, is_cross, pair};
 use super::products::{Product, Products};
 use super::published::{Published, Untested};
 use crate::catalog::{Backend, BuildId, Tool, Version};

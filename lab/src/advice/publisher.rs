@@ -184,7 +184,7 @@ fn untested(
             index: gap.subject.index,
             given: gap.given,
             operation: gap.operation,
-            reason: gap.reason,
+            reason: gap.reason.to_string(),
         })
 }
 

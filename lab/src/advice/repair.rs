@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diagnose::{Damaged, Finding, Likeness, Place};
+use super::finding::{Damaged, Finding, Likeness, Place};
 use crate::catalog::Family;
 use crate::scenario::System;
 use crate::tool::iptables::{stem, tokens};

@@ -40,12 +40,12 @@ pub fn serve(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> 
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
         let mut reply = match serde_json::from_slice(&line) {
-            Ok(Request::Come { socket }) => match UnixStream::connect(&socket) {
+            Ok(Request::Connect { socket }) => match UnixStream::connect(&socket) {
                 Ok(stream) => {
                     send(&mut output, &Reply::Done)?;
                     return serve(BufReader::new(&stream), &stream);
                 }
-                Err(error) => failed(&format!("coming to {socket}"), &error),
+                Err(error) => failed(&format!("connecting to {socket}"), &error),
             },
             Ok(request) => {
                 let mut pulse = Pulse::new(&mut output);
@@ -174,7 +174,7 @@ impl Agent {
         beat: &mut dyn FnMut(usize),
     ) -> Reply {
         match request {
-            Request::Come { .. } => Reply::Failed {
+            Request::Connect { .. } => Reply::Failed {
                 message: "there is no other stream here".to_owned(),
             },
             Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
@@ -231,9 +231,10 @@ impl Agent {
             } => Reply::Burst {
                 replies: self.burst(ground, requests, until_failure, beat),
             },
-            Request::Listen { .. } | Request::Send { .. } | Request::Hear | Request::Hush => {
-                self.probe(request)
-            }
+            Request::Listen { .. }
+            | Request::Send { .. }
+            | Request::Hear
+            | Request::StopListening => self.probe(request),
         }
     }
 
@@ -272,7 +273,7 @@ impl Agent {
             return Reply::Done;
         }
         let heard = round.hear();
-        if request == Request::Hush {
+        if request == Request::StopListening {
             self.round = None;
         }
         match heard {

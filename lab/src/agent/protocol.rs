@@ -19,8 +19,8 @@ use crate::scenario::{Namespace, Probe, Setup};
 pub enum Request {
     /// Who are you? The first request on a stream.
     Hello,
-    /// Come to this socket: from then on it carries requests and replies, in the place of the stream that this came over.
-    Come {
+    /// Connect to this socket: from then on it carries requests and replies, in the place of the stream that this came over.
+    Connect {
         /// Its path.
         socket: String,
     },
@@ -85,7 +85,7 @@ pub enum Request {
     /// What was heard, and what became of what was sent, so far? Nothing is waited for.
     Hear,
     /// The same for the last time, and close everything that was opened for the round.
-    Hush,
+    StopListening,
     /// Do all of these, one after the other: a stream that passes through several processes costs more than most
     /// commands do.
     Burst {
@@ -175,7 +175,7 @@ pub enum Reply {
     },
     /// To every request that asks for nothing but to be done.
     Done,
-    /// To [`Request::Hear`] and [`Request::Hush`].
+    /// To [`Request::Hear`] and [`Request::StopListening`].
     Heard {
         /// What was delivered here, in its order.
         sightings: Vec<Sighting>,

@@ -60,7 +60,7 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         let error = miette!("{} is both a recording and an --output", path.display());
         return Err(Failure::bad_input(error));
     }
-    let mut shown = outputs.shown();
+    let mut transcripts = outputs.transcripts();
     let request = MatrixRequest {
         scenarios,
         operations,
@@ -76,11 +76,11 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         },
         options: args.run.pace.options(),
         known: outputs.known(),
-        shown: shown.as_mut(),
+        transcripts: transcripts.as_mut(),
     };
     let mut ran = experiment::matrix::run(request, common.session_options()).await?;
     let timings = &mut ran.timings;
-    let exit = timings.of(Phase::Report, || outputs.finish(ran.matrix, shown))?;
+    let exit = timings.of(Phase::Report, || outputs.finish(ran.matrix, transcripts))?;
     if let Some(path) = &args.timings {
         target::write(path, &timings.json()?)?;
     }

@@ -36,7 +36,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit, Failure> {
     if let Some(path) = &args.record {
         keep(&merged, path)?;
     }
-    let mut shown = outputs.shown();
-    let matrix = judged(&merged, shown.as_mut());
-    outputs.finish(matrix, shown)
+    let mut transcripts = outputs.transcripts();
+    let matrix = judged(&merged, transcripts.as_mut());
+    outputs.finish(matrix, transcripts)
 }

@@ -3,6 +3,7 @@
 mod advise;
 mod arguments;
 mod builds;
+mod completions;
 mod condition;
 mod diagnose;
 mod diff;
@@ -11,12 +12,12 @@ mod evidence;
 mod exit;
 mod interrupt;
 mod inventory;
+mod man;
 mod matrix;
 mod memory;
 mod merge;
 mod operation;
 mod output;
-mod papers;
 mod publish;
 mod replay;
 mod scenarios;
@@ -186,13 +187,13 @@ again. --fresh of matrix, show, evidence and advise believes none of it.")]
     #[command(after_help = "Examples:
   iptables-lab man | man -l -
   iptables-lab man --output /usr/local/share/man/man1")]
-    Man(papers::ManArgs),
+    Man(man::ManArgs),
     /// Print the completions of a shell.
     #[command(after_help = "Examples:
   iptables-lab completions bash > /etc/bash_completion.d/iptables-lab
   iptables-lab completions zsh > ~/.zfunc/_iptables-lab
   iptables-lab completions fish > ~/.config/fish/completions/iptables-lab.fish")]
-    Completions(papers::CompletionsArgs),
+    Completions(completions::CompletionsArgs),
     /// What runs inside a lane: answers requests on standard input until it ends.
     #[command(hide = true)]
     Agent,
@@ -253,8 +254,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Lane(_) => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
-        Command::Man(args) => papers::man(&args, Cli::command()),
-        Command::Completions(args) => papers::completions(&args, Cli::command()),
+        Command::Man(args) => man::man(&args, Cli::command()),
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Inventory(args) => inventory::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Publish(args) => publish::run(&args),

@@ -13,7 +13,7 @@ use crate::experiment::Failure;
 use crate::experiment::stored::{known_of_file, matrix_of_file};
 use crate::matrix::{Known, Matrix, difference};
 use crate::report;
-use crate::report::shown::Shown;
+use crate::report::transcripts::Transcripts;
 
 /// A form of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,8 +107,8 @@ impl Outputs {
     }
 
     /// What is to be gathered of the recording, where some form shows it.
-    pub fn shown(&self) -> Option<Shown> {
-        self.targets.has(Format::Html).then(Shown::default)
+    pub fn transcripts(&self) -> Option<Transcripts> {
+        self.targets.has(Format::Html).then(Transcripts::default)
     }
 
     /// Writes the matrix in every form, with what was gathered of the recording, and says whether one of the
@@ -116,16 +116,20 @@ impl Outputs {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn finish(self, mut matrix: Matrix, shown: Option<Shown>) -> Result<Exit, Failure> {
+    pub fn finish(
+        self,
+        mut matrix: Matrix,
+        transcripts: Option<Transcripts>,
+    ) -> Result<Exit, Failure> {
         if let Some(known) = &self.known {
             matrix.mark(known);
         }
         let difference = self.baseline.map(|old| difference(&old, &matrix));
-        let shown = shown.unwrap_or_default();
+        let transcripts = transcripts.unwrap_or_default();
         self.targets.write(|format, width, to| {
             let report = Report {
                 matrix: &matrix,
-                shown: &shown,
+                transcripts: &transcripts,
                 format,
                 extent: self.extent,
             };
@@ -147,7 +151,7 @@ impl Outputs {
 /// A matrix in one of its forms.
 struct Report<'a> {
     matrix: &'a Matrix,
-    shown: &'a Shown,
+    transcripts: &'a Transcripts,
     format: Format,
     extent: Extent,
 }
@@ -161,9 +165,8 @@ impl Report<'_> {
             Format::Table => width.text(|columns| table(self.matrix, self.extent, columns)),
             Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
             Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
-            Format::Html => {
-                report::html::render(self.matrix, self.shown).map_err(std::io::Error::other)?
-            }
+            Format::Html => report::html::render(self.matrix, self.transcripts)
+                .map_err(std::io::Error::other)?,
         };
         to.write_all(text.as_bytes())
     }

@@ -28,9 +28,9 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let recording = RecordingReader::open(&args.file).or_bad_input()?;
     require_possible(&args.output.fail_on, &recording.head.operations)?;
     let outputs = Outputs::open(&args.output)?;
-    let mut shown = outputs.shown();
-    let (matrix, mut timings) = replay(recording, shown.as_mut())?;
-    let exit = timings.of(Phase::Report, || outputs.finish(matrix, shown))?;
+    let mut transcripts = outputs.transcripts();
+    let (matrix, mut timings) = replay(recording, transcripts.as_mut())?;
+    let exit = timings.of(Phase::Report, || outputs.finish(matrix, transcripts))?;
     if let Some(path) = &args.timings {
         target::write(path, &timings.json()?)?;
     }

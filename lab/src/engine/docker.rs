@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::RwLock;
 
 use super::client::{AgentClient, Piece};
-use super::door::Door;
+use super::socket::AgentSocket;
 use super::{Engine, EngineError, FORWARDING, Lane, LaneSpec, Place, SYSCTLS};
 use crate::agent::protocol::{Reply, Request};
 use crate::catalog::BuildId;
@@ -39,7 +39,7 @@ pub struct DockerEngine {
     labels: HashMap<String, String>,
     run: String,
     /// Where agents and the lab meet.
-    doors: PathBuf,
+    sockets: PathBuf,
     /// Whether the daemon shows containers directories of this machine, as far as is known.
     is_near: AtomicBool,
     /// Read-locked by every container while it is started.
@@ -59,7 +59,7 @@ impl DockerEngine {
             roots,
             labels: claim.labels(),
             run: claim.run().to_owned(),
-            doors: claim.directory(),
+            sockets: claim.directory(),
             is_near: AtomicBool::new(true),
             starting: Arc::default(),
         }
@@ -126,27 +126,27 @@ impl DockerEngine {
         name: String,
         namespaces: impl FnOnce(&mut HostConfig),
     ) -> Result<Member, EngineError> {
-        let door = match self.is_near.load(Ordering::Relaxed) {
-            // Where there is no door, the streams carry everything.
-            true => Door::open(&self.doors.join(&name)).ok(),
+        let socket = match self.is_near.load(Ordering::Relaxed) {
+            // Where there is no socket, the streams carry everything.
+            true => AgentSocket::open(&self.sockets.join(&name)).ok(),
             false => None,
         };
         let mut host = confined();
         namespaces(&mut host);
         let started = self
-            .started(image, &name, with_door(&host, door.as_ref()))
+            .started(image, &name, with_socket(&host, socket.as_ref()))
             .await;
-        let (container, door) = match started {
+        let (container, socket) = match started {
             // The daemon is on another machine.
-            Err(error) if door.is_some() && error.to_string().contains("mount") => {
+            Err(error) if socket.is_some() && error.to_string().contains("mount") => {
                 self.is_near.store(false, Ordering::Relaxed);
                 (self.started(image, &name, host).await?, None)
             }
-            started => (started?, door),
+            started => (started?, socket),
         };
         let mut member = self.attached(name, image, container).await?;
-        if let Some(door) = door
-            && !member.comes_to(door).await?
+        if let Some(socket) = socket
+            && !member.connects_to(socket).await?
         {
             self.is_near.store(false, Ordering::Relaxed);
         }
@@ -216,13 +216,13 @@ fn confined() -> HostConfig {
     }
 }
 
-/// `host`, with the directory in which the agent finds its door.
-fn with_door(host: &HostConfig, door: Option<&Door>) -> HostConfig {
+/// `host`, with the directory in which the agent finds its socket.
+fn with_socket(host: &HostConfig, socket: Option<&AgentSocket>) -> HostConfig {
     let mut host = host.clone();
-    if let Some(door) = door {
+    if let Some(socket) = socket {
         let mount = Mount {
             target: Some(SHARED_DIRECTORY.to_owned()),
-            source: Some(door.directory().to_string_lossy().into_owned()),
+            source: Some(socket.directory().to_string_lossy().into_owned()),
             typ: Some(MountType::BIND),
             read_only: Some(true),
             ..Mount::default()
@@ -281,13 +281,13 @@ struct Member {
 }
 
 impl Member {
-    /// Whether its agent came to the door, and is spoken to there from now on.
-    async fn comes_to(&mut self, door: Door) -> Result<bool, EngineError> {
-        let socket = Door::socket_at(SHARED_DIRECTORY);
-        match self.agent.ask(&Request::Come { socket }).await? {
+    /// Whether its agent connects to the socket, and is spoken to there from now on.
+    async fn connects_to(&mut self, listening: AgentSocket) -> Result<bool, EngineError> {
+        let socket = AgentSocket::path_in(SHARED_DIRECTORY);
+        match self.agent.ask(&Request::Connect { socket }).await? {
             Reply::Done => {
-                let stream = door.come().await.map_err(|error| {
-                    EngineError::Fault(format!("an agent that came is not there: {error}"))
+                let stream = listening.accept().await.map_err(|error| {
+                    EngineError::Fault(format!("an agent that connected is not there: {error}"))
                 })?;
                 self.agent.carry_by(stream);
                 Ok(true)
@@ -295,7 +295,7 @@ impl Member {
             // Its streams carry everything.
             Reply::Failed { .. } => Ok(false),
             other => Err(EngineError::Fault(format!(
-                "an agent that was to come answered {other:?}"
+                "an agent that was to connect answered {other:?}"
             ))),
         }
     }

@@ -3,8 +3,8 @@
 mod chosen;
 pub mod client;
 pub mod docker;
-mod door;
 pub mod native;
+mod socket;
 pub mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -182,7 +182,7 @@ async fn round(
         tokio::time::sleep(pause.min(left)).await;
         pause *= 2;
     }
-    let heard = hear(lane, &namespaces, &Request::Hush).await?;
+    let heard = hear(lane, &namespaces, &Request::StopListening).await?;
     Ok(attempts
         .iter()
         .map(|one| heard.outcome(&one.packet))

@@ -41,7 +41,7 @@ fn parts(rule: &RuleVerdict) -> [Vec<String>; 3] {
 fn chain_change(chain: &ChainVerdict) -> Option<String> {
     let is_count = |c: char| c.is_ascii_digit() || c == ' ';
     let said = chain.reason();
-    said.map(|said| said.trim_start_matches(is_count).to_owned())
+    said.map(|said| said.to_string().trim_start_matches(is_count).to_owned())
 }
 
 /// A loss where it was found.
@@ -258,16 +258,16 @@ mod tests {
 
     use super::*;
     use crate::catalog::{BuildId, Family};
-    use crate::judge::Outcome;
     use crate::judge::by_operation::{Answer, ByOperation, PrintVerdict, RestoreVerdict};
     use crate::judge::verdict::{Consequence, Verdict};
+    use crate::judge::{Outcome, Reason};
     use crate::matrix::Matrix;
     use crate::recording;
 
     fn chain(name: &str, reason: &str) -> ChainVerdict {
         let mut operations = ByOperation::from_iter([Answer::Save(PrintVerdict::Same)]);
         let changed = Answer::Rewrite(RestoreVerdict::Changed);
-        operations.set_because(changed, Some(reason.into()));
+        operations.set_because(changed, Some(Reason::said(reason)));
         ChainVerdict {
             table: "filter".to_owned(),
             chain: name.to_owned(),

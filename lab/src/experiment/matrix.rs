@@ -15,7 +15,7 @@ use crate::judge::Cell;
 use crate::matrix::Known;
 use crate::plan::{Operation, Shard};
 use crate::recording::{self, LoadRecord, RecordingWriter};
-use crate::report::shown::Shown;
+use crate::report::transcripts::Transcripts;
 use crate::scenario::Scenario;
 
 /// What is to be run, and what is kept of it.
@@ -35,7 +35,7 @@ pub struct MatrixRequest<'a> {
     /// Losses that are known already: they are not told while scenarios end.
     pub known: Option<&'a Known>,
     /// Where what some reports show of the recording is gathered.
-    pub shown: Option<&'a mut Shown>,
+    pub transcripts: Option<&'a mut Transcripts>,
 }
 
 /// Whether what is seen is kept in a file.
@@ -77,7 +77,7 @@ pub async fn run(request: MatrixRequest<'_>, session: SessionOptions) -> Result<
         prepared.take_up(stored.recording, request.options.asked_rules)?;
         file = Some(RecordingWriter::resume(path, stored.whole).or_bad_input()?);
     }
-    let mut shown = request.shown;
+    let mut transcripts = request.transcripts;
     let of_scenario = by_name(&prepared.head.scenarios);
     let head = prepared.head.clone();
     let recorded = prepared.recorded.as_deref().unwrap_or_default();
@@ -86,8 +86,10 @@ pub async fn run(request: MatrixRequest<'_>, session: SessionOptions) -> Result<
         if let Some(line) = results.add(load, cells) {
             session.progress.note(&line);
         }
-        if let (Some(shown), Some(scenario)) = (&mut shown, of_scenario.get(&load.scenario)) {
-            shown.add(load, scenario, cells);
+        if let (Some(transcripts), Some(scenario)) =
+            (&mut transcripts, of_scenario.get(&load.scenario))
+        {
+            transcripts.add(load, scenario, cells);
         }
     };
     prepared

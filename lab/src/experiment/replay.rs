@@ -6,7 +6,7 @@ use super::failure::{Failure, OrFailure};
 use super::timings::{Phase, Timings};
 use crate::matrix::{Matrix, MatrixBuilder};
 use crate::recording::{self, Head, LoadRecord, Recording, RecordingReader, RecordingWriter};
-use crate::report::shown::Shown;
+use crate::report::transcripts::Transcripts;
 
 /// Judges a recording while it is read, and says what that took. Of its loads one is in memory at a time.
 ///
@@ -14,15 +14,17 @@ use crate::report::shown::Shown;
 /// The file cannot be read to its end.
 pub fn replay(
     mut recording: RecordingReader,
-    mut shown: Option<&mut Shown>,
+    mut transcripts: Option<&mut Transcripts>,
 ) -> Result<(Matrix, Timings), Failure> {
     let head = recording.head.clone();
     let mut builder = MatrixBuilder::new(&head);
     let mut timings = Timings::default();
     while let Some(load) = recording.load().or_bad_input()? {
         timings.count(&load);
-        let shown = shown.as_deref_mut();
-        timings.of(Phase::Judge, || add(&mut builder, &head, &load, shown));
+        let transcripts = transcripts.as_deref_mut();
+        timings.of(Phase::Judge, || {
+            add(&mut builder, &head, &load, transcripts)
+        });
     }
     Ok((builder.finish(recording.end.as_ref()), timings))
 }
@@ -57,20 +59,30 @@ pub fn keep(recording: &Recording, path: &Path) -> Result<(), Failure> {
 }
 
 /// Judges a recording.
-pub fn judged(recording: &Recording, mut shown: Option<&mut Shown>) -> Matrix {
+pub fn judged(recording: &Recording, mut transcripts: Option<&mut Transcripts>) -> Matrix {
     let mut builder = MatrixBuilder::new(&recording.head);
     for load in &recording.loads {
-        add(&mut builder, &recording.head, load, shown.as_deref_mut());
+        add(
+            &mut builder,
+            &recording.head,
+            load,
+            transcripts.as_deref_mut(),
+        );
     }
     builder.finish(recording.end.as_ref())
 }
 
 /// Judges a load, and gathers what reports show of it.
-fn add(builder: &mut MatrixBuilder<'_>, head: &Head, load: &LoadRecord, shown: Option<&mut Shown>) {
+fn add(
+    builder: &mut MatrixBuilder<'_>,
+    head: &Head,
+    load: &LoadRecord,
+    transcripts: Option<&mut Transcripts>,
+) {
     let cells = builder.add(load);
     let mut scenarios = head.scenarios.iter();
     let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
-    if let (Some(shown), Some(scenario)) = (shown, scenario) {
-        shown.add(load, scenario, cells);
+    if let (Some(transcripts), Some(scenario)) = (transcripts, scenario) {
+        transcripts.add(load, scenario, cells);
     }
 }

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::as_run::{AsRun, RuleName};
+use super::not_run::NotRun;
+use super::reason::Reason;
 use super::verdict::Verdict;
-use super::{AsRun, NotRun, RuleName};
 use crate::plan::Operation;
 
 /// An enum of the verdicts that an operation can come to.
@@ -176,7 +177,7 @@ pub struct OperationOutcome<'a> {
     /// The verdict; none where the operation was not done, or says nothing: `reason` says why.
     pub verdict: Option<Verdict>,
     /// Why, where a verdict needs saying so: what a build said, or what could not be told.
-    pub reason: Option<&'a Arc<str>>,
+    pub reason: Option<&'a Reason>,
     /// Why there is no verdict, where the operation was asked for.
     pub not_run: Option<NotRun>,
     /// What came of it as it was run on all rules, where others of them are at fault for that: the verdict then says what
@@ -191,7 +192,7 @@ pub struct ByOperation {
     verdicts: [Option<Verdict>; Operation::ALL.len()],
     not_run: [Option<NotRun>; Operation::ALL.len()],
     /// By operation, in their order.
-    reasons: Vec<(Operation, Arc<str>)>,
+    reasons: Vec<(Operation, Reason)>,
     /// By operation, in their order.
     as_run: Vec<(Operation, AsRun)>,
 }
@@ -264,7 +265,7 @@ impl ByOperation {
     }
 
     /// A verdict about an operation, and why.
-    pub fn set_because(&mut self, answer: Answer, reason: Option<Arc<str>>) {
+    pub fn set_because(&mut self, answer: Answer, reason: Option<Reason>) {
         self.set(answer);
         match reason {
             Some(reason) => self.explain(answer.operation(), reason),
@@ -273,7 +274,7 @@ impl ByOperation {
     }
 
     /// Why an operation has its verdict, or has none.
-    pub fn explain(&mut self, operation: Operation, reason: Arc<str>) {
+    pub fn explain(&mut self, operation: Operation, reason: Reason) {
         put(&mut self.reasons, operation, reason);
     }
 
@@ -301,7 +302,7 @@ impl ByOperation {
     }
 
     /// The first reason of `operations`, in that order.
-    pub fn reason(&self, operations: &[Operation]) -> Option<&Arc<str>> {
+    pub fn reason(&self, operations: &[Operation]) -> Option<&Reason> {
         operations.iter().find_map(|of| get(&self.reasons, *of))
     }
 }
@@ -313,7 +314,7 @@ pub struct OperationForm {
     verdict: Option<Verdict>,
     /// Why, where a verdict needs saying so: what a build said, or what could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<Arc<str>>,
+    reason: Option<Reason>,
     /// Why there is no verdict, where the operation was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     not_run: Option<NotRun>,
@@ -461,7 +462,7 @@ mod tests {
                 }],
             };
             all.run_as(operation, as_run);
-            all.explain(operation, "so it was said".into());
+            all.explain(operation, Reason::said("so it was said"));
         }
         all.not_run(Operation::Check, NotRun::NotSampled);
         let json = serde_json::to_value(&all).expect("it has a JSON form");
@@ -486,7 +487,7 @@ mod tests {
         let mut all = ByOperation::default();
         all.set_because(
             Answer::Save(PrintVerdict::Refused),
-            Some("it was said".into()),
+            Some(Reason::said("it was said")),
         );
         all.set_because(Answer::Save(PrintVerdict::Same), None);
         assert_eq!(

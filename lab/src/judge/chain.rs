@@ -1,21 +1,21 @@
 //! Chains as such: whether they are there, where they hang, their policies, and how many rules they hold.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use foldhash::HashSet;
 
+use super::aligned::Aligned;
 use super::by_operation::{Answer, ByOperation, CycleVerdict, PrintVerdict, RestoreVerdict};
 use super::consequence;
 use super::cycle::turns;
-use super::evidence::{Baseline, Reading, Restored};
 use super::kernel::{KernelChain, chain_names};
-use super::laid::Aligned;
+use super::reading::{Baseline, Reading, Restored};
+use super::reason::Reason;
 use super::verdict::{Consequence, Impact};
 use super::{ChainVerdict, Pairing};
 
 /// A verdict, what changed, and what that does to packets.
-type Judged = (RestoreVerdict, Option<Arc<str>>, Option<Consequence>);
+type Judged = (RestoreVerdict, Option<Reason>, Option<Consequence>);
 
 impl<'a> Pairing<'a> {
     /// The verdicts about every chain that the writer's rules made or used, and about those that a restore made.
@@ -147,14 +147,13 @@ impl<'a> Pairing<'a> {
             let (rewritten, synced) = (rewrite.and_then(made), sync.and_then(made));
             let policy = rewritten.or(synced)?;
             let consequence = consequence::of_policy("ACCEPT", policy);
-            let new: Arc<str> = "the chain is new".into();
             let mut operations = ByOperation::default();
             let answers = [
                 rewritten.map(|_| Answer::Rewrite(RestoreVerdict::Changed)),
                 synced.map(|_| Answer::Sync(RestoreVerdict::Changed)),
             ];
             for answer in answers.into_iter().flatten() {
-                operations.set_because(answer, Some(new.clone()));
+                operations.set_because(answer, Some(Reason::ChainNew));
             }
             Some(ChainVerdict {
                 table: table.to_owned(),
@@ -178,22 +177,24 @@ impl<'a> Pairing<'a> {
         (table, chain): (&str, &str),
         baseline: &Baseline<'a>,
         reading: &Reading<'a>,
-    ) -> Option<(PrintVerdict, Option<Arc<str>>)> {
+    ) -> Option<(PrintVerdict, Option<Reason>)> {
         let (written, saved) = (baseline.written.as_ref()?, &reading.saved);
         if self.crossed || !written.vouches_for(table) || !saved.vouches_for(table) {
             return None;
         }
-        let differs = |reason: String| Some((PrintVerdict::Differs, Some(reason.into())));
-        let was = written.sheet.policy(table, chain)?;
-        let Some(is) = saved.sheet.policy(table, chain) else {
-            return differs("the reader does not print the chain".to_owned());
+        let differs = |reason| Some((PrintVerdict::Differs, Some(reason)));
+        let was = written.tables.policy(table, chain)?;
+        let Some(is) = saved.tables.policy(table, chain) else {
+            return differs(Reason::ChainNotPrinted);
         };
         if was != is {
-            let (was, is) = (was.unwrap_or("none"), is.unwrap_or("none"));
-            return differs(format!("the policy is {was} and is printed as {is}"));
+            return differs(Reason::PolicyPrintedOtherwise {
+                writer: was.map(Into::into),
+                reader: is.map(Into::into),
+            });
         }
-        let from = written.sheet.listing(table, chain)?;
-        let to = saved.sheet.listing(table, chain)?;
+        let from = written.tables.listing(table, chain)?;
+        let to = saved.tables.listing(table, chain)?;
         let known = &self.evidence.alignments;
         let beside = if self.speak_alike() {
             Aligned::new(known, &from, to)
@@ -202,10 +203,10 @@ impl<'a> Pairing<'a> {
         };
         let added = beside.added();
         if added > 0 {
-            return differs(format!("the reader prints {added} more rules"));
+            return differs(Reason::MoreRulesPrinted(added));
         }
-        match saved.sheet.strays.first() {
-            Some(stray) => differs(format!("the reader prints what is no rule: {stray:?}")),
+        match saved.tables.strays.first() {
+            Some(stray) => differs(Reason::NoRulePrinted(stray.as_str().into())),
             None => Some((PrintVerdict::Same, None)),
         }
     }
@@ -221,10 +222,9 @@ fn compare_chains(before: &KernelChain<'_>, after: Option<&KernelChain<'_>>) -> 
         let consequence = before
             .policy
             .and_then(|policy| consequence::of_policy(policy, "ACCEPT"));
-        let reason = "the chain is gone".into();
         return (
             RestoreVerdict::Changed,
-            Some(reason),
+            Some(Reason::ChainGone),
             Some(consequence.unwrap_or(Consequence::Misdirected)),
         );
     };
@@ -234,22 +234,24 @@ fn compare_chains(before: &KernelChain<'_>, after: Option<&KernelChain<'_>>) -> 
         if more == 0 {
             return (RestoreVerdict::Kept, None, None);
         }
-        let reason = format!("{more} more rules than before").into();
         return (
             RestoreVerdict::Changed,
-            Some(reason),
+            Some(Reason::MoreRules(more)),
             Some(Consequence::Misdirected),
         );
     }
     match (before.policy, after.policy) {
         (Some(was), Some(is)) if was != is => (
             RestoreVerdict::Changed,
-            Some(format!("the policy was {was} and is {is}").into()),
+            Some(Reason::PolicyChanged {
+                before: was.into(),
+                after: is.into(),
+            }),
             consequence::of_policy(was, is),
         ),
         _ => (
             RestoreVerdict::Changed,
-            Some("it hangs at another hook or priority, or has other flags".into()),
+            Some(Reason::HookChanged),
             Some(Consequence::Misdirected),
         ),
     }

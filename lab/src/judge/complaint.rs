@@ -1,6 +1,9 @@
 //! What a build says when it fails, without what each release says in its own words; and what is missing where it could not
 //! write a rule, as far as its words or the rule's show.
 
+use std::sync::Arc;
+
+use super::reason::{Complaint, Lacking, Needed, Reason};
 use crate::tool::Rule;
 
 /// What was said, without what each release says in its own words: its banner, where in its input it stopped, and how
@@ -24,26 +27,39 @@ pub fn core_message(reason: &str) -> &str {
     }
 }
 
+impl Complaint {
+    /// Without what each release says in its own words.
+    pub(super) fn core(&self) -> Self {
+        match self {
+            Complaint::Said(said) => Complaint::Said(core_message(said).into()),
+            Complaint::Ended(end) => Complaint::Ended(*end),
+        }
+    }
+}
+
 /// Why a rule could not be written: what is missing, and what its writer said.
-pub(super) fn why_unwritten(said: &str, rule: &Rule) -> String {
-    match missing(said, rule) {
-        Some(missing) => format!("{missing}: {}", without_line(core_message(said))),
-        None => said.to_owned(),
+pub(super) fn why_unwritten(complaint: Complaint, rule: &Rule) -> Reason {
+    let Complaint::Said(said) = &complaint else {
+        return Reason::Complaint(complaint);
+    };
+    match lacking(said, rule) {
+        Some(what) => Reason::Lacking {
+            what,
+            complaint: Complaint::Said(without_line(core_message(said)).into()),
+        },
+        None => Reason::Complaint(complaint),
     }
 }
 
 /// What the writer or the kernel lacks for a rule; none where neither says so.
-fn missing(said: &str, rule: &Rule) -> Option<String> {
+fn lacking(said: &str, rule: &Rule) -> Option<Lacking> {
     // The first words that name something end with the character behind.
-    const NAMED: [(&str, char, &str); 4] = [
-        ("Couldn't load match `", '\'', "the build has no match"),
-        (
-            "Couldn't load target `",
-            '\'',
-            "the build has no target, and the table no chain,",
-        ),
-        ("Extension ", ' ', "the kernel has no extension"),
-        ("Set ", ' ', "there is no set"),
+    type Named = (&'static str, char, fn(Arc<str>) -> Lacking);
+    const NAMED: [Named; 4] = [
+        ("Couldn't load match `", '\'', Lacking::Match),
+        ("Couldn't load target `", '\'', Lacking::Target),
+        ("Extension ", ' ', Lacking::Extension),
+        ("Set ", ' ', Lacking::Set),
     ];
     for (before, behind, lacks) in NAMED {
         let named = said.split_once(before).map(|(_, named)| named);
@@ -54,7 +70,7 @@ fn missing(said: &str, rule: &Rule) -> Option<String> {
             _ => true,
         };
         if let Some(name) = name.filter(|_| is_it) {
-            return Some(format!("{lacks} {name}"));
+            return Some(lacks(name.into()));
         }
     }
     let is_lacking = [
@@ -69,31 +85,31 @@ fn missing(said: &str, rule: &Rule) -> Option<String> {
         "restore: line ",
     ];
     let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
-    let how = match (says(&is_lacking), says(&is_refused)) {
-        (true, _) => "lacks",
-        (false, true) => "lacks or refuses",
+    let or_refuses = match (says(&is_lacking), says(&is_refused)) {
+        (true, _) => false,
+        (false, true) => true,
         (false, false) => return None,
     };
-    match extensions(rule).as_slice() {
-        [] => None,
-        [only] => Some(format!("the kernel {how} {only}")),
-        several => Some(format!("the kernel {how} one of {}", several.join(", "))),
-    }
+    let parts = needed(rule);
+    (!parts.is_empty()).then(|| Lacking::OneOf {
+        or_refuses,
+        parts: parts.into(),
+    })
 }
 
 /// The matches and the target of a rule that a kernel may lack, and the objects that it names.
-fn extensions(rule: &Rule) -> Vec<String> {
+fn needed(rule: &Rule) -> Vec<Needed> {
     // iptables-nft has no use for the kernel's own of these, and no kernel with legacy tables is without them.
     const EVERYWHERE: [&str; 8] = [
         "comment", "tcp", "udp", "icmp", "ACCEPT", "DROP", "RETURN", "QUEUE",
     ];
     let words: Vec<&str> = rule.tokens().iter().collect();
-    let mut named: Vec<String> = Vec::new();
+    let mut named: Vec<Needed> = Vec::new();
     for pair in words.windows(2) {
         let what = match pair[0] {
-            "-m" | "--match" => format!("match {}", pair[1]),
-            "-j" | "--jump" => format!("target {}", pair[1]),
-            "--nfacct-name" => format!("the nfacct object {}", pair[1]),
+            "-m" | "--match" => Needed::Match(pair[1].to_owned()),
+            "-j" | "--jump" => Needed::Target(pair[1].to_owned()),
+            "--nfacct-name" => Needed::NfacctObject(pair[1].to_owned()),
             _ => continue,
         };
         if !EVERYWHERE.contains(&pair[1]) && !named.contains(&what) {
@@ -209,6 +225,8 @@ mod tests {
     ) {
         let text = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n");
         let ruleset = iptables::parse(&text).expect("it is a ruleset");
-        assert_eq!(why_unwritten(said, &ruleset.tables[0].rules[0]), why);
+        let said = Complaint::Said(said.into());
+        let reason = why_unwritten(said, &ruleset.tables[0].rules[0]);
+        assert_eq!(reason.to_string(), why);
     }
 }

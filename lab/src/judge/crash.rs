@@ -2,28 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::Pairing;
+use super::outcome::Crash;
 use crate::catalog::BuildId;
 use crate::observed::End;
 use crate::plan::step::{Role, RuleSet};
 use crate::recording::{CommandRecord, Seen};
-
-/// A command that a signal ended, on the least rules on which it did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Crash {
-    /// Whose command it was.
-    pub by: BuildId,
-    /// The command: program and arguments.
-    pub argv: Vec<String>,
-    /// The signal's number: 11 is SIGSEGV, 6 is SIGABRT.
-    pub signal: i32,
-    /// The rules that the writer was given, as it was given them: without any one of them the command did not die, as far
-    /// as was tried. Where nothing was tried, all of the scenario's.
-    pub rules: String,
-}
 
 impl Pairing<'_> {
     /// What died in this pairing, one entry for each build and kind of command.

@@ -1,50 +1,17 @@
 //! A rule that keeps a build from a whole table takes the others of that table along. They are not at fault: what was run is
 //! `incompatible` for them, and names the rule whose doing it is; beside it stands what they suffer without that rule.
 
-use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use foldhash::HashMap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::evidence::{Reading, RereadPart};
-use super::laid::Laid;
+use super::as_run::{AsRun, RuleName};
+use super::chain_in_lane::RuleInLane;
+use super::printed_tables::Lines;
+use super::reading::{Reading, RereadPart};
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::observed::End;
 use crate::plan::Operation;
 use crate::plan::step::RuleSet;
-
-/// A rule of the scenario.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-pub struct RuleName {
-    /// Its table.
-    pub table: Arc<str>,
-    /// Its chain.
-    pub chain: Arc<str>,
-    /// Its place in the chain, from 1.
-    pub index: usize,
-}
-
-/// `KUBE-FIREWALL 2`.
-impl fmt::Display for RuleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.chain, self.index)
-    }
-}
-
-/// What came of an operation as it was run on all rules, where other rules are at fault for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AsRun {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The rules at fault.
-    pub because_of: Vec<RuleName>,
-}
 
 /// The operations that a rule that cannot be read keeps from others of its table.
 const KEPT_FROM: [Operation; 6] = [
@@ -98,20 +65,20 @@ impl Culprits {
 }
 
 impl<'a> Pairing<'a> {
-    /// Compares what became of a rule as all rules lay in the lane with `alone`: what becomes of it without those at fault,
+    /// Compares what became of a rule as all rules were in the lane with `alone`: what becomes of it without those at fault,
     /// which are in the `failing` readings.
     pub(super) fn beside_culprits(
         &self,
-        laid: Laid<'_, 'a>,
+        in_lane: RuleInLane<'_, 'a>,
         failing: &[&Reading<'a>],
         alone: &mut RuleVerdict,
     ) {
-        let saved = &laid.chain.reading.saved;
-        let table = laid.place.table;
-        let all = self.rule(laid);
+        let saved = &in_lane.chain.reading.saved;
+        let table = in_lane.location.table;
+        let all = self.rule(in_lane);
         // A reader may exit with an error and have printed the table all the same.
         let was_printed = matches!(saved.command.end, End::Exit(_))
-            && saved.sheet.has_whole(table)
+            && saved.tables.has_whole(table)
             && !saved.gives_up(table);
         for operation in KEPT_FROM {
             let Some(without) = alone.of(operation) else {
@@ -139,29 +106,32 @@ impl<'a> Pairing<'a> {
     /// The names of the rules that the readings were of: those in `table`, or all where none is.
     fn names_in(&self, table: &str, failing: &[&Reading<'a>]) -> Vec<RuleName> {
         let is_at_fault = |at: usize| failing.iter().any(|of| of.rules.contains(at));
-        let places = self.places.iter().filter(|of| is_at_fault(of.global));
-        let places: Vec<_> = places.collect();
-        let here = places.iter().filter(|of| of.table == table);
-        let here: Vec<RuleName> = here.map(|of| of.name()).collect();
-        if here.is_empty() {
-            return places.iter().map(|of| of.name()).collect();
+        let at_fault = self.locations.iter().filter(|of| is_at_fault(of.global));
+        let at_fault: Vec<_> = at_fault.collect();
+        let in_table = at_fault.iter().filter(|of| of.table == table);
+        let in_table: Vec<RuleName> = in_table.map(|of| of.name()).collect();
+        if in_table.is_empty() {
+            return at_fault.iter().map(|of| of.name()).collect();
         }
-        here
+        in_table
     }
 
     /// What the writer makes of a rule in a table that it cannot print any more after the rewrite: whether the rule is at
     /// fault, or what it is without those that are.
-    pub(super) fn reread_in_parts(&self, laid: Laid<'_, 'a>) -> Reread<'a> {
-        let reading = &laid.chain.reading;
+    pub(super) fn reread_in_parts(&self, in_lane: RuleInLane<'_, 'a>) -> Reread<'a> {
+        let reading = &in_lane.chain.reading;
         let failing = least_failing(&reading.reread);
         let well = reading.reread.iter().filter(|part| part.is_well);
         let Some(well) = well.max_by_key(|part| part.rules.len()) else {
             return Reread::AtFault;
         };
         let lines = self.lines(reading);
-        let printed = laid.chain.read.as_ref().zip(laid.written_place());
+        let printed = in_lane.chain.read.as_ref().zip(in_lane.written_place());
         let at = printed.and_then(|(read, at)| read.place(at));
-        let of_chain = lines.get(&(laid.place.table.to_owned(), laid.place.rule.chain.clone()));
+        let of_chain = lines.get(&(
+            in_lane.location.table.to_owned(),
+            in_lane.location.rule.chain.clone(),
+        ));
         let line = of_chain.zip(at).and_then(|(of, at)| of.get(at).copied());
         match line {
             Some(line) if failing.iter().any(|of| of.contains(line)) => Reread::AtFault,
@@ -192,18 +162,15 @@ impl<'a> Pairing<'a> {
     /// more, or others, which of them it is may not be told, and the nearest is named.
     fn names_of_lines(&self, lines: &Lines, failing: &[&RuleSet]) -> Vec<RuleName> {
         let is_at_fault = |line: usize| failing.iter().any(|of| of.contains(line));
-        let places = self.places.iter().filter(|place| {
-            let key = (place.table.to_owned(), place.rule.chain.clone());
+        let at_fault = self.locations.iter().filter(|location| {
+            let key = (location.table.to_owned(), location.rule.chain.clone());
             let of_chain = lines.get(&key);
-            let line = of_chain.and_then(|of| of.get(place.index - 1));
+            let line = of_chain.and_then(|of| of.get(location.index - 1));
             line.is_some_and(|line| is_at_fault(*line))
         });
-        places.map(|place| place.name()).collect()
+        at_fault.map(|location| location.name()).collect()
     }
 }
-
-/// The places of the rules of each table and chain among those of a print, from 0.
-pub type Lines = HashMap<(String, String), Vec<usize>>;
 
 /// What the writer makes of a rule of a table that it cannot print any more.
 pub enum Reread<'a> {

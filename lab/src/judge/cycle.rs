@@ -1,36 +1,26 @@
 //! What becomes of a rule when reader and writer go on rewriting in turn.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use super::Pairing;
 use super::by_operation::{Answer, CycleVerdict, RestoreVerdict};
-use super::evidence::{Reading, Restored};
-use super::laid::Laid;
-use super::rewrite::Fate;
-use super::{Pairing, RuleVerdict};
-use crate::catalog::BuildId;
-
-/// When, by whom and to what a rule changed as both went on rewriting.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Drift {
-    /// In which round, from 1: in each the reader rewrites, then the writer.
-    pub round: usize,
-    /// Whose rewrite it was.
-    pub by: BuildId,
-    /// The rule as the witness prints it then; none where it is gone, or cannot be told.
-    pub to: Option<String>,
-}
+use super::chain_in_lane::RuleInLane;
+use super::fate::Fate;
+use super::reading::{Reading, Restored};
+use super::rule_verdict::{Drift, RuleVerdict};
 
 impl<'a> Pairing<'a> {
     /// Says what became of the rule in the whole cycle: in the reader's rewrite, and in every turn after that. Returns
     /// what it came to where it did not stay.
-    pub(super) fn cycle(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) -> Option<Fate> {
-        let reading = &laid.chain.reading;
+    pub(super) fn cycle(
+        &self,
+        in_lane: RuleInLane<'_, 'a>,
+        verdict: &mut RuleVerdict,
+    ) -> Option<Fate> {
+        let reading = &in_lane.chain.reading;
         if reading.cycle.is_empty() {
             return None;
         }
-        let fates = laid.chain.rewritten.iter().chain(&laid.chain.cycled);
-        let fates = fates.map(|fates| fates.of(laid));
+        let fates = in_lane.chain.rewritten.iter().chain(&in_lane.chain.cycled);
+        let fates = fates.map(|fates| fates.of(in_lane.kernel_place()));
         let changed = turns(reading)
             .zip(fates)
             .enumerate()

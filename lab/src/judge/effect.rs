@@ -2,43 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::Pairing;
-use super::evidence::{Baseline, Reading, Restored};
+use super::outcome::ProbeVerdict;
+use super::reading::{Baseline, Reading, Restored};
 use super::reassert::Reasserted;
 use super::verdict::Effect;
 use crate::plan::Operation;
 use crate::recording::DumpRef;
 use crate::scenario::{Expect, Outcome, Probe};
-
-/// What became of one of the scenario's packets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ProbeVerdict {
-    /// The probe's name.
-    pub name: String,
-    /// What the scenario expects while the rules are in place: `delivered`, `dropped`, `to ADDRESS`.
-    pub expected: String,
-    /// What became of it before anything was written.
-    pub before: Option<String>,
-    /// What became of it when the rules were written, before any reader came.
-    pub written: Option<String>,
-    /// Whether that is what the scenario expects; unknown where it was not sent.
-    pub as_expected: Option<bool>,
-    /// What became of it after each operation that may change rules, beside `written`.
-    pub after: BTreeMap<Operation, Effect>,
-    /// What became of it where that was not as before, in words.
-    pub then: BTreeMap<Operation, String>,
-}
-
-impl ProbeVerdict {
-    /// The worst that any operation did to it.
-    pub fn worst(&self) -> Effect {
-        let worst = self.after.values().max().copied();
-        worst.unwrap_or(Effect::AsBefore)
-    }
-}
 
 impl<'a> Pairing<'a> {
     /// What became of every packet of the scenario.

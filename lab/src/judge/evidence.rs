@@ -1,196 +1,37 @@
 //! The observations of one load, put in the order in which the judge asks for them.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use foldhash::HashMap;
 
 use super::Case;
-use super::culprit::Lines;
+use super::fate::{Fates, FatesKey};
 use super::kernel::{ChainKey, KernelChain, KernelChains};
 use super::partners::Alignments;
-use super::rewrite::Fates;
-use super::sheet::Sheet;
-
+use super::printed_tables::{Lines, PrintedTables};
+use super::reading::{
+    Baseline, Deletion, LookUps, Print, Reading, Reassertion, RereadPart, Restored,
+};
 use crate::catalog::{Backend, BuildId};
 use crate::observed::{End, State};
-use crate::plan::Operation;
 use crate::plan::step::RuleSet;
-use crate::plan::trace::{self, Asked, LookAt, ReaderTrace};
+use crate::plan::trace::{self, LookAt, ReaderTrace};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Seen, TextRef};
 use crate::scenario::Outcome;
 use crate::tool::{KnownRules, ListedAs, Printed, Rule};
-
-/// What one build printed, as it ended and as it reads.
-#[derive(Clone)]
-pub struct Print<'a> {
-    /// The command.
-    pub command: &'a CommandRecord,
-    /// What it printed.
-    pub sheet: Rc<Sheet>,
-}
-
-impl Print<'_> {
-    /// Whether it ended with exit status 0.
-    pub fn succeeded(&self) -> bool {
-        self.command.end == End::Exit(0)
-    }
-
-    /// Whether it says that it cannot print `table`, in a comment: up to 1.8.8 with exit status 0.
-    pub fn gives_up(&self, table: &str) -> bool {
-        self.sheet.gives_up(table)
-    }
-
-    /// Whether what it printed of `table` was cut off: a section without `COMMIT` is not restored.
-    pub fn is_cut_off(&self, table: &str) -> bool {
-        self.sheet.is_cut_off(table)
-    }
-
-    /// Whether it printed the whole of `table`, so that its print can prove something.
-    pub fn vouches_for(&self, table: &str) -> bool {
-        self.succeeded() && self.sheet.has_whole(table)
-    }
-
-    /// Whether it ended well and left no table out.
-    pub fn is_whole(&self) -> bool {
-        self.succeeded() && !self.sheet.gives_up_any()
-    }
-}
-
-/// A restore and what it left.
-pub struct Restored<'a> {
-    /// The restore.
-    pub command: &'a CommandRecord,
-    /// What the kernel held afterwards.
-    pub dump: DumpRef,
-}
-
-impl<'a> Restored<'a> {
-    /// What `build` printed of that.
-    pub fn print_by(&self, build: &BuildId, evidence: &Evidence<'a>) -> Option<Print<'a>> {
-        evidence.print_of(build, self.dump)
-    }
-
-    /// Whether the restore ended with exit status 0.
-    pub fn succeeded(&self) -> bool {
-        self.command.end == End::Exit(0)
-    }
-}
-
-/// What was seen of one reader on one set of rules.
-pub struct Reading<'a> {
-    /// The rules that lay in the lane.
-    pub rules: &'a RuleSet,
-    /// What the reader printed.
-    pub saved: Print<'a>,
-    /// What came of restoring that.
-    pub rewrite: Option<Restored<'a>>,
-    /// Where the writer could not print all of what the rewrite left: how it printed parts of that.
-    pub reread: Vec<RereadPart<'a>>,
-    /// What came of writer and reader going on in turn, the writer first.
-    pub cycle: Vec<Restored<'a>>,
-    /// What came of adding a chain to that and restoring.
-    pub sync: Option<Restored<'a>>,
-    /// What came of restoring a part of that without a flush.
-    pub sync_noflush: Option<Restored<'a>>,
-}
-
-/// A part of what the reader printed, restored by it, and how the writer printed that.
-#[derive(Clone)]
-pub struct RereadPart<'a> {
-    /// The rules of the reader's print that were restored, by their places among its `-A` lines from 0.
-    pub rules: &'a RuleSet,
-    /// Whether the reader could restore them, and the writer print all of that.
-    pub is_well: bool,
-    /// What the writer printed.
-    pub print: Print<'a>,
-}
-
-/// What was seen of one reader that looked rules up.
-#[derive(Default)]
-pub struct LookUps<'a> {
-    /// Its `-S` and `-L -n -v`, by the table.
-    pub lists: HashMap<(ListedAs, &'a str), &'a CommandRecord>,
-    /// Its `-C` of each rule and of rules like it, by the rule's place from 0.
-    pub checks: HashMap<usize, Vec<(&'a Asked, &'a CommandRecord)>>,
-    /// Its `-D` of each rule, by the rule's place from 0.
-    pub deletions: HashMap<usize, Deletion<'a>>,
-}
-
-/// A `-D` and its chain before and after.
-#[derive(Clone, Copy)]
-pub struct Deletion<'a> {
-    /// The command.
-    pub command: &'a CommandRecord,
-    /// The chain before it.
-    pub before: DumpRef,
-    /// The chain after it.
-    pub after: DumpRef,
-}
-
-/// What was seen when a reader of the other backend wrote the rules too.
-pub struct Reassertion<'a> {
-    /// The first of its commands that failed.
-    pub refusal: Option<&'a CommandRecord>,
-    /// What the kernel held afterwards.
-    pub dump: DumpRef,
-    /// What writer and reader printed then.
-    pub prints: Vec<&'a CommandRecord>,
-    /// What writer and reader printed with counters, after packets were sent: they, or the writer and the first reader
-    /// that left the kernel in the same state.
-    pub counts: Vec<&'a CommandRecord>,
-}
-
-impl Reading<'_> {
-    /// At what the reader failed.
-    pub fn failures(&self) -> BTreeSet<Operation> {
-        let failed = |restored: &Option<Restored<'_>>| {
-            let restored = restored.as_ref();
-            restored.is_some_and(|restored| !restored.succeeded())
-        };
-        let all = [
-            (Operation::Save, !self.saved.is_whole()),
-            (Operation::Rewrite, failed(&self.rewrite)),
-            (Operation::Sync, failed(&self.sync)),
-            (Operation::SyncNoflush, failed(&self.sync_noflush)),
-        ];
-        let failed = all.into_iter().filter(|(_, failed)| *failed);
-        failed.map(|(operation, _)| operation).collect()
-    }
-}
-
-/// What the kernel held and what the writer printed after it wrote a set of rules.
-pub struct Baseline<'a> {
-    /// What the kernel held.
-    pub dump: DumpRef,
-    /// What the writer printed.
-    pub written: Option<Print<'a>>,
-}
 
 /// What a `-L -n -v` prints of each chain: of each rule its words without counters.
 pub type Listed = HashMap<String, Vec<Vec<String>>>;
 
 /// What was read of what builds printed.
 #[derive(Default)]
-struct Sheets<'a> {
+struct KnownPrints<'a> {
     /// By their text; and by the table, where only that was asked for.
-    read: HashMap<(TextRef, Option<String>), Rc<Sheet>>,
+    read: HashMap<(TextRef, Option<String>), Rc<PrintedTables>>,
     /// Those of whole prints by what does not change with the time.
-    by_content: HashMap<Vec<&'a [u8]>, Rc<Sheet>>,
+    by_content: HashMap<Vec<&'a [u8]>, Rc<PrintedTables>>,
     rules: KnownRules,
-}
-
-/// What it depends on how the rules of a chain fared: the kernel's states before and after, and what a witness printed
-/// of the chain in both.
-#[derive(PartialEq, Eq, Hash)]
-pub struct FatesKey {
-    /// The chain's number among the scenario's.
-    pub chain: usize,
-    /// The states before and after.
-    pub dumps: (DumpRef, DumpRef),
-    /// The witness's prints of these, by their text.
-    pub prints: (Option<TextRef>, Option<TextRef>),
 }
 
 /// A load's observations.
@@ -198,14 +39,14 @@ pub struct Evidence<'a> {
     /// The load.
     pub load: &'a LoadRecord,
     case: Case<'a>,
-    sheets: RefCell<Sheets<'a>>,
+    prints: RefCell<KnownPrints<'a>>,
     /// The chains of each dump in the tables of a backend.
     kernel: RefCell<HashMap<(DumpRef, Backend), Rc<KernelChains<'a>>>>,
     fates: RefCell<HashMap<FatesKey, Rc<Fates>>>,
     /// Which rule of one of the prints is which of another.
     pub alignments: Alignments,
     /// What each `-L` printed of each chain, rule by rule.
-    tables: RefCell<HashMap<TextRef, Rc<Listed>>>,
+    listed: RefCell<HashMap<TextRef, Rc<Listed>>>,
     /// On which lines of a print the rules of each chain stand.
     pub lines: RefCell<HashMap<TextRef, Rc<Lines>>>,
     /// The writer's command that failed on the least set of rules with each rule in it.
@@ -230,11 +71,11 @@ impl<'a> Evidence<'a> {
         let mut evidence = Evidence {
             load,
             case,
-            sheets: RefCell::default(),
+            prints: RefCell::default(),
             kernel: RefCell::default(),
             fates: RefCell::default(),
             alignments: Alignments::default(),
-            tables: RefCell::default(),
+            listed: RefCell::default(),
             lines: RefCell::default(),
             refusals: OnceCell::new(),
             furnished: furnished(load),
@@ -322,7 +163,7 @@ impl<'a> Evidence<'a> {
         let read = || {
             let stdout = self.text(command.stdout);
             let words = |rule: Vec<&str>| rule.into_iter().map(str::to_owned).collect();
-            let listed = self
+            let chains = self
                 .case
                 .tool(&command.build)
                 .dialect()
@@ -332,10 +173,10 @@ impl<'a> Evidence<'a> {
                     let rules = rules.into_iter().map(words).collect();
                     (chain.to_owned(), rules)
                 });
-            Rc::new(listed.collect())
+            Rc::new(chains.collect())
         };
-        let mut tables = self.tables.borrow_mut();
-        tables.entry(command.stdout).or_insert_with(read).clone()
+        let mut listed = self.listed.borrow_mut();
+        listed.entry(command.stdout).or_insert_with(read).clone()
     }
 
     /// What the writer listed of a table as it had written it; none where it was not asked, or could not.
@@ -347,16 +188,16 @@ impl<'a> Evidence<'a> {
     }
 
     /// What a `-S` of `table` printed.
-    pub fn list(&self, command: &CommandRecord, table: &str) -> Rc<Sheet> {
-        let sheets = &mut *self.sheets.borrow_mut();
+    pub fn list(&self, command: &CommandRecord, table: &str) -> Rc<PrintedTables> {
+        let prints = &mut *self.prints.borrow_mut();
         let key = (command.stdout, Some(table.to_owned()));
         let dialect = self.case.tool(&command.build).dialect();
-        let known = &mut sheets.rules;
+        let known = &mut prints.rules;
         let read = || {
             let stdout = self.text(command.stdout);
-            Rc::new(Sheet::of(dialect.read_list(known, table, &stdout)))
+            Rc::new(PrintedTables::of(dialect.read_list(known, table, &stdout)))
         };
-        sheets.read.entry(key).or_insert_with(read).clone()
+        prints.read.entry(key).or_insert_with(read).clone()
     }
 
     /// A dump of this load.
@@ -489,20 +330,26 @@ impl<'a> Evidence<'a> {
     }
 
     fn print(&self, command: &'a CommandRecord) -> Print<'a> {
-        let sheets = &mut *self.sheets.borrow_mut();
-        let known = &mut sheets.rules;
-        let by_content = &mut sheets.by_content;
+        let prints = &mut *self.prints.borrow_mut();
+        let known = &mut prints.rules;
+        let by_content = &mut prints.by_content;
         let read = || {
             let text = self.load.text(command.stdout);
             let dialect = self.case.tool(&command.build).dialect();
             let family = self.load.family;
-            let new = || Rc::new(Sheet::of(dialect.read(family, known, &text.exact())));
+            let new = || {
+                Rc::new(PrintedTables::of(dialect.read(
+                    family,
+                    known,
+                    &text.exact(),
+                )))
+            };
             let content = dialect.lasting(text.bytes());
             by_content.entry(content).or_insert_with(new).clone()
         };
         let key = (command.stdout, None);
-        let sheet = sheets.read.entry(key).or_insert_with(read).clone();
-        Print { command, sheet }
+        let tables = prints.read.entry(key).or_insert_with(read).clone();
+        Print { command, tables }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::by_operation::{Answer, CheckVerdict, DeleteVerdict, PrintVerdict, RestoreVerdict};
-use super::evidence::Deletion;
+use super::chain_in_lane::RuleInLane;
 use super::kernel::{KernelChain, KernelRule};
-use super::laid::Laid;
+use super::printed_tables::Listing;
+use super::reading::Deletion;
+use super::reason::{DeletedInstead, Reason};
 use super::rule::{lacks_an_extension, says_unsupported};
-use super::sheet::Listing;
 use super::verdict::Verdict;
 use super::{NotRun, Pairing, RuleVerdict};
 use crate::observed::End;
@@ -19,34 +20,34 @@ use crate::tool::ListedAs;
 
 impl<'a> Pairing<'a> {
     /// What the reader's `-S` of all the rules printed of a chain; none where it was not run, or failed, or where only some
-    /// `rules` lay in the lane.
+    /// `rules` were in the lane.
     pub(super) fn listing(&self, rules: &RuleSet, table: &str, chain: &str) -> Option<Listing> {
         let is_whole = self.whole == Some(rules);
         let list = self.look_ups.lists.get(&(ListedAs::Rules, table));
         let list = list.filter(|list| is_whole && list.end == End::Exit(0))?;
-        let sheet = self.evidence.list(list, table);
-        sheet.listing(table, chain)
+        let tables = self.evidence.list(list, table);
+        tables.listing(table, chain)
     }
 
     /// Whether the reader finds the rule among all the rules: it is not asked of parts of them.
-    pub(super) fn look_up(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        self.list(laid, verdict);
-        self.check(laid, verdict);
-        self.delete(laid, verdict);
+    pub(super) fn look_up(&self, in_lane: RuleInLane<'_, 'a>, verdict: &mut RuleVerdict) {
+        self.list(in_lane, verdict);
+        self.check(in_lane, verdict);
+        self.delete(in_lane, verdict);
     }
 
     /// What the reader's listings show of the rule: the worse of `-S` and `-L`.
-    fn list(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
+    fn list(&self, in_lane: RuleInLane<'_, 'a>, verdict: &mut RuleVerdict) {
         let lists = &self.look_ups.lists;
-        let listed = |listed_as| lists.get(&(listed_as, laid.place.table)).copied();
+        let listed = |listed_as| lists.get(&(listed_as, in_lane.location.table)).copied();
         let rewrite = verdict.operations.restored(Operation::Rewrite);
         let by_rules = listed(ListedAs::Rules).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_rules(laid, rewrite))
+                .unwrap_or_else(|| self.shown_by_rules(in_lane, rewrite))
         });
         let by_table = listed(ListedAs::Table).map(|command| {
             self.failed(command)
-                .unwrap_or_else(|| self.shown_by_table(laid, command, verdict))
+                .unwrap_or_else(|| self.shown_by_table(in_lane, command, verdict))
         });
         let worst = by_rules.into_iter().chain(by_table);
         let worst = worst.max_by_key(|verdict| Verdict::from(*verdict).severity());
@@ -62,10 +63,14 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    fn shown_by_rules(&self, laid: Laid<'_, 'a>, rewrite: Option<RestoreVerdict>) -> PrintVerdict {
-        let found = laid.chain.listed.as_ref().zip(laid.written_place());
+    fn shown_by_rules(
+        &self,
+        in_lane: RuleInLane<'_, 'a>,
+        rewrite: Option<RestoreVerdict>,
+    ) -> PrintVerdict {
+        let found = in_lane.chain.listed.as_ref().zip(in_lane.written_place());
         let rule = found.and_then(|(listed, at)| listed.rule(at));
-        match rule.map(|rule| Some(rule.tokens()) == laid.written().map(|w| w.tokens())) {
+        match rule.map(|rule| Some(rule.tokens()) == in_lane.written().map(|w| w.tokens())) {
             Some(true) => PrintVerdict::Same,
             None if self.crossed => PrintVerdict::Invisible,
             Some(false) | None => PrintVerdict::of_difference(rewrite),
@@ -76,7 +81,7 @@ impl<'a> Pairing<'a> {
     /// state, word by word. Where that cannot be told, how many there are can be counted.
     fn shown_by_table(
         &self,
-        laid: Laid<'_, 'a>,
+        in_lane: RuleInLane<'_, 'a>,
         command: &CommandRecord,
         verdict: &mut RuleVerdict,
     ) -> PrintVerdict {
@@ -85,25 +90,25 @@ impl<'a> Pairing<'a> {
         }
         let rewrite = verdict.operations.restored(Operation::Rewrite);
         let differs = || PrintVerdict::of_difference(rewrite);
-        let chain = &laid.place.rule.chain;
+        let chain = &in_lane.location.rule.chain;
         let by_reader = self.evidence.listed_table(command);
         let printed = by_reader.get(chain).map_or(&[][..], Vec::as_slice);
-        let Some(written) = laid.chain.written.as_ref() else {
+        let Some(written) = in_lane.chain.written.as_ref() else {
             return PrintVerdict::Same;
         };
         if printed.len() < written.listing.rules().len() {
             return differs();
         }
-        let by_writer = self.evidence.listed_by_writer(laid.place.table);
+        let by_writer = self.evidence.listed_by_writer(in_lane.location.table);
         let own = by_writer.as_ref().and_then(|of| of.get(chain));
         let own = own.filter(|own| own.len() == printed.len());
-        let pair = own.zip(laid.written_place());
+        let pair = own.zip(in_lane.written_place());
         let pair = pair.and_then(|(own, at)| own.get(at).zip(printed.get(at)));
         let Some((own, listed)) = pair.filter(|(own, listed)| own != listed) else {
             return PrintVerdict::Same;
         };
-        let said = otherwise_listed(own, listed);
-        verdict.operations.explain(Operation::List, said.into());
+        let otherwise = listed_otherwise(own, listed);
+        verdict.operations.explain(Operation::List, otherwise);
         differs()
     }
 
@@ -133,9 +138,9 @@ impl<'a> Pairing<'a> {
     }
 
     /// Whether the reader's `-C` finds the rule, and what is not there.
-    fn check(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        let Some(checks) = self.look_ups.checks.get(&laid.place.global) else {
-            self.note_unasked(laid, Operation::Check, verdict);
+    fn check(&self, in_lane: RuleInLane<'_, 'a>, verdict: &mut RuleVerdict) {
+        let Some(checks) = self.look_ups.checks.get(&in_lane.location.global) else {
+            self.note_unasked(in_lane, Operation::Check, verdict);
             return;
         };
         for (asked, command) in checks {
@@ -160,9 +165,14 @@ impl<'a> Pairing<'a> {
     }
 
     /// Says why the reader was not asked for a rule, where only some of a large ruleset's were to be asked for.
-    fn note_unasked(&self, laid: Laid<'_, 'a>, operation: Operation, verdict: &mut RuleVerdict) {
+    fn note_unasked(
+        &self,
+        in_lane: RuleInLane<'_, 'a>,
+        operation: Operation,
+        verdict: &mut RuleVerdict,
+    ) {
         let asked = self.evidence.load.asked.as_ref();
-        let is_left_out = asked.is_some_and(|asked| !asked.contains(laid.place.global));
+        let is_left_out = asked.is_some_and(|asked| !asked.contains(in_lane.location.global));
         if is_left_out && self.case.wants(operation) && !self.crossed {
             verdict.operations.not_run(operation, NotRun::NotSampled);
         }
@@ -181,15 +191,15 @@ impl<'a> Pairing<'a> {
     }
 
     /// What the reader's `-D` of the rule took.
-    fn delete(&self, laid: Laid<'_, 'a>, verdict: &mut RuleVerdict) {
-        let Some(deletion) = self.look_ups.deletions.get(&laid.place.global) else {
-            self.note_unasked(laid, Operation::Delete, verdict);
+    fn delete(&self, in_lane: RuleInLane<'_, 'a>, verdict: &mut RuleVerdict) {
+        let Some(deletion) = self.look_ups.deletions.get(&in_lane.location.global) else {
+            self.note_unasked(in_lane, Operation::Delete, verdict);
             return;
         };
         let said = self.looked_up(deletion.command);
-        let deleted = match (said, self.taken(laid, deletion)) {
+        let deleted = match (said, self.taken(in_lane, deletion)) {
             (LookedUp::There, Taken::Rule(rule))
-                if held(laid).is_some_and(|held| held.is_alike(&rule)) =>
+                if held(in_lane).is_some_and(|held| held.is_alike(&rule)) =>
             {
                 DeleteVerdict::Deleted
             }
@@ -198,19 +208,19 @@ impl<'a> Pairing<'a> {
             (LookedUp::TimedOut, Taken::Nothing) => DeleteVerdict::TimedOut,
             (LookedUp::Unsupported, Taken::Nothing) => DeleteVerdict::Unsupported,
             (_, Taken::Rule(rule)) => {
-                verdict.deleted_instead = Some(self.printed(laid, rule));
+                verdict.deleted_instead = Some(self.printed(in_lane, rule).to_string());
                 DeleteVerdict::WrongRule
             }
             (_, Taken::More) => {
-                verdict.deleted_instead = Some("more than one rule".to_owned());
+                verdict.deleted_instead = Some(DeletedInstead::Several.to_string());
                 DeleteVerdict::WrongRule
             }
         };
         verdict.operations.set(Answer::Delete(deleted));
     }
 
-    fn taken(&self, laid: Laid<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {
-        let (table, chain) = (laid.place.table, laid.place.rule.chain.as_str());
+    fn taken(&self, in_lane: RuleInLane<'_, 'a>, deletion: &Deletion<'a>) -> Taken<'a> {
+        let (table, chain) = (in_lane.location.table, in_lane.location.rule.chain.as_str());
         let rules = |dump| {
             let chain: Option<Rc<KernelChain<'a>>> = self.kernel_chain(dump, table, chain);
             chain.map_or_else(Vec::new, |chain| chain.rules.clone())
@@ -234,26 +244,30 @@ impl<'a> Pairing<'a> {
     }
 
     /// A rule of the kernel's as the witness prints it.
-    fn printed(&self, laid: Laid<'_, 'a>, rule: KernelRule<'a>) -> String {
-        let held = laid.chain.before.as_ref();
+    fn printed(&self, in_lane: RuleInLane<'_, 'a>, rule: KernelRule<'a>) -> DeletedInstead {
+        let held = in_lane.chain.before.as_ref();
         let at = held.and_then(|held| held.rules.iter().position(|of| of.is_alike(&rule)));
-        let witness = laid.chain.witness.as_ref();
+        let witness = in_lane.chain.witness.as_ref();
         let listed = at.and_then(|at| witness?.listing.rules().get(at));
-        listed.map_or_else(|| "another rule".to_owned(), |rule| rule.text.to_string())
+        listed.map_or(DeletedInstead::UnknownRule, |rule| {
+            DeletedInstead::Rule(rule.text.clone())
+        })
     }
 }
 
-/// What `-L` prints otherwise than the writer's: ``-L prints `6` where the writer's prints `tcp` ``.
-fn otherwise_listed(own: &[String], listed: &[String]) -> String {
+/// What `-L` prints otherwise than the writer's.
+fn listed_otherwise(own: &[String], listed: &[String]) -> Reason {
     let alike = own.iter().zip(listed).take_while(|(a, b)| a == b).count();
     let ends = own[alike..].iter().rev().zip(listed[alike..].iter().rev());
     let end = ends.take_while(|(a, b)| a == b).count();
-    let words = |of: &[String]| match of[alike..of.len() - end].join(" ") {
-        words if words.is_empty() => "nothing".to_owned(),
-        words => format!("`{words}`"),
+    let words = |of: &[String]| {
+        let words = of[alike..of.len() - end].join(" ");
+        (!words.is_empty()).then(|| words.into())
     };
-    let (own, listed) = (words(own), words(listed));
-    format!("-L prints {listed} where the writer's prints {own}")
+    Reason::ListedOtherwise {
+        reader: words(listed),
+        writer: words(own),
+    }
 }
 
 /// What a build says that is asked for a rule.
@@ -278,7 +292,7 @@ enum Taken<'a> {
 }
 
 /// The rule as the kernel held it when its writer had written it.
-fn held<'a>(laid: Laid<'_, 'a>) -> Option<KernelRule<'a>> {
-    let place = laid.kernel_place()?;
-    laid.chain.before.as_ref()?.rules.get(place).copied()
+fn held<'a>(in_lane: RuleInLane<'_, 'a>) -> Option<KernelRule<'a>> {
+    let place = in_lane.kernel_place()?;
+    in_lane.chain.before.as_ref()?.rules.get(place).copied()
 }

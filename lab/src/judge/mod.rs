@@ -4,9 +4,12 @@
 //! reader prints it. Texts are compared as tokens after shell-quote parsing, in order, no synonyms; whether the
 //! kernel still holds the same rule is said by dumps, and by the witness where an encoding changed.
 
+mod aligned;
+mod as_run;
 pub mod by_operation;
 mod cell;
 mod chain;
+mod chain_in_lane;
 mod complaint;
 mod consequence;
 mod crash;
@@ -14,20 +17,24 @@ mod culprit;
 mod cycle;
 mod effect;
 mod evidence;
+mod fate;
+mod gaps;
 mod kernel;
-mod laid;
+mod location;
 mod lookup;
 mod not_run;
 mod outcome;
 mod partners;
-mod place;
+mod printed_tables;
 mod proof;
 mod read;
+mod reading;
+mod reason;
 mod reassert;
 mod rewrite;
 mod rule;
+mod rule_verdict;
 mod shared;
-mod sheet;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -41,25 +48,25 @@ use crate::plan::step::RuleSet;
 use crate::recording::LoadRecord;
 use crate::scenario::{Look, Scenario};
 use crate::tool::Dialect;
+pub use as_run::{AsRun, RuleName};
 pub use cell::{Cell, KnownSubject};
+use chain_in_lane::ChainsInLane;
 pub use complaint::core_message;
-pub use crash::Crash;
 use culprit::Culprits;
-pub use culprit::{AsRun, RuleName};
-pub use cycle::Drift;
-pub use effect::{ProbeVerdict, is_as_expected};
-use evidence::{Baseline, Evidence, LookUps, Reading};
+pub use effect::is_as_expected;
+use evidence::Evidence;
 use foldhash::HashMap;
-use laid::LaidChains;
+use location::{Location, Locations};
 pub use not_run::NotRun;
-pub use outcome::{ChainVerdict, Outcome, RuleVerdict};
-use place::{Place, Places};
+pub use outcome::{ChainVerdict, Crash, Outcome, ProbeVerdict, Warning};
 use proof::Proof;
 pub use proof::shown;
+use reading::{Baseline, LookUps, Reading};
+pub use reason::{Complaint, DeletedInstead, Lacking, Needed, Reason};
 use reassert::Reasserted;
-pub use reassert::{Met, Warning};
+pub use rule_verdict::{Drift, Met, RuleVerdict, RuleVerdicts};
 use shared::SharedOfRuleset;
-pub use shared::{RuleVerdicts, SharedVerdicts};
+pub use shared::SharedVerdicts;
 use verdict::Verdict;
 
 /// What the judge must know of a run besides a load's observations.
@@ -96,7 +103,7 @@ impl Case<'_> {
 struct Pairing<'a> {
     case: Case<'a>,
     evidence: &'a Evidence<'a>,
-    places: &'a Places<'a>,
+    locations: &'a Locations<'a>,
     family: Family,
     /// The writer's tool and the reader's.
     tools: (Tool, Tool),
@@ -122,7 +129,7 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
 pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdicts) -> Vec<Cell> {
     let evidence = Evidence::new(load, case);
     let backend = case.backend(&load.writer);
-    let places = Places::of(case.scenario.ruleset(load.family));
+    let locations = Locations::of(case.scenario.ruleset(load.family));
     let shared = shared.0.entry((load.scenario.clone(), load.family));
     let shared = shared.or_default();
     let cells = load.readers.iter().map(|reader| {
@@ -135,7 +142,7 @@ pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdict
             readings,
             case,
             evidence: &evidence,
-            places: &places,
+            locations: &locations,
             family: load.family,
             tools: (case.tool(&load.writer), case.tool(&reader.id)),
             backend,
@@ -265,8 +272,8 @@ impl<'a> Pairing<'a> {
 
     /// The rules of a pairing that does not come about.
     fn untouched(&self) -> impl Iterator<Item = RuleVerdict> {
-        self.places.iter().map(|place| {
-            let mut rule = self.blank(place);
+        self.locations.iter().map(|location| {
+            let mut rule = self.blank(location);
             let operations = self.case.operations.iter();
             for operation in operations {
                 rule.operations.not_run(*operation, NotRun::Averted);
@@ -281,13 +288,13 @@ impl<'a> Pairing<'a> {
     ) -> impl Iterator<Item = RuleVerdict> {
         let readings = &self.readings;
         let culprits = Culprits::of(readings);
-        let mut chains = LaidChains::new();
-        let verdict = move |place: &Place<'a>| {
+        let mut chains = ChainsInLane::new();
+        let verdict = move |location: &Location<'a>| {
             if let Some(lacks) = self.evidence.lacks() {
-                return self.not_written(self.lacking(place, lacks));
+                return self.not_written(self.lacking(location, lacks));
             }
-            let Some(number) = culprits.deciding(readings, place.global) else {
-                return self.not_written(self.refused_by_writer(place));
+            let Some(number) = culprits.deciding(readings, location.global) else {
+                return self.not_written(self.refused_by_writer(location));
             };
             let failing: Vec<&Reading<'a>> = culprits
                 .least
@@ -295,27 +302,27 @@ impl<'a> Pairing<'a> {
                 .map(|at| readings[*at].as_ref())
                 .collect();
             let is_innocent =
-                number != 0 && !failing.iter().any(|of| of.rules.contains(place.global));
+                number != 0 && !failing.iter().any(|of| of.rules.contains(location.global));
             let reading = (number, &readings[number]);
-            let mut verdict = match chains.get(self, place, reading) {
-                Some(chain) => self.rule(chain.rule(place)),
-                None => self.unknown(place),
+            let mut verdict = match chains.get(self, location, reading) {
+                Some(chain) => self.rule(chain.rule(location)),
+                None => self.unknown(location),
             };
             if let Some(whole) = readings.first()
-                && let Some(chain) = chains.get(self, place, (0, whole))
+                && let Some(chain) = chains.get(self, location, (0, whole))
             {
                 if is_innocent {
-                    self.beside_culprits(chain.rule(place), &failing, &mut verdict);
+                    self.beside_culprits(chain.rule(location), &failing, &mut verdict);
                 }
-                self.look_up(chain.rule(place), &mut verdict);
+                self.look_up(chain.rule(location), &mut verdict);
             }
             if let Some(reasserted) = reasserted {
-                self.reassert(place, reasserted, &mut verdict);
+                self.reassert(location, reasserted, &mut verdict);
             }
             self.note_not_run(Some(readings[number].as_ref()), &mut verdict);
             verdict
         };
-        self.places.iter().map(verdict)
+        self.locations.iter().map(verdict)
     }
 
     /// The verdicts about chains, which no split takes apart: on all the rules that the writer took and, where that

@@ -1,27 +1,16 @@
 //! What came of a pairing: of each rule, each chain and each packet.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::by_operation::ByOperation;
-use super::shared::RuleVerdicts;
-use super::verdict::{Consequence, Impact, Verdict};
-use super::{AsRun, Crash, Drift, Met, NotRun, ProbeVerdict, Warning};
-use crate::catalog::{Backend, Tool};
+use super::reason::Reason;
+use super::rule_verdict::{RuleVerdict, RuleVerdicts};
+use super::verdict::{Consequence, Effect, Impact, Verdict};
+use crate::catalog::{Backend, BuildId};
 use crate::plan::Operation;
-use crate::tool::Change;
-
-/// Where the one reason is from that is told of a rule: the first of these that has any.
-const RULE_REASONS: [Operation; 6] = [
-    Operation::Write,
-    Operation::Save,
-    Operation::Rewrite,
-    Operation::Sync,
-    Operation::SyncNoflush,
-    Operation::Reassert,
-];
 
 /// Where the one reason is from that is told of a chain.
 const CHAIN_REASONS: [Operation; 4] = [
@@ -65,153 +54,6 @@ impl Outcome {
     }
 }
 
-/// What the judge concludes about one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct RuleVerdict {
-    /// The scenario's table.
-    pub table: Arc<str>,
-    /// The scenario's chain.
-    pub chain: Arc<str>,
-    /// The rule's place in its chain in the scenario, from 1.
-    pub index: usize,
-    /// Whose rule it is: the tool in whose words the scenario has it.
-    pub tool: Tool,
-    /// Which of the scenario's layers it is of, from 1.
-    pub layer: usize,
-    /// The rule as the scenario has it.
-    pub given: Arc<str>,
-    /// The rule as its writer prints it right after writing; none where the writer refused it or cannot print it.
-    pub written: Option<Arc<str>>,
-    /// The rule as the reader prints it.
-    pub read: Option<Arc<str>>,
-    /// The rule as the witness prints it before the rewrite.
-    pub witness_before: Option<Arc<str>>,
-    /// The rule as the witness prints it after the rewrite.
-    pub witness_after: Option<Arc<str>>,
-    /// The rule as the writer prints it after the rewrite.
-    pub reread: Option<Arc<str>>,
-    /// What each operation came to: those that were asked for, but for effect.
-    pub operations: ByOperation,
-    /// Whether the reader's `-C` finds it with its matches in another order: no verdict, and no loss. None where it was not asked
-    /// for so, or has not two matches.
-    #[serde(default)]
-    pub check_reordered: Option<Verdict>,
-    /// What the near miss that `-C` found has otherwise: `out-interface: -o eth0x`.
-    #[serde(default)]
-    pub near_miss: Option<String>,
-    /// What `-D` deleted instead, as the witness prints it.
-    #[serde(default)]
-    pub deleted_instead: Option<String>,
-    /// When, by whom and to what it changed in the cycle.
-    #[serde(default)]
-    pub drift: Option<Box<Drift>>,
-    /// Whether packets met it under each backend, where the kernel held it twice and some were sent.
-    #[serde(default)]
-    pub met: Option<Met>,
-    /// The parts that are gone.
-    pub lost: Vec<Change>,
-    /// The parts that are there with another value.
-    pub altered: Vec<Change>,
-    /// The parts that were not there.
-    pub added: Vec<Change>,
-    /// What the loss in the kernel does to packets: as the rules predict where none were sent and where some showed that; as
-    /// packets showed where nothing in the pairing predicts it; none where packets should have shown it and did not. What is
-    /// only `misdirected` stands where another rule explains what packets showed.
-    pub consequence: Option<Impact>,
-    /// What the rules predict: of the loss in the kernel, or, if what was read were written back, of that.
-    pub potential: Option<Consequence>,
-}
-
-impl RuleVerdict {
-    /// All that was printed of the rule.
-    pub(super) fn prints(&self) -> impl Iterator<Item = &Arc<str>> {
-        let prints = [
-            &self.written,
-            &self.read,
-            &self.witness_before,
-            &self.witness_after,
-            &self.reread,
-        ];
-        prints.into_iter().flatten()
-    }
-
-    /// The same, so that equal prints can take their place.
-    pub(super) fn prints_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
-        let prints = [
-            &mut self.written,
-            &mut self.read,
-            &mut self.witness_before,
-            &mut self.witness_after,
-            &mut self.reread,
-        ];
-        prints.into_iter().flatten()
-    }
-
-    /// The verdict about an operation; none where it has none.
-    pub fn of(&self, operation: Operation) -> Option<Verdict> {
-        self.operations.verdict(operation)
-    }
-
-    /// The first reason that any operation has. Of a rule that could not be written: what is missing, and what its writer said.
-    pub fn reason(&self) -> Option<&str> {
-        let reason = self.operations.reason(&RULE_REASONS);
-        reason.map(|reason| &**reason)
-    }
-
-    /// The operations that were asked for and have no verdict about this rule, each with the reason.
-    pub fn not_run(&self) -> impl Iterator<Item = (Operation, NotRun)> {
-        self.operations.all_not_run()
-    }
-
-    /// Those of them that another run could test.
-    pub fn gaps(&self) -> impl Iterator<Item = (Operation, NotRun)> {
-        self.not_run().filter(|(_, why)| why.is_gap())
-    }
-
-    /// What came of operations as they were run on all rules, where others of them are at fault for it: the verdicts about the
-    /// operations say what becomes of the rule without those.
-    pub fn as_run(&self) -> impl Iterator<Item = (Operation, &AsRun)> {
-        self.operations.all_as_run()
-    }
-
-    /// What kept the rule from being written, so that no reader was tested with it: the reason says why. None where it was
-    /// written. It is no verdict about a reader, and no loss.
-    pub fn not_tested(&self) -> Option<Verdict> {
-        self.of(Operation::Write)
-            .filter(|verdict| verdict.severity() > 0)
-    }
-
-    /// The verdicts about what the reader did, in the order of the operations.
-    pub fn by_operation(&self) -> impl Iterator<Item = (Operation, Verdict)> {
-        let all = self.operations.verdicts();
-        all.filter(|(operation, _)| *operation != Operation::Write)
-    }
-
-    /// The same without the operations.
-    pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
-        let of_reader = self.by_operation().map(|(_, verdict)| verdict);
-        of_reader.chain(self.as_run().map(|(_, of)| of.verdict))
-    }
-
-    /// What its damage does to packets, or would if what was read were written back.
-    pub fn does(&self) -> Option<Consequence> {
-        self.consequence.map(|of| of.what).or(self.potential)
-    }
-
-    /// Whether the kernel does not hold the same rule any more after some restore of the reader's, or of both in turn.
-    pub fn is_changed(&self) -> bool {
-        const RESTORES: [Operation; 4] = [
-            Operation::Rewrite,
-            Operation::Sync,
-            Operation::SyncNoflush,
-            Operation::Cycle,
-        ];
-        let verdicts = RESTORES.iter().filter_map(|of| self.of(*of));
-        let mut changed = verdicts.filter(|of| matches!(of, Verdict::Changed | Verdict::Drifts));
-        changed.next().is_some()
-    }
-}
-
 /// What the judge concludes about one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainVerdict {
@@ -238,9 +80,8 @@ impl ChainVerdict {
     }
 
     /// What changed: the first reason that any operation has.
-    pub fn reason(&self) -> Option<&str> {
-        let reason = self.operations.reason(&CHAIN_REASONS);
-        reason.map(|reason| &**reason)
+    pub fn reason(&self) -> Option<&Reason> {
+        self.operations.reason(&CHAIN_REASONS)
     }
 
     /// The verdicts about what the reader did, in the order of the operations.
@@ -257,4 +98,54 @@ impl ChainVerdict {
     pub fn of_reader(&self) -> impl Iterator<Item = Verdict> {
         self.by_operation().map(|(_, verdict)| verdict)
     }
+}
+
+/// What became of one of the scenario's packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeVerdict {
+    /// The probe's name.
+    pub name: String,
+    /// What the scenario expects while the rules are in place: `delivered`, `dropped`, `to ADDRESS`.
+    pub expected: String,
+    /// What became of it before anything was written.
+    pub before: Option<String>,
+    /// What became of it when the rules were written, before any reader came.
+    pub written: Option<String>,
+    /// Whether that is what the scenario expects; unknown where it was not sent.
+    pub as_expected: Option<bool>,
+    /// What became of it after each operation that may change rules, beside `written`.
+    pub after: BTreeMap<Operation, Effect>,
+    /// What became of it where that was not as before, in words.
+    pub then: BTreeMap<Operation, String>,
+}
+
+impl ProbeVerdict {
+    /// The worst that any operation did to it.
+    pub fn worst(&self) -> Effect {
+        let worst = self.after.values().max().copied();
+        worst.unwrap_or(Effect::AsBefore)
+    }
+}
+
+/// What a build says of the other backend's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// Who says it.
+    pub by: BuildId,
+    /// What it says.
+    pub text: String,
+}
+
+/// A command that a signal ended, on the least rules on which it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Crash {
+    /// Whose command it was.
+    pub by: BuildId,
+    /// The command: program and arguments.
+    pub argv: Vec<String>,
+    /// The signal's number: 11 is SIGSEGV, 6 is SIGABRT.
+    pub signal: i32,
+    /// The rules that the writer was given, as it was given them: without any one of them the command did not die, as far
+    /// as was tried. Where nothing was tried, all of the scenario's.
+    pub rules: String,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::sheet::{is_alike, words};
+use super::printed_tables::{is_alike, words};
 use crate::tool::{Alignment, Partner, Rule, align};
 
 /// Which rule of one print is which of another.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::effect::ProbeVerdict;
+use super::outcome::ProbeVerdict;
 use super::verdict::{Consequence, Impact};
 
 /// In which ways packets fared otherwise afterwards.

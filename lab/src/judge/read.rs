@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Pairing;
 use super::by_operation::{PrintVerdict, RestoreVerdict};
-use super::laid::Laid;
+use super::chain_in_lane::RuleInLane;
+use super::reason::Reason;
 use super::rewrite::is_alike;
 use crate::observed::End;
 use crate::tool::{Partner, Rule};
@@ -14,7 +15,7 @@ pub(super) struct Read {
     /// The verdict.
     pub verdict: PrintVerdict,
     /// Why, where that needs saying so.
-    pub reason: Option<Arc<str>>,
+    pub reason: Option<Reason>,
     /// The rule as it prints it.
     pub rule: Option<Arc<Rule>>,
 }
@@ -22,77 +23,76 @@ pub(super) struct Read {
 impl Pairing<'_> {
     /// What the reader's save shows of the rule, why, and the rule as it prints it. Whether a difference is a loss is said by
     /// what the rewrite made of the rule.
-    pub(super) fn read(&self, laid: Laid<'_, '_>, rewrite: Option<RestoreVerdict>) -> Read {
-        let listing = laid.chain.read.as_ref();
+    pub(super) fn read(
+        &self,
+        in_lane: RuleInLane<'_, '_>,
+        rewrite: Option<RestoreVerdict>,
+    ) -> Read {
+        let listing = in_lane.chain.read.as_ref();
         let partner = listing
-            .zip(laid.written_place())
+            .zip(in_lane.written_place())
             .map(|(listing, at)| listing.partner(at));
         let read = listing
-            .zip(laid.written_place())
+            .zip(in_lane.written_place())
             .and_then(|(listing, at)| listing.rule(at));
-        let (verdict, reason) = match self.failed_read(laid) {
+        let (verdict, reason) = match self.failed_read(in_lane) {
             Some(failed) => failed,
-            None => self.shown(laid, partner, read),
+            None => self.shown(in_lane, partner, read),
         };
         Read {
             verdict: match verdict {
                 PrintVerdict::Differs => PrintVerdict::of_difference(rewrite),
                 other => other,
             },
-            reason: reason.map(Arc::from),
+            reason,
             rule: read.cloned(),
         }
     }
 
     /// The verdict where the save failed, or left the rule's table out, or broke off within it.
-    fn failed_read(&self, laid: Laid<'_, '_>) -> Option<(PrintVerdict, Option<String>)> {
-        let (saved, table) = (&laid.chain.reading.saved, laid.place.table);
+    fn failed_read(&self, in_lane: RuleInLane<'_, '_>) -> Option<(PrintVerdict, Option<Reason>)> {
+        let (saved, table) = (&in_lane.chain.reading.saved, in_lane.location.table);
+        let complaint = || Some(Reason::Complaint(self.complaint(saved.command)));
         match saved.command.end {
-            End::Signal(_) => Some((PrintVerdict::Crashed, Some(self.complaint(saved.command)))),
+            End::Signal(_) => Some((PrintVerdict::Crashed, complaint())),
             End::TimedOut => Some((PrintVerdict::TimedOut, None)),
-            End::NotFound(_) => Some((
-                PrintVerdict::Unsupported,
-                Some(self.complaint(saved.command)),
-            )),
+            End::NotFound(_) => Some((PrintVerdict::Unsupported, complaint())),
             End::Exit(0) if saved.gives_up(table) => {
-                let said = saved.sheet.said_of(table).map(str::to_owned);
+                let said = saved.tables.said_of(table).map(Reason::said);
                 Some((PrintVerdict::Refused, said))
             }
             End::Exit(0) if saved.is_cut_off(table) => {
-                let reason =
-                    format!("the print of table {table} has no COMMIT, so none restores it");
-                Some((PrintVerdict::Refused, Some(reason)))
+                let table = table.into();
+                Some((PrintVerdict::Refused, Some(Reason::NoCommit { table })))
             }
             End::Exit(0) => None,
-            End::Exit(_) => Some((PrintVerdict::Refused, Some(self.complaint(saved.command)))),
+            End::Exit(_) => Some((PrintVerdict::Refused, complaint())),
         }
     }
 
     /// The verdict where the save ended well.
     fn shown(
         &self,
-        laid: Laid<'_, '_>,
+        in_lane: RuleInLane<'_, '_>,
         partner: Option<Partner>,
         read: Option<&Arc<Rule>>,
-    ) -> (PrintVerdict, Option<String>) {
+    ) -> (PrintVerdict, Option<Reason>) {
         if read.is_some() {
-            return match is_alike(read, laid.written()) {
+            return match is_alike(read, in_lane.written()) {
                 true => (PrintVerdict::Same, None),
                 false => (PrintVerdict::Differs, None),
             };
         }
-        if self.crossed || !self.dialect().has_table(laid.place.table) {
+        if self.crossed || !self.dialect().has_table(in_lane.location.table) {
             return (PrintVerdict::Invisible, None);
         }
         let reason = match partner {
-            _ if laid.written().is_none() => {
-                "the writer itself does not print this rule".to_owned()
-            }
-            Some(Partner::Ambiguous) => {
-                "which of the rules that the reader prints it is cannot be told".to_owned()
-            }
-            Some(Partner::At(_) | Partner::Gone) => "the reader does not print the rule".to_owned(),
-            None => format!("the reader printed no table {}", laid.place.table),
+            _ if in_lane.written().is_none() => Reason::NotPrintedByWriter,
+            Some(Partner::Ambiguous) => Reason::AmbiguousInPrint,
+            Some(Partner::At(_) | Partner::Gone) => Reason::NotPrinted,
+            None => Reason::TableNotPrinted {
+                table: in_lane.location.table.into(),
+            },
         };
         (PrintVerdict::Differs, Some(reason))
     }

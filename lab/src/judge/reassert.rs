@@ -3,40 +3,22 @@
 use std::cell::RefCell;
 
 use foldhash::HashMap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use super::Pairing;
 use super::by_operation::{Answer, ReassertVerdict};
-use super::evidence::{Baseline, Reassertion};
-use super::place::Place;
-use super::sheet::Sheet;
-use super::{Pairing, RuleVerdict};
+use super::location::Location;
+use super::outcome::Warning;
+use super::printed_tables::PrintedTables;
+use super::reading::{Baseline, Reassertion};
+use super::reason::Reason;
+use super::rule_verdict::{Met, RuleVerdict};
 use crate::catalog::{Backend, BuildId};
 use crate::recording::DumpRef;
-
-/// Whether packets met a rule that the kernel holds twice. How many is not said: a connection is asked for again, and a
-/// neighbour, after a time that no pairing changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Met {
-    /// Under the writer's backend.
-    pub writer: bool,
-    /// Under the reader's.
-    pub reader: bool,
-}
-
-/// What a build says of the other backend's rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Warning {
-    /// Who says it.
-    pub by: BuildId,
-    /// What it says.
-    pub text: String,
-}
 
 /// What is known of one reassertion.
 pub struct Reasserted<'a> {
     seen: Reassertion<'a>,
-    counts: HashMap<&'a BuildId, Sheet>,
+    counts: HashMap<&'a BuildId, PrintedTables>,
     /// What the kernel holds of each chain, under both backends.
     chains: RefCell<HashMap<(&'a str, &'a str), Doubled>>,
 }
@@ -63,7 +45,7 @@ impl<'a> Pairing<'a> {
         let seen = self.evidence.reassertion(reader)?;
         let counts = seen.counts.iter().map(|command| {
             let printed = self.evidence.read(command);
-            (&command.build, Sheet::of(printed))
+            (&command.build, PrintedTables::of(printed))
         });
         let counts = counts.collect();
         Some(Reasserted {
@@ -76,7 +58,7 @@ impl<'a> Pairing<'a> {
     /// Whether the kernel then holds the rule under both backends, and which of the two packets met.
     pub(super) fn reassert(
         &self,
-        place: &Place<'a>,
+        location: &Location<'a>,
         (reasserted, baseline): (&Reasserted<'a>, &Baseline<'a>),
         verdict: &mut RuleVerdict,
     ) {
@@ -87,7 +69,7 @@ impl<'a> Pairing<'a> {
             Backend::Nft => Backend::Legacy,
             Backend::Legacy => Backend::Nft,
         };
-        let (table, chain) = (place.table, place.rule.chain.as_str());
+        let (table, chain) = (location.table, location.rule.chain.as_str());
         let held = |dump, backend| self.evidence.chain(dump, backend, table, chain);
         let then = reasserted.seen.dump;
         let doubled = || Doubled {
@@ -97,11 +79,11 @@ impl<'a> Pairing<'a> {
         let mut chains = reasserted.chains.borrow_mut();
         let known = chains.entry((table, chain)).or_insert_with(doubled);
         let Doubled { is_kept, own } = *known;
-        let given = self.places.of_chain(place.chain).len();
+        let given = self.locations.of_chain(location.chain).len();
         let (outcome, reason) = match reasserted.seen.refusal {
             Some(refusal) if own < given => {
-                let said = self.complaint(refusal);
-                (ReassertVerdict::Refused, Some(said.into()))
+                let said = Reason::Complaint(self.complaint(refusal));
+                (ReassertVerdict::Refused, Some(said))
             }
             _ if is_kept && own >= given => (ReassertVerdict::Doubled, None),
             _ => (ReassertVerdict::Changed, None),
@@ -111,7 +93,7 @@ impl<'a> Pairing<'a> {
         let is_met = |build: &BuildId| {
             let listing = reasserted.counts.get(build)?.listing(table, chain)?;
             let is_complete = listing.rules().len() == given;
-            let rule = listing.rules().get(place.index - 1);
+            let rule = listing.rules().get(location.index - 1);
             let rule = rule.filter(|_| is_complete)?;
             Some(rule.tool.dialect().packets(&rule.text)? > 0)
         };

@@ -4,136 +4,21 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::as_run::AsRun;
 use super::by_operation::{Answer, RecognitionVerdict, RestoreVerdict};
-use super::culprit::{AsRun, Reread};
-use super::evidence::{FatesKey, Print, Reading, Restored};
+use super::chain_in_lane::RuleInLane;
+use super::culprit::Reread;
+use super::fate::{Before, Fate, Fates, FatesKey};
 use super::kernel::{KernelChain, KernelRule};
-use super::laid::Laid;
-use super::place::Place;
-use super::sheet::Listing;
+use super::location::Location;
+use super::printed_tables::Listing;
+use super::reading::{Print, Reading, Restored};
+use super::reason::Reason;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::recording::DumpRef;
-use crate::tool::{Difference, Partner, Rewritten, Rule};
-
-/// How a rule fared in the kernel.
-#[derive(Debug, Clone)]
-pub struct Fate {
-    /// What became of it.
-    pub verdict: RestoreVerdict,
-    /// The rule as the witness prints it afterwards.
-    pub after: Option<Arc<Rule>>,
-    /// Whether the kernel holds no such rule any more, not even an altered one.
-    pub is_gone: bool,
-    /// Why, where a verdict needs saying so.
-    reason: Option<Arc<str>>,
-    /// What the kernel's rule has lost, where only its expressions say so.
-    pub in_kernel: Option<Arc<Difference>>,
-}
-
-impl Fate {
-    fn plain(verdict: RestoreVerdict) -> Self {
-        Fate {
-            verdict,
-            after: None,
-            is_gone: false,
-            reason: None,
-            in_kernel: None,
-        }
-    }
-
-    fn because(verdict: RestoreVerdict, reason: impl Into<Arc<str>>) -> Self {
-        Fate {
-            reason: Some(reason.into()),
-            ..Fate::plain(verdict)
-        }
-    }
-
-    /// Of a rule of which the kernel's expressions say what became of it.
-    fn in_kernel(rewritten: Rewritten) -> Self {
-        match rewritten {
-            Rewritten::Same => Fate::plain(RestoreVerdict::Kept),
-            Rewritten::Lost(difference) => Fate {
-                in_kernel: Some(Arc::new(difference)),
-                ..Fate::plain(RestoreVerdict::Changed)
-            },
-            Rewritten::Another { gone, new } => {
-                let listed = |which: &str, all: &[String]| match all {
-                    [] => String::new(),
-                    all => format!("; {which}: [{}]", all.join("] [")),
-                };
-                let (gone, new) = (listed("gone", &gone), listed("new", &new));
-                let reason = format!(
-                    "the kernel holds another rule, and no print proves it the same{gone}{new}"
-                );
-                Fate::because(RestoreVerdict::Changed, reason)
-            }
-        }
-    }
-
-    /// Why, if that needs saying.
-    pub fn reason(&self) -> Option<Arc<str>> {
-        self.reason.clone()
-    }
-
-    fn never_held() -> Self {
-        let reason = "the kernel held no such rule after the write";
-        Fate::because(RestoreVerdict::NothingToRestore, reason)
-    }
-
-    fn gone(reason: impl Into<Arc<str>>) -> Self {
-        Fate {
-            is_gone: true,
-            ..Fate::because(RestoreVerdict::Changed, reason)
-        }
-    }
-}
-
-/// A chain before a restore.
-#[derive(Clone, Copy)]
-pub struct Before<'r, 'a> {
-    /// What the kernel held.
-    pub dump: DumpRef,
-    /// The chain in it; none where there was no such chain.
-    pub chain: Option<&'r KernelChain<'a>>,
-    /// What the witness printed of that; none where that proves nothing.
-    pub witness: Option<&'r Print<'a>>,
-}
-
-/// How the rules of one chain fared in one restore.
-pub enum Fates {
-    /// All alike.
-    All(Fate),
-    /// Each, in the order of the kernel's rules before.
-    Each {
-        /// One for each.
-        rules: Vec<Fate>,
-        /// Whether all of them are kept.
-        all_kept: bool,
-    },
-}
-
-impl Fates {
-    /// How this rule fared. Which of the kernel's rules it is cannot be told of one whose writer wrote more rules or
-    /// fewer than were given: it is kept if all of them are.
-    pub fn of(&self, laid: Laid<'_, '_>) -> Fate {
-        let (fates, all_kept) = match self {
-            Fates::All(fate) => return fate.clone(),
-            Fates::Each { rules, all_kept } => (rules, *all_kept),
-        };
-        let known = laid.kernel_place().and_then(|place| fates.get(place));
-        match known {
-            Some(fate) => fate.clone(),
-            None if fates.is_empty() => Fate::never_held(),
-            None if all_kept => Fate::plain(RestoreVerdict::Kept),
-            None => Fate::because(
-                RestoreVerdict::Changed,
-                "not all of the chain's rules are kept, and which of them it is cannot be told",
-            ),
-        }
-    }
-}
+use crate::tool::{Partner, Rewritten, Rule};
 
 /// The kernel's rules of one chain, each beside what the witness prints of it.
 struct Held<'k> {
@@ -176,18 +61,18 @@ impl<'a> Pairing<'a> {
     /// How the rules that the kernel held in a chain fared in a restore.
     pub(super) fn fates(
         &self,
-        place: &Place<'a>,
+        location: &Location<'a>,
         before: Before<'_, 'a>,
         restored: &Restored<'a>,
     ) -> Rc<Fates> {
-        let (table, chain) = (place.table, place.rule.chain.as_str());
+        let (table, chain) = (location.table, location.rule.chain.as_str());
         let print = self
             .witness
-            .and_then(|witness| restored.print_by(witness, self.evidence))
+            .and_then(|witness| self.evidence.print_of(witness, restored.dump))
             .filter(|print| print.vouches_for(table));
         let text = |print: Option<&Print<'a>>| print.map(|print| print.command.stdout);
         let key = FatesKey {
-            chain: place.chain,
+            chain: location.chain,
             dumps: (before.dump, restored.dump),
             prints: (text(before.witness), text(print.as_ref())),
         };
@@ -201,14 +86,14 @@ impl<'a> Pairing<'a> {
         before: Before<'_, 'a>,
         (dump, print): (DumpRef, Option<&Print<'a>>),
     ) -> Fates {
-        let listing = |print: Option<&Print<'a>>| print?.sheet.listing(table, chain);
+        let listing = |print: Option<&Print<'a>>| print?.tables.listing(table, chain);
         let (from, to) = (listing(before.witness), listing(print));
         let Some(before) = before.chain else {
             return Fates::All(Fate::never_held());
         };
         let Some(after) = self.kernel_chain(dump, table, chain) else {
-            let reason = format!("the kernel has no chain {chain} any more");
-            return Fates::All(Fate::gone(reason));
+            let chain = chain.into();
+            return Fates::All(Fate::gone(Reason::RulesChainGone { chain }));
         };
         let was = Held::all(before, from.as_ref());
         let is = Held::but_own_jumps(&after, to.as_ref());
@@ -253,11 +138,8 @@ impl<'a> Pairing<'a> {
                     ..fate
                 }
             }
-            Partner::Ambiguous => Fate::because(
-                RestoreVerdict::Changed,
-                "there are fewer rules or more, and which of them it is cannot be told",
-            ),
-            Partner::Gone => Fate::gone("the rule is gone from the kernel"),
+            Partner::Ambiguous => Fate::because(RestoreVerdict::Changed, Reason::AmbiguousInKernel),
+            Partner::Gone => Fate::gone(Reason::RuleGone),
         };
         (0..from.len()).map(fate).collect()
     }
@@ -282,20 +164,20 @@ impl<'a> Pairing<'a> {
     /// What became of the rule in the kernel when the reader restored what it had saved.
     pub(super) fn fate(
         &self,
-        laid: Laid<'_, '_>,
+        in_lane: RuleInLane<'_, '_>,
         saved: &Print<'_>,
         restored: Option<(&Restored<'_>, &Fates)>,
     ) -> Fate {
         let Some((restored, fates)) = restored else {
             return Fate::plain(RestoreVerdict::NothingToRestore);
         };
-        let fate = fates.of(laid);
-        let table = laid.place.table;
-        let printed = saved.sheet.has_table(table) && !saved.is_cut_off(table);
+        let fate = fates.of(in_lane.kernel_place());
+        let table = in_lane.location.table;
+        let printed = saved.tables.has_table(table) && !saved.is_cut_off(table);
         match fate.verdict {
             RestoreVerdict::Kept if !restored.succeeded() => Fate::because(
                 RestoreVerdict::Unrestorable,
-                self.complaint(restored.command),
+                Reason::Complaint(self.complaint(restored.command)),
             ),
             // A reader restores its own backend's tables, and none that it does not know: that the rule is still there is no
             // near miss.
@@ -317,22 +199,22 @@ impl<'a> Pairing<'a> {
         let is_asked =
             self.case.wants(Operation::Recognition) && self.suits(Operation::Recognition);
         let writer = &self.evidence.load.writer;
-        is_asked.then(|| rewrite.print_by(writer, self.evidence))?
+        is_asked.then(|| self.evidence.print_of(writer, rewrite.dump))?
     }
 
     /// Whether the writer knows the rule after the rewrite. Returns the rule as it then prints it.
     pub(super) fn recognise(
         &self,
-        laid: Laid<'_, 'a>,
+        in_lane: RuleInLane<'_, 'a>,
         verdict: &mut RuleVerdict,
     ) -> Option<Arc<Rule>> {
-        let reread = laid.chain.reread.as_ref()?;
-        let at = laid.written_place()?;
+        let reread = in_lane.chain.reread.as_ref()?;
+        let at = in_lane.written_place()?;
         let in_parts;
         let listing = if reread.is_readable {
             reread.beside.as_ref()
         } else {
-            let Reread::Innocent { part, because_of } = self.reread_in_parts(laid) else {
+            let Reread::Innocent { part, because_of } = self.reread_in_parts(in_lane) else {
                 let unreadable = Answer::Recognition(RecognitionVerdict::Unreadable);
                 verdict.operations.set(unreadable);
                 return None;
@@ -342,13 +224,15 @@ impl<'a> Pairing<'a> {
                 because_of,
             };
             verdict.operations.run_as(Operation::Recognition, as_run);
-            in_parts = laid.chain.beside_written(self, &part.print, laid.place);
+            in_parts = in_lane
+                .chain
+                .beside_written(self, &part.print, in_lane.location);
             in_parts.as_ref()
         };
         let rule = listing.and_then(|listing| listing.rule(at));
         let recognition = match listing.map(|listing| listing.partner(at)) {
             None | Some(Partner::Gone | Partner::Ambiguous) => RecognitionVerdict::Misread,
-            Some(Partner::At(_)) => match is_alike(rule, laid.written()) {
+            Some(Partner::At(_)) => match is_alike(rule, in_lane.written()) {
                 true => RecognitionVerdict::Recognised,
                 false => RecognitionVerdict::Misread,
             },
@@ -386,11 +270,8 @@ fn by_kernel(was: &[KernelRule<'_>], is: &[KernelRule<'_>]) -> Vec<Fate> {
     let end = ends.take_while(|(a, b)| a == b).count();
     let fate = |at: usize| match () {
         () if at < head || at >= was.len() - end => Fate::plain(RestoreVerdict::Kept),
-        () if is.len() == head + end => Fate::gone("the rule is gone from the kernel"),
-        () => Fate::because(
-            RestoreVerdict::Changed,
-            "the kernel's rules differ, and no witness could print them",
-        ),
+        () if is.len() == head + end => Fate::gone(Reason::RuleGone),
+        () => Fate::because(RestoreVerdict::Changed, Reason::NoWitnessPrint),
     };
     (0..was.len()).map(fate).collect()
 }

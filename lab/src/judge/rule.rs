@@ -4,12 +4,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::by_operation::{Answer, RestoreVerdict, WriteVerdict};
-use super::complaint::{core_message, why_unwritten};
+use super::chain_in_lane::RuleInLane;
+use super::complaint::why_unwritten;
 use super::consequence;
-use super::evidence::Restored;
-use super::laid::Laid;
-use super::place::Place;
-use super::rewrite::{Fate, Fates, is_alike};
+use super::fate::{Fate, Fates};
+use super::location::Location;
+use super::reading::Restored;
+use super::reason::{Complaint, Lacking, Reason};
+use super::rewrite::is_alike;
 use super::verdict::{Consequence, Impact, Verdict};
 use super::{Pairing, RuleVerdict};
 use crate::observed::End;
@@ -19,64 +21,70 @@ use crate::tool::{Difference, Rule};
 
 impl<'a> Pairing<'a> {
     /// The verdicts about a rule that the writer did not take.
-    pub(super) fn refused_by_writer(&self, place: &Place<'_>) -> RuleVerdict {
-        let refusal = self.evidence.refusal(place.global);
-        let said = refusal.map(|command| self.complaint(command));
+    pub(super) fn refused_by_writer(&self, location: &Location<'_>) -> RuleVerdict {
+        let refusal = self.evidence.refusal(location.global);
+        let complaint = refusal.map(|command| self.complaint(command));
+        let lacked = self.evidence.lacked_around(location.rule);
         let verdict = match refusal.map(|command| command.end) {
             Some(End::Signal(_)) => WriteVerdict::Crashed,
             Some(End::TimedOut) => WriteVerdict::TimedOut,
-            _ if said.as_deref().is_some_and(says_unsupported) => WriteVerdict::Unsupported,
-            _ if self.evidence.lacked_around(place.rule).is_some() => WriteVerdict::Unsupported,
+            _ if complaint.as_ref().is_some_and(says_unsupported) => WriteVerdict::Unsupported,
+            _ if lacked.is_some() => WriteVerdict::Unsupported,
             _ => WriteVerdict::Refused,
         };
-        let lacked = self.evidence.lacked_around(place.rule);
-        let why = |said: String| match lacked {
-            Some(lacked) => format!("{lacked}: {}", core_message(&said)),
-            None => why_unwritten(&said, place.rule),
+        let why = |complaint: Complaint| match lacked {
+            Some(lacked) => Reason::Lacking {
+                what: Lacking::Surroundings(lacked.into()),
+                complaint: complaint.core(),
+            },
+            None => why_unwritten(complaint, location.rule),
         };
-        self.unwritten(place, verdict, said.map(why).map(Arc::from))
+        self.unwritten(location, verdict, complaint.map(why))
     }
 
     /// The verdicts about a rule of a scenario that this kernel has not what it takes for.
-    pub(super) fn lacking(&self, place: &Place<'_>, lacks: &str) -> RuleVerdict {
-        self.unwritten(place, WriteVerdict::Unsupported, Some(lacks.into()))
+    pub(super) fn lacking(&self, location: &Location<'_>, lacks: &str) -> RuleVerdict {
+        self.unwritten(
+            location,
+            WriteVerdict::Unsupported,
+            Some(Reason::said(lacks)),
+        )
     }
 
     fn unwritten(
         &self,
-        place: &Place<'_>,
+        location: &Location<'_>,
         write: WriteVerdict,
-        reason: Option<Arc<str>>,
+        reason: Option<Reason>,
     ) -> RuleVerdict {
-        let mut verdict = self.blank(place);
+        let mut verdict = self.blank(location);
         verdict.operations.set_because(Answer::Write(write), reason);
         verdict
     }
 
     /// The verdicts about a rule of whose writing the recording holds no dump.
-    pub(super) fn unknown(&self, place: &Place<'_>) -> RuleVerdict {
-        let mut verdict = self.blank(place);
-        let why = "the recording holds no dump of what was written";
-        verdict.operations.explain(Operation::Write, why.into());
+    pub(super) fn unknown(&self, location: &Location<'_>) -> RuleVerdict {
+        let mut verdict = self.blank(location);
+        verdict.operations.explain(Operation::Write, Reason::NoDump);
         verdict
     }
 
-    /// The verdicts about a rule that lay in the lane.
-    pub(super) fn rule(&self, laid: Laid<'_, 'a>) -> RuleVerdict {
-        let mut verdict = self.blank(laid.place);
-        verdict.written = laid.written().map(|rule| rule.text.clone());
-        verdict.witness_before = laid.witness_before().map(|rule| rule.text.clone());
+    /// The verdicts about a rule that the writer took.
+    pub(super) fn rule(&self, in_lane: RuleInLane<'_, 'a>) -> RuleVerdict {
+        let mut verdict = self.blank(in_lane.location);
+        verdict.written = in_lane.written().map(|rule| rule.text.clone());
+        verdict.witness_before = in_lane.witness_before().map(|rule| rule.text.clone());
         let operations = &mut verdict.operations;
-        if let Some(write) = write(laid).filter(|_| self.witness_speaks_like_writer()) {
+        if let Some(write) = write(in_lane).filter(|_| self.witness_speaks_like_writer()) {
             operations.set(Answer::Write(write));
         }
-        let rewritten = self.rewritten(laid);
+        let rewritten = self.rewritten(in_lane);
         let rewrite = rewritten.as_ref().map(|fate| fate.verdict);
-        let read = self.read(laid, rewrite);
+        let read = self.read(in_lane, rewrite);
         operations.set_because(Answer::Save(read.verdict), read.reason);
-        let (reading, chain) = (&laid.chain.reading, laid.chain);
-        let synced = self.synced(laid, &reading.sync, &chain.synced);
-        let noflush = self.synced(laid, &reading.sync_noflush, &chain.synced_noflush);
+        let (reading, chain) = (&in_lane.chain.reading, in_lane.chain);
+        let synced = self.synced(in_lane, &reading.sync, &chain.synced);
+        let noflush = self.synced(in_lane, &reading.sync_noflush, &chain.synced_noflush);
         let restored = [
             (Answer::Rewrite as fn(RestoreVerdict) -> Answer, &rewritten),
             (Answer::Sync, &synced),
@@ -84,15 +92,15 @@ impl<'a> Pairing<'a> {
         ];
         for (answer, fate) in restored {
             if let Some(fate) = fate {
-                operations.set_because(answer(fate.verdict), fate.reason());
+                operations.set_because(answer(fate.verdict), fate.reason.clone());
             }
         }
         let read = read.rule;
         verdict.read = read.as_ref().map(|rule| rule.text.clone());
         let after = rewritten.as_ref().and_then(|fate| fate.after.as_ref());
         verdict.witness_after = after.map(|rule| rule.text.clone());
-        let reread = self.recognise(laid, &mut verdict);
-        let drifted = self.cycle(laid, &mut verdict);
+        let reread = self.recognise(in_lane, &mut verdict);
+        let drifted = self.cycle(in_lane, &mut verdict);
         let seen = Aftermath {
             read,
             rewritten,
@@ -101,64 +109,61 @@ impl<'a> Pairing<'a> {
             noflush,
             drifted,
         };
-        finish(laid, &seen, verdict)
+        finish(in_lane, &seen, verdict)
     }
 
     /// What the rewrite made of it. A save that failed is not restored by anyone who looks at exit statuses.
-    fn rewritten(&self, laid: Laid<'_, '_>) -> Option<Fate> {
-        let reading = &laid.chain.reading;
+    fn rewritten(&self, in_lane: RuleInLane<'_, '_>) -> Option<Fate> {
+        let reading = &in_lane.chain.reading;
         if reading.rewrite.is_none() && reading.saved.succeeded() {
             return None;
         }
         let restored = reading
             .rewrite
             .as_ref()
-            .zip(laid.chain.rewritten.as_deref());
-        Some(self.fate(laid, &reading.saved, restored))
+            .zip(in_lane.chain.rewritten.as_deref());
+        Some(self.fate(in_lane, &reading.saved, restored))
     }
 
     /// What a sync made of it.
     fn synced(
         &self,
-        laid: Laid<'_, '_>,
+        in_lane: RuleInLane<'_, '_>,
         sync: &Option<Restored<'_>>,
         fates: &Option<Rc<Fates>>,
     ) -> Option<Fate> {
         let restored = sync.as_ref().zip(fates.as_deref())?;
-        Some(self.fate(laid, &laid.chain.reading.saved, Some(restored)))
+        Some(self.fate(in_lane, &in_lane.chain.reading.saved, Some(restored)))
     }
 
     /// A rule of which nothing is known yet.
-    pub(super) fn blank(&self, place: &Place<'_>) -> RuleVerdict {
+    pub(super) fn blank(&self, location: &Location<'_>) -> RuleVerdict {
         RuleVerdict {
-            table: place.names.table.clone(),
-            chain: place.names.chain.clone(),
-            index: place.index,
+            table: location.names.table.clone(),
+            chain: location.names.chain.clone(),
+            index: location.index,
             tool: self.case.scenario.write.tool(),
             layer: 1,
-            given: place.rule.text.clone(),
+            given: location.rule.text.clone(),
             ..RuleVerdict::default()
         }
     }
 
     /// What a command that failed said: its standard error, or how it ended.
-    pub(super) fn complaint(&self, command: &CommandRecord) -> String {
+    pub(super) fn complaint(&self, command: &CommandRecord) -> Complaint {
         let said = self.evidence.text(command.stderr);
-        let said = said.trim();
-        match command.end {
-            _ if !said.is_empty() => said.lines().collect::<Vec<_>>().join(" "),
-            End::Exit(status) => format!("exit status {status}, without a word"),
-            End::Signal(signal) => format!("signal {signal}"),
-            End::TimedOut => "still running when its time was up".to_owned(),
-            End::NotFound(errno) => format!("cannot be run (errno {errno})"),
+        let said: Vec<&str> = said.trim().lines().collect();
+        if said.is_empty() {
+            return Complaint::Ended(command.end);
         }
+        Complaint::Said(said.join(" ").into())
     }
 }
 
 /// Writer and witness, side by side; none where there is no witness to ask.
-fn write(laid: Laid<'_, '_>) -> Option<WriteVerdict> {
-    let witness = laid.witness_before()?;
-    Some(match is_alike(laid.written(), Some(witness)) {
+fn write(in_lane: RuleInLane<'_, '_>) -> Option<WriteVerdict> {
+    let witness = in_lane.witness_before()?;
+    Some(match is_alike(in_lane.written(), Some(witness)) {
         true => WriteVerdict::Faithful,
         false => WriteVerdict::Misprinted,
     })
@@ -192,13 +197,13 @@ impl Aftermath {
 }
 
 /// Names the parts that differ, and says what follows for packets.
-fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> RuleVerdict {
+fn finish(in_lane: RuleInLane<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> RuleVerdict {
     let in_kernel = seen
         .damage()
         .and_then(|fate| fate.in_kernel.as_deref().cloned());
-    let in_kernel = laid.witness_before().zip(in_kernel);
-    let found = in_kernel.or_else(|| differing(laid, seen, &verdict));
-    verdict.potential = potential(laid, seen, found.as_ref(), &verdict);
+    let in_kernel = in_lane.witness_before().zip(in_kernel);
+    let found = in_kernel.or_else(|| differing(in_lane, seen, &verdict));
+    verdict.potential = potential(in_lane, seen, found.as_ref(), &verdict);
     verdict.consequence = verdict
         .potential
         .filter(|_| seen.damage().is_some())
@@ -212,13 +217,13 @@ fn finish(laid: Laid<'_, '_>, seen: &Aftermath, mut verdict: RuleVerdict) -> Rul
 
 /// What the difference does to packets, or would if what was read were written back.
 fn potential(
-    laid: Laid<'_, '_>,
+    in_lane: RuleInLane<'_, '_>,
     seen: &Aftermath,
     found: Option<&(&Arc<Rule>, Difference)>,
     verdict: &RuleVerdict,
 ) -> Option<Consequence> {
-    let original = laid.witness_before().or(laid.written());
-    let original = original.map_or(laid.place.rule, |rule| &**rule);
+    let original = in_lane.witness_before().or(in_lane.written());
+    let original = original.map_or(in_lane.location.rule, |rule| &**rule);
     let damage = seen.damage();
     if damage.is_some_and(|fate| fate.is_gone) {
         return Some(consequence::of_vanished(original));
@@ -232,7 +237,7 @@ fn potential(
     }
     let left_out = verdict.of(Operation::Save) == Some(Verdict::Differs)
         && seen.read.is_none()
-        && laid.chain.read.is_some()
+        && in_lane.chain.read.is_some()
         && verdict.of(Operation::Rewrite).is_none();
     match found {
         Some((from, difference)) => Some(consequence::of_changed(from, difference)),
@@ -244,16 +249,16 @@ fn potential(
 /// The two prints whose difference says most: what the kernel lost, as the witness prints it; else what the reader
 /// prints; else what the writer prints afterwards.
 fn differing<'l>(
-    laid: Laid<'l, '_>,
+    in_lane: RuleInLane<'l, '_>,
     seen: &Aftermath,
     verdict: &RuleVerdict,
 ) -> Option<(&'l Arc<Rule>, Difference)> {
-    let (written, read) = (laid.written_for_readers(), seen.read.as_ref());
+    let (written, read) = (in_lane.written_for_readers(), seen.read.as_ref());
     let damage = seen.damage();
     let compared = [
         (
             damage.is_some(),
-            laid.witness_before(),
+            in_lane.witness_before(),
             damage.and_then(|fate| fate.after.as_ref()),
         ),
         (
@@ -286,7 +291,7 @@ fn differing<'l>(
 }
 
 /// Whether a refusal says that something is missing, rather than that the rule is wrong.
-pub(super) fn says_unsupported(said: &str) -> bool {
+pub(super) fn says_unsupported(complaint: &Complaint) -> bool {
     const LACKS: [&str; 6] = [
         "missing kernel module",
         "No chain/target/match by that name",
@@ -295,12 +300,10 @@ pub(super) fn says_unsupported(said: &str) -> bool {
         "Protocol not supported",
         "No such file or directory",
     ];
-    lacks_an_extension(said) || LACKS.iter().any(|lack| said.contains(lack))
+    lacks_an_extension(complaint) || complaint.has_one_of(&LACKS)
 }
 
 /// Whether a refusal says that the build lacks a match or a target.
-pub(super) fn lacks_an_extension(said: &str) -> bool {
-    ["Couldn't load match", "Couldn't load target"]
-        .iter()
-        .any(|lack| said.contains(lack))
+pub(super) fn lacks_an_extension(complaint: &Complaint) -> bool {
+    complaint.has_one_of(&["Couldn't load match", "Couldn't load target"])
 }

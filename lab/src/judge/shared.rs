@@ -3,79 +3,11 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Outcome, RuleVerdict};
+use super::outcome::Outcome;
+use super::rule_verdict::{RuleVerdict, RuleVerdicts};
 use crate::catalog::Family;
-
-/// A verdict for each rule of a ruleset, in order. Most rules fare alike between most builds, and most rulesets between many:
-/// what is the same is in memory once, however many pairings there are.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RuleVerdicts(pub(super) Arc<[Arc<RuleVerdict>]>);
-
-impl RuleVerdicts {
-    /// In order.
-    pub fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = &RuleVerdict> + ExactSizeIterator + Clone {
-        self.0.iter().map(Arc::as_ref)
-    }
-
-    /// How many rules there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is not one rule.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether both are the very same verdicts, not only equal ones.
-    fn is_shared_with(&self, other: &RuleVerdicts) -> bool {
-        let mut pairs = self.0.iter().zip(other.0.iter());
-        self.len() == other.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
-    }
-
-    /// The verdict about the rule at `place`, from 0.
-    pub fn get(&self, place: usize) -> Option<&RuleVerdict> {
-        self.0.get(place).map(Arc::as_ref)
-    }
-}
-
-impl std::ops::Index<usize> for RuleVerdicts {
-    type Output = RuleVerdict;
-
-    fn index(&self, place: usize) -> &RuleVerdict {
-        &self.0[place]
-    }
-}
-
-impl<'a> IntoIterator for &'a RuleVerdicts {
-    type Item = &'a RuleVerdict;
-    type IntoIter = std::iter::Map<
-        std::slice::Iter<'a, Arc<RuleVerdict>>,
-        fn(&'a Arc<RuleVerdict>) -> &'a RuleVerdict,
-    >;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter().map(Arc::as_ref)
-    }
-}
-
-impl FromIterator<Arc<RuleVerdict>> for RuleVerdicts {
-    fn from_iter<I: IntoIterator<Item = Arc<RuleVerdict>>>(verdicts: I) -> Self {
-        RuleVerdicts(verdicts.into_iter().collect())
-    }
-}
-
-impl From<Vec<RuleVerdict>> for RuleVerdicts {
-    fn from(verdicts: Vec<RuleVerdict>) -> Self {
-        verdicts.into_iter().map(Arc::new).collect()
-    }
-}
 
 /// Verdicts about rules that were concluded before, by scenario and family. They are kept as long as a matrix is built.
 #[derive(Debug, Default)]

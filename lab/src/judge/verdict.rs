@@ -219,43 +219,6 @@ impl Verdict {
             Verdict::Averted => "averted",
         }
     }
-
-    /// What it means, in half a sentence.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Verdict::Faithful => "writer and witness print it alike",
-            Verdict::Misprinted => "writer and witness print it differently",
-            Verdict::Refused => "the program ends with an error",
-            Verdict::Unsupported => {
-                "not tested: the build, the kernel or the surroundings lack what it takes"
-            }
-            Verdict::Same => "printed and kept as it was",
-            Verdict::Reworded => "printed differently, kept",
-            Verdict::Lossy => "printed differently, and not kept",
-            Verdict::Differs => "printed differently or not at all, and not written back",
-            Verdict::Incompatible => "another rule keeps the program from the rule's table",
-            Verdict::Invisible => "not in the reader's tables: not seen, not touched",
-            Verdict::Crashed => "the build dies",
-            Verdict::TimedOut => "the build hangs",
-            Verdict::Kept => "the kernel holds the same rule",
-            Verdict::Changed => "the kernel does not hold the same rule any more",
-            Verdict::Unrestorable => "the reader refuses its own print",
-            Verdict::NothingToRestore => "not printed, so not restored",
-            Verdict::Recognised => "the writer still knows it",
-            Verdict::Misread => "after the rewrite its writer reads it differently",
-            Verdict::Unreadable => "after the rewrite its writer cannot read its table any more",
-            Verdict::Stable => "however often both rewrite, it stays",
-            Verdict::Drifts => "the first rewrite keeps it; later ones change it",
-            Verdict::Found => "-C finds it",
-            Verdict::NotFound => "-C does not find it",
-            Verdict::FoundWrong => "-C finds a rule that is not there",
-            Verdict::Deleted => "-D deletes it",
-            Verdict::NotDeleted => "-D does not delete it",
-            Verdict::WrongRule => "-D deletes another rule",
-            Verdict::Averted => "the reader looks first, and takes its other backend",
-            Verdict::Doubled => "not seen, so written again: there under both backends",
-        }
-    }
 }
 
 impl fmt::Display for Verdict {
@@ -339,15 +302,6 @@ impl Consequence {
             Consequence::Misdirected => "misdirected",
             Consequence::Exposure => "exposure",
             Consequence::Blackhole => "blackhole",
-        }
-    }
-
-    /// What it means, in half a sentence.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Consequence::Misdirected => "packets are treated otherwise than the rule says",
-            Consequence::Exposure => "packets that the rules kept out are let through",
-            Consequence::Blackhole => "packets that the rules let through are dropped",
         }
     }
 }

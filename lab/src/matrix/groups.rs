@@ -1,15 +1,21 @@
 //! The losses of all scenarios, grouped by what is lost, who encoded and who decoded; and which scenarios they are worst in.
 
+mod gravest;
+mod sighting;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use gravest::Gravest;
+use gravest::Gravity;
+use sighting::{Ranks, Sighting, Spot};
 
 use super::build_set::{BuildName, BuildSet, Pairs, place, rectangles};
 use super::example::{PrintedBy, example_texts};
-use super::harm::{Certainty, Harm, Side};
+use super::harm::Side;
 use super::letter::{How, Letter, Letters, LostPart, letters, of_whole_table, parts};
 use super::{Matrix, NameKind};
 use crate::catalog::{Build, BuildId, Family};
-use crate::judge::verdict::{Consequence, Verdict};
 use crate::judge::{Cell, RuleVerdict, core_message};
 use crate::plan::Operation;
 
@@ -58,17 +64,6 @@ pub struct Edge {
     pub mended_in: Option<BuildName>,
 }
 
-/// The gravest of some harms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gravest {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What it does to packets.
-    pub consequence: Option<Consequence>,
-    /// How sure that is.
-    pub certainty: Certainty,
-}
-
 /// A rule before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExampleRule {
@@ -108,69 +103,6 @@ pub struct WorstScenario {
     pub pairings: usize,
 }
 
-/// The graver one is the greater.
-type Gravity = (bool, Option<Consequence>, Reverse<Certainty>, u8);
-
-impl Gravest {
-    fn of(harm: &Harm) -> Self {
-        Gravest {
-            verdict: harm.verdict,
-            consequence: harm.consequence,
-            certainty: harm.certainty,
-        }
-    }
-
-    fn gravity(self) -> Gravity {
-        let is_done = self.consequence.is_some() && self.certainty != Certainty::IfWrittenBack;
-        let severity = self.verdict.severity();
-        (is_done, self.consequence, Reverse(self.certainty), severity)
-    }
-}
-
-/// Where a harm was seen: cell, and the place of the rule.
-#[derive(Debug, Clone, Copy)]
-struct Spot<'a> {
-    cell: &'a Cell,
-    rule: Option<&'a RuleVerdict>,
-    harm: Gravest,
-    is_alone: bool,
-}
-
-impl Spot<'_> {
-    /// The graver is the greater; that of one part alone before all of several parts.
-    fn worth(&self) -> (bool, Gravity) {
-        (self.is_alone, self.harm.gravity())
-    }
-}
-
-/// How well a rule shows a loss; the best is the least.
-type Rank = (usize, usize, PrintedBy);
-
-/// One part, between one encoder and one decoder.
-#[derive(Debug, Clone)]
-struct Sighting<'a> {
-    scenarios: BTreeSet<usize>,
-    rules: BTreeSet<(usize, Family, usize)>,
-    /// The gravest, those before others that are of this part alone.
-    worst: Spot<'a>,
-    /// The rule that shows it best.
-    best: Option<(Reverse<Rank>, Spot<'a>)>,
-}
-
-impl<'a> Sighting<'a> {
-    fn add(&mut self, other: &Sighting<'a>) {
-        self.scenarios.extend(&other.scenarios);
-        self.rules.extend(&other.rules);
-        if other.worst.worth() > self.worst.worth() {
-            self.worst = other.worst;
-        }
-        let rank = |of: &Sighting<'_>| of.best.as_ref().map(|(rank, spot)| (spot.worth(), *rank));
-        if rank(other) > rank(self) {
-            self.best.clone_from(&other.best);
-        }
-    }
-}
-
 /// The losses of a run, grouped.
 pub fn groups(matrix: &Matrix) -> Groups {
     let builds: Vec<&Build> = matrix.builds.iter().collect();
@@ -179,7 +111,7 @@ pub fn groups(matrix: &Matrix) -> Groups {
         encoders: BTreeSet::new(),
         decoders: BTreeSet::new(),
         sightings: BTreeMap::new(),
-        ranks: HashMap::new(),
+        ranks: Ranks::new(),
         scenarios: BTreeMap::new(),
     };
     let scenarios = matrix.scenarios.iter().enumerate();
@@ -199,7 +131,7 @@ struct Found<'a> {
     decoders: BTreeSet<usize>,
     sightings: BTreeMap<LostPart, BTreeMap<(usize, usize), Sighting<'a>>>,
     /// How well the rules show the verdicts that were asked for already: rules of many cells are the same.
-    ranks: HashMap<(*const RuleVerdict, Verdict), Option<(usize, PrintedBy)>>,
+    ranks: Ranks,
     scenarios: BTreeMap<usize, WorstScenario>,
 }
 
@@ -268,41 +200,13 @@ impl<'a> Found<'a> {
         &mut self,
         part: LostPart,
         pair: (usize, usize),
-        (scenario, family, rule): (usize, Family, usize),
+        seen: (usize, Family, usize),
         spot: Spot<'a>,
     ) {
         let sightings = self.sightings.entry(part).or_default();
-        let sighting = sightings.entry(pair).or_insert_with(|| Sighting {
-            scenarios: BTreeSet::new(),
-            rules: BTreeSet::new(),
-            worst: spot,
-            best: None,
-        });
-        sighting.scenarios.insert(scenario);
-        sighting.rules.insert((scenario, family, rule));
-        let worth = spot.worth();
-        if worth > sighting.worst.worth() {
-            sighting.worst = spot;
-        }
-        let Some(rule) = spot.rule else { return };
-        let length = rule.given.len();
-        if let Some((Reverse((beside, least, _)), of)) = &sighting.best {
-            let known = of.worth();
-            if worth < known || (worth == known && *beside == 0 && length >= *least) {
-                return;
-            }
-        }
-        let key = (std::ptr::from_ref(rule), spot.harm.verdict);
-        let shown = self.ranks.entry(key).or_insert_with(|| {
-            let texts = example_texts(rule, spot.harm.verdict)?;
-            Some((texts.beside.len(), texts.by))
-        });
-        let Some((beside, by)) = *shown else { return };
-        let rank = Reverse((beside, length, by));
-        let known = sighting.best.as_ref();
-        if known.is_none_or(|(known, of)| (worth, rank) > (of.worth(), *known)) {
-            sighting.best = Some((rank, spot));
-        }
+        let sighting = sightings.entry(pair);
+        let sighting = sighting.or_insert_with(|| Sighting::of(spot));
+        sighting.note(seen, spot, &mut self.ranks);
     }
 
     fn finish(mut self, matrix: &Matrix) -> Groups {
@@ -442,7 +346,7 @@ fn reason(worst: Spot<'_>, parts: &BTreeSet<LostPart>) -> Option<String> {
     let is_whole = parts.iter().any(|part| matches!(part.how, How::Whole(_)));
     let said = worst.rule.and_then(RuleVerdict::reason);
     is_whole.then_some(())?;
-    Some(core_message(said?).to_owned())
+    Some(core_message(&said?.to_string()).to_owned())
 }
 
 fn example(spot: Spot<'_>) -> Option<ExampleRule> {
@@ -474,6 +378,7 @@ fn fewest<'p>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::judge::verdict::Consequence;
 
     fn matrix(name: &str) -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");

@@ -10,7 +10,7 @@ use super::subject::Subject;
 use crate::catalog::Tool;
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Impact, Verdict};
-use crate::judge::{Cell, ChainVerdict, ProbeVerdict, RuleName, RuleVerdict};
+use crate::judge::{Cell, ChainVerdict, NotRun, ProbeVerdict, Reason, RuleName, RuleVerdict};
 use crate::plan::Operation;
 use crate::tool::Change;
 
@@ -146,8 +146,23 @@ pub struct Gap {
     pub given: String,
     /// The operation that has no verdict about it; none where the rule could not even be written.
     pub operation: Option<Operation>,
-    /// Why, in the words of who refused it.
-    pub reason: String,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why something could not be tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GapReason {
+    /// What the judge knows of it.
+    Because(Reason),
+    /// No more is known than the verdict.
+    Verdict(Verdict),
+    /// The operation was not done.
+    NotRun(NotRun),
+    /// Nothing is known of the rule's writing.
+    NothingWritten,
+    /// The operation has no verdict about the rule.
+    NoVerdict,
 }
 
 /// All that the operations do to the rules and chains of a cell. What its writer refuses is none of it: see [`gaps`].
@@ -182,21 +197,21 @@ pub fn gaps(cell: &Cell, operations: &[Operation], (writer, reader): (Tool, Tool
     let is_averted = cell.outcome.picked.is_some();
     let mut gaps = Vec::new();
     for (place, rule) in cell.outcome.rules.iter().enumerate() {
-        let gap = |operation, reason: &str| Gap {
+        let gap = |operation, reason| Gap {
             subject: Subject::of_rule(place, rule),
             given: rule.given.to_string(),
             operation,
-            reason: core_message(reason).to_owned(),
+            reason,
         };
-        let said = rule.reason();
+        let because = |or| rule.reason().cloned().map_or(or, GapReason::Because);
         match rule.of(Operation::Write) {
             Some(verdict) if verdict.severity() > 0 => {
-                gaps.push(gap(None, said.unwrap_or(verdict.meaning())));
+                gaps.push(gap(None, because(GapReason::Verdict(verdict))));
                 continue;
             }
             None if rule.written.is_none() && rule.of(Operation::Save).is_none() => {
                 if !is_averted {
-                    gaps.push(gap(None, said.unwrap_or("nothing is known of its writing")));
+                    gaps.push(gap(None, because(GapReason::NothingWritten)));
                 }
                 continue;
             }
@@ -212,15 +227,13 @@ pub fn gaps(cell: &Cell, operations: &[Operation], (writer, reader): (Tool, Tool
                 None => match rule.operations.of(*operation) {
                     Some(of) => {
                         let why = of.not_run.filter(|why| why.is_gap());
-                        gaps.extend(why.map(|why| gap(Some(*operation), why.meaning())));
+                        gaps.extend(why.map(|why| gap(Some(*operation), GapReason::NotRun(why))));
                     }
-                    None => gaps.push(gap(Some(*operation), "it has no verdict")),
+                    None => gaps.push(gap(Some(*operation), GapReason::NoVerdict)),
                 },
                 Some(Verdict::Unsupported) => {
-                    gaps.push(gap(
-                        Some(*operation),
-                        said.unwrap_or(Verdict::Unsupported.meaning()),
-                    ));
+                    let why = because(GapReason::Verdict(Verdict::Unsupported));
+                    gaps.push(gap(Some(*operation), why));
                 }
                 Some(_) => {}
             }
@@ -316,7 +329,7 @@ fn reason(rule: &RuleVerdict, verdict: Verdict) -> Option<String> {
         }
         Verdict::WrongRule => rule.deleted_instead.clone(),
         Verdict::NotFound | Verdict::NotDeleted | Verdict::Doubled => None,
-        _ => Some(core_message(rule.reason()?).to_owned()),
+        _ => Some(core_message(&rule.reason()?.to_string()).to_owned()),
     }
 }
 
@@ -379,7 +392,7 @@ fn of_chain(chain: &ChainVerdict) -> Vec<Harm> {
         lost: Vec::new(),
         altered: Vec::new(),
         added: Vec::new(),
-        reason: chain.reason().map(str::to_owned),
+        reason: chain.reason().map(Reason::to_string),
         consequence: chain.does(),
         certainty: certainty_of(chain.consequence),
     });
@@ -464,7 +477,7 @@ mod tests {
             let gaps = gaps(cell, &matrix.operations, (Tool::Iptables, Tool::Iptables));
             let harms = harms(cell);
             for gap in gaps.iter().filter(|gap| gap.operation.is_none()) {
-                assert!(!gap.reason.is_empty());
+                assert!(!gap.reason.to_string().is_empty());
                 assert!(harms.iter().all(|of| of.subject != gap.subject));
                 refused += 1;
             }

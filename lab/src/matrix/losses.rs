@@ -10,7 +10,7 @@ use super::harm::{Certainty, Harm, certainty_of};
 use super::subject::{Subject, SubjectKind};
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, ChainVerdict, RuleVerdict, core_message};
+use crate::judge::{Cell, ChainVerdict, Reason, RuleVerdict, core_message};
 use crate::plan::Operation;
 use crate::tool::Change;
 
@@ -262,14 +262,13 @@ fn of_rule(rule: &RuleVerdict) -> Option<Harm> {
     };
     let near_miss = || Some(rule.near_miss.as_deref()?.split_once(':')?.0);
     let reason = match verdict {
-        Verdict::FoundWrong => near_miss(),
+        Verdict::FoundWrong => near_miss().map(str::to_owned),
         _ if !is_of_parts || harm.takes_parts() => None,
-        _ => rule.reason().map(core_message),
+        _ => rule
+            .reason()
+            .map(|of| core_message(&of.to_string()).to_owned()),
     };
-    Some(Harm {
-        reason: reason.map(str::to_owned),
-        ..harm
-    })
+    Some(Harm { reason, ..harm })
 }
 
 /// The first operation that came to `verdict`: a restore of the reader's own print before others.
@@ -304,7 +303,7 @@ fn of_chain(chain: &ChainVerdict) -> Option<Harm> {
         lost: Vec::new(),
         altered: Vec::new(),
         added: Vec::new(),
-        reason: chain.reason().map(str::to_owned),
+        reason: chain.reason().map(Reason::to_string),
         consequence: chain.does(),
         certainty: certainty_of(chain.consequence),
     })

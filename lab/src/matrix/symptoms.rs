@@ -190,6 +190,7 @@ fn says(cell: &Cell, words: &[&str]) -> bool {
         .warnings
         .iter()
         .map(|warning| warning.text.as_str());
-    let mut said = of_rules.chain(of_chains).chain(warnings);
-    said.any(|said| words.iter().any(|words| said.contains(words)))
+    let has_one = |said: &str| words.iter().any(|words| said.contains(words));
+    let mut reasons = of_rules.chain(of_chains);
+    reasons.any(|reason| has_one(&reason.to_string())) || warnings.into_iter().any(has_one)
 }

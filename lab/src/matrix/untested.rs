@@ -6,27 +6,31 @@ use super::Matrix;
 use super::build_set::{BuildSet, place};
 use super::subject::Subject;
 use crate::catalog::Family;
-use crate::judge::{RuleVerdict, core_message};
+use crate::judge::{Reason, RuleVerdict, core_message};
 use crate::plan::Operation;
 
 /// Rules that the same writers could not write, for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untested {
-    /// What is missing, and what was said.
-    pub why: String,
+    /// What is missing, and what was said, without what each release says in its own words; none where nothing was said.
+    pub why: Option<String>,
     /// The rules.
     pub subjects: BTreeMap<Family, Vec<Subject>>,
     /// The writers.
     pub writers: BuildSet,
 }
 
+/// The writers that could not write each rule, by their places.
+type WritersOf = BTreeMap<(Family, Subject), BTreeSet<usize>>;
+
 /// The rules of `scenario` that could not be written, by reason.
 pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
     let writers = matrix.writers();
-    let mut found: BTreeMap<&str, BTreeMap<(Family, Subject), BTreeSet<usize>>> = BTreeMap::new();
+    let mut found: BTreeMap<Option<String>, WritersOf> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
         for (order, rule) in cell.outcome.untested() {
-            let why = rule.reason().map_or("nobody says why", core_message);
+            let why = rule.reason().map(Reason::to_string);
+            let why = why.map(|why| core_message(&why).to_owned());
             let of_rule = found.entry(why).or_default();
             let key = (cell.family, Subject::of_rule(order, rule));
             let of_writers = of_rule.entry(key).or_default();
@@ -41,7 +45,7 @@ pub fn untested(matrix: &Matrix, scenario: &str) -> Vec<Untested> {
             of_family.entry(family).or_default().push(subject);
         }
         all.extend(groups.into_iter().map(|(by, subjects)| Untested {
-            why: why.to_owned(),
+            why: why.clone(),
             subjects,
             writers: BuildSet::at(&by, &writers),
         }));

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::script::{Fault, Lab};
+use super::coroutine::Performer;
+use super::fault::Fault;
 use super::step::{Action, Role, RuleSet, Stage, Step};
 use crate::catalog::{Build, Family};
 use crate::observed::{End, Ran, State, Text};
@@ -29,11 +30,11 @@ impl From<Fault> for Trouble {
 ///
 /// # Errors
 /// A step that was not done as it was asked for.
-pub async fn control(lab: Lab, builds: Vec<Build>) -> Result<Vec<String>, Fault> {
-    let empty = reset(&lab).await?;
+pub async fn control(performer: Performer, builds: Vec<Build>) -> Result<Vec<String>, Fault> {
+    let empty = reset(&performer).await?;
     let mut wrong = Vec::new();
     for build in &builds {
-        match passes(&lab, build, &empty).await {
+        match passes(&performer, build, &empty).await {
             Ok(()) => {}
             Err(Trouble::Wrong(what)) => wrong.push(format!("{}: {what}", build.id)),
             Err(Trouble::Fault(fault)) => return Err(fault),
@@ -42,14 +43,14 @@ pub async fn control(lab: Lab, builds: Vec<Build>) -> Result<Vec<String>, Fault>
     Ok(wrong)
 }
 
-async fn passes(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
+async fn passes(performer: &Performer, build: &Build, empty: &Arc<State>) -> Result<(), Trouble> {
     let (commands, dialect) = (build.tool.commands(), build.tool.dialect());
     let (program, plain) = (Program::of(build, Family::Ipv4), commands.plain_rule());
     let (load, given) = (commands.load(program), Some(plain.text.into()));
-    run(lab, build, load.clone(), given, Role::Write).await?;
-    let written = dump(lab).await?;
+    run(performer, build, load.clone(), given, Role::Write).await?;
+    let written = dump(performer).await?;
     let print = commands.print(program);
-    let printed = run(lab, build, print, None, Role::ReaderPrint)
+    let printed = run(performer, build, print, None, Role::ReaderPrint)
         .await?
         .stdout;
     let text = printed.to_lossy();
@@ -58,8 +59,8 @@ async fn passes(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trou
         return Err(Trouble::Wrong(wrong));
     }
     let again = Some(dialect.written_back(&printed));
-    run(lab, build, load, again, Role::Restore).await?;
-    if dump(lab).await? != written || written == *empty {
+    run(performer, build, load, again, Role::Restore).await?;
+    if dump(performer).await? != written || written == *empty {
         let wrong = "loaded its own print of a plain rule, and the kernel's rules are not the same";
         return Err(Trouble::Wrong(wrong.to_owned()));
     }
@@ -70,13 +71,13 @@ async fn passes(lab: &Lab, build: &Build, empty: &Arc<State>) -> Result<(), Trou
         words: &words,
     };
     if let Some(check) = commands.check(program, named) {
-        run(lab, build, check, None, Role::Check).await?;
+        run(performer, build, check, None, Role::Check).await?;
     }
-    is_empty_again(lab, empty).await
+    is_empty_again(performer, empty).await
 }
 
-async fn is_empty_again(lab: &Lab, empty: &Arc<State>) -> Result<(), Trouble> {
-    if reset(lab).await? == *empty {
+async fn is_empty_again(performer: &Performer, empty: &Arc<State>) -> Result<(), Trouble> {
+    if reset(performer).await? == *empty {
         return Ok(());
     }
     let wrong = "the lane is not as it was after a reset";
@@ -84,7 +85,7 @@ async fn is_empty_again(lab: &Lab, empty: &Arc<State>) -> Result<(), Trouble> {
 }
 
 async fn run(
-    lab: &Lab,
+    performer: &Performer,
     build: &Build,
     argv: Vec<String>,
     stdin: Option<Text>,
@@ -96,7 +97,7 @@ async fn run(
         argv,
         stdin,
     };
-    let (_, answer) = lab.perform_one(step(role, action)).await?;
+    let (_, answer) = performer.perform_one(step(role, action)).await?;
     let ran = answer.ran()?;
     if ran.end == End::Exit(0) {
         return Ok(ran);
@@ -108,14 +109,18 @@ async fn run(
     )))
 }
 
-async fn dump(lab: &Lab) -> Result<Arc<State>, Fault> {
-    let (_, answer) = lab.perform_one(step(Role::Dump, Action::Dump)).await?;
+async fn dump(performer: &Performer) -> Result<Arc<State>, Fault> {
+    let (_, answer) = performer
+        .perform_one(step(Role::Dump, Action::Dump))
+        .await?;
     answer.dumped()
 }
 
-async fn reset(lab: &Lab) -> Result<Arc<State>, Fault> {
-    lab.perform_one(step(Role::Reset, Action::Reset)).await?;
-    dump(lab).await
+async fn reset(performer: &Performer) -> Result<Arc<State>, Fault> {
+    performer
+        .perform_one(step(Role::Reset, Action::Reset))
+        .await?;
+    dump(performer).await
 }
 
 fn step(role: Role, action: Action) -> Step {

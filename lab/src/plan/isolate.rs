@@ -1,6 +1,6 @@
 //! Which rules are at fault when a whole load fails: the load is split until each stands alone.
 
-use super::script::Fault;
+use super::fault::Fault;
 use super::step::RuleSet;
 
 /// Tries rules in the lane and says whether all went well.
@@ -99,7 +99,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::plan::script::{Next, Script};
+    use crate::plan::coroutine::{Coroutine, Next};
 
     /// Fails when any of the listed groups is wholly in the set.
     struct Model {
@@ -124,11 +124,11 @@ mod tests {
             faults: faults.iter().map(|fault| set(fault)).collect(),
             tried: 0,
         };
-        let mut script = Script::new(|_| async move {
+        let mut coroutine = Coroutine::new(|_| async move {
             let isolated = isolate(&RuleSet::first(count), &mut model).await?;
             Ok((isolated, model.tried))
         });
-        match script.next(None).unwrap() {
+        match coroutine.next(None).unwrap() {
             Next::Through(found) => found,
             Next::Steps(burst) => panic!("{burst:?}"),
         }

@@ -1,11 +1,12 @@
 //! Pairings and rules laid out in lanes, loads and steps. Pure: no clock, no I/O, no engine.
 
 pub mod control;
+pub mod coroutine;
+pub mod fault;
 pub mod isolate;
 mod operation;
 pub mod procedure;
 pub mod sample;
-pub mod script;
 mod shard;
 pub mod step;
 pub mod trace;
@@ -93,7 +94,7 @@ pub struct Reader {
     pub witness: Option<BuildId>,
 }
 
-/// The rules of one scenario and family as one writer lays them into one namespace, and who reads them there.
+/// The rules of one scenario and family as one writer writes them into one namespace, and who reads them there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// The scenario's name.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::script::Fault;
+use super::fault::Fault;
 use crate::catalog::BuildId;
 use crate::observed::{ChainName, End, Ran, State, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
@@ -247,7 +247,7 @@ pub struct Step {
     pub stage: Stage,
     /// What it is for.
     pub role: Role,
-    /// The reader it is done for; none while the writer's baseline is laid.
+    /// The reader it is done for; none while the writer's baseline is written.
     pub reader: Option<BuildId>,
     /// The rules that are in the lane, or are to be.
     pub rules: RuleSet,

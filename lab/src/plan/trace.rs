@@ -200,7 +200,7 @@ pub struct LookAt {
 /// A reader on one set of rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// The rules that lay in the lane.
+    /// The rules that were in the lane.
     pub rules: RuleSet,
     /// The dump of the state that they are.
     pub state: StepRef,

@@ -1,6 +1,6 @@
 //! The recordings of all shards of one plan, put together.
 
-use super::{Head, Recording, RunEnd};
+use super::{CutShort, Head, Recording, RunEnd};
 use crate::plan::Shard;
 
 /// Why recordings do not make one.
@@ -127,16 +127,16 @@ pub fn merge(recordings: Vec<(String, Recording)>) -> Result<Recording, MergeErr
 
 /// How a shard ended; one that was killed says so.
 fn ended(shard: Shard, recording: &Recording) -> RunEnd {
-    let of_shard = |reason: &str| format!("shard {shard}: {reason}");
+    let of_shard = |why| CutShort::InShard { shard, why }.to_string();
     match &recording.end {
         Some(end) => RunEnd {
             finished: end.finished,
-            cut_short: end.cut_short.as_deref().map(of_shard),
+            cut_short: end.cut_short.clone().map(of_shard),
             commands: end.commands,
         },
         None => RunEnd {
             finished: recording.head.started,
-            cut_short: Some(of_shard("the run was killed")),
+            cut_short: Some(of_shard(CutShort::Killed.to_string())),
             commands: None,
         },
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
-use super::wording::{Parts, builds, counted};
+use super::wording::{self, Parts, builds, counted};
 use crate::advice::{
     Damage, Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step,
 };
@@ -131,7 +131,7 @@ fn of_damage(damaged: &Damaged) -> String {
         ),
     };
     let consequence = damage.consequence().map_or_else(String::new, |of| {
-        format!(" Effect: {of} ({}).", of.meaning())
+        format!(" Effect: {of} ({}).", wording::consequence_meaning(of))
     });
     let beside = match damaged.stands_beside {
         true => " The whole rule stands in the same chain: its program added it again.",

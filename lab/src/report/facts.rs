@@ -82,7 +82,10 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     let predicted = rule.potential.filter(|_| rule.consequence.is_none());
     facts.extend(predicted.map(|of| consequence("predicted", of)));
     for (operation, why) in rule.gaps() {
-        facts.push(text(operation.as_str(), why.meaning().to_owned()));
+        facts.push(text(
+            operation.as_str(),
+            wording::not_run_meaning(why).to_owned(),
+        ));
     }
     let because = match rule.not_tested() {
         Some(_) => "not tested",
@@ -90,7 +93,10 @@ pub fn of_rule(rule: &RuleVerdict) -> Vec<Fact> {
     };
     let listed = rule.operations.reason(&[Operation::List]);
     facts.extend(listed.map(|said| text("listed", said.to_string())));
-    facts.extend(rule.reason().map(|reason| text(because, reason.to_owned())));
+    facts.extend(
+        rule.reason()
+            .map(|reason| text(because, reason.to_string())),
+    );
     facts
 }
 
@@ -112,7 +118,7 @@ pub fn is_only_listed_otherwise(rule: &RuleVerdict) -> bool {
 pub fn of_chain(chain: &ChainVerdict) -> Vec<Fact> {
     let mut facts = verdicts(&chain.operations);
     let reason = chain.reason();
-    facts.extend(reason.map(|reason| text("because", reason.to_owned())));
+    facts.extend(reason.map(|reason| text("because", reason.to_string())));
     facts
 }
 
@@ -206,7 +212,13 @@ fn by_others(as_run: &AsRun, without: Option<Verdict>) -> String {
 }
 
 fn consequence(name: &'static str, consequence: Consequence) -> Fact {
-    text(name, format!("{consequence}: {}", consequence.meaning()))
+    text(
+        name,
+        format!(
+            "{consequence}: {}",
+            wording::consequence_meaning(consequence)
+        ),
+    )
 }
 
 /// What died, and of what.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::evidence::reproducer::{self, Reproducer};
 use super::evidence::{Evidence, Shrunk, Tried};
-use super::shown::Shown;
+use super::transcripts::Transcripts;
 use crate::catalog::{BuildId, Family, Missing};
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::Cell;
@@ -74,7 +74,7 @@ fn hostile() -> impl Strategy<Value = String> {
 struct Run {
     recording: Recording,
     matrix: Matrix,
-    shown: Shown,
+    transcripts: Transcripts,
 }
 
 impl Run {
@@ -119,8 +119,8 @@ impl Run {
             run: 1,
             happened: 0,
         });
-        let mut shown = Shown::default();
-        shown.add(
+        let mut transcripts = Transcripts::default();
+        transcripts.add(
             &recording.loads[0],
             &recording.head.scenarios[0],
             &matrix.cells,
@@ -128,7 +128,7 @@ impl Run {
         Run {
             recording,
             matrix,
-            shown,
+            transcripts,
         }
     }
 
@@ -348,8 +348,8 @@ proptest! {
         let own = ["What one iptables loses of another's rules"];
         prop_assert_eq!(foreign_markup(&markdown, &own), [""; 0], "{}", markdown);
 
-        let html = super::html::render(&run.matrix, &run.shown).unwrap();
-        let of_calm = super::html::render(&calm.matrix, &calm.shown).unwrap();
+        let html = super::html::render(&run.matrix, &run.transcripts).unwrap();
+        let of_calm = super::html::render(&calm.matrix, &calm.transcripts).unwrap();
         let ((counts, names), calm_ones) = (elements(&html), elements(&of_calm));
         prop_assert_eq!(counts, calm_ones.0, "{}", html);
         prop_assert!(names.is_subset(&calm_ones.1), "{names:?}");
@@ -365,7 +365,9 @@ proptest! {
         super::json::write(&run.matrix, &mut json).unwrap();
         let json = String::from_utf8(json).unwrap();
         prop_assert_eq!(controls(&json), "", "{}", json);
-        prop_assert!(super::json::read(&json).unwrap() == run.matrix);
+        let mut again = Vec::new();
+        super::json::write(&super::json::read(&json).unwrap(), &mut again).unwrap();
+        prop_assert!(again == json.as_bytes());
 
         let show = run.show();
         prop_assert_eq!(controls(&show), "", "{}", show);
@@ -420,6 +422,6 @@ fn what_is_not_inert_is_seen() {
         assert_ne!(loose, scripts);
         assert!(reproduce_in_a_shell(&loose), "{loose}");
     }
-    let html = super::html::render(&run.matrix, &run.shown).unwrap();
+    let html = super::html::render(&run.matrix, &run.transcripts).unwrap();
     assert!(html.contains("&lt;b&gt;bold&lt;/b&gt;"));
 }

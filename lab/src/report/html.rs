@@ -17,7 +17,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use super::shown::Shown;
+use super::transcripts::Transcripts;
 use crate::matrix::Matrix;
 
 const TEMPLATE: &str = include_str!("html/page.html");
@@ -38,11 +38,11 @@ pub enum PageError {
     Pack(#[from] std::io::Error),
 }
 
-/// The whole page, with what `shown` holds of the cells.
+/// The whole page, with what `transcripts` holds of the cells.
 ///
 /// # Errors
 /// Never in practice: templates are the program's own, and every view has a JSON form.
-pub fn render(matrix: &Matrix, shown: &Shown) -> Result<String, PageError> {
+pub fn render(matrix: &Matrix, transcripts: &Transcripts) -> Result<String, PageError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_formatter(|to, state, value| match value.as_str() {
@@ -52,7 +52,7 @@ pub fn render(matrix: &Matrix, shown: &Shown) -> Result<String, PageError> {
     environment.add_filter("address", address::encoded);
     environment.add_template("page", TEMPLATE)?;
     let page = environment.get_template("page")?.render(context! {
-        view => Value::from(Serde(view::Page::new(matrix, shown)?)),
+        view => Value::from(Serde(view::Page::new(matrix, transcripts)?)),
         style => STYLE,
         style_hash => policy_hash(STYLE),
         script => SCRIPT,

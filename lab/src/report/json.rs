@@ -100,7 +100,7 @@ pub enum ReadError {
 
 /// What tells a report of this tool.
 #[derive(Deserialize)]
-struct Marks {
+struct ReportHeader {
     schema: Option<serde_json::Value>,
     lab: Option<serde_json::Value>,
     cells: Option<serde::de::IgnoredAny>,
@@ -111,16 +111,16 @@ struct Marks {
 /// # Errors
 /// It is cut off, no JSON, of another schema or of another tool; with the place where there is one.
 pub fn read(text: &str) -> Result<Matrix, ReadError> {
-    let marks: Marks = serde_json::from_str(text).map_err(fault)?;
+    let header: ReportHeader = serde_json::from_str(text).map_err(fault)?;
     let lacks = [
-        (marks.schema.is_none(), "schema"),
-        (marks.lab.is_none(), "lab"),
-        (marks.cells.is_none(), "cells"),
+        (header.schema.is_none(), "schema"),
+        (header.lab.is_none(), "lab"),
+        (header.cells.is_none(), "cells"),
     ];
     if let Some((_, lacks)) = lacks.into_iter().find(|(is_lacking, _)| *is_lacking) {
         return Err(ReadError::OtherTool { lacks });
     }
-    match marks.schema.and_then(|schema| schema.as_u64()) {
+    match header.schema.and_then(|schema| schema.as_u64()) {
         Some(found) if found != u64::from(SCHEMA) => Err(ReadError::OtherSchema { found }),
         Some(_) => {
             let report: Report<'_> = serde_json::from_str(text).map_err(fault)?;
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back() {
-        let matrix = matrix();
-        assert!(read(&written(&matrix)).unwrap() == matrix);
+        let json = written(&matrix());
+        assert!(written(&read(&json).unwrap()) == json);
     }
 
     /// A scenario of two layers, the second of which nft writes and prints: its rules say so.
@@ -196,7 +196,7 @@ mod tests {
         });
         outcome.rules = rules.into();
         let json = written(&matrix);
-        assert!(read(&json).unwrap() == matrix);
+        assert!(written(&read(&json).unwrap()) == json);
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let of_nft = json["outcomes"][0]["rules"]
             .as_array()
@@ -232,7 +232,7 @@ mod tests {
             matrix.scenarios[0].title = text;
             let json = written(&matrix);
             assert!(!json.contains(|c: char| c.is_control() && c != '\n'));
-            assert!(read(&json).unwrap() == matrix);
+            assert!(written(&read(&json).unwrap()) == json);
         }
     }
 

@@ -53,7 +53,7 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
         Tone::Later | Tone::Silent => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
     let is_failure = matches!(status, TestCaseStatus::NonSuccess { .. });
-    let said = format!("{verdict}: {}", verdict.meaning());
+    let said = format!("{verdict}: {}", wording::verdict_meaning(verdict));
     if is_failure {
         status.set_type(verdict.as_str()).set_message(said.clone());
         status.set_description(inert(&description(matrix, cell)));
@@ -65,7 +65,7 @@ fn case(matrix: &Matrix, cell: &Cell) -> TestCase {
         )));
     }
     if let (true, Some(rule)) = (cell.outcome.is_untested(), cell.outcome.rules.get(0)) {
-        let why = rule.reason().unwrap_or("nobody says why");
+        let why = wording::why_untested(rule.reason());
         status.set_message(inert(&format!("not tested: {why}")));
     }
     let name = format!("{} writes, {} reads", cell.writer, cell.reader);
@@ -103,7 +103,9 @@ fn description(matrix: &Matrix, cell: &Cell) -> String {
         text.push_str(&place);
         for Fact { name, said } in facts {
             let said = match said {
-                Said::Verdict(verdict) => format!("{verdict}: {}", verdict.meaning()),
+                Said::Verdict(verdict) => {
+                    format!("{verdict}: {}", wording::verdict_meaning(verdict))
+                }
                 Said::Text(text) => text,
             };
             text.push_str(&format!("\n  {name}: {said}"));

@@ -93,12 +93,19 @@ fn tail(matrix: &Matrix) -> String {
         "\n<details><summary>What the words mean, and what was run</summary>\n\n".to_owned();
     text.push_str("| sign | verdict | cells | what it means |\n|---|---|---|---|\n");
     for (verdict, count) in wording::verdicts(matrix) {
-        let (sign, meaning) = (code(&sign(verdict).to_string()), verdict.meaning());
+        let (sign, meaning) = (
+            code(&sign(verdict).to_string()),
+            wording::verdict_meaning(verdict),
+        );
         let _ = writeln!(text, "| {sign} | {verdict} | {count} | {meaning} |");
     }
     text.push('\n');
     for consequence in wording::consequences(matrix) {
-        let _ = writeln!(text, "- {consequence}: {}", consequence.meaning());
+        let _ = writeln!(
+            text,
+            "- {consequence}: {}",
+            wording::consequence_meaning(consequence)
+        );
     }
     if !matrix.missing.is_empty() {
         let _ = writeln!(text, "\n{}:\n", escape(&wording::not_run(matrix)));

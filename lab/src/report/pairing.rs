@@ -35,7 +35,7 @@ fn in_few_words(cell: &Cell) -> String {
     let Some(worst) = all.iter().max_by_key(grade) else {
         let mut untested = cell.outcome.untested();
         let why = untested.next().and_then(|(_, rule)| rule.reason());
-        let why = why.map(|why| format!("not tested: {}", core_message(why)));
+        let why = why.map(|why| format!("not tested: {}", core_message(&why.to_string())));
         return why.unwrap_or_default();
     };
     let consequence = wording::consequence(&worst.form.harm);

@@ -1,8 +1,8 @@
 //! The matrix on one screen of the terminal: what is lost, folded; the losses, the worst first; the worst scenarios; and what to do next.
 
 use super::folded::{self, tone};
-use super::marks::{Piece, PieceKind, pieces};
 use super::terminal::{HEADING, inert, paint, style, wrap};
+use super::word_diff::{Piece, PieceKind, word_diff};
 use super::wording;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{ExampleRule, Group, Groups, Letters, Matrix, WorstScenario, groups};
@@ -130,7 +130,7 @@ fn group_lines(group: &Group, width: usize) -> Vec<String> {
 
 /// A rule before and after; what differs stands out.
 fn example_lines(of: &ExampleRule, width: usize) -> Vec<String> {
-    let (before, after) = pieces(&inert(&of.before), &inert(&of.after));
+    let (before, after) = word_diff(&inert(&of.before), &inert(&of.after));
     let room = width.saturating_sub(6);
     let line = |mark, pieces, verdict| {
         let text: String = fitted(pieces, room)
@@ -339,7 +339,7 @@ mod tests {
     fn a_long_rule_keeps_what_differs() {
         let (before, after) = ("x ".repeat(90), "y".repeat(8));
         let before = format!("-A CHAIN -m comment {before}-m mark --mark 0x1 -j DROP");
-        let (pieces, _) = pieces(&before, &format!("-A CHAIN -m comment {after}-j DROP"));
+        let (pieces, _) = word_diff(&before, &format!("-A CHAIN -m comment {after}-j DROP"));
         let pieces = fitted(pieces, 70);
         let length: usize = pieces.iter().map(|of| of.text.chars().count()).sum();
         assert!(length <= 70);

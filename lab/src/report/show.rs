@@ -9,6 +9,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::facts::{self, Fact, Said};
 use super::terminal::{HEADING, inert, paint, sign, style};
+use super::wording;
 use crate::catalog::BuildId;
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
@@ -29,7 +30,7 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
         style(cell.verdict),
         format!("{} {}", sign(cell.verdict), cell.verdict),
     );
-    let _ = writeln!(page, "{mark}: {}", cell.verdict.meaning());
+    let _ = writeln!(page, "{mark}: {}", wording::verdict_meaning(cell.verdict));
     page.push_str(&not_tested(cell));
     page.push('\n');
     page.push_str(&verdicts(cell, commands::witness(cell, load)));
@@ -55,7 +56,9 @@ fn not_tested(cell: &Cell) -> String {
     let mut unasked: BTreeMap<(Operation, &str), usize> = BTreeMap::new();
     let gaps = cell.outcome.rules.iter().flat_map(RuleVerdict::gaps);
     for (operation, why) in gaps {
-        *unasked.entry((operation, why.meaning())).or_default() += 1;
+        *unasked
+            .entry((operation, wording::not_run_meaning(why)))
+            .or_default() += 1;
     }
     for ((operation, why), count) in unasked {
         let _ = writeln!(text, "{operation}: {count} of {all} rules {why}");
@@ -129,7 +132,11 @@ fn lines(facts: Vec<Fact>) -> String {
 }
 
 fn explained(verdict: Verdict) -> String {
-    format!("{}: {}", paint(style(verdict), verdict), verdict.meaning())
+    format!(
+        "{}: {}",
+        paint(style(verdict), verdict),
+        wording::verdict_meaning(verdict)
+    )
 }
 
 /// What writer and reader say when both backends hold rules.

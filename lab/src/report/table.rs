@@ -204,16 +204,16 @@ fn legend(matrix: &Matrix, width: usize) -> String {
     for (verdict, count) in wording::verdicts(matrix) {
         let mark = paint(style(verdict), sign(verdict));
         let name = format!("{verdict} ({count})");
-        let said = meaning(verdict.meaning(), width);
+        let said = meaning(wording::verdict_meaning(verdict), width);
         let _ = writeln!(text, "  {mark} {name:<26} {said}");
     }
     for absence in matrix.absences() {
-        let (mark, name) = (paint(ASIDE, absent(absence)), absence.as_str());
-        let said = meaning(absence.meaning(), width);
+        let (mark, name) = (paint(ASIDE, absent(absence)), wording::absence(absence));
+        let said = meaning(wording::absence_meaning(absence), width);
         let _ = writeln!(text, "  {mark} {name:<26} {said}");
     }
     for consequence in wording::consequences(matrix) {
-        let said = meaning(consequence.meaning(), width);
+        let said = meaning(wording::consequence_meaning(consequence), width);
         let _ = writeln!(text, "    {:<26} {said}", consequence.as_str());
     }
     text.push('\n');

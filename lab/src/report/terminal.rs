@@ -105,6 +105,7 @@ pub fn inert(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wording;
     use super::*;
     use crate::matrix::Letter;
 
@@ -125,7 +126,7 @@ mod tests {
             let row = format!(
                 "| `{}` | `{verdict}` | {} |",
                 sign(verdict),
-                verdict.meaning()
+                wording::verdict_meaning(verdict)
             );
             assert!(no_cell.contains(&verdict) || page.contains(&row), "{row}");
         }

@@ -1,23 +1,30 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
+mod builds;
+mod counted;
 mod folded;
 mod harm;
+mod meanings;
 mod parts;
+mod reasons;
 mod symptoms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use builds::{builds, builds_by_number, builds_in_short};
+pub use counted::counted;
 pub use folded::*;
 pub use harm::*;
+pub use meanings::*;
 pub use parts::{Parts, option};
 pub use symptoms::*;
 
 use crate::catalog::{Family, Origin, Version};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::judge::{ChainVerdict, RuleVerdict};
+use crate::judge::{ChainVerdict, Reason, RuleVerdict};
 use crate::matrix::{
-    Absence, Broken, BuildName, BuildSet, Change, Form, Loss, Matrix, NameKind, PacketChange,
-    ScenarioHead, Span, Subject, Tested, sampled, tested, untested,
+    Absence, Broken, Change, Form, Loss, Matrix, PacketChange, ScenarioHead, Subject, Tested,
+    sampled, tested, untested,
 };
 use crate::recording::Commands;
 
@@ -33,6 +40,14 @@ pub fn no_harm(matrix: &Matrix, scenario: &str) -> &'static str {
     }
 }
 
+/// What is said where nobody says why a rule could not be written.
+const UNKNOWN_REASON: &str = "nobody says why";
+
+/// Why a rule could not be written.
+pub fn why_untested(reason: Option<&Reason>) -> String {
+    reason.map_or_else(|| UNKNOWN_REASON.to_owned(), Reason::to_string)
+}
+
 /// What was not tested of a scenario: rules that could not be written, and what readers were not asked for. A line each.
 pub fn not_tested(matrix: &Matrix, scenario: &str) -> Vec<String> {
     let unwritten = untested(matrix, scenario);
@@ -41,7 +56,7 @@ pub fn not_tested(matrix: &Matrix, scenario: &str) -> Vec<String> {
             "not tested: {}, which {} cannot write: {}",
             subjects(&of.subjects),
             builds(&of.writers),
-            of.why
+            of.why.as_deref().unwrap_or(UNKNOWN_REASON)
         )
     });
     let sampled = sampled(matrix, scenario);
@@ -66,67 +81,6 @@ pub fn no_cell(matrix: &Matrix, scenario: &ScenarioHead) -> &'static str {
     match pairs.any(|(one, other)| matrix.absence(scenario, one, other) == Absence::NotRun) {
         true => "not run: the run was cut short before this scenario",
         false => "no pairing of these builds is one of the scenario's",
-    }
-}
-
-/// A set of builds: `iptables-nft 1.8.8 to 1.8.13 and iptables-legacy 1.8.4`. Both ends of a range are builds that ran.
-pub fn builds(set: &BuildSet) -> String {
-    by_program(set, |_| None)
-}
-
-/// The same in less room: of several programs, one of which every build is in the set has no names, `nft (all 4)`.
-pub fn builds_by_number(set: &BuildSet) -> String {
-    let mut kinds: Vec<_> = set.spans().iter().map(|of| (of.tool, of.backend)).collect();
-    kinds.dedup();
-    by_program(set, |spans| {
-        let of_kind = spans.iter().map(|span| span.names.len()).sum::<usize>();
-        let is_whole = spans.first().is_some_and(|span| set.has_every(span));
-        (is_whole && of_kind > 2 && kinds.len() > 1).then(|| format!("(all {of_kind})"))
-    })
-}
-
-/// The builds of each program: what is said in place of their ranges, or these.
-fn by_program(set: &BuildSet, instead: impl Fn(&[Span]) -> Option<String>) -> String {
-    let alike = |one: &Span, next: &Span| (one.tool, one.backend) == (next.tool, next.backend);
-    let kinds = set.spans().chunk_by(alike).filter_map(|kind| {
-        let tool = program(kind.first()?);
-        let ranges = || kind.iter().map(range).collect::<Vec<_>>().join(", ");
-        Some(format!("{tool} {}", instead(kind).unwrap_or_else(ranges)))
-    });
-    kinds.collect::<Vec<_>>().join(" and ")
-}
-
-/// A set of builds where there is little room: `iptables-nft 1.8.8 and 5 more builds`.
-pub fn builds_in_short(set: &BuildSet) -> String {
-    let first = set.spans().first();
-    let first = first.and_then(|span| Some((program(span), name(span.names.first()?))));
-    let Some((tool, name)) = first else {
-        return String::new();
-    };
-    match set.ids().count() {
-        0 | 1 => format!("{tool} {name}"),
-        2 => format!("{tool} {name} and 1 more build"),
-        all => format!("{tool} {name} and {} more builds", all - 1),
-    }
-}
-
-/// The program that builds are of: `iptables-nft`, `nft`.
-fn program(span: &Span) -> String {
-    span.tool.commands().program(span.backend)
-}
-
-/// Builds in a row by their names: both where there are two, the first and the last where there are more.
-fn range(span: &Span) -> String {
-    match span.names.as_slice() {
-        [first, _, .., last] => format!("{} to {}", name(first), name(last)),
-        few => few.iter().map(name).collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn name(name: &BuildName) -> String {
-    match name.kind {
-        NameKind::Released | NameKind::Own => name.stem.clone(),
-        NameKind::InPlace => format!("{} (own build)", name.stem),
     }
 }
 
@@ -299,14 +253,6 @@ pub fn count(matrix: &Matrix) -> String {
     )
 }
 
-/// `1 writer`, `2 writers`.
-pub fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        many => format!("{many} {what}s"),
-    }
-}
-
 /// Where it was run, and who said what the kernel held.
 pub fn machine(matrix: &Matrix) -> String {
     let witness = |id: &Option<crate::catalog::BuildId>| {
@@ -407,7 +353,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::{Backend, BuildId, Tool};
-    use crate::matrix::Member;
+    use crate::matrix::{BuildSet, Member};
 
     /// Builds of one kind, oldest first; those with a star are in the set.
     fn set(ran: &[&str], tool: Tool, backend: Backend, origin: Origin) -> BuildSet {

@@ -15,7 +15,7 @@ use crate::catalog::Build;
 use crate::engine::{Engine, EngineError, Lane, LaneSpec, Place};
 use crate::fault;
 use crate::plan::control::control;
-use crate::plan::script::Script;
+use crate::plan::coroutine::Coroutine;
 
 /// What a command of the control may take at least: it shows whether the lab works, not how patient its user is.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -161,9 +161,9 @@ impl<'r> Lanes<'r> {
         let mut lane = self.engine.open(&spec).await?;
         let took = begun.elapsed();
         let builds = self.builds.clone();
-        let script = Script::new(move |lab| control(lab, builds));
+        let coroutine = Coroutine::new(move |performer| control(performer, builds));
         let timeout = self.timeout.max(CONTROL_TIMEOUT);
-        let wrong = through(script, async |burst| {
+        let wrong = through(coroutine, async |burst| {
             perform(lane.as_mut(), burst, timeout).await
         });
         let wrong = wrong.await;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::{Cell, Contents, Here, Network, Refused, Shell, alone};
+use super::{Cell, Confinement, Contents, Network, Refused, Shell, alone};
 use crate::agent::exec;
 
 /// The hidden command that does it.
@@ -100,11 +100,11 @@ enum NotDone {
 }
 
 impl NotDone {
-    fn word(&self, here: &Here) -> Word {
+    fn word(&self, confinement: &Confinement) -> Word {
         Word::Failed {
             what: self.to_string(),
             mend: match self {
-                NotDone::Refused(refused) => refused.mend(here),
+                NotDone::Refused(refused) => refused.mend(confinement),
                 _ => None,
             },
         }
@@ -190,11 +190,11 @@ impl Job {
 
 /// Does the job that standard input names. Gives the exit status.
 pub fn main() -> u8 {
-    let here = Here::look();
-    let inside = || tell(&inside().unwrap_or_else(|error| error.word(&here)));
-    match alone(here.rights, inside) {
+    let confinement = Confinement::look();
+    let inside = || tell(&inside().unwrap_or_else(|error| error.word(&confinement)));
+    match alone(confinement.rights, inside) {
         Ok(status) => status,
-        Err(refused) => tell(&NotDone::from(refused).word(&here)),
+        Err(refused) => tell(&NotDone::from(refused).word(&confinement)),
     }
 }
 

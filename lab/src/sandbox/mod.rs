@@ -5,8 +5,8 @@
 
 mod cell;
 mod command;
+mod confinement;
 mod filter;
-mod here;
 mod job;
 mod mounts;
 mod network;
@@ -18,8 +18,8 @@ use nix::sys::prctl;
 
 pub use cell::{Cell, Contents};
 pub use command::{CAPABILITIES, Shell};
+pub use confinement::{Confinement, Rights};
 pub use filter::refuse_ways_out;
-pub use here::{Here, Rights};
 pub use job::{Ended, JOB_COMMAND, Job, JobError, main as job_main, start};
 pub use network::{Network, Sysctls, set};
 pub use refused::{Kind, Refused};

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::here::{Here, Inside, Rights};
+use super::confinement::{Confinement, Inside, Rights};
 
 /// A kind of namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,15 +115,15 @@ impl Refused {
         }
     }
 
-    /// The command that mends it for who runs it `here`, or what to do; none where that depends on what is in the words.
-    pub fn mend(&self, here: &Here) -> Option<String> {
-        let container = here.inside == Inside::Container;
+    /// The command that mends it for who runs it under `confinement`, or what to do; none where that depends on what is in the words.
+    pub fn mend(&self, confinement: &Confinement) -> Option<String> {
+        let container = confinement.inside == Inside::Container;
         Some(match self {
             Refused::Limit(kind) => {
                 let raise = format!("`sysctl -w {}=65536`", kind.limit());
                 // Root's lanes are in no user namespace; of all others it has no more than anybody.
                 match kind {
-                    Kind::User if !container => or_root(here.rights, &raise),
+                    Kind::User if !container => or_root(confinement.rights, &raise),
                     _ => raise,
                 }
             }
@@ -132,8 +132,10 @@ impl Refused {
                 return None;
             }
             _ if container => CONTAINER.to_owned(),
-            Refused::Users(_) | Refused::Powerless(_) | Refused::Namespaces(..) => allow(here),
-            Refused::Proc(_) => uncover(here),
+            Refused::Users(_) | Refused::Powerless(_) | Refused::Namespaces(..) => {
+                allow(confinement)
+            }
+            Refused::Proc(_) => uncover(confinement),
             Refused::Other(..) => UNKNOWN.to_owned(),
         })
     }
@@ -147,30 +149,31 @@ fn or_root(rights: Rights, otherwise: &str) -> String {
     }
 }
 
-fn allow(here: &Here) -> String {
-    let lifted = here.settings.join(" ");
-    match here.rights {
+fn allow(confinement: &Confinement) -> String {
+    let lifted = confinement.settings.join(" ");
+    match confinement.rights {
         Rights::User if !lifted.is_empty() => {
-            or_root(here.rights, &format!("`sysctl -w {lifted}`"))
+            or_root(confinement.rights, &format!("`sysctl -w {lifted}`"))
         }
-        _ if here.filtered => FILTER.to_owned(),
+        _ if confinement.filtered => FILTER.to_owned(),
         rights => or_root(rights, UNKNOWN),
     }
 }
 
 /// In a user namespace the kernel mounts no /proc that shows more than the one that is there: `mount_too_revealing` of
 /// fs/namespace.c. The last cover comes off first.
-fn uncover(here: &Here) -> String {
-    let covers: Vec<String> = here
+fn uncover(confinement: &Confinement) -> String {
+    let covers: Vec<String> = confinement
         .covers
         .iter()
         .rev()
         .map(|cover| cover.display().to_string())
         .collect();
-    match here.rights {
-        Rights::User if !covers.is_empty() => {
-            or_root(here.rights, &format!("`umount {}`", covers.join(" ")))
-        }
+    match confinement.rights {
+        Rights::User if !covers.is_empty() => or_root(
+            confinement.rights,
+            &format!("`umount {}`", covers.join(" ")),
+        ),
         rights => or_root(rights, UNKNOWN),
     }
 }
@@ -196,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    const MACHINE: Here = Here {
+    const MACHINE: Confinement = Confinement {
         rights: Rights::User,
         inside: Inside::Machine,
         settings: Vec::new(),
@@ -204,31 +207,31 @@ mod tests {
         covers: Vec::new(),
     };
 
-    fn root() -> Here {
-        Here {
+    fn root() -> Confinement {
+        Confinement {
             rights: Rights::Root,
             ..MACHINE
         }
     }
 
-    fn filtered(here: Here) -> Here {
-        Here {
+    fn filtered(confinement: Confinement) -> Confinement {
+        Confinement {
             filtered: true,
-            ..here
+            ..confinement
         }
     }
 
-    fn restricted(setting: &'static str) -> Here {
-        Here {
+    fn restricted(setting: &'static str) -> Confinement {
+        Confinement {
             settings: vec![setting],
             ..MACHINE
         }
     }
 
-    fn covered(here: Here) -> Here {
-        Here {
+    fn covered(confinement: Confinement) -> Confinement {
+        Confinement {
             covers: vec!["/proc/scsi".into(), "/proc/scsi/device".into()],
-            ..here
+            ..confinement
         }
     }
 
@@ -277,10 +280,10 @@ mod tests {
     #[case::root_is_not_kept_from_proc_by_covers(Refused::Proc(EPERM), covered(root()), UNKNOWN)]
     fn what_mends_it_depends_on_who_is_refused_what(
         #[case] refused: Refused,
-        #[case] here: Here,
+        #[case] confinement: Confinement,
         #[case] mend: &str,
     ) {
-        assert_eq!(refused.mend(&here).as_deref(), Some(mend));
+        assert_eq!(refused.mend(&confinement).as_deref(), Some(mend));
     }
 
     #[rstest]
@@ -295,12 +298,12 @@ mod tests {
         )]
         refused: Refused,
     ) {
-        let here = Here {
+        let confinement = Confinement {
             rights,
             inside: Inside::Container,
             ..filtered(covered(MACHINE))
         };
-        assert_eq!(refused.mend(&here).as_deref(), Some(CONTAINER));
+        assert_eq!(refused.mend(&confinement).as_deref(), Some(CONTAINER));
     }
 
     #[rstest]

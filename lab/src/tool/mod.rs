@@ -12,6 +12,7 @@ mod fault;
 mod given;
 pub mod iptables;
 pub mod nft;
+mod piece;
 mod printed;
 mod rules;
 mod ruleset;
@@ -25,8 +26,9 @@ pub use commands::{Argv, Command, Commands, ListedAs, NamedRule, PlainRule, Prog
 pub use dialect::{Dialect, NearMiss, Shape};
 pub use fault::{Fault, InFile};
 pub use given::Given;
+pub use piece::{Cut, Piece};
 pub use printed::{GivenUp, KnownRules, Printed, PrintedTable};
-pub use rules::{Cut, Piece, Rules};
+pub use rules::Rules;
 pub use ruleset::{Chain, Rule, Ruleset, Table, Target};
 pub use words::Words;
 pub use write::Write;

@@ -640,8 +640,8 @@ fn where_agents_cannot_come_to_a_socket_their_streams_carry_everything() {
 fn nothing_that_leads_to_the_host_is_left_in_a_lane() {
     needs!(Docker);
     let lane = TestLane::open(On::Docker);
-    let doors = fs::read_dir(lane.claim().directory()).unwrap();
-    assert_eq!(doors.count(), 0);
+    let sockets = fs::read_dir(lane.claim().directory()).unwrap();
+    assert_eq!(sockets.count(), 0);
 }
 
 /// What `builds` prints of a build: its digest.

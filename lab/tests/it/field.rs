@@ -77,6 +77,7 @@ fn a_rule_that_an_older_reader_cannot_take_keeps_it_from_the_others_of_its_table
         cell.outcome.rules[2]
             .reason()
             .unwrap()
+            .to_string()
             .contains("incompatible")
     );
 }
@@ -101,7 +102,7 @@ fn a_listing_is_compared_with_the_writers_word_by_word() {
         assert_eq!(words(rule, Operation::List), "reworded");
         let said = "-L prints `6` where the writer's prints `tcp`";
         let listed = rule.operations.reason(&[Operation::List]);
-        assert_eq!(listed.map(|said| &**said), Some(said));
+        assert_eq!(listed.map(ToString::to_string).as_deref(), Some(said));
     }
     let alike = cell(rules, "debian-1.8.13-1-nft", "debian-1.8.11-2-nft");
     assert_eq!(all_words(&alike, Operation::List), ["same", "same"]);

@@ -229,7 +229,7 @@ fn a_rule_that_the_kernel_refuses_says_what_is_missing() {
         &format!("-m set --match-set {long}y src -j DROP"),
     ]);
     let ran = Ran::of(&rules, &["--operation", "save"]);
-    let reason = ran.cell.outcome.rules[1].reason().unwrap();
+    let reason = ran.cell.outcome.rules[1].reason().unwrap().to_string();
     assert!(reason.contains(&long), "{reason}");
     let page = ran
         .stdout()

@@ -228,7 +228,11 @@ fn what_nft_refuses_is_found_and_the_rest_is_written() {
             "{refused:#?}"
         );
         assert!(
-            refused.reason().unwrap().contains("syntax error"),
+            refused
+                .reason()
+                .unwrap()
+                .to_string()
+                .contains("syntax error"),
             "{refused:#?}"
         );
         let others = cell

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use iptables_lab::judge::Cell;
 use iptables_lab::matrix::Matrix;
-use iptables_lab::report::shown::Shown;
+use iptables_lab::report::transcripts::Transcripts;
 use rstest::rstest;
 
 use super::browser::Browser;
@@ -282,7 +282,7 @@ fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
         let is_there = lines.iter().any(|line| line.join(" ").starts_with(legend));
         assert!(is_there, "{legend}: {table}");
     }
-    let page = iptables_lab::report::html::render(&matrix, &Shown::default()).unwrap();
+    let page = iptables_lab::report::html::render(&matrix, &Transcripts::default()).unwrap();
     assert!(page.contains("<td class=due>"), "one class, and no text");
     let file = folder("pages").join("absent.html");
     std::fs::write(&file, page).unwrap();
@@ -316,7 +316,7 @@ fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
 fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
     needs!(Native, Chromium);
     let run = full_run();
-    let mut shown = Shown::default();
+    let mut transcripts = Transcripts::default();
     for load in &run.recording.loads {
         let of_load = |cell: &&Cell| {
             let is_reader = load.readers.iter().any(|reader| reader.id == cell.reader);
@@ -328,9 +328,10 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
         let cells: Vec<Cell> = run.matrix.cells.iter().filter(of_load).cloned().collect();
         let mut scenarios = run.recording.head.scenarios.iter();
         let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
-        shown.add(load, scenario.unwrap(), &cells);
+        transcripts.add(load, scenario.unwrap(), &cells);
     }
-    let render = |matrix: &Matrix| iptables_lab::report::html::render(matrix, &shown).unwrap();
+    let render =
+        |matrix: &Matrix| iptables_lab::report::html::render(matrix, &transcripts).unwrap();
     let page = render(&run.matrix);
     let mut empty = run.matrix.clone();
     empty.cells.clear();

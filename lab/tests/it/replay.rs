@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use iptables_lab::catalog::BuildId;
 use iptables_lab::observed::{End, Ran};
+use iptables_lab::plan::coroutine::{Coroutine, Next};
 use iptables_lab::plan::procedure::procedure;
-use iptables_lab::plan::script::{Next, Script};
 use iptables_lab::plan::step::{Action, Answer, Step};
 use iptables_lab::plan::trace::LoadTrace;
 use iptables_lab::plan::{Load, Reader};
@@ -88,11 +88,11 @@ fn the_procedure_asks_for_the_recorded_steps_when_given_the_recorded_answers() {
     needs!(Native);
     let run = full_run();
     for load in &run.recording.loads {
-        let mut script = script_of(load);
+        let mut coroutine = coroutine_of(load);
         let mut answers: Option<Vec<Answer>> = None;
         let mut seen = load.observations.iter();
         let trace = loop {
-            let burst = match script.next(answers.take()).unwrap() {
+            let burst = match coroutine.next(answers.take()).unwrap() {
                 Next::Steps(burst) => burst,
                 Next::Through(trace) => break trace,
             };
@@ -124,7 +124,7 @@ fn the_procedure_asks_for_the_recorded_steps_when_given_the_recorded_answers() {
     }
 }
 
-fn script_of(record: &LoadRecord) -> Script<LoadTrace> {
+fn coroutine_of(record: &LoadRecord) -> Coroutine<LoadTrace> {
     let head = &full_run().recording.head;
     let build = |id: &BuildId| {
         head.builds
@@ -153,7 +153,7 @@ fn script_of(record: &LoadRecord) -> Script<LoadTrace> {
         .find(|scenario| scenario.name == record.scenario)
         .unwrap();
     let (scenario, operations) = (Arc::new(scenario.clone()), head.operations.clone().into());
-    Script::new(|lab| procedure(lab, Arc::new(load), scenario, operations))
+    Coroutine::new(|performer| procedure(performer, Arc::new(load), scenario, operations))
 }
 
 fn answer_of(load: &LoadRecord, observation: &Observation, step: &Step) -> Answer {

@@ -21,7 +21,9 @@ use crate::agent::{self, Agent, Ground, Pulse, exec};
 use crate::catalog::BuildId;
 use crate::engine::{FORWARDING, Place, SYSCTLS};
 use crate::observed::Ran;
-use crate::sandbox::{self, CAPABILITIES, Cell, Contents, Here, Network, Refused, Retired, Shell};
+use crate::sandbox::{
+    self, CAPABILITIES, Cell, Confinement, Contents, Network, Refused, Retired, Shell,
+};
 use crate::scenario::Namespace;
 
 /// What a tree's first process ends with when the machine lacks what it takes.
@@ -29,26 +31,26 @@ const LACKS: u8 = 3;
 
 /// Runs a lane for whoever holds the other end of standard input and output. Gives the exit status.
 pub fn main() -> u8 {
-    let here = Here::look();
-    match sandbox::alone(here.rights, || inside(&here).unwrap_or(1)) {
+    let confinement = Confinement::look();
+    match sandbox::alone(confinement.rights, || inside(&confinement).unwrap_or(1)) {
         Ok(status) => status,
         Err(refused) => {
             // Nobody may be left to be told.
-            let _ = agent::send(io::stdout(), &refusal(&refused, &here));
+            let _ = agent::send(io::stdout(), &refusal(&refused, &confinement));
             LACKS
         }
     }
 }
 
-fn refusal(refused: &Refused, here: &Here) -> Reply {
+fn refusal(refused: &Refused, confinement: &Confinement) -> Reply {
     let what = refused.to_string();
-    match refused.mend(here) {
+    match refused.mend(confinement) {
         Some(mend) => Reply::Refused { what, mend },
         None => Reply::Lacks { message: what },
     }
 }
 
-fn inside(here: &Here) -> io::Result<u8> {
+fn inside(confinement: &Confinement) -> io::Result<u8> {
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut line = Vec::new();
     input.read_until(b'\n', &mut line)?;
@@ -56,7 +58,7 @@ fn inside(here: &Here) -> io::Result<u8> {
     let mut lane = match Lane::open(order) {
         Ok(lane) => lane,
         Err(refused) => {
-            agent::send(&mut output, &refusal(&refused, here))?;
+            agent::send(&mut output, &refusal(&refused, confinement))?;
             return Ok(LACKS);
         }
     };

@@ -53,7 +53,7 @@ impl NativeEngine {
         NativeEngine {
             directories,
             roots,
-            rights: Rights::here(),
+            rights: Rights::of_process(),
             trees: Mutex::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Entry;
+use super::entry::Entry;
 use crate::judge::verdict::Verdict;
 use crate::plan::Operation;
 

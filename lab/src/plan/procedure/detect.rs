@@ -1,17 +1,18 @@
 //! A component in a container looks which backend the host uses, and takes its own of that.
 
-use super::bench::{Bench, Scene};
+use super::lane::TrackedLane;
+use super::scene::Scene;
 use crate::catalog::Backend;
 use crate::observed::Text;
 use crate::plan::Reader;
-use crate::plan::script::Fault;
+use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage};
 use crate::plan::trace::{LookAt, ReaderTrace};
 use crate::scenario::{Detection, Look};
 use crate::tool::Program;
 use crate::tool::iptables::save_table;
 
-impl Bench {
+impl TrackedLane {
     /// Whether `reader`, having looked, takes the backend that it is of; it does where it does not look.
     pub async fn picks_its_backend(
         &mut self,
@@ -27,7 +28,7 @@ impl Bench {
         let Some(detection) = self.scenario.pairings.detect else {
             return Ok(true);
         };
-        if !self.lay(scene).await? {
+        if !self.write(scene).await? {
             return Ok(false);
         }
         let picked = self.look(scene, reader, detection, trace).await?;

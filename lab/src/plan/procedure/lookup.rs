@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::bench::{Bench, Command, Scene};
+use super::lane::{Command, TrackedLane};
+use super::scene::Scene;
 use crate::catalog::Build;
 use crate::observed::{ChainName, End, State};
-use crate::plan::script::{Answered, Fault};
+use crate::plan::coroutine::Answered;
+use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{Asked, Check, Deletion, Listing, ReaderTrace};
 use crate::plan::{Operation, Reader};
@@ -15,7 +17,7 @@ use crate::tool::{Argv, ListedAs, NamedRule, Program, Rule};
 /// A rule of the scenario: its place in the ruleset from 0, its table, itself.
 type Placed<'a> = (usize, &'a str, &'a Rule);
 
-/// A rule among those that were laid into its chain.
+/// A rule among those that were written into its chain.
 #[derive(Debug, Clone, Copy)]
 struct InChain {
     /// Its place in the scenario's ruleset, from 0.
@@ -24,7 +26,7 @@ struct InChain {
     place: usize,
 }
 
-impl Bench {
+impl TrackedLane {
     /// Has `reader` list `rules`, check for each and delete each. A reader of the other backend looks into other
     /// tables: it only lists.
     pub async fn look_up(
@@ -40,14 +42,14 @@ impl Bench {
         };
         if self.wants(Operation::List) {
             self.list_by_writer(reader, rules).await?;
-            if self.lay(scene).await? {
+            if self.write(scene).await? {
                 trace.lists = self.list(scene, &reader.build).await?;
             }
         }
         if self.load.is_crossed(reader) {
             return Ok(());
         }
-        if self.wants_of(reader, Operation::Check) && self.lay(scene).await? {
+        if self.wants_of(reader, Operation::Check) && self.write(scene).await? {
             self.check(scene, reader, trace).await?;
         }
         if self.wants_of(reader, Operation::Delete) {
@@ -64,7 +66,7 @@ impl Bench {
             stage: Stage::List,
         };
         let in_other_words = reader.build.tool != self.load.writer.tool;
-        if in_other_words || !self.trace.listed.is_empty() || !self.lay(scene).await? {
+        if in_other_words || !self.trace.listed.is_empty() || !self.write(scene).await? {
             return Ok(());
         }
         let load = self.load.clone();
@@ -174,7 +176,7 @@ impl Bench {
     }
 
     /// The reader's `-D` of each rule, the last one first: `-D` takes the first rule that fits, so each finds in front of
-    /// it what the writer wrote. Where a deletion took what it should not, the rules are laid anew for the next one.
+    /// it what the writer wrote. Where a deletion took what it should not, the rules are written anew for the next one.
     /// What else was asked of that chain then says nothing, and is not named in the trace.
     async fn delete(
         &mut self,
@@ -187,13 +189,13 @@ impl Bench {
             ..scene
         };
         let mut pending = self.by_chain(scene.rules);
-        while !pending.is_empty() && self.lay(scene).await? {
+        while !pending.is_empty() && self.write(scene).await? {
             for chain in &mut pending {
                 let steps = self.deletions(scene, reader, chain);
                 if steps.is_empty() {
                     return Ok(());
                 }
-                let answers = self.lab.perform(Burst::all(steps)).await?;
+                let answers = self.performer.perform(Burst::all(steps)).await?;
                 self.touched();
                 let taken = taken(chain, answers)?;
                 let done = taken.done;
@@ -216,9 +218,9 @@ impl Bench {
     /// The rules of each chain that are to be deleted, in order.
     fn by_chain(&self, rules: &RuleSet) -> Vec<Vec<InChain>> {
         let placed = self.scenario.placed_rules(self.load.family);
-        let laid = placed.filter(|(index, ..)| rules.contains(*index));
+        let in_lane = placed.filter(|(index, ..)| rules.contains(*index));
         let mut chains: BTreeMap<(&str, &str), Vec<InChain>> = BTreeMap::new();
-        for (index, table, rule) in laid {
+        for (index, table, rule) in in_lane {
             let chain = chains.entry((table, &rule.chain)).or_default();
             let place = chain.len();
             chain.push(InChain { index, place });

@@ -4,24 +4,28 @@
 //! is not asked again: equal dumps are the same state, and what a build prints of it, and what becomes of packets in it,
 //! is the same.
 
-mod bench;
 mod detect;
+mod furnish;
+mod lane;
 mod lookup;
 mod reading;
 mod reassert;
 mod reread;
+mod scene;
 
 use std::sync::Arc;
 
+use super::coroutine::Performer;
+use super::fault::Fault;
 use super::isolate::{Trial, isolate};
-use super::script::{Fault, Lab};
 use super::step::{RuleSet, Stage};
 use super::trace::{LoadTrace, ReaderTrace};
 use super::{Load, Operation, Reader};
 use crate::catalog::BuildId;
 use crate::scenario::Scenario;
 use crate::tool::{KnownRules, Printed};
-use bench::{Bench, Command, Scene};
+use lane::{Command, TrackedLane};
+use scene::Scene;
 
 /// The chain that a reader adds as its own in `sync`, as a component adds its chain to what it saved.
 pub const OWN_CHAIN: &str = "IPTABLES-LAB";
@@ -34,24 +38,24 @@ pub const ROUNDS: usize = 4;
 /// # Errors
 /// A step that was not done as it was asked for.
 pub async fn procedure(
-    lab: Lab,
+    performer: Performer,
     load: Arc<Load>,
     scenario: Arc<Scenario>,
     operations: Arc<[Operation]>,
 ) -> Result<LoadTrace, Fault> {
-    let mut bench = Bench::new(lab, load.clone(), scenario, operations);
-    if bench.furnish().await?
-        && let Some(accepted) = bench.accepted().await?
+    let mut lane = TrackedLane::new(performer, load.clone(), scenario, operations);
+    if lane.furnish().await?
+        && let Some(accepted) = lane.accepted().await?
     {
         for reader in &load.readers {
-            let trace = bench.read_by(reader, &accepted).await?;
-            bench.trace.readers.push(trace);
+            let trace = lane.read_by(reader, &accepted).await?;
+            lane.trace.readers.push(trace);
         }
     }
-    Ok(bench.trace)
+    Ok(lane.trace)
 }
 
-impl Bench {
+impl TrackedLane {
     /// Takes `reader` through all operations on `accepted`, the rules that the writer took.
     async fn read_by(&mut self, reader: &Reader, accepted: &RuleSet) -> Result<ReaderTrace, Fault> {
         let mut trace = ReaderTrace::of(reader.build.id.clone());
@@ -92,10 +96,10 @@ impl Bench {
             stage: Stage::Baseline,
         };
         self.probe_empty(scene).await?;
-        let accepted = if self.lay(scene).await? {
+        let accepted = if self.write(scene).await? {
             all.clone()
         } else {
-            let isolated = isolate(&all, &mut Writing { bench: self }).await?;
+            let isolated = isolate(&all, &mut Writing { lane: self }).await?;
             if isolated.innocent.is_empty() {
                 return Ok(None);
             }
@@ -106,7 +110,7 @@ impl Bench {
             rules: &accepted,
             ..scene
         };
-        if self.lay(scene).await? {
+        if self.write(scene).await? {
             self.effect(scene).await?;
         }
         Ok(Some(accepted))
@@ -115,7 +119,7 @@ impl Bench {
 
 /// Whether the writer takes a set of rules.
 struct Writing<'a> {
-    bench: &'a mut Bench,
+    lane: &'a mut TrackedLane,
 }
 
 impl Trial for Writing<'_> {
@@ -125,6 +129,6 @@ impl Trial for Writing<'_> {
             reader: None,
             stage: Stage::Baseline,
         };
-        self.bench.lay(scene).await
+        self.lane.write(scene).await
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bench::{Bench, Command, Dumped, Print, Scene};
+use super::lane::{Command, Dumped, Print, TrackedLane};
+use super::scene::Scene;
 use super::{OWN_CHAIN, ROUNDS};
 use crate::catalog::BuildId;
+use crate::plan::fault::Fault;
 use crate::plan::isolate::{Trial, isolate};
-use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};
 use crate::plan::{Operation, Reader};
@@ -36,7 +37,7 @@ impl SyncWith {
     }
 }
 
-impl Bench {
+impl TrackedLane {
     /// Has `reader` save `rules` and write them back. Says at what it failed.
     pub async fn reading(
         &mut self,
@@ -50,7 +51,7 @@ impl Bench {
             stage: Stage::Save,
         };
         let mut failures = Failures::default();
-        if !self.wants(Operation::Save) || !self.lay(scene).await? {
+        if !self.wants(Operation::Save) || !self.write(scene).await? {
             return Ok(failures);
         }
         let state = self.held()?;
@@ -93,7 +94,7 @@ impl Bench {
         saved: &Command,
         reading: &mut Reading,
     ) -> Result<bool, Fault> {
-        if !self.wants(Operation::Rewrite) || !self.lay(scene).await? {
+        if !self.wants(Operation::Rewrite) || !self.write(scene).await? {
             return Ok(true);
         }
         let scene = Scene {
@@ -182,7 +183,7 @@ impl Bench {
         saved: &Command,
         (with, reading): (SyncWith, &mut Reading),
     ) -> Result<bool, Fault> {
-        if !self.wants(with.operation()) || !self.lay(scene).await? {
+        if !self.wants(with.operation()) || !self.write(scene).await? {
             return Ok(true);
         }
         let scene = Scene {
@@ -222,7 +223,7 @@ impl Bench {
         trace: &mut ReaderTrace,
     ) -> Result<(), Fault> {
         let mut trial = Readings {
-            bench: self,
+            lane: self,
             reader,
             trace,
             regardless: Failures::default(),
@@ -267,7 +268,7 @@ impl Failures {
 
 /// Whether a reader can print and restore a set of rules. No set is tried twice.
 struct Readings<'a> {
-    bench: &'a mut Bench,
+    lane: &'a mut TrackedLane,
     reader: &'a Reader,
     trace: &'a mut ReaderTrace,
     /// At what it fails without any rule.
@@ -277,10 +278,10 @@ struct Readings<'a> {
 
 impl Readings<'_> {
     async fn failures(&mut self, rules: &RuleSet) -> Result<Failures, Fault> {
-        self.bench
+        self.lane
             .print_baseline(rules, self.reader.witness.as_ref())
             .await?;
-        self.bench.reading(self.reader, rules, self.trace).await
+        self.lane.reading(self.reader, rules, self.trace).await
     }
 }
 

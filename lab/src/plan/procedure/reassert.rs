@@ -1,12 +1,13 @@
 //! A reader of the other backend does not find the rules, and writes them itself: then the kernel holds them twice.
 
-use super::bench::{Bench, Print, Scene};
-use crate::plan::script::Fault;
+use super::lane::{Print, TrackedLane};
+use super::scene::Scene;
+use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{ReaderTrace, Reassertion};
 use crate::plan::{Operation, Reader};
 
-impl Bench {
+impl TrackedLane {
     /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
     /// say which rules those met: of a state of the kernel once, for whichever reader it came from.
     pub async fn reassert(
@@ -24,13 +25,13 @@ impl Bench {
             return Ok(());
         }
         if self.is_probed(scene) {
-            // Rules that lie there untouched have counted the packets of an earlier operation.
+            // Rules that are there untouched have counted the packets of an earlier operation.
             self.touched();
         }
-        if !self.lay(scene).await? {
+        if !self.write(scene).await? {
             return Ok(());
         }
-        let commands = self.writes(&reader.build, self.scenario.write, rules);
+        let commands = self.write_commands(&reader.build, self.scenario.write, rules);
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = reader.build.id.clone();
             scene.step(Role::Write, Action::Command { build, argv, stdin })

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, Command, Dumped, Print, Scene};
+use super::lane::{Command, Dumped, Print, TrackedLane};
+use super::scene::Scene;
 use crate::observed::Text;
 use crate::plan::Reader;
+use crate::plan::fault::Fault;
 use crate::plan::isolate::{Trial, isolate};
-use crate::plan::script::Fault;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
 
-impl Bench {
+impl TrackedLane {
     /// Has the reader restore ever smaller parts of what it had `saved`, and the writer print each, until the rules that the
     /// writer cannot read stand alone. `left` is what the whole of it left, and how the writer printed that. What was found
     /// out for an earlier reader that left the same is known.
@@ -46,7 +47,7 @@ impl Bench {
         }
         let mut trial = Parts {
             others: all.without(&in_question),
-            bench: self,
+            lane: self,
             scene,
             reader,
             text: text.clone(),
@@ -62,7 +63,7 @@ impl Bench {
 
 /// Whether the writer can print what the reader restores of a part of its print. No part is tried twice.
 struct Parts<'a> {
-    bench: &'a mut Bench,
+    lane: &'a mut TrackedLane,
     scene: Scene<'a>,
     reader: &'a Reader,
     /// What the reader had printed.
@@ -82,15 +83,15 @@ impl Trial for Parts<'_> {
         kept.extend(rules);
         let (id, dialect) = (&self.reader.build.id, self.reader.build.tool.dialect());
         let part = dialect.only(&self.text, &|rule| kept.contains(rule));
-        let (commands, program) = self.bench.load.commands_of(id);
+        let (commands, program) = self.lane.load.commands_of(id);
         let load = (commands.load(program), dialect.written_back(&part));
-        let restored = self.bench.restore_only(self.scene, id, load);
+        let restored = self.lane.restore_only(self.scene, id, load);
         let (command, restored) = restored.await?;
-        let writer = self.bench.load.writer.id.clone();
-        let (bench, scene) = (&mut self.bench, self.scene);
-        let print = bench.print(scene, Role::WriterPrint, &writer, Print::IfNew);
+        let writer = self.lane.load.writer.id.clone();
+        let (lane, scene) = (&mut self.lane, self.scene);
+        let print = lane.print(scene, Role::WriterPrint, &writer, Print::IfNew);
         let print = print.await?;
-        let well = command.succeeded() && self.bench.printed_whole(&writer, &print);
+        let well = command.succeeded() && self.lane.printed_whole(&writer, &print);
         self.parts.push(RereadPart {
             rules: rules.clone(),
             restored,

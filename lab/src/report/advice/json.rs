@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Basis, Source};
+use super::basis::{Basis, Source};
 use crate::advice::{Advice, Changes, Found, Member, Pair, Safety, Untested};
 use crate::catalog::{Backend, BuildId, Family};
 use crate::matrix::{Harm, Side};

@@ -7,7 +7,7 @@ use super::super::wording;
 use super::{Backtrace, Evidence, capital, code, fenced};
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::verdict::{Effect, Verdict};
-use crate::judge::{ChainVerdict, RuleVerdict};
+use crate::judge::{ChainVerdict, Reason, RuleVerdict};
 use crate::plan::Operation;
 
 pub(super) fn what_happens(evidence: &Evidence<'_>) -> String {
@@ -102,7 +102,7 @@ fn of_rule(text: &mut String, rule: &RuleVerdict, loss: &Loss) {
             Some(Verdict::Refused) => "The reader says",
             _ => said_by(loss),
         };
-        let _ = writeln!(text, "{by}:\n\n{}", fenced(reason));
+        let _ = writeln!(text, "{by}:\n\n{}", fenced(&reason.to_string()));
     }
     let mut differ = |how: &str, changes: &[crate::tool::Change]| {
         for change in changes {
@@ -152,12 +152,13 @@ fn of_chain(text: &mut String, chain: &ChainVerdict, loss: &Loss) {
             Some(&chain.policy_after),
         ),
     };
+    let reason = chain.reason().map(Reason::to_string);
     let _ = writeln!(
         text,
         "{done} After that, the chain {} in the table {} is another one:\n\n{}\n- policy before: {}",
         code(&chain.chain),
         code(&chain.table),
-        fenced(chain.reason().unwrap_or("it is another chain")),
+        fenced(reason.as_deref().unwrap_or("it is another chain")),
         named(&chain.policy_before),
     );
     if let Some(after) = policy_after {
@@ -269,23 +270,26 @@ pub(super) fn consequence(evidence: &Evidence<'_>) -> String {
     });
     let sentence = match (consequence, is_proved) {
         (Some(of_rule), true) => {
-            format!("{of_rule} (confirmed with packets): {}.", of_rule.meaning())
+            format!(
+                "{of_rule} (confirmed with packets): {}.",
+                wording::consequence_meaning(of_rule)
+            )
         }
         (Some(of_rule), false)
             if operation == Operation::Rewrite && loss.kind().is_seen_by_writer() =>
         {
             format!(
                 "{of_rule} as soon as the writer restores what it prints: {}. Until then the kernel holds the right rule.",
-                of_rule.meaning()
+                wording::consequence_meaning(of_rule)
             )
         }
         (Some(of_rule), false) if !shown.is_empty() => format!(
             "{of_rule} (predicted): {}. Another rule explains what the test packets showed.",
-            of_rule.meaning()
+            wording::consequence_meaning(of_rule)
         ),
         (Some(of_rule), false) => format!(
             "{of_rule} (predicted; no test packet hit this rule): {}.",
-            of_rule.meaning()
+            wording::consequence_meaning(of_rule)
         ),
         (None, _) => none_known(loss).to_owned(),
     };

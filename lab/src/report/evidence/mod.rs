@@ -10,10 +10,11 @@ use std::fmt::Write;
 
 use super::markdown::escape;
 use super::terminal::inert;
+use super::wording;
 use crate::catalog::{Build, BuildId};
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, RuleVerdict};
+use crate::judge::{Cell, Reason, RuleVerdict};
 use crate::matrix::Matrix;
 use crate::scenario::Scenario;
 
@@ -118,15 +119,17 @@ pub fn nothing_found(cell: &Cell, kind: Option<LossKind>, pairing: &str) -> Stri
         .filter(|rule| rule.not_tested().is_some() || rule.of_reader().any(is_untested));
     let untested: Vec<&RuleVerdict> = untested.collect();
     let Some(first) = untested.first() else {
-        return format!("nothing is lost in {pairing}: {}", cell.verdict.meaning());
+        let meaning = wording::verdict_meaning(cell.verdict);
+        return format!("nothing is lost in {pairing}: {meaning}");
     };
     let verdict = first.of_reader().find(|verdict| is_untested(*verdict));
-    let reason = first.reason().or(verdict.map(Verdict::meaning));
+    let meaning = || verdict.map(|of| wording::verdict_meaning(of).to_owned());
+    let reason = first.reason().map(Reason::to_string).or_else(meaning);
     format!(
         "no loss was found in {pairing}, but {} of {} rules were not tested: {}",
         untested.len(),
         cell.outcome.rules.len(),
-        inert(reason.unwrap_or("no reason is known"))
+        inert(reason.as_deref().unwrap_or("no reason is known"))
     )
 }
 
@@ -288,7 +291,7 @@ mod tests {
             "nothing is lost in own: not in the reader's tables: not seen, not touched"
         );
         let mut refused = rule(&[Answer::Write(WriteVerdict::Refused)]);
-        let why = "the set foo does not exist".into();
+        let why = Reason::said("the set foo does not exist");
         refused.operations.explain(Operation::Write, why);
         assert_eq!(
             said(vec![fine(), refused], Verdict::Refused, None),

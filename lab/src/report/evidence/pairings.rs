@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::super::markdown::escape;
 use super::super::terminal::sign;
+use super::super::wording;
 use super::Evidence;
 use crate::catalog::{Build, BuildId};
 
@@ -92,7 +93,7 @@ pub(super) fn pairings(evidence: &Evidence<'_>) -> String {
             text,
             "- `{}` {verdict}: {}",
             sign(verdict),
-            verdict.meaning()
+            wording::verdict_meaning(verdict)
         );
     }
     let missing = matrix.missing.iter().filter(|missing| {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::wording::builds;
+use super::super::wording::{self, builds};
 use super::{Evidence, binary, capital, fenced, release};
 use crate::catalog::{BuildId, Origin};
 use crate::evidence::{Since, Standing};
@@ -118,7 +118,7 @@ fn instead(evidence: &Evidence<'_>, newest: &BuildId) -> String {
         Some(cell) => format!(
             " With {newest} the verdict is `{}`: {}.",
             cell.verdict,
-            cell.verdict.meaning()
+            wording::verdict_meaning(cell.verdict)
         ),
         None => String::new(),
     }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use similar::{DiffTag, TextDiff};
 
 use super::super::facts::{self, Fact, Said};
-use super::super::marks::{Piece, pieces};
-use super::super::shown::{Shown, ShownCell};
+use super::super::transcripts::{Transcript, Transcripts};
+use super::super::word_diff::{Piece, word_diff};
 use super::super::wording;
 use super::PageError;
 use crate::catalog::{BuildId, Family, name_in_docker};
@@ -157,13 +157,17 @@ enum List {
 }
 
 /// The details of all cells of `scenario`, packed: JSON, zlib, base64.
-pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, PageError> {
+pub fn block(
+    matrix: &Matrix,
+    scenario: &str,
+    transcripts: &Transcripts,
+) -> Result<String, PageError> {
     let mut lists = Lists::default();
     for cell in matrix.cells.iter().filter(|cell| cell.scenario == scenario) {
-        let detail = detail(matrix, cell, shown.of(cell), &mut lists)?;
+        let detail = detail(matrix, cell, transcripts.of(cell), &mut lists)?;
         let place = lists.place(List::Cells, &detail)?;
         let of_family = lists.block.of.entry(cell.family).or_default();
-        let witness = shown.of(cell).and_then(|shown| shown.witness.as_ref());
+        let witness = transcripts.of(cell).and_then(|of| of.witness.as_ref());
         let witness = witness.map(|build| name_in_docker(build.image()).into_owned());
         let of_writer = of_family.entry(cell.writer.clone()).or_default();
         of_writer.insert(cell.reader.clone(), (place, witness));
@@ -177,12 +181,12 @@ pub fn block(matrix: &Matrix, scenario: &str, shown: &Shown) -> Result<String, P
 fn detail(
     matrix: &Matrix,
     cell: &Cell,
-    shown: Option<&ShownCell>,
+    transcript: Option<&Transcript>,
     lists: &mut Lists,
 ) -> Result<CellDetail, PageError> {
     let in_words = |place: Option<usize>| Some(wording::known_loss(matrix.known.get(place?)?));
     let partly = |known: Option<usize>| in_words(known.filter(|_| cell.known.is_none()));
-    let witness = shown.and_then(|shown| shown.witness.as_ref());
+    let witness = transcript.and_then(|of| of.witness.as_ref());
     let mut rules = Vec::new();
     let mut unharmed = 0;
     for rule in &cell.outcome.rules {
@@ -221,12 +225,12 @@ fn detail(
         };
         packets.push(lists.place(List::Packets, &detail)?);
     }
-    let prints = match shown.and_then(|shown| shown.prints.as_ref()) {
+    let prints = match transcript.and_then(|of| of.prints.as_ref()) {
         Some((written, read)) => Some(lists.place(List::Prints, &rows(written, read))?),
         None => None,
     };
-    let commands = match shown {
-        Some(shown) => Some(lists.commands(&shown.commands)?),
+    let commands = match transcript {
+        Some(of) => Some(lists.commands(&of.commands)?),
         None => None,
     };
     let warnings = cell.outcome.warnings.iter();
@@ -253,7 +257,7 @@ fn detail(
 }
 
 fn pair_detail(pair: &facts::Pair<'_>) -> PairDetail {
-    let (written, other) = pieces(pair.written, pair.other);
+    let (written, other) = word_diff(pair.written, pair.other);
     PairDetail {
         written,
         other,
@@ -287,7 +291,7 @@ fn rows(written: &str, read: &str) -> Vec<Row> {
             DiffTag::Equal => rows.extend(pairs.map(|(at, _)| Row::Both(line(&old, at)))),
             DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
                 rows.extend(pairs.map(|(at, to)| {
-                    let (left, right) = pieces(&line(&old, at), &line(&new, to));
+                    let (left, right) = word_diff(&line(&old, at), &line(&new, to));
                     Row::Changed(left, right)
                 }));
                 let left = op.old_range().skip(both);

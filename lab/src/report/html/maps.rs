@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::terminal::sign;
 use super::super::tone::Tone;
+use super::super::wording;
 use super::address::address;
 use crate::catalog::{Build, Family};
 use crate::judge::verdict::{Effect, Verdict};
@@ -251,7 +252,10 @@ fn profile(cell: &Cell) -> Profile {
 pub fn meanings() -> BTreeMap<&'static str, (char, &'static str, &'static str)> {
     let verdicts = Verdict::ALL.into_iter().map(|verdict| {
         let tone = Tone::of(verdict).as_str();
-        (verdict.as_str(), (sign(verdict), tone, verdict.meaning()))
+        (
+            verdict.as_str(),
+            (sign(verdict), tone, wording::verdict_meaning(verdict)),
+        )
     });
     let packets = [OTHERWISE, AS_BEFORE].into_iter();
     let packets = packets.map(|(name, sign, tone, meaning)| (name, (sign, tone.as_str(), meaning)));

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::facts;
-use super::super::marks::{Piece, pieces};
-use super::super::shown::Shown;
 use super::super::terminal::sign;
 use super::super::tone::Tone;
+use super::super::transcripts::Transcripts;
+use super::super::word_diff::{Piece, word_diff};
 use super::super::{by_reason, folded, screen, wording};
 use super::PageError;
 use super::address::address;
@@ -120,10 +120,11 @@ struct Data<'a> {
 
 impl Page {
     /// The view of a matrix and of what was seen besides.
-    pub fn new(matrix: &Matrix, shown: &Shown) -> Result<Self, PageError> {
+    pub fn new(matrix: &Matrix, transcripts: &Transcripts) -> Result<Self, PageError> {
         let mut maps = Maps::default();
         let scenarios = matrix.scenarios.iter();
-        let scenarios = scenarios.map(|head| ScenarioView::new(matrix, head, shown, &mut maps));
+        let scenarios =
+            scenarios.map(|head| ScenarioView::new(matrix, head, transcripts, &mut maps));
         let scenarios = scenarios.collect::<Result<Vec<_>, PageError>>()?;
         let (profiles, maps) = maps.finish();
         let (backends, images) = (matrix.builds.iter(), matrix.builds.iter());
@@ -158,11 +159,17 @@ impl Page {
             absences: matrix
                 .absences()
                 .into_iter()
-                .map(|of| (maps::class(of), of.as_str(), of.meaning()))
+                .map(|of| {
+                    (
+                        maps::class(of),
+                        wording::absence(of),
+                        wording::absence_meaning(of),
+                    )
+                })
                 .collect(),
             consequences: wording::consequences(matrix)
                 .into_iter()
-                .map(|of| (of.as_str(), of.meaning()))
+                .map(|of| (of.as_str(), wording::consequence_meaning(of)))
                 .collect(),
             not_run: is_missing.then(|| wording::not_run(matrix)),
             missing: missing
@@ -183,7 +190,7 @@ fn group_view(of: &Group) -> LossView {
     let cell = &of.cell;
     let sign = Letters::of(of.letter, of.worst.certainty).signs();
     let rule = of.example.as_ref().map(|example| {
-        let (written, other) = pieces(&example.before, &example.after);
+        let (written, other) = word_diff(&example.before, &example.after);
         let (writer, reader, family) = (&cell.writer, &cell.reader, cell.family);
         ExampleView {
             place: format!("{}, {writer} → {reader}, {family}", cell.scenario),
@@ -240,7 +247,7 @@ fn sign_view((verdict, count): (Verdict, usize)) -> SignView {
         sign: sign(verdict),
         tone: Tone::of(verdict).as_str(),
         name: verdict.as_str(),
-        meaning: verdict.meaning(),
+        meaning: wording::verdict_meaning(verdict),
         count,
     }
 }
@@ -249,7 +256,7 @@ impl ScenarioView {
     fn new(
         matrix: &Matrix,
         head: &ScenarioHead,
-        shown: &Shown,
+        transcripts: &Transcripts,
         maps: &mut Maps,
     ) -> Result<Self, PageError> {
         let losses = losses(matrix, &head.name);
@@ -291,7 +298,7 @@ impl ScenarioView {
                 .collect(),
             packets: untested.chain(broken).chain(changes).collect(),
             quiet,
-            block: details::block(matrix, &head.name, shown)?,
+            block: details::block(matrix, &head.name, transcripts)?,
             maps,
         })
     }
@@ -299,7 +306,7 @@ impl ScenarioView {
 
 fn loss_view(matrix: &Matrix, scenario: &str, loss: &Loss) -> LossView {
     let rule = facts::example(matrix, scenario, loss).map(|example| {
-        let (written, other) = pieces(example.texts.before, example.texts.after);
+        let (written, other) = word_diff(example.texts.before, example.texts.after);
         let Example {
             family,
             writer,

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{builds, builds_by_number, builds_in_short, certainty, counted, option, range};
+use super::builds::{builds, builds_by_number, builds_in_short, range};
+use super::counted::counted;
+use super::harm::certainty;
+use super::parts::option;
 use crate::catalog::{Backend, Tool};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{

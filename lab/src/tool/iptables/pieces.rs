@@ -1,7 +1,7 @@
 //! A ruleset that chains and parts of rules are left out of.
 
 use super::{atom_ranges, target, unit_ranges};
-use crate::tool::rules::{Cut, Piece};
+use crate::tool::piece::{Cut, Piece};
 use crate::tool::{Rule, Ruleset, Target};
 
 /// Of each declared chain whether a rule stands in it or leads to it, or whether it is this `chain` of a table.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::words::{SAYS, statement_ranges, word_ranges, words_of};
-use crate::tool::rules::{Cut, Piece};
+use crate::tool::piece::{Cut, Piece};
 
 /// Commands for nft, one a line.
 #[derive(Debug, Clone, PartialEq, Eq)]

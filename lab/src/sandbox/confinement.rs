@@ -18,7 +18,7 @@ pub enum Rights {
 
 impl Rights {
     /// Those of this process.
-    pub fn here() -> Rights {
+    pub fn of_process() -> Rights {
         let may = caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN);
         match getuid().is_root() && may.unwrap_or(false) {
             true => Rights::Root,
@@ -38,7 +38,7 @@ pub enum Inside {
 
 /// What is found of the process that asks, before it enters any namespace: in one it looks otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
+pub struct Confinement {
     /// Its rights.
     pub rights: Rights,
     /// Where it runs.
@@ -76,9 +76,9 @@ const FIRST: &str = "pid:[4026531836]";
 /// `register_sysctl_mount_point` of the kernel).
 const MOUNT_POINTS: [&str; 2] = ["/proc/fs/nfsd", "/proc/sys/fs/binfmt_misc"];
 
-impl Here {
+impl Confinement {
     /// Looks.
-    pub fn look() -> Here {
+    pub fn look() -> Confinement {
         let is_there = |path: &&str| Path::new(path).exists();
         let is_first = fs::read_link("/proc/self/ns/pid").is_ok_and(|of| of == Path::new(FIRST));
         let stands = SETTINGS.iter().filter(|(path, stands, _)| {
@@ -86,8 +86,8 @@ impl Here {
         });
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        Here {
-            rights: Rights::here(),
+        Confinement {
+            rights: Rights::of_process(),
             inside: match MARKS.iter().any(is_there) && !is_first {
                 true => Inside::Container,
                 false => Inside::Machine,

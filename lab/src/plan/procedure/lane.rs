@@ -1,17 +1,19 @@
-//! The lane as the procedure knows it: what was laid into it, what the kernel holds, and who printed what of that.
+//! The lane as the procedure knows it: which rules are in it, what the kernel holds, and who printed what of that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::scene::Scene;
 use crate::catalog::{Build, BuildId};
 use crate::observed::{End, Interner, Ran, State, Text};
-use crate::plan::script::{Fault, Lab};
-use crate::plan::step::{Action, Answer, Burst, Role, RuleSet, Stage, Step};
+use crate::plan::coroutine::Performer;
+use crate::plan::fault::Fault;
+use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{
     LoadTrace, PacketsInto, PrintOf, Refused, RereadPart, Restored, StepRef, Written,
 };
-use crate::plan::{Load, Operation, Reader, surroundings};
-use crate::scenario::{Namespace, Probe, Scenario, Setup};
+use crate::plan::{Load, Operation, Reader};
+use crate::scenario::{Namespace, Probe, Scenario};
 use crate::tool::{self, Argv, Program, Write};
 
 /// A command as it ended, and its place among the load's steps.
@@ -51,18 +53,18 @@ pub enum Print {
     Always,
 }
 
-/// The lane as the procedure knows it.
-pub struct Bench {
-    pub lab: Lab,
+/// The lane as the procedure knows it: what it was last seen to hold.
+pub struct TrackedLane {
+    pub performer: Performer,
     pub load: Arc<Load>,
     pub scenario: Arc<Scenario>,
-    operations: Arc<[Operation]>,
+    pub(super) operations: Arc<[Operation]>,
     /// What the steps were to the operations, so far.
     pub trace: LoadTrace,
     /// All the rules that the writer takes, once that is known.
     pub whole: Option<RuleSet>,
     /// The rules that are in the lane exactly as the writer left them.
-    laid: Option<RuleSet>,
+    in_lane: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
     baselines: BTreeMap<RuleSet, Dumped>,
     /// Sets of rules that come to something else when they are restored at once.
@@ -82,22 +84,22 @@ pub struct Bench {
     probed: Vec<Dumped>,
 }
 
-impl Bench {
+impl TrackedLane {
     pub fn new(
-        lab: Lab,
+        performer: Performer,
         load: Arc<Load>,
         scenario: Arc<Scenario>,
         operations: Arc<[Operation]>,
     ) -> Self {
         let probes = scenario.probes_of(load.family).collect();
-        Bench {
-            lab,
+        TrackedLane {
+            performer,
             load,
             scenario,
             operations,
             trace: LoadTrace::default(),
             whole: None,
-            laid: None,
+            in_lane: None,
             baselines: BTreeMap::new(),
             is_slow: Vec::new(),
             states: Interner::default(),
@@ -119,35 +121,16 @@ impl Bench {
         self.wants(operation) && operation.suits(self.load.writer.tool, reader.build.tool)
     }
 
-    /// Makes what the scenario needs, and removes what an earlier load's needed. Says whether the kernel could.
-    pub async fn furnish(&mut self) -> Result<bool, Fault> {
-        let rules = RuleSet::first(self.scenario.rule_count(self.load.family));
-        let scene = Scene {
-            rules: &rules,
-            reader: None,
-            stage: Stage::Baseline,
-        };
-        let whole = surroundings(&self.scenario, &self.operations).into_owned();
-        for setup in ever_less(&self.scenario, whole) {
-            let step = scene.step(Role::Furnish, Action::Furnish(Arc::new(setup)));
-            let (_, answer) = self.lab.perform_one(step).await?;
-            if matches!(answer, Answer::Furnished(Ok(()))) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Empties the lane and has the writer write `rules`, unless they lie there untouched. Says whether it took them.
+    /// Empties the lane and has the writer write `rules`, unless they are there untouched. Says whether it took them.
     ///
     /// Rules that were written one by one before are restored at once, if the dump proves that to come to the same.
-    pub async fn lay(&mut self, scene: Scene<'_>) -> Result<bool, Fault> {
-        if self.laid.as_ref() == Some(scene.rules) {
+    pub async fn write(&mut self, scene: Scene<'_>) -> Result<bool, Fault> {
+        if self.in_lane.as_ref() == Some(scene.rules) {
             return Ok(true);
         }
-        self.laid = None;
+        self.in_lane = None;
         let load = &self.load;
-        let written = |how| self.writes(&load.writer, how, scene.rules);
+        let written = |how| self.write_commands(&load.writer, how, scene.rules);
         let known = self.baseline(scene.rules).cloned();
         let how = self.scenario.write;
         let is_slow = !how.is_rule_by_rule() || self.is_slow.contains(scene.rules);
@@ -155,14 +138,14 @@ impl Bench {
         let quickly = quickly.map(|known| (known, written(load.writer.tool.commands().at_once())));
         let slowly = written(how);
         if let Some((known, commands)) = quickly {
-            let quick = self.written(scene, commands).await?;
+            let quick = self.run_writes(scene, commands).await?;
             if quick.is_ok_and(|state| state.is(&known)) {
-                self.laid = Some(scene.rules.clone());
+                self.in_lane = Some(scene.rules.clone());
                 return Ok(true);
             }
             self.is_slow.push(scene.rules.clone());
         }
-        let state = match self.written(scene, slowly).await? {
+        let state = match self.run_writes(scene, slowly).await? {
             Ok(state) => state,
             Err(command) => {
                 let rules = scene.rules.clone();
@@ -177,12 +160,12 @@ impl Bench {
             });
             self.baselines.insert(scene.rules.clone(), state);
         }
-        self.laid = Some(scene.rules.clone());
+        self.in_lane = Some(scene.rules.clone());
         Ok(true)
     }
 
     /// The commands with which `build` writes `rules` in the way of `how`.
-    pub fn writes(&self, build: &Build, how: Write, rules: &RuleSet) -> Vec<tool::Command> {
+    pub fn write_commands(&self, build: &Build, how: Write, rules: &RuleSet) -> Vec<tool::Command> {
         let family = self.load.family;
         let given = self.scenario.rules.get(&family);
         given.map_or_else(Vec::new, |given| {
@@ -191,7 +174,7 @@ impl Bench {
     }
 
     /// Empties the lane and has the writer run `commands`. Returns what the kernel then holds, or the command that failed.
-    async fn written(
+    async fn run_writes(
         &mut self,
         scene: Scene<'_>,
         commands: Vec<tool::Command>,
@@ -204,7 +187,7 @@ impl Bench {
         let dump = scene.step(Role::Dump, Action::Dump);
         let steps: Vec<Step> = [reset].into_iter().chain(writes).chain([dump]).collect();
         self.held = None;
-        let mut answers = self.lab.perform(Burst::until_failure(steps)).await?;
+        let mut answers = self.performer.perform(Burst::until_failure(steps)).await?;
         // The dump is there only if every write succeeded.
         let Some((step, last)) = answers.pop() else {
             return Err(Fault::NotDone {
@@ -239,7 +222,7 @@ impl Bench {
         })
     }
 
-    /// Has the writer and `witness` print the rules that lie in the lane, each once for each set of rules.
+    /// Has the writer and `witness` print the rules that are in the lane, each once for each set of rules.
     pub async fn print_baseline(
         &mut self,
         rules: &RuleSet,
@@ -257,7 +240,7 @@ impl Bench {
         ];
         for (role, build) in prints {
             let Some(build) = build else { continue };
-            if self.lay(scene).await? {
+            if self.write(scene).await? {
                 self.print(scene, role, build, Print::IfNew).await?;
             }
         }
@@ -350,7 +333,7 @@ impl Bench {
         Ok((command, restored))
     }
 
-    /// Runs a command, and notes by a dump whether what the writer laid is still as it was.
+    /// Runs a command, and notes by a dump whether what the writer wrote is still as it was.
     pub async fn run_and_dump(
         &mut self,
         scene: Scene<'_>,
@@ -363,14 +346,14 @@ impl Bench {
         ran.pop().ok_or(Fault::NotDone { step: shown })
     }
 
-    /// Runs commands of one build, and notes by a dump whether what the writer laid is still as it was.
+    /// Runs commands of one build, and notes by a dump whether what the writer wrote is still as it was.
     pub async fn run_all(
         &mut self,
         scene: Scene<'_>,
         mut steps: Vec<Step>,
     ) -> Result<Vec<Command>, Fault> {
         steps.push(scene.step(Role::Dump, Action::Dump));
-        let mut answers = self.lab.perform(Burst::all(steps)).await?;
+        let mut answers = self.performer.perform(Burst::all(steps)).await?;
         if let Some((step, dump)) = answers.pop() {
             self.now_holds(scene.rules, step, dump.dumped()?);
         }
@@ -385,13 +368,13 @@ impl Bench {
     fn now_holds(&mut self, rules: &RuleSet, step: StepRef, dump: Arc<State>) {
         let state = self.state(step, dump);
         let same = self.baseline(rules).is_some_and(|of| of.is(&state));
-        self.laid = same.then(|| rules.clone());
+        self.in_lane = same.then(|| rules.clone());
         self.held = Some(state);
     }
 
     /// Nothing is known of the lane any more.
     pub fn touched(&mut self) {
-        self.laid = None;
+        self.in_lane = None;
         self.held = None;
     }
 
@@ -402,8 +385,11 @@ impl Bench {
         }
         let reset = scene.step(Role::Reset, Action::Reset);
         let dump = scene.step(Role::Dump, Action::Dump);
-        self.laid = None;
-        let mut answers = self.lab.perform(Burst::all(vec![reset, dump])).await?;
+        self.in_lane = None;
+        let mut answers = self
+            .performer
+            .perform(Burst::all(vec![reset, dump]))
+            .await?;
         if let Some((step, dump)) = answers.pop() {
             self.held = Some(self.state(step, dump.dumped()?));
             self.trace.unwritten = Some(self.send(scene).await?);
@@ -441,86 +427,8 @@ impl Bench {
 
     async fn send(&mut self, scene: Scene<'_>) -> Result<StepRef, Fault> {
         let step = scene.step(Role::Probe, Action::Probe(self.probes.clone()));
-        let (step, _) = self.lab.perform_one(step).await?;
+        let (step, _) = self.performer.perform_one(step).await?;
         self.probed.extend(self.held.clone());
         Ok(step)
-    }
-}
-
-/// The surroundings, and where the kernel may lack something for them, less of them: a user's own rules that name no set can be
-/// tried without any. A shipped scenario is its rules and their surroundings.
-fn ever_less(scenario: &Scenario, whole: Setup) -> Vec<Setup> {
-    let without_accounts = Setup {
-        accounts: Vec::new(),
-        ..whole.clone()
-    };
-    let without_sets = Setup {
-        sets: Vec::new(),
-        ..without_accounts.clone()
-    };
-    let less = [without_accounts, without_sets];
-    let mut all = vec![whole];
-    for setup in less.into_iter().filter(|_| scenario.source.is_none()) {
-        if all.last() != Some(&setup) {
-            all.push(setup);
-        }
-    }
-    all
-}
-
-/// Which rules are in the lane, for whom, and why.
-#[derive(Clone, Copy)]
-pub struct Scene<'a> {
-    pub rules: &'a RuleSet,
-    pub reader: Option<&'a Reader>,
-    pub stage: Stage,
-}
-
-impl Scene<'_> {
-    /// A step about all of the rules.
-    pub fn step(&self, role: Role, action: Action) -> Step {
-        let reader = self.reader.map(|reader| reader.build.id.clone());
-        Step {
-            stage: self.stage,
-            role,
-            reader,
-            rules: self.rules.clone(),
-            rule: None,
-            action,
-        }
-    }
-
-    /// A step about the rule at `index` (from 0) of the scenario's ruleset.
-    pub fn step_about(&self, index: usize, role: Role, action: Action) -> Step {
-        Step {
-            rule: Some(index + 1),
-            ..self.step(role, action)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::Family;
-
-    const RULES: &str = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m nfacct --nfacct-name in\n\
-                         -A INPUT -m set --match-set web src -j DROP\nCOMMIT\n";
-
-    /// How many sets and objects each has.
-    fn sizes(scenario: &Scenario) -> Vec<(usize, usize)> {
-        let all = ever_less(scenario, scenario.setup.clone());
-        all.iter()
-            .map(|setup| (setup.sets.len(), setup.accounts.len()))
-            .collect()
-    }
-
-    #[test]
-    fn a_users_rules_are_tried_without_what_the_kernel_lacks_and_a_shipped_scenario_is_not() {
-        let own = Scenario::from_rules("own.save", Family::Ipv4, RULES).expect("rules");
-        assert_eq!(sizes(&own), [(1, 1), (1, 0), (0, 0)]);
-        let shipped = crate::scenario::shipped().expect("they are read");
-        let with_sets = shipped.iter().find(|of| !of.setup.sets.is_empty());
-        assert_eq!(sizes(with_sets.expect("some have sets")).len(), 1);
     }
 }

@@ -15,23 +15,23 @@ use tokio::net::{UnixListener, UnixStream};
 /// The socket's name in its directory.
 const SOCKET: &str = "agent";
 
-/// How long an agent that says it came may take to be there.
+/// How long an agent that says it connected may take to be there.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A socket that one agent is to come to. It is gone, with its directory, as soon as that agent came: no command that runs
+/// A socket that one agent is to connect to. It is gone, with its directory, as soon as that agent connected: no command that runs
 /// later finds anything of the host there.
 #[derive(Debug)]
-pub struct Door {
+pub struct AgentSocket {
     directory: PathBuf,
     listener: UnixListener,
 }
 
-impl Door {
+impl AgentSocket {
     /// Opens one in `directory`, which is made. Nobody but this user and root comes to what is in its parent.
     ///
     /// # Errors
     /// The directory or the socket cannot be made.
-    pub fn open(directory: &Path) -> io::Result<Door> {
+    pub fn open(directory: &Path) -> io::Result<AgentSocket> {
         if let Some(parent) = directory.parent() {
             DirBuilder::new()
                 .recursive(true)
@@ -44,13 +44,13 @@ impl Door {
             // The next start removes what this one cannot.
             let _ = fs::remove_dir(directory);
         })?;
-        let door = Door {
+        let socket = AgentSocket {
             directory: directory.to_owned(),
             listener,
         };
         // An agent is root without the right to pass over permissions.
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
-        Ok(door)
+        Ok(socket)
     }
 
     /// The directory that the container is to share.
@@ -59,21 +59,21 @@ impl Door {
     }
 
     /// The socket, for who shares the directory at `at`.
-    pub fn socket_at(at: &str) -> String {
+    pub fn path_in(at: &str) -> String {
         format!("{at}/{SOCKET}")
     }
 
-    /// The agent that came.
+    /// The stream of the agent that connected.
     ///
     /// # Errors
     /// None did.
-    pub async fn come(self) -> io::Result<UnixStream> {
+    pub async fn accept(self) -> io::Result<UnixStream> {
         let (stream, _) = tokio::time::timeout(PATIENCE, self.listener.accept()).await??;
         Ok(stream)
     }
 }
 
-impl Drop for Door {
+impl Drop for AgentSocket {
     fn drop(&mut self) {
         // The next start removes what this one cannot.
         let _ = fs::remove_file(self.directory.join(SOCKET));

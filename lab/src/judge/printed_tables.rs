@@ -36,8 +36,8 @@ pub fn words(rules: &[Arc<Rule>]) -> Vec<&Words> {
     rules.iter().map(|rule| rule.tokens()).collect()
 }
 
-/// A print, by table and chain.
-pub struct Sheet {
+/// The tables of a print, by name, each with its chains.
+pub struct PrintedTables {
     /// Lines that are nothing known.
     pub strays: Vec<String>,
     /// The tables that the build says it cannot print.
@@ -121,7 +121,7 @@ impl Section {
     }
 }
 
-impl Sheet {
+impl PrintedTables {
     /// Sorts what was printed.
     pub fn of(printed: Printed) -> Self {
         let mut tables: HashMap<String, Vec<PrintedTable>> = HashMap::default();
@@ -129,7 +129,7 @@ impl Sheet {
             tables.entry(table.name.clone()).or_default().push(table);
         }
         let sections = tables.into_iter();
-        Sheet {
+        PrintedTables {
             given_up: printed.given_up,
             strays: printed.strays,
             tables: sections.map(|(name, of)| (name, Section::of(of))).collect(),
@@ -186,13 +186,16 @@ impl Sheet {
     }
 }
 
+/// The places of the rules of each table and chain among those of a print, from 0.
+pub type Lines = HashMap<(String, String), Vec<usize>>;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    fn texts(sheet: &Sheet, chain: &str) -> Vec<String> {
-        let listing = sheet.listing("filter", chain).unwrap();
+    fn texts(tables: &PrintedTables, chain: &str) -> Vec<String> {
+        let listing = tables.listing("filter", chain).unwrap();
         let rules = listing.rules().iter();
         rules.map(|rule| rule.text.to_string()).collect()
     }
@@ -201,16 +204,16 @@ mod tests {
     fn a_chain_has_its_rules_in_order_wherever_they_were_printed() {
         let printed = "*filter\n:A - [0:0]\n-A A -j ONE\n-A B -j ONE\n-A A -j TWO\nCOMMIT\n\
                        *filter\n:A ACCEPT [0:0]\n-A B -j TWO\n-A A -j THREE\n";
-        let sheet = Sheet::of(crate::tool::iptables::read(printed));
+        let tables = PrintedTables::of(crate::tool::iptables::read(printed));
         assert_eq!(
-            texts(&sheet, "A"),
+            texts(&tables, "A"),
             ["-A A -j ONE", "-A A -j TWO", "-A A -j THREE"]
         );
-        assert_eq!(texts(&sheet, "B"), ["-A B -j ONE", "-A B -j TWO"]);
-        assert!(texts(&sheet, "C").is_empty());
-        assert_eq!(sheet.policy("filter", "A"), Some(None), "the first says");
-        assert_eq!(sheet.policy("filter", "B"), None, "it was not declared");
-        assert!(sheet.is_cut_off("filter"));
-        assert!(sheet.listing("nat", "A").is_none());
+        assert_eq!(texts(&tables, "B"), ["-A B -j ONE", "-A B -j TWO"]);
+        assert!(texts(&tables, "C").is_empty());
+        assert_eq!(tables.policy("filter", "A"), Some(None), "the first says");
+        assert_eq!(tables.policy("filter", "B"), None, "it was not declared");
+        assert!(tables.is_cut_off("filter"));
+        assert!(tables.listing("nat", "A").is_none());
     }
 }

@@ -23,7 +23,7 @@ pub enum PieceKind {
 }
 
 /// Both texts in pieces: what both have, and what only one has.
-pub fn pieces(one: &str, other: &str) -> (Vec<Piece>, Vec<Piece>) {
+pub fn word_diff(one: &str, other: &str) -> (Vec<Piece>, Vec<Piece>) {
     let (left, right) = (words(one), words(other));
     let ops = capture_diff_slices(Algorithm::Myers, &left, &right);
     let (mut of_left, mut of_right) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_lost_match_is_marked() {
-        let (written, read) = pieces(
+        let (written, read) = word_diff(
             "-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP",
             "-A KUBE-FIREWALL -j DROP",
         );
@@ -74,7 +74,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_pieces_of_a_text_are_the_text(one in "[a-c <&\\-]{0,20}", other in "[a-c <&\\-]{0,20}") {
-            let (left, right) = pieces(&one, &other);
+            let (left, right) = word_diff(&one, &other);
             let text = |pieces: &[Piece]| pieces.iter().map(|of| of.text.clone()).collect::<String>();
             prop_assert_eq!(text(&left), one);
             prop_assert_eq!(text(&right), other);

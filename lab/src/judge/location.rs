@@ -1,14 +1,14 @@
-//! Where each rule of a scenario stands.
+//! Where each rule of a scenario stands: its table, its chain, and its place in both.
 
 use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::culprit::RuleName;
+use super::as_run::RuleName;
 use crate::tool::{Rule, Ruleset, Table};
 
 /// Where a rule stands in its scenario.
-pub struct Place<'a> {
+pub struct Location<'a> {
     /// Its place in the whole ruleset, from 0.
     pub global: usize,
     /// Its place in its chain, from 1.
@@ -23,7 +23,7 @@ pub struct Place<'a> {
     pub names: Names,
 }
 
-impl Place<'_> {
+impl Location<'_> {
     /// What verdicts call it.
     pub fn name(&self) -> RuleName {
         RuleName {
@@ -43,20 +43,20 @@ pub struct Names {
     pub chain: Arc<str>,
 }
 
-/// The places of all rules of a scenario's ruleset, in order, and chain by chain.
-pub struct Places<'a> {
-    all: Vec<Place<'a>>,
+/// The locations of all rules of a scenario's ruleset, in order, and chain by chain.
+pub struct Locations<'a> {
+    all: Vec<Location<'a>>,
     /// Those of each chain, by its number.
     chains: Vec<Vec<usize>>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Locations<'a> {
     /// Those of `ruleset`.
     pub fn of(ruleset: &'a Ruleset) -> Self {
         let mut numbers: HashMap<(&str, &str), (usize, Names)> = HashMap::default();
         let mut chains: Vec<Vec<usize>> = Vec::new();
         let rules = ruleset.rules().enumerate();
-        let place = |(global, (table, rule)): (usize, (&'a Table, &'a Rule))| {
+        let location = |(global, (table, rule)): (usize, (&'a Table, &'a Rule))| {
             let of_chain = numbers.entry((&table.name, &rule.chain));
             let (chain, names) = of_chain.or_insert_with(|| {
                 chains.push(Vec::new());
@@ -67,7 +67,7 @@ impl<'a> Places<'a> {
                 (chains.len() - 1, names)
             });
             chains[*chain].push(global);
-            Place {
+            Location {
                 global,
                 index: chains[*chain].len(),
                 table: &table.name,
@@ -76,12 +76,12 @@ impl<'a> Places<'a> {
                 names: names.clone(),
             }
         };
-        let all = rules.map(place).collect();
-        Places { all, chains }
+        let all = rules.map(location).collect();
+        Locations { all, chains }
     }
 
     /// All, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Place<'a>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Location<'a>> {
         self.all.iter()
     }
 

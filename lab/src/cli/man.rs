@@ -1,9 +1,8 @@
-//! `man` and `completions`: what a package of this program holds besides it.
+//! `man`: the manual pages.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
-use clap_complete::Shell;
 use miette::miette;
 
 use super::exit::Exit;
@@ -16,13 +15,6 @@ pub struct ManArgs {
     /// output.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct CompletionsArgs {
-    /// Whose completions.
-    #[arg(value_enum)]
-    shell: Shell,
 }
 
 /// Prints the manual page, or writes all of them.
@@ -42,15 +34,6 @@ pub fn man(args: &ManArgs, mut program: Command) -> Result<Exit, Failure> {
             }
         }
     }
-    Ok(Exit::Ran)
-}
-
-/// Prints what a shell takes.
-pub fn completions(args: &CompletionsArgs, mut program: Command) -> Result<Exit, Failure> {
-    let mut script = Vec::new();
-    let name = program.get_name().to_owned();
-    clap_complete::generate(args.shell, &mut program, name, &mut script);
-    target::print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Ran)
 }
 

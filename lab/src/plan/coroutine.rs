@@ -8,30 +8,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::fault::Fault;
 use super::step::{Answer, Burst, Step};
 use super::trace::StepRef;
-
-/// A step that was not done, or was done otherwise than it was asked for. It is a fault of the lab, and no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// The answer does not fit the step.
-    #[error("{step} was answered with {answer}")]
-    Misfit {
-        /// The step.
-        step: String,
-        /// What came.
-        answer: String,
-    },
-    /// There is no answer.
-    #[error("{step} was not done")]
-    NotDone {
-        /// The step.
-        step: String,
-    },
-    /// The procedure waits for something else than the answer to a step.
-    #[error("a procedure waits for something that is no step")]
-    Stuck,
-}
 
 #[derive(Default)]
 struct Slot {
@@ -44,11 +23,11 @@ struct Slot {
 /// A step's answer, with the step's place.
 pub type Answered = (StepRef, Answer);
 
-/// The procedure's end of a script: where it asks for a step and gets the answer.
+/// The procedure's end of a coroutine: where it asks for a step and gets the answer.
 #[derive(Clone, Default)]
-pub struct Lab(Arc<Mutex<Slot>>);
+pub struct Performer(Arc<Mutex<Slot>>);
 
-impl Lab {
+impl Performer {
     /// Has `burst` done and returns what came of each step: of fewer than all only where it was to stop and did.
     ///
     /// # Errors
@@ -86,7 +65,7 @@ impl Lab {
     /// Has one step done and returns what came of it.
     ///
     /// # Errors
-    /// As [`Lab::perform`].
+    /// As [`Performer::perform`].
     pub async fn perform_one(&self, step: Step) -> Result<Answered, Fault> {
         let shown = step.to_string();
         let mut answers = self.perform(Burst::all(vec![step])).await?;
@@ -98,7 +77,7 @@ impl Lab {
     }
 }
 
-/// What a script comes to next.
+/// What a coroutine comes to next.
 #[derive(Debug)]
 pub enum Next<T> {
     /// These steps are to be done.
@@ -108,20 +87,23 @@ pub enum Next<T> {
 }
 
 /// A procedure under way, which comes to a `T`.
-pub struct Script<T> {
-    lab: Lab,
+pub struct Coroutine<T> {
+    performer: Performer,
     procedure: Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>,
 }
 
-impl<T> Script<T> {
-    /// Starts `procedure`; nothing of it runs before the first [`Script::next`].
-    pub fn new<F>(procedure: impl FnOnce(Lab) -> F) -> Self
+impl<T> Coroutine<T> {
+    /// Starts `procedure`; nothing of it runs before the first [`Coroutine::next`].
+    pub fn new<F>(procedure: impl FnOnce(Performer) -> F) -> Self
     where
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        let lab = Lab::default();
-        let procedure = Box::pin(procedure(lab.clone()));
-        Script { lab, procedure }
+        let performer = Performer::default();
+        let procedure = Box::pin(procedure(performer.clone()));
+        Coroutine {
+            performer,
+            procedure,
+        }
     }
 
     /// What comes next, given what came of the steps before (none for the first).
@@ -129,12 +111,12 @@ impl<T> Script<T> {
     /// # Errors
     /// An answer that does not fit its step, or a procedure that waits for something else.
     pub fn next(&mut self, answers: Option<Vec<Answer>>) -> Result<Next<T>, Fault> {
-        self.lab.with(|slot| slot.answers = answers);
+        self.performer.with(|slot| slot.answers = answers);
         let mut context = Context::from_waker(Waker::noop());
         match pin!(&mut self.procedure).poll(&mut context) {
             Poll::Ready(came) => came.map(Next::Through),
             Poll::Pending => {
-                let asked = self.lab.with(|slot| slot.asked.take());
+                let asked = self.performer.with(|slot| slot.asked.take());
                 asked.map(Next::Steps).ok_or(Fault::Stuck)
             }
         }

@@ -15,10 +15,10 @@ use crate::scenario::Scenario;
 
 /// What was seen of the cells, beside their verdicts.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub struct Transcripts {
     /// The texts of all cells: each in memory once, as long as the reports of a run are made.
     texts: Interner<str>,
-    cells: HashMap<Pairing, ShownCell>,
+    cells: HashMap<Pairing, Transcript>,
 }
 
 /// Scenario, family, writer and reader.
@@ -26,7 +26,7 @@ type Pairing = (String, Family, BuildId, BuildId);
 
 /// What was seen of one cell.
 #[derive(Debug, Clone)]
-pub struct ShownCell {
+pub struct Transcript {
     /// What the writer and the reader print of the same kernel state; none where one of them was not asked.
     pub prints: Option<(Arc<str>, Arc<str>)>,
     /// The commands that show what happened to the rules, in order, with [`commands::STAND_INS`] for the images.
@@ -35,8 +35,8 @@ pub struct ShownCell {
     pub witness: Option<BuildId>,
 }
 
-impl Shown {
-    /// Gathers what is to be shown of the cells that were judged from `load`.
+impl Transcripts {
+    /// Gathers the transcripts of the cells that were judged from `load`.
     pub fn add(&mut self, load: &LoadRecord, scenario: &Scenario, cells: &[Cell]) {
         for cell in cells {
             let prints = both_prints(cell, load)
@@ -44,17 +44,17 @@ impl Shown {
             let commands = commands::excerpt(cell, load, scenario).into_iter();
             let commands = commands.map(|piece| self.text(piece)).collect();
             let witness = commands::witness(cell, load).cloned();
-            let shown = ShownCell {
+            let transcript = Transcript {
                 prints,
                 commands,
                 witness,
             };
-            self.cells.insert(pairing(cell), shown);
+            self.cells.insert(pairing(cell), transcript);
         }
     }
 
     /// What was seen of a cell.
-    pub fn of(&self, cell: &Cell) -> Option<&ShownCell> {
+    pub fn of(&self, cell: &Cell) -> Option<&Transcript> {
         self.cells.get(&pairing(cell))
     }
 

@@ -1,0 +1,161 @@
+//! Which losses an entry of a file of known losses names.
+
+use std::ops::RangeInclusive;
+
+use globset::{Glob, GlobMatcher};
+
+use super::entry::Entry;
+use crate::judge::Cell;
+use crate::matrix::Harm;
+use crate::matrix::losses::Worst;
+use crate::matrix::subject::Subject;
+
+/// What an entry names, as globs.
+#[derive(Debug, Clone)]
+pub struct Globs {
+    scenario: GlobMatcher,
+    writers: Vec<GlobMatcher>,
+    readers: Vec<GlobMatcher>,
+    parts: Option<[Vec<GlobMatcher>; 3]>,
+    said: Option<GlobMatcher>,
+    rules: Vec<Rules>,
+}
+
+/// Which rules of which chains, or which chains themselves.
+#[derive(Debug, Clone)]
+struct Rules {
+    /// `CHAIN` or `TABLE CHAIN`.
+    chain: GlobMatcher,
+    which: Which,
+}
+
+#[derive(Debug, Clone)]
+enum Which {
+    /// Only the chain itself.
+    Chain,
+    /// The rules at these places.
+    At(Vec<RangeInclusive<usize>>),
+    /// The chain and all its rules.
+    All,
+}
+
+impl Globs {
+    /// Those of an entry.
+    pub fn of(entry: &Entry) -> Result<Self, globset::Error> {
+        let globs = |texts: &[String]| -> Result<Vec<GlobMatcher>, globset::Error> {
+            texts.iter().map(|text| glob(text)).collect()
+        };
+        let rules = entry.rules.iter().map(|text| Rules::read(text));
+        let parts = [&entry.lost, &entry.altered, &entry.added];
+        let parts = match parts.iter().any(|names| names.is_some()) {
+            true => {
+                let [lost, altered, added] =
+                    parts.map(|names| globs(names.as_deref().unwrap_or_default()));
+                Some([lost?, altered?, added?])
+            }
+            false => None,
+        };
+        Ok(Globs {
+            scenario: glob(&entry.scenario)?,
+            writers: globs(&entry.writers)?,
+            readers: globs(&entry.readers)?,
+            parts,
+            said: entry.said.as_deref().map(glob).transpose()?,
+            rules: rules.collect::<Result<_, globset::Error>>()?,
+        })
+    }
+
+    fn name_parts(&self, harm: &Harm) -> bool {
+        let named = self.parts.as_ref();
+        named.is_none_or(|[lost, altered, added]| {
+            are_just(lost, &harm.lost)
+                && are_just(altered, &harm.altered)
+                && are_just(added, &harm.added)
+        })
+    }
+
+    fn name_said(&self, harm: &Harm) -> bool {
+        let said = harm.reason.as_deref().unwrap_or_default();
+        // What a build said may have brackets in it: the words themselves always name it.
+        let is_it = |glob: &GlobMatcher| glob.is_match(said) || glob.glob().glob() == said;
+        self.said.as_ref().is_none_or(is_it)
+    }
+
+    /// Whether they name a cell.
+    pub fn name(&self, cell: &Cell) -> bool {
+        let is_one = |globs: &[GlobMatcher], id: &str| globs.iter().any(|glob| glob.is_match(id));
+        self.scenario.is_match(&cell.scenario)
+            && is_one(&self.writers, cell.writer.as_str())
+            && is_one(&self.readers, cell.reader.as_str())
+    }
+}
+
+/// Whether `globs` name all of `names`, and nothing that is not there.
+fn are_just(globs: &[GlobMatcher], names: &[String]) -> bool {
+    let is_named = |name: &String| globs.iter().any(|glob| glob.is_match(name));
+    let is_there = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
+    names.iter().all(is_named) && globs.iter().all(is_there)
+}
+
+fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
+    Ok(Glob::new(text)?.compile_matcher())
+}
+
+impl Rules {
+    /// Reads what reports print of rules and chains.
+    fn read(text: &str) -> Result<Self, globset::Error> {
+        if let Some(chain) = text.strip_prefix("chain ") {
+            let (chain, which) = (glob(chain)?, Which::Chain);
+            return Ok(Rules { chain, which });
+        }
+        let places = text.rsplit_once(' ');
+        let places = places.and_then(|(chain, places)| Some((chain, ranges(places)?)));
+        let (chain, which) = match places {
+            Some((chain, places)) => (glob(chain)?, Which::At(places)),
+            None => (glob(text)?, Which::All),
+        };
+        Ok(Rules { chain, which })
+    }
+
+    fn name(&self, subject: &Subject) -> bool {
+        let is_which = match (&self.which, subject.index) {
+            (Which::All, _) | (Which::Chain, None) => true,
+            (Which::At(places), Some(index)) => places.iter().any(|of| of.contains(&index)),
+            (Which::Chain, Some(_)) | (Which::At(_), None) => false,
+        };
+        let with_table = format!("{} {}", subject.table, subject.chain);
+        is_which && (self.chain.is_match(&subject.chain) || self.chain.is_match(with_table))
+    }
+}
+
+/// `1-4+7`, as reports print it.
+fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
+    let range = |text: &str| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    text.split('+').map(range).collect()
+}
+
+impl Entry {
+    /// Whether it names what comes to harm in a cell that it names.
+    pub fn names(&self, globs: &Globs, cell: &Cell, worst: &Worst) -> bool {
+        let harm = &worst.form.harm;
+        let verdict = match self.names_all(globs) {
+            true => cell.verdict,
+            false => harm.verdict,
+        };
+        let is_rule = |rules: &Rules| rules.name(&worst.subject);
+        self.verdict.is_none_or(|of| of == verdict)
+            && self.operation.is_none_or(|of| of == harm.operation)
+            && globs.name_parts(harm)
+            && globs.name_said(harm)
+            && (globs.rules.is_empty() || globs.rules.iter().any(is_rule))
+    }
+
+    /// Whether it names all losses of its cells.
+    fn names_all(&self, globs: &Globs) -> bool {
+        let is_any = globs.parts.is_none() && globs.said.is_none() && globs.rules.is_empty();
+        is_any && self.operation.is_none()
+    }
+}
