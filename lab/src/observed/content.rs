@@ -23,7 +23,11 @@ pub fn digest(what: &impl Serialize) -> Result<[u8; 32], serde_json::Error> {
         }
     }
 
-    let mut hashing = Hashing(Sha256::new());
+    // It is written in pieces of a few bytes.
+    let mut hashing = io::BufWriter::new(Hashing(Sha256::new()));
     serde_json::to_writer(&mut hashing, what)?;
-    Ok(hashing.0.finalize().into())
+    let Hashing(sha256) = hashing
+        .into_inner()
+        .map_err(|error| serde_json::Error::io(error.into_error()))?;
+    Ok(sha256.finalize().into())
 }

@@ -9,11 +9,18 @@ use foldhash::HashSet;
 /// Values that many hold, each in memory once. It keeps them as long as it lives itself, or until [`Interner::forget_unused`]; whose
 /// lifetime that is, its owner says.
 #[derive(Debug)]
-pub struct Interner<T: ?Sized>(HashSet<Arc<T>>);
+pub struct Interner<T: ?Sized> {
+    values: HashSet<Arc<T>>,
+    /// Where they are in memory: what comes from there is one of them, without a look at it.
+    places: HashSet<usize>,
+}
 
 impl<T: ?Sized> Default for Interner<T> {
     fn default() -> Self {
-        Interner(HashSet::default())
+        Interner {
+            values: HashSet::default(),
+            places: HashSet::default(),
+        }
     }
 }
 
@@ -23,23 +30,38 @@ impl<T: ?Sized + Eq + Hash> Interner<T> {
     where
         Arc<T>: Borrow<Q>,
     {
-        self.0.get(value)
+        self.values.get(value)
     }
 
     /// Puts the value that is equal to `value` in its place: `value` itself, where it is the first.
     pub fn share(&mut self, value: &mut Arc<T>) {
-        match self.0.get(&**value) {
+        if self.places.contains(&place(value)) {
+            return;
+        }
+        match self.values.get(&**value) {
             Some(known) => *value = known.clone(),
             None => {
-                self.0.insert(value.clone());
+                self.places.insert(place(value));
+                self.values.insert(value.clone());
             }
         }
     }
 
     /// Forgets what nobody else holds any more.
     pub fn forget_unused(&mut self) {
-        self.0.retain(|value| Arc::strong_count(value) > 1);
+        let places = &mut self.places;
+        self.values.retain(|value| {
+            let is_used = Arc::strong_count(value) > 1;
+            if !is_used {
+                places.remove(&place(value));
+            }
+            is_used
+        });
     }
+}
+
+fn place<T: ?Sized>(value: &Arc<T>) -> usize {
+    Arc::as_ptr(value).addr()
 }
 
 #[cfg(test)]

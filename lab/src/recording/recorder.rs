@@ -1,8 +1,10 @@
 //! Keeps what is seen of one load while it runs.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
+
+use foldhash::HashMap;
+use foldhash::fast::RandomState;
 
 use super::{CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef};
 use crate::observed::{SharedRules, State, Text};
@@ -18,6 +20,8 @@ pub struct LoadRecorder {
     /// The dumps that came, by where they are in memory: the same come again and again. Nothing else can be there as long as
     /// they are here.
     came: HashMap<usize, (Weak<State>, DumpRef)>,
+    /// The same of the texts, which the record holds itself or an equal one.
+    read: HashMap<usize, (Text, TextRef)>,
     hasher: RandomState,
     rules: SharedRules,
 }
@@ -45,9 +49,10 @@ impl LoadRecorder {
         };
         LoadRecorder {
             record,
-            places: HashMap::new(),
-            came: HashMap::new(),
-            hasher: RandomState::new(),
+            places: HashMap::default(),
+            came: HashMap::default(),
+            read: HashMap::default(),
+            hasher: RandomState::default(),
             rules: SharedRules::default(),
         }
     }
@@ -104,6 +109,15 @@ impl LoadRecorder {
     }
 
     fn text(&mut self, text: &Text) -> TextRef {
+        if let Some((_, known)) = self.read.get(&text.place()) {
+            return *known;
+        }
+        let known = self.text_of_bytes(text);
+        self.read.insert(text.place(), (text.clone(), known));
+        known
+    }
+
+    fn text_of_bytes(&mut self, text: &Text) -> TextRef {
         let places = self.places.entry(self.hasher.hash_one(text)).or_default();
         let texts = &mut self.record.texts;
         let is_it = |at: &&usize| texts.get(**at).is_some_and(|of| of == text);
@@ -135,7 +149,10 @@ impl LoadRecorder {
             *dump = dumps[*at].clone();
             return DumpRef(*at);
         }
-        self.rules.share_with(Arc::make_mut(dump));
+        // What somebody else holds too has rules that others have.
+        if Arc::strong_count(dump) == 1 {
+            self.rules.share_with(Arc::make_mut(dump));
+        }
         places.push(dumps.len());
         dumps.push(dump.clone());
         DumpRef(dumps.len() - 1)

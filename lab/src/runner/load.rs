@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::lanes::{Lanes, Lease, OpenLane};
 use super::memory::{
     Asked, Claim, Does, Id, Known, Memory, Origin, Surroundings, Whereabouts, World, begins_empty,
-    counts, furnish_key, is_believed, key,
+    counts, furnish_key, is_believed,
 };
 use super::{RunError, perform};
 use crate::agent::kernel::Capture;
@@ -115,8 +115,8 @@ impl<'r> LoadRun<'r> {
             return Err(EngineError::Fault(fault).into());
         };
         let around = *around;
-        let key = key(burst, around, self.world, self.builds)?;
         let memory = self.memory;
+        let key = memory.key(burst, around, self.world, self.builds)?;
         let known = match self.known_or_to_run(key).await {
             Ok(known) => known,
             Err(claim) => {

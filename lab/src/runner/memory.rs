@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::kept::{Kept, KeptAnswer, KeptBurst};
 use crate::agent::kernel::Capture;
+use crate::catalog::{Build, BuildId};
 use crate::engine::EngineError;
 use crate::observed::{End, SharedRules, State, Text};
 use crate::plan::LaneKind;
@@ -20,7 +21,8 @@ use crate::plan::step::{Answer, Burst, Step};
 use crate::recording::Commands;
 use crate::scenario::{Namespace, Probe};
 use crate::tool::iptables::heeded;
-pub use key::{Id, begins_empty, counts, furnish_key, key};
+use key::ReadTexts;
+pub use key::{Id, begins_empty, counts, furnish_key};
 
 /// How many bytes of texts are kept; then what was learnt first is forgotten. Scenarios run one after the other, and those that are
 /// through are asked for seldom.
@@ -138,6 +140,8 @@ struct Inner {
     captured: VecDeque<((Id, Id), usize)>,
     /// The bytes of all of it.
     captured_bytes: usize,
+    /// What commands read.
+    texts: ReadTexts,
     /// The packets that were sent, by id.
     packets: HashMap<Id, Arc<[(Namespace, Probe)]>>,
     commands: Commands,
@@ -211,6 +215,20 @@ impl Memory {
             verify,
             ..Memory::default()
         }
+    }
+
+    /// The key of a burst that is done in `world`.
+    ///
+    /// # Errors
+    /// As [`key::key`].
+    pub fn key(
+        &self,
+        burst: &Burst,
+        around: Surroundings,
+        world: Option<World>,
+        builds: &HashMap<BuildId, Build>,
+    ) -> Result<Id, EngineError> {
+        key::key(burst, around, world, (builds, &mut self.lock().texts))
     }
 
     /// What is known of a burst.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest as _, Sha256};
 
 use super::{Surroundings, World};
 use crate::catalog::{Build, BuildId, Digest};
@@ -77,12 +78,41 @@ enum Asks<'b> {
     Command {
         build: &'b Digest,
         argv: &'b [String],
-        stdin: Option<Text>,
+        stdin: Option<Id>,
     },
     Dump,
     DumpChain(&'b ChainName),
     Reset,
     Probe(&'b [(Namespace, Probe)]),
+}
+
+/// The ids of texts that commands read, by where these are in memory: a print is restored for each writer that came to its state.
+#[derive(Default)]
+pub struct ReadTexts {
+    known: HashMap<usize, (Text, Id)>,
+    /// The bytes of all of them.
+    bytes: usize,
+}
+
+impl ReadTexts {
+    /// How many bytes are kept; then all are forgotten.
+    const MOST: usize = 8 << 20;
+
+    /// The id of what a restore heeds of a text.
+    fn id(&mut self, text: &Text) -> Id {
+        let place = text.place();
+        if let Some((_, id)) = self.known.get(&place) {
+            return *id;
+        }
+        let id = Id(Sha256::digest(heeded(text.bytes())).into());
+        if self.bytes > Self::MOST {
+            self.known.clear();
+            self.bytes = 0;
+        }
+        self.bytes += text.bytes().len();
+        self.known.insert(place, (text.clone(), id));
+        id
+    }
 }
 
 /// The key of a burst that is done in `world`.
@@ -93,7 +123,7 @@ pub fn key(
     burst: &Burst,
     around: Surroundings,
     world: Option<World>,
-    builds: &HashMap<BuildId, Build>,
+    (builds, texts): (&HashMap<BuildId, Build>, &mut ReadTexts),
 ) -> Result<Id, EngineError> {
     let begins_empty = begins_empty(burst);
     let state = match begins_empty {
@@ -114,7 +144,7 @@ pub fn key(
             Ok(Asks::Command {
                 build: &known.digest,
                 argv,
-                stdin: stdin.as_ref().map(|text| heeded(text.bytes()).into()),
+                stdin: stdin.as_ref().map(|text| texts.id(text)),
             })
         }
         Action::Dump => Ok(Asks::Dump),

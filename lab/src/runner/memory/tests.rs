@@ -51,7 +51,9 @@ fn key_of(burst: &Burst, state: &str, sent: Option<&str>) -> Id {
         state: of(state),
         sent: sent.map(of),
     };
-    key(burst, around, Some(world), &builds()).expect("it has a key")
+    let memory = Memory::default();
+    let key = memory.key(burst, around, Some(world), &builds());
+    key.expect("it has a key")
 }
 
 /// What it is for, when it was printed, and what packets did make no difference; state, text and count do.
@@ -80,7 +82,8 @@ fn nobody_is_asked_in_a_state_that_nobody_knows() {
         empty: of("empty"),
     };
     let burst = restore("1.8.7-nft", "", Role::Restore);
-    let fault = key(&burst, around, None, &builds()).expect_err("nothing is known");
+    let key = Memory::default().key(&burst, around, None, &builds());
+    let fault = key.expect_err("nothing is known");
     assert!(
         fault
             .to_string()
