@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use crate::catalog::{Backend, Family};
-use crate::observed::expression::Attribute;
+use crate::observed::expression::{Attribute, Expression};
 use crate::observed::{
     Bytes, ChainFlags, LegacyChain, LegacyRule, NftChain, NftFlowtable, NftHook, NftObject,
     NftRule, NftSet, NftTable, State, TableFlags, nft_family,
@@ -178,10 +178,40 @@ impl<'a> KernelChain<'a> {
     }
 }
 
+impl Reach<'_> {
+    /// The anonymous set that an expression uses.
+    fn anonymous(&self, expression: &Expression) -> Option<&NftSet> {
+        let name = expression.set()?;
+        let mut sets = self.sets.iter();
+        sets.find(|set| set.is_anonymous() && set.name == *name)
+    }
+
+    /// Whether `rule` is the same as `other`, which is in another state: an anonymous set that holds the same is the same there,
+    /// whatever its number.
+    fn is_alike(&self, rule: &NftRule, (others, other): (&Reach<'_>, &NftRule)) -> bool {
+        let mut renamed = rule.clone();
+        for (own, its) in renamed.expressions.iter_mut().zip(&other.expressions) {
+            match (self.anonymous(own), others.anonymous(its)) {
+                (None, None) => {}
+                (Some(set), Some(of_other)) if set.is_same_but_name(of_other) => {
+                    if let Some(name) = Arc::make_mut(own).set_mut() {
+                        *name = of_other.name.clone();
+                    }
+                }
+                _ => return false,
+            }
+        }
+        renamed == *other
+    }
+}
+
 impl KernelRule<'_> {
     /// Whether both are the same expressions or the same entry, whatever the table holds besides.
     pub fn is_alike(&self, other: &Self) -> bool {
         match (self, other) {
+            (KernelRule::Nft(one, Some(reach)), KernelRule::Nft(other, Some(others))) => {
+                reach.is_alike(one, (others, other))
+            }
             (KernelRule::Nft(one, _), KernelRule::Nft(other, _)) => one == other,
             (KernelRule::Legacy(one), KernelRule::Legacy(other)) => one == other,
             (KernelRule::Nft(..), KernelRule::Legacy(_))
@@ -233,5 +263,69 @@ pub fn chain_names<'a>(
             .filter(|known| known.family == family && known.name == table)
             .flat_map(|table| table.chains.iter().map(|chain| chain.name.as_str()))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::Stamp;
+
+    /// A state with a chain of rules that each look into an anonymous set, which has a key of this type.
+    fn state(sets: &[(&str, u32)]) -> State {
+        let rule = |(set, _): &(&str, u32)| {
+            let lookup = format!("lookup reg 1 set {set} 0x0");
+            let expressions = [lookup.as_str(), "immediate reg 0 accept"].map(Expression::read);
+            serde_json::json!({ "expressions": expressions })
+        };
+        let set = |(name, key_type): &(&str, u32)| serde_json::json!({ "name": name, "flags": 3, "key_type": key_type });
+        let state = serde_json::json!({ "nft": [{
+            "family": "ip",
+            "name": "filter",
+            "chains": [{ "name": "INPUT", "rules": sets.iter().map(rule).collect::<Vec<_>>() }],
+            "sets": sets.iter().map(set).collect::<Vec<_>>(),
+        }] });
+        serde_json::from_value(state).expect("a state")
+    }
+
+    fn input(state: &State) -> Rc<KernelChain<'_>> {
+        let key = ChainKey {
+            table: "filter",
+            chain: "INPUT",
+        };
+        let chains = KernelChains::of(state, Backend::Nft, Family::Ipv4);
+        chains.get(key).expect("it is there")
+    }
+
+    #[test]
+    fn which_nft_made_a_table_makes_no_chain_and_no_rule_another() {
+        let state = state(&[("__set0", 1)]);
+        let mut stamped = state.clone();
+        stamped.nft[0].stamp = Some(Stamp::default());
+        assert_ne!(stamped, state);
+        assert_eq!(input(&stamped), input(&state));
+    }
+
+    #[test]
+    fn a_rule_is_the_same_whatever_the_number_of_its_anonymous_set() {
+        let (before, after) = (
+            state(&[("__set0", 1), ("__set1", 2)]),
+            state(&[("__set0", 2)]),
+        );
+        let (before, after) = (input(&before), input(&after));
+        let [first, second] = [0, 1].map(|place| before.rules[place]);
+        let left = after.rules[0];
+        assert!(!first.is_alike(&left) && !left.is_alike(&first));
+        assert!(second.is_alike(&left) && left.is_alike(&second));
+        assert_ne!(second, left, "the table holds something else");
+    }
+
+    #[test]
+    fn a_rule_whose_set_has_a_name_is_another_where_the_name_is() {
+        let [mut one, mut other] = [state(&[("a", 1)]), state(&[("b", 1)])];
+        for state in [&mut one, &mut other] {
+            state.nft[0].sets[0].flags = Default::default();
+        }
+        assert!(!input(&one).rules[0].is_alike(&input(&other).rules[0]));
     }
 }

@@ -188,7 +188,9 @@ impl<'a> Pairing<'a> {
         };
         let said = self.looked_up(deletion.command);
         let deleted = match (said, self.taken(laid, deletion)) {
-            (LookedUp::There, Taken::Rule(rule)) if Some(rule) == held(laid) => {
+            (LookedUp::There, Taken::Rule(rule))
+                if held(laid).is_some_and(|held| held.is_alike(&rule)) =>
+            {
                 DeleteVerdict::Deleted
             }
             (LookedUp::There | LookedUp::NotThere, Taken::Nothing) => DeleteVerdict::NotDeleted,

@@ -253,6 +253,28 @@ impl Expression {
         )
     }
 
+    /// The set or map of its table that it uses.
+    pub fn set(&self) -> Option<&Name> {
+        match self {
+            Expression::Lookup(lookup) => Some(&lookup.set),
+            Expression::Dynset(dynset) => Some(&dynset.set),
+            Expression::Objref(Objref::Looked { set, .. }) => Some(set),
+            Expression::Extended { known, .. } => known.set(),
+            _ => None,
+        }
+    }
+
+    /// The same, to give it another name.
+    pub fn set_mut(&mut self) -> Option<&mut Name> {
+        match self {
+            Expression::Lookup(lookup) => Some(&mut lookup.set),
+            Expression::Dynset(dynset) => Some(&mut dynset.set),
+            Expression::Objref(Objref::Looked { set, .. }) => Some(set),
+            Expression::Extended { known, .. } => known.set_mut(),
+            _ => None,
+        }
+    }
+
     /// The chain that the packet goes to.
     pub fn chain(&self) -> Option<&Name> {
         match self {

@@ -13,7 +13,9 @@ use crate::observed::printed::{each, part};
 /// and the backend, which the kernel picks itself and which depends on the processor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NftSet {
-    /// Its name.
+    /// Its name. That of an anonymous one has the number of its first use ([`number_anonymous_sets`]).
+    ///
+    /// [`number_anonymous_sets`]: super::NftTable::number_anonymous_sets
     pub name: Name,
     /// What it is, and what may be in it.
     #[serde(default, skip_serializing_if = "SetFlags::is_empty")]
@@ -114,6 +116,42 @@ impl NftSet {
     /// Whether it belongs to the rule that uses it, and has no name of its own.
     pub fn is_anonymous(&self) -> bool {
         self.flags.has(SetFlags::ANONYMOUS)
+    }
+
+    /// Whether both are the same, whatever their names.
+    pub fn is_same_but_name(&self, other: &NftSet) -> bool {
+        self.but_name() == other.but_name()
+    }
+
+    fn but_name(&self) -> impl PartialEq {
+        let NftSet {
+            name: _,
+            flags,
+            key_type,
+            key_length,
+            data_type,
+            data_length,
+            policy,
+            object_kind,
+            timeout,
+            gc_interval,
+            description,
+            userdata,
+            expressions,
+            other,
+            elements,
+        } = self;
+        let key_and_data = (key_type, key_length, data_type, data_length, object_kind);
+        let upkeep = (policy, timeout, gc_interval, description);
+        (
+            flags,
+            key_and_data,
+            upkeep,
+            userdata,
+            expressions,
+            other,
+            elements,
+        )
     }
 }
 

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use rstest::rstest;
+use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::observed::Name;
-use crate::observed::expression::{Data, Expression, ObjectKind};
+use crate::observed::expression::{Attribute, Data, Expression, ObjectKind};
+use crate::observed::{Bytes, Name};
 
 fn name(name: &str) -> Name {
     name.as_bytes().into()
@@ -191,4 +194,130 @@ fn hooks(#[case] hook: Hook, #[case] json: &str) {
 fn kinds_of_chains(#[case] kind: ChainKind, #[case] json: &str) {
     assert_eq!(serde_json::to_string(&kind).expect("a word"), json);
     assert_eq!(kind, serde_json::from_str(json).expect("a kind"), "{json}");
+}
+
+fn rule(expressions: &[&str]) -> Arc<NftRule> {
+    let read = |printed: &&str| Arc::new(Expression::read(printed));
+    Arc::new(NftRule {
+        expressions: expressions.iter().map(read).collect(),
+        other: Vec::new(),
+        compat: None,
+        userdata: None,
+    })
+}
+
+fn table(sets: &[(&str, u32)], rules: Vec<Arc<NftRule>>) -> NftTable {
+    let (chains, sets) = (
+        vec![NftChain {
+            name: "c".to_owned(),
+            base: None,
+            rules,
+            flags: ChainFlags::default(),
+            userdata: None,
+            other: Vec::new(),
+        }],
+        sets.iter().map(|&(of, key_type)| NftSet {
+            name: name(of),
+            key_type: Some(key_type),
+            ..set(u32::from(of.starts_with("__")))
+        }),
+    );
+    NftTable {
+        family: "ip".to_owned(),
+        name: "t".to_owned(),
+        flags: TableFlags::default(),
+        chains,
+        sets: sets.collect(),
+        objects: Vec::new(),
+        flowtables: Vec::new(),
+        stamp: None,
+        userdata: None,
+        other: Vec::new(),
+    }
+}
+
+/// The names of sets, each with its type, and then the sets of all rules.
+fn names(table: &NftTable) -> String {
+    let sets = table.sets.iter();
+    let sets = sets.map(|set| format!("{}={}", set.name, set.key_type.unwrap_or_default()));
+    let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+    let used = rules.flat_map(|rule| &rule.expressions);
+    let used = used.filter_map(|expression| Some(expression.set()?.to_string()));
+    sets.chain(used).collect::<Vec<_>>().join(" ")
+}
+
+#[rstest]
+#[case::none(&[("s", 1)], &["s"], "s=1 s")]
+#[case::as_they_are(&[("__set0", 1), ("__set1", 2)], &["__set0", "__set1"], "__set0=1 __set1=2 __set0 __set1")]
+#[case::turned_round(&[("__set0", 1), ("__set1", 2)], &["__set1", "__set0"], "__set0=2 __set1=1 __set0 __set1")]
+#[case::a_gap(&[("__set7", 1)], &["__set7", "__set7"], "__set0=1 __set0 __set0")]
+#[case::each_kind_apart(
+    &[("__set4", 1), ("__map9", 2), ("__set2", 3)],
+    &["__set2", "__map9", "__set4"],
+    "__set0=3 __map0=2 __set1=1 __set0 __map0 __set1"
+)]
+#[case::unused_last(&[("__set0", 1), ("__set1", 2), ("__set2", 3)], &["__set2"], "__set0=3 __set1=1 __set2=2 __set0")]
+#[case::behind_the_named(&[("__set3", 1), ("s", 2)], &["__set3", "s"], "s=2 __set0=1 __set0 s")]
+fn anonymous_sets_are_numbered_by_first_use(
+    #[case] sets: &[(&str, u32)],
+    #[case] used: &[&str],
+    #[case] expected: &str,
+) {
+    let lookup = |set: &&str| rule(&["counter", &format!("lookup reg 1 set {set} 0x0")]);
+    let mut table = table(sets, used.iter().map(lookup).collect());
+    table.number_anonymous_sets();
+    assert_eq!(names(&table), expected);
+    let numbered = table.clone();
+    table.number_anonymous_sets();
+    assert_eq!(table, numbered);
+}
+
+#[test]
+fn the_name_of_another_set_is_not_taken() {
+    let mut table = table(&[("__set5", 1), ("__set0", 2)], vec![]);
+    table.sets[1].flags = SetFlags::default();
+    table.number_anonymous_sets();
+    assert_eq!(names(&table), "__set0=2 __set1=1");
+}
+
+#[rstest]
+#[case("lookup reg 1 set __set7 dreg 0 0x0")]
+#[case("lookup reg 1 set __set7 attribute 77 0x3f")]
+#[case("dynset add reg_key 1 set __set7 flags 0x0")]
+#[case("objref sreg 1 set __set7")]
+fn every_expression_that_names_a_set_gets_its_new_name(#[case] printed: &str) {
+    let own = rule(&[printed, "counter"]);
+    let mut table = table(&[("__set7", 1)], vec![own.clone()]);
+    table.number_anonymous_sets();
+    let renamed = &table.chains[0].rules[0];
+    assert_eq!(
+        renamed.expressions[0].to_string(),
+        printed.replace("__set7", "__set0")
+    );
+    assert_eq!(
+        own.expressions[0].to_string(),
+        printed,
+        "others hold it too"
+    );
+    assert!(Arc::ptr_eq(&own.expressions[1], &renamed.expressions[1]));
+}
+
+#[test]
+fn a_stamp_is_part_of_a_table_and_of_nothing_else() {
+    let table = table(&[], vec![rule(&["counter"])]);
+    let stamped = NftTable {
+        stamp: Some(Stamp {
+            version: Some(Bytes::from(&[1, 1, 6, 0][..])),
+            build: None,
+        }),
+        ..table.clone()
+    };
+    assert_ne!(stamped, table);
+    assert!(stamped.is_same_but_stamp(&table));
+    let dormant = NftTable {
+        flags: TableFlags::DORMANT,
+        ..table.clone()
+    };
+    assert!(!stamped.is_same_but_stamp(&dormant));
+    assert!(survives(&stamped) && survives(&table));
 }

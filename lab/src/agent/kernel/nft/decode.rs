@@ -44,8 +44,11 @@ pub(in crate::agent::kernel) fn decode(
             _ => return Err(KernelError::Malformed("known nf_tables message")),
         }
     }
-    for set in decoder.tables.iter_mut().flat_map(|table| &mut table.sets) {
-        set.elements.sort_by_cached_key(ToString::to_string);
+    for table in &mut decoder.tables {
+        for set in &mut table.sets {
+            set.elements.sort_by_cached_key(ToString::to_string);
+        }
+        table.number_anonymous_sets();
     }
     Ok(decoder.tables)
 }
