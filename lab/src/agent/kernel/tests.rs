@@ -3,6 +3,8 @@
 //! `testdata/*.nft` are messages as [`nft::read`] collects them, `testdata/*.legacy` are a `struct ipt_getinfo` and the
 //! entries after it. [`capture`] makes them. `testdata/*.txt` is what was asked of iptables and nft.
 
+mod sets;
+
 use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -264,6 +266,7 @@ fn unknown_expressions_and_attributes_are_printed_raw() {
 #[rstest]
 #[case::nft(NFT)]
 #[case::iptables(IPTABLES_NFT)]
+#[case::sets(sets::SETS)]
 fn malformed_messages_do_not_panic_and_known_rules_change_nothing(#[case] answer: &[u8]) {
     let mut decoded = DecodedRules::default();
     for length in (0..answer.len()).step_by(61) {
@@ -364,11 +367,15 @@ fn replay(answer: &[u8]) {
         .expect("taken");
 }
 
-#[test]
-fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
-    in_a_fresh_namespace(|| {
+#[rstest]
+#[case::nft(NFT)]
+#[case::sets(sets::SETS)]
+fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none(
+    #[case] answer: &'static [u8],
+) {
+    in_a_fresh_namespace(move || {
         prepare(LegacyTables::Leave).expect("prepared");
-        let mut captured = nft_of(NFT).expect("well formed");
+        let mut captured = nft_of(answer).expect("well formed");
         for chain in captured.iter_mut().flat_map(|table| &mut table.chains) {
             let taken = |of: &Arc<Expression>| !NOT_TAKEN_BACK.contains(&&*of.name());
             chain
@@ -377,7 +384,7 @@ fn captured_rules_written_twice_are_the_same_and_a_reset_leaves_none() {
         }
         let mut reader = Reader::default();
         for _ in 0..2 {
-            replay(NFT);
+            replay(answer);
             let written = reader.dump().expect("readable");
             assert_eq!(show(&written.nft), show(&captured));
             assert_eq!(written.legacy, [], "nobody touched a legacy table");

@@ -54,3 +54,34 @@ fn flowtable_hook(nest: &[u8]) -> Result<FlowtableHook, KernelError> {
         other: attributes.rest(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::kernel::attributes::{put, put_name, put_nest};
+
+    /// As `nf_tables_fill_flowtable_info` of net/netfilter/nf_tables_api.c sends one.
+    #[test]
+    fn a_flowtable_has_its_hook_its_devices_and_what_is_not_known() {
+        let mut message = Vec::new();
+        put_name(&mut message, 2, "ft");
+        put(&mut message, 4, &1u32.to_be_bytes());
+        put(&mut message, 5, &7u64.to_be_bytes());
+        put(&mut message, 7, &2u32.to_be_bytes());
+        put_nest(&mut message, 3, |hook| {
+            put(hook, 1, &0u32.to_be_bytes());
+            put(hook, 2, &(-10i32).to_be_bytes());
+            put_nest(hook, 3, |devices| {
+                put_name(devices, 1, "lo");
+                put_name(devices, 2, "eth");
+            });
+            put(hook, 9, b"?");
+        });
+        put(&mut message, 77, b"!");
+        let flowtable = flowtable(Attributes::parse(&message).expect("well formed"));
+        assert_eq!(
+            flowtable.expect("it has a name").to_string(),
+            "flowtable ft hook 0 prio -10 dev lo dev prefix eth attribute 9 0x3f flags 0x2 attribute 77 0x21"
+        );
+    }
+}
