@@ -3,6 +3,7 @@
 
 mod bytes;
 mod command;
+mod content;
 mod cursor;
 pub mod expression;
 mod flags;
@@ -16,6 +17,7 @@ mod text;
 
 pub use bytes::{Bytes, Name, Value, plain};
 pub use command::{End, Ran};
+pub use content::digest;
 pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,
@@ -26,5 +28,5 @@ pub use nft::{
     NftTable, SetDescription, SetFlags, Stamp, TableFlags, nft_family,
 };
 pub use shared::SharedRules;
-pub use state::{ChainName, State};
+pub use state::{ChainName, State, StateId};
 pub use text::Text;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::content::digest;
 use super::legacy::LegacyTable;
 use super::nft::{NftTable, nft_family};
 use crate::catalog::{Backend, Family};
@@ -19,7 +20,24 @@ pub struct State {
     pub legacy: Vec<LegacyTable>,
 }
 
+/// A state by its content. States that are equal have the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StateId([u8; 32]);
+
+impl StateId {
+    /// Its bytes.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
 impl State {
+    /// Its id.
+    pub fn id(&self) -> StateId {
+        let digest = digest(self);
+        StateId(digest.expect("a state is lists, texts and numbers, which all have a JSON form"))
+    }
+
     /// Whether both hold the same, whichever nft made their tables.
     pub fn is_same_but_stamps(&self, other: &State) -> bool {
         let mut tables = self.nft.iter().zip(&other.nft);
@@ -61,4 +79,32 @@ pub struct ChainName {
     pub table: String,
     /// The chain.
     pub chain: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::Stamp;
+
+    fn state(name: &str) -> State {
+        let table = serde_json::json!({ "family": "ip", "name": name, "chains": [] });
+        serde_json::from_value(serde_json::json!({ "nft": [table] })).expect("a state")
+    }
+
+    #[test]
+    fn states_that_are_equal_have_one_id_and_others_have_others() {
+        assert_eq!(state("filter").id(), state("filter").id());
+        assert_ne!(state("filter").id(), state("nat").id());
+        assert_ne!(state("filter").id(), State::default().id());
+    }
+
+    #[test]
+    fn which_nft_made_a_table_is_part_of_the_id_and_the_only_difference() {
+        let (plain, mut stamped) = (state("filter"), state("filter"));
+        stamped.nft[0].stamp = Some(Stamp::default());
+        assert_ne!(stamped.id(), plain.id());
+        assert!(stamped.is_same_but_stamps(&plain));
+        assert!(!stamped.is_same_but_stamps(&state("nat")));
+        assert!(!stamped.is_same_but_stamps(&State::default()));
+    }
 }

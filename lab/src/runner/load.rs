@@ -296,7 +296,7 @@ impl<'r> LoadRun<'r> {
         let after = match burst.steps.last().map(|step| &step.action) {
             Some(Action::Dump) => match answers.last_mut() {
                 Some(Answer::Dumped(state)) => {
-                    let (id, same) = memory.state(state.clone())?;
+                    let (id, same) = memory.state(state.clone());
                     *state = same;
                     Some(id)
                 }
@@ -371,7 +371,7 @@ async fn furnish(
 /// What a lane holds.
 async fn dump(open: &mut OpenLane, memory: &Memory) -> Result<Id, EngineError> {
     match open.lane.ask(&Place::Holder, &Request::Dump).await? {
-        Reply::Dumped { dump } => Ok(memory.state(dump)?.0),
+        Reply::Dumped { dump } => Ok(memory.state(dump).0),
         other => Err(EngineError::Fault(format!(
             "an agent answered a dump with {other:?}"
         ))),

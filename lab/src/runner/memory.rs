@@ -322,7 +322,7 @@ impl Memory {
             answers.push(match answer {
                 Answer::Ran(ran) => KeptAnswer::Ran(ran.clone()),
                 Answer::Dumped(state) => {
-                    let (id, state) = self.state(state.clone())?;
+                    let (id, state) = self.state(state.clone());
                     states.insert(id, state);
                     KeptAnswer::Dumped(id)
                 }
@@ -365,15 +365,12 @@ impl Memory {
     }
 
     /// The state that is equal to `state`, in memory once, and its id.
-    ///
-    /// # Errors
-    /// As [`Id::of`].
-    pub fn state(&self, came: Arc<State>) -> Result<(Id, Arc<State>), EngineError> {
+    pub fn state(&self, came: Arc<State>) -> (Id, Arc<State>) {
         let place = Arc::as_ptr(&came) as usize;
         if let Some((_, id, state)) = self.lock().came.get(&place) {
-            return Ok((*id, state.clone()));
+            return (*id, state.clone());
         }
-        let id = Id::of(&came)?;
+        let id = Id::from(came.id());
         let mut inner = self.lock();
         let state = match inner.states.get(&id) {
             Some(known) => known.clone(),
@@ -389,7 +386,7 @@ impl Memory {
             inner.came.clear();
         }
         inner.came.insert(place, (came, id, state.clone()));
-        Ok((id, state))
+        (id, state)
     }
 
     /// How a state came about in such a lane, if it is known.

@@ -1,15 +1,13 @@
 //! Ids by content, and the key of a burst: what it is, whoever asks for it.
 
 use std::collections::HashMap;
-use std::io;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::{Digest as _, Sha256};
 
 use super::{Surroundings, World};
 use crate::catalog::{Build, BuildId, Digest};
 use crate::engine::EngineError;
-use crate::observed::{ChainName, Text};
+use crate::observed::{ChainName, StateId, Text, digest};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Burst, Role, Step};
 use crate::scenario::{Namespace, Probe, Setup};
@@ -25,20 +23,10 @@ impl Id {
     /// # Errors
     /// It has no JSON form: a fault of the lab.
     pub fn of(what: &impl Serialize) -> Result<Id, EngineError> {
-        struct Hashing(Sha256);
-        impl io::Write for Hashing {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.update(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut hashing = Hashing(Sha256::new());
-        serde_json::to_writer(&mut hashing, what)
-            .map_err(|error| EngineError::Fault(format!("something has no id: {error}")))?;
-        Ok(Id(hashing.0.finalize().into()))
+        let digest = digest(what);
+        digest
+            .map(Id)
+            .map_err(|error| EngineError::Fault(format!("something has no id: {error}")))
     }
 
     /// Its bytes.
@@ -49,6 +37,12 @@ impl Id {
     /// The id that has these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Id {
         Id(bytes)
+    }
+}
+
+impl From<StateId> for Id {
+    fn from(state: StateId) -> Self {
+        Id(state.bytes())
     }
 }
 
