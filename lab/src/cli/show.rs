@@ -114,7 +114,7 @@ fn not_run(writer: &BuildId, reader: &BuildId) -> Failure {
 
 /// The build of this id; here no glob will do.
 fn one(kind: &'static str, builds: &[&Build], id: &str) -> Result<BuildId, Failure> {
-    let id = globset::escape(id);
+    let id = glob::Pattern::escape(id);
     let found = select(kind, builds, |build| build.id.as_str(), &[id]).or_bad_input()?;
     Ok(found[0].id.clone())
 }

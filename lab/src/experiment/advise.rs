@@ -180,7 +180,10 @@ async fn live(
     ids.extend(own);
     let is_available = |id: &BuildId| available.iter().any(|build| &build.id == id);
     ids.extend(later.into_iter().filter(is_available));
-    let ids: Vec<String> = ids.iter().map(|id| globset::escape(id.as_str())).collect();
+    let ids: Vec<String> = ids
+        .iter()
+        .map(|id| glob::Pattern::escape(id.as_str()))
+        .collect();
     let operations = Changes::operations(members.iter().map(|member| member.changes));
     let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;
     let ran = prepared.run(&session, options, None, |_, _| {}).await?;

@@ -58,7 +58,7 @@ impl Session {
         perhaps: &[BuildId],
     ) -> Result<Provision, Failure> {
         let known = self.known();
-        let pattern = |id: &BuildId| globset::escape(id.as_str());
+        let pattern = |id: &BuildId| glob::Pattern::escape(id.as_str());
         let ids: Vec<String> = ids.iter().map(pattern).collect();
         let mut named = known.named(&ids, |_| false)?;
         for id in perhaps {

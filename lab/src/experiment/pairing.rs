@@ -63,8 +63,8 @@ impl PairingsSeen {
         let scenarios = request.scenarios.clone();
         let session = Session::open(session).await?;
         let pairs = Pairs {
-            writers: &[globset::escape(request.writer)],
-            readers: &[globset::escape(request.reader)],
+            writers: &[glob::Pattern::escape(request.writer)],
+            readers: &[glob::Pattern::escape(request.reader)],
         };
         let (operations, run) = (request.operations, request.scenarios);
         let prepared = Prepared::new(&session, operations, run, pairs).await?;

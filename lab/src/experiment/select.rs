@@ -1,6 +1,6 @@
 //! What names and globs choose of what exists.
 
-use globset::GlobBuilder;
+use glob::Pattern;
 use miette::miette;
 
 use super::failure::{Failure, OrFailure};
@@ -32,11 +32,9 @@ pub fn select<'a, T>(
     }
     let mut chosen = vec![false; items.len()];
     for pattern in patterns {
-        let glob = GlobBuilder::new(pattern)
-            .build()
-            .map(|glob| glob.compile_matcher());
+        let glob = Pattern::new(pattern);
         let matches = |item: &T| {
-            name(item) == pattern || glob.as_ref().is_ok_and(|glob| glob.is_match(name(item)))
+            name(item) == pattern || glob.as_ref().is_ok_and(|glob| glob.matches(name(item)))
         };
         let mut any = false;
         for (chosen, item) in chosen.iter_mut().zip(items) {

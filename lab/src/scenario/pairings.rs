@@ -1,6 +1,5 @@
 //! Which pairings a scenario is about: what a system that heeds a rule of conduct ever puts side by side.
 
-use globset::Glob;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,13 +27,13 @@ pub struct Pairings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct Pattern(Glob);
+pub struct Pattern(glob::Pattern);
 
 impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        Glob::new(&text)
+        glob::Pattern::new(&text)
             .map(Pattern)
             .map_err(|error| error.to_string())
     }
@@ -42,13 +41,13 @@ impl TryFrom<String> for Pattern {
 
 impl From<Pattern> for String {
     fn from(pattern: Pattern) -> String {
-        pattern.0.glob().to_owned()
+        pattern.0.as_str().to_owned()
     }
 }
 
 impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.0.glob())
+        f.pad(self.0.as_str())
     }
 }
 
@@ -87,8 +86,7 @@ impl Pairings {
     /// Whether such a system ever puts these two side by side.
     pub fn allow(&self, writer: &Build, reader: &Build) -> bool {
         let names = |patterns: &[Pattern], build: &Build| {
-            let matches =
-                |pattern: &Pattern| pattern.0.compile_matcher().is_match(build.id.as_str());
+            let matches = |pattern: &Pattern| pattern.0.matches(build.id.as_str());
             patterns.is_empty() || patterns.iter().any(matches)
         };
         let follows = reader.version > writer.version

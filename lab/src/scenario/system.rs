@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use globset::{Glob, GlobMatcher};
+use glob::Pattern;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -40,7 +40,7 @@ impl System {
     /// Says of each chain whether others fill it too.
     pub fn open_chains(&self) -> OpenChains {
         let globs = self.open_chains.iter();
-        let matchers = globs.filter_map(|glob| Some(Glob::new(glob).ok()?.compile_matcher()));
+        let matchers = globs.filter_map(|glob| Pattern::new(glob).ok());
         OpenChains(matchers.collect())
     }
 
@@ -50,7 +50,7 @@ impl System {
         let system = section.into_inner();
         let fault = |message: String| Fault::at(text, span.clone(), message);
         for glob in &system.open_chains {
-            Glob::new(glob).map_err(|error| fault(format!("open_chains: {error}")))?;
+            Pattern::new(glob).map_err(|error| fault(format!("open_chains: {error}")))?;
         }
         let policies = system
             .policies
@@ -77,11 +77,11 @@ impl System {
 
 /// The chains of a system that others fill too.
 #[derive(Debug, Clone)]
-pub struct OpenChains(Vec<GlobMatcher>);
+pub struct OpenChains(Vec<Pattern>);
 
 impl OpenChains {
     /// Whether others fill it too.
     pub fn contains(&self, chain: &str) -> bool {
-        self.0.iter().any(|glob| glob.is_match(chain))
+        self.0.iter().any(|glob| glob.matches(chain))
     }
 }

@@ -36,8 +36,8 @@ pub async fn make(
     let folder = Folder::create(request, &scenario)?;
     let session = Session::open(session).await?;
     let pairs = Pairs {
-        writers: &[globset::escape(&request.writer)],
-        readers: &[globset::escape(&request.reader)],
+        writers: &[glob::Pattern::escape(&request.writer)],
+        readers: &[glob::Pattern::escape(&request.reader)],
     };
     let provision = session
         .provide_for(std::slice::from_ref(&scenario), pairs)

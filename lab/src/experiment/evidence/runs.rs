@@ -45,7 +45,7 @@ impl Lab<'_> {
     pub(super) fn pair(&self) -> Result<(Build, Build), Failure> {
         let (builds, missing) = (session::builds(&self.provision), &self.provision.missing);
         let one = |id: &str| {
-            let found = chosen_builds(&builds, missing, &[globset::escape(id)])?;
+            let found = chosen_builds(&builds, missing, &[glob::Pattern::escape(id)])?;
             // A name that is no glob matches one build, or it is an error.
             found.into_iter().next().ok_or_else(|| {
                 let error = miette!(
@@ -169,7 +169,7 @@ impl Lab<'_> {
                 .iter()
                 .filter(|of| of.tool == like.tool && of.backend == like.backend);
             alike
-                .map(|build| globset::escape(build.id.as_str()))
+                .map(|build| glob::Pattern::escape(build.id.as_str()))
                 .collect()
         };
         let scenarios = vec![scenario.clone()];
@@ -191,8 +191,8 @@ impl Lab<'_> {
         operations: &[Operation],
         file: Option<&mut RecordingWriter>,
     ) -> Result<(Matrix, Vec<LoadRecord>), Failure> {
-        let writer = [globset::escape(&self.request.writer)];
-        let reader = [globset::escape(&self.request.reader)];
+        let writer = [glob::Pattern::escape(&self.request.writer)];
+        let reader = [glob::Pattern::escape(&self.request.reader)];
         self.run(scenarios, operations, (&writer, &reader), file)
             .await
     }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use globset::{Glob, GlobMatcher};
+use glob::{Pattern, PatternError};
 
 use super::entry::Entry;
 use crate::judge::Cell;
@@ -13,11 +13,11 @@ use crate::matrix::subject::Subject;
 /// What an entry names, as globs.
 #[derive(Debug, Clone)]
 pub struct Globs {
-    scenario: GlobMatcher,
-    writers: Vec<GlobMatcher>,
-    readers: Vec<GlobMatcher>,
-    parts: Option<[Vec<GlobMatcher>; 3]>,
-    said: Option<GlobMatcher>,
+    scenario: Pattern,
+    writers: Vec<Pattern>,
+    readers: Vec<Pattern>,
+    parts: Option<[Vec<Pattern>; 3]>,
+    said: Option<Pattern>,
     rules: Vec<Rules>,
 }
 
@@ -25,7 +25,7 @@ pub struct Globs {
 #[derive(Debug, Clone)]
 struct Rules {
     /// `CHAIN` or `TABLE CHAIN`.
-    chain: GlobMatcher,
+    chain: Pattern,
     which: Which,
 }
 
@@ -41,8 +41,8 @@ enum Which {
 
 impl Globs {
     /// Those of an entry.
-    pub fn of(entry: &Entry) -> Result<Self, globset::Error> {
-        let globs = |texts: &[String]| -> Result<Vec<GlobMatcher>, globset::Error> {
+    pub fn of(entry: &Entry) -> Result<Self, PatternError> {
+        let globs = |texts: &[String]| -> Result<Vec<Pattern>, PatternError> {
             texts.iter().map(|text| glob(text)).collect()
         };
         let rules = entry.rules.iter().map(|text| Rules::read(text));
@@ -61,7 +61,7 @@ impl Globs {
             readers: globs(&entry.readers)?,
             parts,
             said: entry.said.as_deref().map(glob).transpose()?,
-            rules: rules.collect::<Result<_, globset::Error>>()?,
+            rules: rules.collect::<Result<_, PatternError>>()?,
         })
     }
 
@@ -77,33 +77,33 @@ impl Globs {
     fn name_said(&self, harm: &Harm) -> bool {
         let said = harm.reason.as_deref().unwrap_or_default();
         // What a build said may have brackets in it: the words themselves always name it.
-        let is_it = |glob: &GlobMatcher| glob.is_match(said) || glob.glob().glob() == said;
+        let is_it = |glob: &Pattern| glob.matches(said) || glob.as_str() == said;
         self.said.as_ref().is_none_or(is_it)
     }
 
     /// Whether they name a cell.
     pub fn name(&self, cell: &Cell) -> bool {
-        let is_one = |globs: &[GlobMatcher], id: &str| globs.iter().any(|glob| glob.is_match(id));
-        self.scenario.is_match(&cell.scenario)
+        let is_one = |globs: &[Pattern], id: &str| globs.iter().any(|glob| glob.matches(id));
+        self.scenario.matches(&cell.scenario)
             && is_one(&self.writers, cell.writer.as_str())
             && is_one(&self.readers, cell.reader.as_str())
     }
 }
 
 /// Whether `globs` name all of `names`, and nothing that is not there.
-fn are_just(globs: &[GlobMatcher], names: &[String]) -> bool {
-    let is_named = |name: &String| globs.iter().any(|glob| glob.is_match(name));
-    let is_there = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
+fn are_just(globs: &[Pattern], names: &[String]) -> bool {
+    let is_named = |name: &String| globs.iter().any(|glob| glob.matches(name));
+    let is_there = |glob: &Pattern| names.iter().any(|name| glob.matches(name));
     names.iter().all(is_named) && globs.iter().all(is_there)
 }
 
-fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
-    Ok(Glob::new(text)?.compile_matcher())
+fn glob(text: &str) -> Result<Pattern, PatternError> {
+    Pattern::new(text)
 }
 
 impl Rules {
     /// Reads what reports print of rules and chains.
-    fn read(text: &str) -> Result<Self, globset::Error> {
+    fn read(text: &str) -> Result<Self, PatternError> {
         if let Some(chain) = text.strip_prefix("chain ") {
             let (chain, which) = (glob(chain)?, Which::Chain);
             return Ok(Rules { chain, which });
@@ -124,7 +124,7 @@ impl Rules {
             (Which::Chain, Some(_)) | (Which::At(_), None) => false,
         };
         let with_table = format!("{} {}", subject.table, subject.chain);
-        is_which && (self.chain.is_match(&subject.chain) || self.chain.is_match(with_table))
+        is_which && (self.chain.matches(&subject.chain) || self.chain.matches(&with_table))
     }
 }
 
