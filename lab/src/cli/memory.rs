@@ -23,7 +23,7 @@ enum MemoryCommand {
     List {
         /// Say it of each build too.
         #[arg(long)]
-        builds: bool,
+        by_build: bool,
     },
     /// Take it away: all of it, or what is named.
     Clear {
@@ -43,7 +43,7 @@ pub fn run(args: &MemoryArgs, common: &Common) -> Result<Exit, Failure> {
     let options = common.session_options();
     match &args.command {
         None => list(false, &options)?,
-        Some(MemoryCommand::List { builds }) => list(*builds, &options)?,
+        Some(MemoryCommand::List { by_build }) => list(*by_build, &options)?,
         Some(MemoryCommand::Clear {
             build,
             kernel,

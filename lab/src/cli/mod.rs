@@ -165,7 +165,7 @@ The program holds reports/losses.json.xz. To have it answer from another, write 
     #[command(after_help = "Examples:
   iptables-lab memory
   iptables-lab memory clear --older-than 30
-  iptables-lab memory list --builds
+  iptables-lab memory list --by-build
   iptables-lab memory clear --kernel 6.1.0
   iptables-lab memory clear --build '1.8.7*'
 

@@ -252,11 +252,11 @@ mod tests {
     #[case("[[knwon]]\n", "unknown field `knwon`")]
     #[case(
         "[[known]]\nscenario = '['\nwriters = []\nreaders = []\nurl = ''\nreason = ''\n",
-        "unclosed character class"
+        "` is no glob: invalid range pattern, at character 1"
     )]
     #[case(
         "[[known]]\nscenario = ''\nwriters = []\nreaders = []\nurl = ''\nreason = ''\nrules = ['[ 1']\n",
-        "unclosed character class"
+        "` is no glob: invalid range pattern, at character 1"
     )]
     fn what_is_no_such_file_is_refused(#[case] text: &str, #[case] words: &str) {
         let error = Known::read("known.toml", text).unwrap_err().to_string();

@@ -145,7 +145,7 @@ fn one_build_is_forgotten() {
     let runs = Runs::new();
     let (first, _) = runs.run(&[]);
     let reader = small_run().reader.clone();
-    let list = |runs: &Runs| both(&runs.lab(&["memory", "list", "--builds"]));
+    let list = |runs: &Runs| both(&runs.lab(&["memory", "list", "--by-build"]));
     assert!(list(&runs).contains(&reader), "{}", list(&runs));
     runs.lab(&["memory", "clear", "--build", &reader]);
     assert!(!list(&runs).contains(&reader), "{}", list(&runs));

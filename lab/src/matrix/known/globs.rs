@@ -10,6 +10,14 @@ use crate::matrix::Harm;
 use crate::matrix::losses::Worst;
 use crate::matrix::subject::Subject;
 
+/// A text that is no glob.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is no glob: {}, at character {}", .error.msg, .error.pos + 1)]
+pub struct NoGlob {
+    text: String,
+    error: PatternError,
+}
+
 /// What an entry names, as globs.
 #[derive(Debug, Clone)]
 pub struct Globs {
@@ -41,8 +49,8 @@ enum Which {
 
 impl Globs {
     /// Those of an entry.
-    pub fn of(entry: &Entry) -> Result<Self, PatternError> {
-        let globs = |texts: &[String]| -> Result<Vec<Pattern>, PatternError> {
+    pub fn of(entry: &Entry) -> Result<Self, NoGlob> {
+        let globs = |texts: &[String]| -> Result<Vec<Pattern>, NoGlob> {
             texts.iter().map(|text| glob(text)).collect()
         };
         let rules = entry.rules.iter().map(|text| Rules::read(text));
@@ -61,7 +69,7 @@ impl Globs {
             readers: globs(&entry.readers)?,
             parts,
             said: entry.said.as_deref().map(glob).transpose()?,
-            rules: rules.collect::<Result<_, PatternError>>()?,
+            rules: rules.collect::<Result<_, NoGlob>>()?,
         })
     }
 
@@ -97,13 +105,16 @@ fn are_just(globs: &[Pattern], names: &[String]) -> bool {
     names.iter().all(is_named) && globs.iter().all(is_there)
 }
 
-fn glob(text: &str) -> Result<Pattern, PatternError> {
-    Pattern::new(text)
+fn glob(text: &str) -> Result<Pattern, NoGlob> {
+    Pattern::new(text).map_err(|error| NoGlob {
+        text: text.to_owned(),
+        error,
+    })
 }
 
 impl Rules {
     /// Reads what reports print of rules and chains.
-    fn read(text: &str) -> Result<Self, PatternError> {
+    fn read(text: &str) -> Result<Self, NoGlob> {
         if let Some(chain) = text.strip_prefix("chain ") {
             let (chain, which) = (glob(chain)?, Which::Chain);
             return Ok(Rules { chain, which });
