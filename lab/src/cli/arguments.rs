@@ -122,8 +122,8 @@ pub struct PaceArgs {
     /// 300.
     #[arg(long)]
     pub all_rules: bool,
-    /// How many lanes of each kind (nft, legacy, cross) run side by side, and twice as many of nft's [default: as many as the
-    /// machine has cores, at most 4].
+    /// How many lanes of each kind (nft, legacy, cross) run side by side, and twice as many of nft's [default: one for each core of
+    /// the machine with Docker, two natively, for at most 4 cores].
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
     pub lanes: Option<u8>,
     /// Kill a command that runs longer than this; its verdict is timed-out.

@@ -107,6 +107,12 @@ pub trait Engine: Send + Sync {
         &[]
     }
 
+    /// How many lanes of each kind are worth it for each core: they wait for the kernel's grace period much of the time, and each has to
+    /// be opened.
+    fn lanes_a_core(&self) -> usize {
+        1
+    }
+
     /// Opens a lane: a network namespace, and every build of the spec joined to it.
     fn open<'a>(&'a self, spec: &'a LaneSpec) -> BoxFuture<'a, Result<Box<dyn Lane>, EngineError>>;
 

@@ -105,13 +105,14 @@ impl Prepared {
                 }
             },
         };
+        let lanes = || cores() * self.engine.lanes_a_core();
         let run = Run {
             kept,
             plan,
             scenarios,
             builds: &self.head.builds,
             pace: Pace {
-                lanes: options.lanes.map_or_else(cores, usize::from),
+                lanes: options.lanes.map_or_else(lanes, usize::from),
                 loads_a_lane: LOADS_A_LANE,
                 timeout: options.timeout,
                 verify: options.memory.verify,
@@ -150,7 +151,7 @@ impl Prepared {
 /// How many loads are worth opening a lane for.
 const LOADS_A_LANE: usize = 8;
 
-/// How many lanes of each kind are worth it.
+/// How many cores lanes are opened for.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
 }

@@ -141,6 +141,10 @@ impl Engine for NativeEngine {
         }
     }
 
+    fn lanes_a_core(&self) -> usize {
+        2
+    }
+
     fn of_root(&self) -> &'static [&'static str] {
         match self.rights {
             Rights::Root => &[],
