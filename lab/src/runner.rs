@@ -1,6 +1,7 @@
 //! Takes a plan through an engine and emits events. It prints nothing and concludes nothing.
 
 pub mod kept;
+mod lane_state;
 mod lanes;
 mod load;
 mod memory;

@@ -1,8 +1,9 @@
 use super::*;
 use std::collections::HashMap;
 
+use super::belief::KILLED;
 use crate::catalog::{Backend, Build, BuildId, Digest, Origin as MadeBy, Tool, Version};
-use crate::observed::Ran;
+use crate::observed::{End, Ran, Text};
 use crate::plan::step::{Action, Role, RuleSet, Stage};
 
 fn builds() -> HashMap<BuildId, Build> {
