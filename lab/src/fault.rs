@@ -13,7 +13,7 @@ enum Kind {
     Interrupt,
 }
 
-/// A step that a run can fail at: images are looked for, a lane is opened, an agent is asked or has answered, a load is recorded,
+/// A step that a run can fail at: images are looked for, a build is put together or kept, a lane is opened, an agent is asked or has answered, a load is recorded,
 /// the report is made.
 pub fn step() {
     #[cfg(debug_assertions)]

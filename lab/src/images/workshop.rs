@@ -24,6 +24,7 @@ use super::task::{blocking, lock, step};
 use super::toolchain::{self, ToolchainError};
 use super::tree::{Kind, Tree};
 use crate::catalog::{BuildId, Digest, Image, Missing, Tool, Version};
+use crate::fault;
 
 /// Makes what is missing of one request.
 pub(super) struct Workshop<'a> {
@@ -228,7 +229,9 @@ impl Workshop<'_> {
         let write = move || -> Result<_, NotMade> {
             rootfs::add_base(&mut tree, &store, &base, &files)?;
             let backends = rootfs::find_backends(&mut tree, tool)?;
-            Ok((backends, store.draft(&tree)?))
+            let draft = store.draft(&tree)?;
+            fault::step();
+            Ok((backends, draft))
         };
         let (backends, draft) = blocking(write).await?;
         if backends.is_empty() {
@@ -265,7 +268,11 @@ impl Workshop<'_> {
             packages: packages.packages,
         };
         let (store, kept) = (self.request.store.clone(), record.clone());
-        let rootfs = blocking(move || store.keep_build(draft, &kept)).await?;
+        let keep = move || {
+            fault::step();
+            store.keep_build(draft, &kept)
+        };
+        let rootfs = blocking(keep).await?;
         Ok(Ready {
             name,
             record,

@@ -290,6 +290,31 @@ fn after_a_run_was_killed_the_next_one_comes_to_the_usual_digest(#[case] half_ma
     assert_eq!(&digests(&output.stdout), usual_digests());
 }
 
+/// At each step that a build's making has: its root filesystem is put together, and kept.
+#[test]
+fn a_panic_while_a_build_is_made_is_a_fault_of_the_lab_and_leaves_nothing_half_made() {
+    needs!(Native, Engine);
+    let folder = tempfile::tempdir().unwrap();
+    let mut failed = 0;
+    for step in 1.. {
+        let store = store_of_packages(&folder.path().join(step.to_string()));
+        let mut command = lab_alone(&store);
+        command.env("IPTABLES_LAB_FAULT", format!("panic:{step}"));
+        let output = command.args(BUILD).output().unwrap();
+        if output.status.success() {
+            break;
+        }
+        failed += 1;
+        assert_eq!(output.status.code(), Some(70), "{}", both(&output));
+        let left = fs::read_dir(store.join("tmp")).unwrap();
+        assert_eq!(left.count(), 0, "at step {step}");
+        let output = lab_alone(&store).args(BUILD).output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+        assert_eq!(&digests(&output.stdout), usual_digests());
+    }
+    assert!(failed >= 2, "it failed {failed} times");
+}
+
 /// A run that is stopped after its first load, and then goes on to its end.
 #[test]
 fn builds_that_a_run_uses_are_not_removed() {
