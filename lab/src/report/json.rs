@@ -1,14 +1,16 @@
 //! The matrix as JSON: schema 2, written and read back.
 
 mod form;
+mod lines;
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use form::Report;
 pub use form::SCHEMA;
+use lines::Lines;
 
 use crate::matrix::Matrix;
 
@@ -17,15 +19,16 @@ pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Report<'static>)
 }
 
-/// Writes the matrix as one JSON document, indented, with a line's end. It is never in memory as a whole: of a large run it
-/// would be the largest thing there.
+/// Writes the matrix as one JSON document, each outcome and each cell in a line of its own. It is never in memory as a whole: of a
+/// large run it would be the largest thing there.
 ///
 /// # Errors
 /// Where `to` cannot be written.
 pub fn write(matrix: &Matrix, to: &mut (impl Write + ?Sized)) -> io::Result<()> {
     // serde_json writes every quote and comma by itself.
     let mut inert = BufWriter::with_capacity(64 << 10, Inert(&mut *to));
-    serde_json::to_writer_pretty(&mut inert, &Report::from(matrix))?;
+    let mut to_json = serde_json::Serializer::with_formatter(&mut inert, Lines::default());
+    Report::from(matrix).serialize(&mut to_json)?;
     inert.flush()?;
     drop(inert);
     to.write_all(b"\n")
@@ -213,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_cell_of_an_outcome_that_is_not_there_is_named() {
-        let text = written(&matrix()).replacen("\"outcome\": 0", "\"outcome\": 400", 1);
+        let text = written(&matrix()).replacen("\"outcome\":0", "\"outcome\":400", 1);
         let error = read(&text).unwrap_err().to_string();
         assert!(
             error.contains("is of outcome 400, and there are"),
