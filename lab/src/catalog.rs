@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Tool, Version};
+pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Tool, Variant, Version};
 pub use file::CatalogError;
 pub use names::{REPOSITORIES, name_in_docker, repository};
 
@@ -39,6 +39,8 @@ pub struct Image {
     pub tool: Tool,
     /// Which backends it is expected to hold.
     pub backends: Vec<Backend>,
+    /// What it is without.
+    pub variant: Option<Variant>,
     /// What it is made from.
     pub source: Source,
 }
@@ -58,7 +60,7 @@ impl Image {
     /// Its name when its version is known: a package's image is named after the version that was really found.
     pub fn name_of(&self, version: &Version) -> String {
         match self.origin {
-            Origin::Debian => debian_name(self.tool, version.as_str()),
+            Origin::Debian => debian_name(self.tool, version.as_str(), self.variant),
             Origin::Upstream | Origin::Own => self.name.clone(),
         }
     }
@@ -233,7 +235,7 @@ impl Catalog {
 }
 
 /// The name of the image of Debian's package: after its version, or after its suite while the version is not known.
-pub fn debian_name(tool: Tool, version_or_suite: &str) -> String {
+pub fn debian_name(tool: Tool, version_or_suite: &str, variant: Option<Variant>) -> String {
     // An epoch's colon or a tilde would not do in a name that is a file's too.
     let plain = |c: char| {
         if c == '+' || is_name_character(c) {
@@ -243,9 +245,10 @@ pub fn debian_name(tool: Tool, version_or_suite: &str) -> String {
         }
     };
     let text: String = version_or_suite.chars().map(plain).collect();
+    let variant = variant.map(|of| format!(".{of}")).unwrap_or_default();
     match tool {
-        Tool::Iptables => format!("debian-{text}"),
-        Tool::Nft => format!("debian-nft-{text}"),
+        Tool::Iptables => format!("debian-{text}{variant}"),
+        Tool::Nft => format!("debian-nft-{text}{variant}"),
     }
 }
 

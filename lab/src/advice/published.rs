@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Backend, Build, BuildId, Family, Tool, Version};
+use crate::catalog::{Backend, Build, BuildId, Family, Tool, Variant, Version};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{Certainty, Form, Harm, SubjectKind};
 use crate::plan::Operation;
@@ -48,6 +48,9 @@ pub struct PublishedBuild {
     pub backend: Backend,
     /// Which program it is.
     pub tool: Tool,
+    /// What it is without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
 }
 
 /// A scenario and family, and the pairings in which it was run with the same operations.
@@ -314,6 +317,7 @@ impl PublishedBuild {
             version: build.version.clone(),
             backend: build.backend,
             tool: build.tool,
+            variant: build.variant,
         }
     }
 }

@@ -290,6 +290,31 @@ impl fmt::Display for Digest {
     }
 }
 
+/// What a build is without, and its like has: slim images are so.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// An nft without the extensions of xtables beside it, as no host with an iptables has it, and many an image.
+    NoXtables,
+}
+
+impl Variant {
+    /// The word that stands behind the dot in ids.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Variant::NoXtables => "no-xtables",
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Who made a build. Upstream's faults are not always in a package of the same version, and the other way round.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -333,6 +358,9 @@ pub struct Build {
     pub tool: Tool,
     /// Which kernel interface it speaks.
     pub backend: Backend,
+    /// What it is without; none of one that has all.
+    #[serde(default)]
+    pub variant: Option<Variant>,
     /// Who made it.
     pub origin: Origin,
     /// What it was made from: tarball, recipe, toolchain's package list, architecture. Same key, same digest.

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::{
     Backend, Base, Catalog, CompileNeed, DebianSource, Digest, Image, Origin, Release, Source,
-    Tool, Toolchain, Version, debian_name, is_name_character,
+    Tool, Toolchain, Variant, Version, debian_name, is_name_character,
 };
 
 const EMBEDDED: &str = include_str!("../../../images/builds.toml");
@@ -231,6 +231,7 @@ impl ReleaseEntry {
             origin: Origin::Upstream,
             tool: Tool::Iptables,
             backends: Backend::ALL.to_vec(),
+            variant: None,
             source: Source::Release(Release {
                 date: self.date.to_string(),
                 archive: self.archive,
@@ -249,6 +250,7 @@ struct SuiteEntry {
     version: Option<Version>,
     #[serde(default)]
     tool: Tool,
+    variant: Option<Variant>,
 }
 
 impl SuiteEntry {
@@ -260,11 +262,16 @@ impl SuiteEntry {
             Tool::Nft => vec![Backend::Nft],
         };
         Image {
-            name: debian_name(self.tool, known.map_or(&suite, Version::as_str)),
+            name: debian_name(
+                self.tool,
+                known.map_or(&suite, Version::as_str),
+                self.variant,
+            ),
             version: self.version,
             origin: Origin::Debian,
             tool: self.tool,
             backends,
+            variant: self.variant,
             source: Source::Suite { suite },
         }
     }
@@ -330,6 +337,7 @@ impl OwnEntry {
             origin: Origin::Own,
             tool: Tool::Iptables,
             backends,
+            variant: None,
             source,
         })
     }

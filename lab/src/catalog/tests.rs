@@ -32,11 +32,25 @@ fn the_embedded_catalog_has_ten_releases_then_debians_four_suites_of_iptables_an
             "debian-1.8.11-2",
             "debian-sid",
             "debian-nft-0.9.8-3.1+deb11u2",
+            "debian-nft-0.9.8-3.1+deb11u2.no-xtables",
             "debian-nft-1.0.6-2+deb12u2",
+            "debian-nft-1.0.6-2+deb12u2.no-xtables",
             "debian-nft-1.1.3-1",
+            "debian-nft-1.1.3-1.no-xtables",
             "debian-nft-sid",
+            "debian-nft-sid.no-xtables",
         ]
     );
+}
+
+#[test]
+fn an_nft_without_xtables_is_named_after_its_version_too() {
+    let text = "[[debian]]\nsuite = 'forky'\ntool = 'nft'\nvariant = 'no-xtables'";
+    let catalog = load(text).unwrap();
+    let image = catalog.images.last().unwrap();
+    assert_eq!(image.name, "debian-nft-forky.no-xtables");
+    let found = image.name_of(&Version::new("1.1.6-1"));
+    assert_eq!(found, "debian-nft-1.1.6-1.no-xtables");
 }
 
 #[test]

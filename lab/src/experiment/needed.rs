@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::failure::{Failure, OrFailure};
 use super::select::select;
 use super::session::{self, Session};
-use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Version, debian_name};
+use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Variant, Version, debian_name};
 use crate::images::{self, Effort, Provision};
 use crate::plan::witness;
 use crate::scenario::Scenario;
@@ -32,7 +32,7 @@ impl Session {
         let writing: BTreeSet<Tool> = scenarios.iter().map(Scenario::tool).collect();
         let known = self.known();
         let writers = known.named(pairs.writers, |image| writing.contains(&image.tool))?;
-        let readers = known.named(pairs.readers, |image| image.tool.commands().reads())?;
+        let readers = known.named(pairs.readers, |_| true)?;
         let images =
             self.images(|image| writers.contains(&image.name) || readers.contains(&image.name));
         let mut asked = names(&images);
@@ -40,7 +40,7 @@ impl Session {
             true => self.provide(images, Effort::Usual).await?,
             false => self.try_provide(images, Effort::Usual).await?,
         };
-        for kind in witnesses(&provision, pairs.writers) {
+        for kind in witnesses(&provision, pairs) {
             self.add_witnesses(&mut provision, &mut asked, kind, pairs.readers)
                 .await?;
         }
@@ -67,7 +67,11 @@ impl Session {
         let images = self.images(|image| named.contains(&image.name));
         let mut asked = names(&images);
         let mut provision = self.try_provide(images, Effort::Usual).await?;
-        for kind in witnesses(&provision, &ids) {
+        let pairs = Pairs {
+            writers: &ids,
+            readers: &ids,
+        };
+        for kind in witnesses(&provision, pairs) {
             self.add_witnesses(&mut provision, &mut asked, kind, &[])
                 .await?;
         }
@@ -162,7 +166,12 @@ impl Session {
         });
         let newest = candidates.max_by_key(|of| of.rank(backend))?;
         let is_newer = least.is_none_or(|least| {
-            let least = rank_of(least.origin, Some(&least.version), least.id.as_str());
+            let least = rank_of(
+                least.variant,
+                least.origin,
+                Some(&least.version),
+                least.id.as_str(),
+            );
             newest.rank(backend) > least
         });
         is_newer.then(|| newest.image.clone())
@@ -188,24 +197,36 @@ impl KnownImage<'_> {
         let ids = self.ids.iter().zip(&self.image.backends);
         let mut of_backend = ids.filter(|(_, of)| **of == backend);
         let id = of_backend.next().map_or("", |(id, _)| id.as_str());
-        rank_of(self.image.origin, self.version.as_ref(), id)
+        rank_of(
+            self.image.variant,
+            self.image.origin,
+            self.version.as_ref(),
+            id,
+        )
     }
 
     /// Whether a build of it may have an id that begins so, once its version is known.
     fn may_be(&self, stem: &str) -> bool {
-        let begin = debian_name(self.image.tool, "");
+        let begin = debian_name(self.image.tool, "", None);
         !self.is_settled && (stem.starts_with(&begin) || begin.starts_with(stem))
     }
 }
 
-/// How good a witness is, as [`witness`] has it: upstream's before all others, then the newest; one whose version is not known
+/// How good a witness is, as [`witness`] has it: one that lacks nothing before others, upstream's before all others, then the newest; one whose version is not known
 /// yet may be the newest.
-type Rank = (bool, bool, Option<Version>, String);
+type Rank = (bool, bool, bool, Option<Version>, String);
 
-fn rank_of(origin: Origin, version: Option<&Version>, id: &str) -> Rank {
+fn rank_of(variant: Option<Variant>, origin: Origin, version: Option<&Version>, id: &str) -> Rank {
     let is_unknown = version.is_none();
     let is_upstream = origin == Origin::Upstream;
-    (is_upstream, is_unknown, version.cloned(), id.to_owned())
+    let is_whole = variant.is_none();
+    (
+        is_whole,
+        is_upstream,
+        is_unknown,
+        version.cloned(),
+        id.to_owned(),
+    )
 }
 
 impl Known<'_> {
@@ -280,11 +301,17 @@ fn matches(patterns: &[String], id: &BuildId) -> bool {
     patterns.is_empty() || patterns.iter().any(is_it)
 }
 
-/// Of which tools and backends the witnesses are of what these write.
-fn witnesses(provision: &Provision, writers: &[String]) -> BTreeSet<(Tool, Backend)> {
-    let builds = provision.builds.iter().map(|ready| &ready.build);
-    let writing = builds.filter(|build| matches(writers, &build.id));
-    writing
-        .map(|build| (build.tool.commands().witness(), build.backend))
-        .collect()
+/// Of which tools and backends the witnesses are of what these pairs write.
+fn witnesses(provision: &Provision, pairs: Pairs<'_>) -> BTreeSet<(Tool, Backend)> {
+    let builds = || provision.builds.iter().map(|ready| &ready.build);
+    let writing = builds().filter(|build| matches(pairs.writers, &build.id));
+    let reading = builds().filter(|build| matches(pairs.readers, &build.id));
+    let reading: BTreeSet<Tool> = reading.map(|build| build.tool).collect();
+    let of_writer = |writer: &Build| {
+        let (commands, backend) = (writer.tool.commands(), writer.backend);
+        let tools = reading.iter();
+        let kinds = tools.map(move |reader| (commands.witness(*reader), backend));
+        kinds.collect::<Vec<_>>()
+    };
+    writing.flat_map(of_writer).collect()
 }

@@ -8,8 +8,9 @@ use super::failure::{Failure, OrFailure};
 use super::input::{self, Input};
 use super::progress::say;
 use super::select::select;
-use crate::catalog::Family;
+use crate::catalog::{Family, Tool};
 use crate::scenario::{self, IpsetFile, Scenario, Set};
+use crate::tool::Given;
 use crate::tool::iptables::{FamilyOf, family_of, with_numbers};
 
 /// Whose rules are meant: scenarios by name, and rulesets of the user's own with what is around them.
@@ -64,10 +65,12 @@ pub fn scenarios(given: &ScenarioChoice) -> Result<Vec<Scenario>, Failure> {
 fn own(path: &Path, given: &ScenarioChoice, sets: &[Set]) -> Result<Scenario, Failure> {
     let Input { name, holds: text } = input::text(path)?;
     let family = family(&name, &text, given.family)?;
-    for (protocol, number) in with_numbers(&text).1 {
-        say(format_args!(
-            "{name}: the protocol `{protocol}` is written as {number}, because the builds do not know the name"
-        ));
+    if Given::tool_of(&text) == Tool::Iptables {
+        for (protocol, number) in with_numbers(&text).1 {
+            say(format_args!(
+                "{name}: the protocol `{protocol}` is written as {number}, because the builds do not know the name"
+            ));
+        }
     }
     Scenario::from_rules_among(&name, family, &text, sets).or_bad_input()
 }
@@ -93,7 +96,7 @@ fn family(name: &str, text: &str, named: Option<Family>) -> Result<Family, Failu
                     file as that family's",
             "{name} has rules of both families: `{ipv4}` is ipv4's, `{ipv6}` is ipv6's"
         )),
-        (_, named) => Ok(named.unwrap_or(Family::Ipv4)),
+        (_, named) => Ok(named.unwrap_or(Given::family_of(text))),
     }
 }
 

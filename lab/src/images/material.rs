@@ -66,7 +66,7 @@ pub(super) async fn material_of(
     let tmp = request.store.tmp();
     match image.source.clone() {
         Source::Release(release) => Ok(Material::Release(release)),
-        Source::Suite { suite } => Ok(Material::Suite(SetOf::tool(&suite, image.tool))),
+        Source::Suite { suite } => Ok(Material::Suite(SetOf::tool(&suite, image))),
         Source::Tarball { path, sha256 } => {
             let tarball = path.clone();
             let digest = blocking(move || tarball::own(&tarball, sha256.as_ref())).await?;

@@ -34,7 +34,7 @@ pub fn version_in_store(request: &ProvideRequest<'_>, image: &Image) -> Option<V
     let Source::Suite { suite } = &image.source else {
         return None;
     };
-    let packages = SetOf::tool(suite, image.tool).in_store(request.store)?;
+    let packages = SetOf::tool(suite, image).in_store(request.store)?;
     packages.version(image.tool.package()).cloned()
 }
 

@@ -2,7 +2,10 @@
 
 use super::request::ProvideRequest;
 use super::store::{PackageSet, Store};
-use crate::catalog::{Image, Source, Tool};
+use crate::catalog::{Image, Source, Tool, Variant};
+
+/// The set of an nft without xtables' extensions.
+const NO_XTABLES: &str = "nftables-no-xtables";
 
 /// A package set, by its suite and name, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,23 +19,24 @@ pub(super) struct SetOf {
 }
 
 impl SetOf {
-    /// Debian's package of a tool, as people run it.
-    pub(super) fn tool(suite: &str, tool: Tool) -> SetOf {
+    /// Debian's package of an image's tool, as people run it: an nft stands beside an iptables, whose extensions it uses.
+    pub(super) fn tool(suite: &str, image: &Image) -> SetOf {
+        let (set, asked): (_, &[&str]) = match (image.tool, image.variant) {
+            (Tool::Iptables, _) => (image.tool.package(), &["iptables", "netbase"]),
+            (Tool::Nft, None) => (image.tool.package(), &["nftables", "iptables"]),
+            (Tool::Nft, Some(Variant::NoXtables)) => (NO_XTABLES, &["nftables"]),
+        };
         SetOf {
             suite: suite.to_owned(),
-            set: tool.package(),
-            asked: match tool {
-                Tool::Iptables => vec!["iptables".into(), "netbase".into()],
-                Tool::Nft => vec!["nftables".into()],
-            },
+            set,
+            asked: asked.iter().map(|&package| package.to_owned()).collect(),
         }
     }
 
     /// Whether a suite may have newer builds of it.
     pub(super) fn is_tool(&self) -> bool {
-        [Tool::Iptables, Tool::Nft]
-            .iter()
-            .any(|tool| self.set == tool.package())
+        let packages = Tool::ALL.map(Tool::package);
+        packages.contains(&self.set) || self.set == NO_XTABLES
     }
 
     /// What releases are compiled with.
@@ -63,7 +67,7 @@ impl SetOf {
     /// What an image is unpacked from, or compiled with.
     pub(super) fn of(image: &Image, request: &ProvideRequest<'_>) -> Option<SetOf> {
         match &image.source {
-            Source::Suite { suite } => Some(SetOf::tool(suite, image.tool)),
+            Source::Suite { suite } => Some(SetOf::tool(suite, image)),
             Source::Release(_) | Source::Tarball { .. } | Source::Tree { .. } => {
                 Some(SetOf::toolchain(request))
             }

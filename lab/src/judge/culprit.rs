@@ -149,8 +149,9 @@ impl<'a> Pairing<'a> {
         let read = || {
             let text = self.evidence.text(stdout);
             let mut lines = Lines::default();
-            for (line, (table, chain)) in self.dialect().places(&text).into_iter().enumerate() {
-                let key = (table.to_owned(), chain.to_owned());
+            let places = self.dialect().places(self.family, &text).into_iter();
+            for (line, (table, chain)) in places.enumerate() {
+                let key = (table.into_owned(), chain.into_owned());
                 lines.entry(key).or_default().push(line);
             }
             Rc::new(lines)

@@ -37,8 +37,9 @@ impl<'a> Pairing<'a> {
         match operation {
             _ if reading.is_none() => NotRun::NotWritten,
             Operation::Reassert if !self.crossed => NotRun::SameBackend,
-            Operation::Write if !self.witness_speaks_like_writer() => NotRun::WrittenByNft,
-            _ if !self.suits(operation) => NotRun::WrittenByNft,
+            Operation::Write if !self.witness_speaks_like_writer() => NotRun::OtherWords,
+            _ if !self.suits(operation) && self.speak_alike() => NotRun::NoCommand,
+            _ if !self.suits(operation) => NotRun::OtherWords,
             Operation::Write if verdict.written.is_none() => NotRun::NotPrinted,
             Operation::Write => NotRun::NoWitness,
             Operation::Cycle | Operation::Check | Operation::Delete | Operation::List

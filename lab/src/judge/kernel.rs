@@ -1,6 +1,7 @@
 //! Kernel dumps, chain by chain: what is the same is proved here and nowhere else.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ struct Said<'a> {
 }
 
 /// What rules of a table may use besides its chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reach<'a> {
     sets: &'a [NftSet],
     objects: &'a [NftObject],
@@ -178,12 +179,39 @@ impl<'a> KernelChain<'a> {
     }
 }
 
-impl Reach<'_> {
+impl<'a> Reach<'a> {
+    /// Its table's sets.
+    pub fn sets(&self) -> &'a [NftSet] {
+        self.sets
+    }
+
     /// The anonymous set that an expression uses.
     fn anonymous(&self, expression: &Expression) -> Option<&NftSet> {
         let name = expression.set()?;
         let mut sets = self.sets.iter();
         sets.find(|set| set.is_anonymous() && set.name == *name)
+    }
+
+    /// What packets meet of the named sets that the rule uses, by name. Anonymous ones are a part of what the rule says.
+    fn named_sets(&self, rule: &NftRule) -> BTreeMap<String, Option<NftSet>> {
+        let names = rule.expressions.iter().filter_map(|of| of.set());
+        let found = names.map(|name| (name, self.sets.iter().find(|set| set.name == *name)));
+        let named = found.filter(|(_, set)| !set.is_some_and(NftSet::is_anonymous));
+        named
+            .map(|(name, set)| (name.to_string(), set.map(NftSet::bare)))
+            .collect()
+    }
+
+    /// Whether what `rule` uses here does to packets what `other` uses there, which is in another state.
+    pub fn serves_alike(&self, rule: &NftRule, (others, other): (&Reach<'_>, &NftRule)) -> bool {
+        let uses_objects = |rule: &NftRule| {
+            let mut expressions = rule.expressions.iter();
+            expressions.any(|of| matches!(&*of.name(), "objref" | "flow_offload"))
+        };
+        let has_same_objects =
+            self.objects == others.objects && self.flowtables == others.flowtables;
+        (has_same_objects || !(uses_objects(rule) || uses_objects(other)))
+            && self.named_sets(rule) == others.named_sets(other)
     }
 
     /// Whether `rule` is the same as `other`, which is in another state: an anonymous set that holds the same is the same there,

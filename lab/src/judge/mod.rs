@@ -163,14 +163,14 @@ impl<'a> Pairing<'a> {
 
     /// Whether the witness prints in the writer's language.
     fn witness_speaks_like_writer(&self) -> bool {
-        let (writer, _) = self.tools;
-        writer.commands().witness() == writer
+        let (writer, reader) = self.tools;
+        writer.commands().witness(reader) == writer
     }
 
     /// Whether the witness prints in the reader's language.
     fn witness_speaks_like_reader(&self) -> bool {
         let (writer, reader) = self.tools;
-        writer.commands().witness() == reader
+        writer.commands().witness(reader) == reader
     }
 
     /// Whether an operation is done where this writer writes and this reader reads.

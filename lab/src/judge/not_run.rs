@@ -25,13 +25,15 @@ pub enum NotRun {
     OtherBackend,
     /// Only a reader of the other backend writes rules anew that it does not find.
     SameBackend,
-    /// nft wrote the rule, and no iptables is asked for a rule in nft's words.
-    WrittenByNft,
+    /// The rule is in another tool's words than the reader's, or than the witness's.
+    OtherWords,
+    /// The reader's tool has no command for that.
+    NoCommand,
 }
 
 impl NotRun {
     /// Every reason.
-    pub const ALL: [NotRun; 9] = [
+    pub const ALL: [NotRun; 10] = [
         NotRun::NotWritten,
         NotRun::Averted,
         NotRun::NotSampled,
@@ -40,7 +42,8 @@ impl NotRun {
         NotRun::NothingRestored,
         NotRun::OtherBackend,
         NotRun::SameBackend,
-        NotRun::WrittenByNft,
+        NotRun::OtherWords,
+        NotRun::NoCommand,
     ];
 
     /// Whether it leaves something untested that another run could test.

@@ -18,7 +18,7 @@ use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
 use crate::plan::Operation;
 use crate::recording::DumpRef;
-use crate::tool::{Partner, Rewritten, Rule};
+use crate::tool::{HeldRule, Partner, Rewritten, Rule};
 
 /// The kernel's rules of one chain, each beside what the witness prints of it.
 struct Held<'k> {
@@ -128,7 +128,8 @@ impl<'a> Pairing<'a> {
                 let fate = if was[at] == is[found] {
                     Fate::plain(RestoreVerdict::Kept)
                 } else {
-                    let by_kernel = self.by_expressions(&was[at], &is[found]);
+                    let is_vouched = same_print && self.witness_speaks_like_writer();
+                    let by_kernel = self.by_expressions((&was[at], &is[found]), is_vouched);
                     by_kernel.unwrap_or_else(by_print)
                 };
                 Fate {
@@ -144,19 +145,30 @@ impl<'a> Pairing<'a> {
         (0..from.len()).map(fate).collect()
     }
 
-    /// How a rule fared whose writer's tool has the kernel's expressions say so; none where prints say it.
-    fn by_expressions(&self, was: &KernelRule<'_>, is: &KernelRule<'_>) -> Option<Fate> {
+    /// How a rule fared whose writer's tool has the kernel's expressions say so; none where prints say it. It `is_vouched` for where
+    /// a build of that tool prints it as before.
+    fn by_expressions(
+        &self,
+        (was, is): (&KernelRule<'_>, &KernelRule<'_>),
+        is_vouched: bool,
+    ) -> Option<Fate> {
         let (KernelRule::Nft(was, reach_before), KernelRule::Nft(is, reach)) = (was, is) else {
             return None;
         };
         let (writer, _) = self.tools;
-        let rewritten = writer.dialect().rewritten(self.family, was, is)?;
+        let (before, after) = (reach_before.unwrap_or_default(), reach.unwrap_or_default());
+        let held = |rule, sets| HeldRule { rule, sets };
+        let (held_before, held_after) = (held(was, before.sets()), held(is, after.sets()));
+        let dialect = writer.dialect();
+        let rewritten = dialect.rewritten(self.family, held_before, held_after)?;
+        let has_same_reach = before.serves_alike(was, (&after, is));
         Some(Fate::in_kernel(match rewritten {
             // The same rule, but with other sets or objects.
-            Rewritten::Same if reach_before != reach => Rewritten::Another {
+            Rewritten::Same if !has_same_reach => Rewritten::Another {
                 gone: Vec::new(),
                 new: Vec::new(),
             },
+            _ if is_vouched && has_same_reach => Rewritten::Same,
             rewritten => rewritten,
         }))
     }
@@ -202,12 +214,16 @@ impl<'a> Pairing<'a> {
         is_asked.then(|| self.evidence.print_of(writer, rewrite.dump))?
     }
 
-    /// Whether the writer knows the rule after the rewrite. Returns the rule as it then prints it.
+    /// Whether the writer knows the rule after the rewrite. Returns the rule as it then prints it. Where the kernel says that the
+    /// rule `is_kept`, and prints say nothing of that, it is the same in other words.
     pub(super) fn recognise(
         &self,
         in_lane: RuleInLane<'_, 'a>,
+        is_kept: bool,
         verdict: &mut RuleVerdict,
     ) -> Option<Arc<Rule>> {
+        let (writer, _) = self.tools;
+        let is_same = is_kept && writer.dialect().is_told_by_kernel();
         let reread = in_lane.chain.reread.as_ref()?;
         let at = in_lane.written_place()?;
         let in_parts;
@@ -232,7 +248,7 @@ impl<'a> Pairing<'a> {
         let rule = listing.and_then(|listing| listing.rule(at));
         let recognition = match listing.map(|listing| listing.partner(at)) {
             None | Some(Partner::Gone | Partner::Ambiguous) => RecognitionVerdict::Misread,
-            Some(Partner::At(_)) => match is_alike(rule, in_lane.written()) {
+            Some(Partner::At(_)) => match is_same || is_alike(rule, in_lane.written()) {
                 true => RecognitionVerdict::Recognised,
                 false => RecognitionVerdict::Misread,
             },

@@ -99,7 +99,8 @@ impl<'a> Pairing<'a> {
         verdict.read = read.as_ref().map(|rule| rule.text.clone());
         let after = rewritten.as_ref().and_then(|fate| fate.after.as_ref());
         verdict.witness_after = after.map(|rule| rule.text.clone());
-        let reread = self.recognise(in_lane, &mut verdict);
+        let is_kept = rewrite == Some(RestoreVerdict::Kept);
+        let reread = self.recognise(in_lane, is_kept, &mut verdict);
         let drifted = self.cycle(in_lane, &mut verdict);
         let seen = Aftermath {
             read,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, Serializer};
 
-use crate::catalog::{Backend, Build, BuildId, Origin, Tool, Version};
+use crate::catalog::{Backend, Build, BuildId, Origin, Tool, Variant, Version};
 
 /// Writers and their readers, by their places among the matrix's writers and readers.
 pub(super) type Pairs = BTreeMap<usize, BTreeSet<usize>>;
@@ -40,6 +40,8 @@ pub struct Member<'a> {
     pub tool: Tool,
     /// Which kernel interface it speaks.
     pub backend: Backend,
+    /// What it is without.
+    pub variant: Option<Variant>,
     /// Who made it.
     pub origin: Origin,
 }
@@ -51,6 +53,7 @@ impl<'a> From<&'a Build> for Member<'a> {
             version: &build.version,
             tool: build.tool,
             backend: build.backend,
+            variant: build.variant,
             origin: build.origin,
         }
     }
@@ -124,16 +127,23 @@ impl BuildSet {
         ran: impl IntoIterator<Item = Member<'a>>,
         is_in: impl Fn(&BuildId) -> bool,
     ) -> BuildSet {
-        let mut by_kind: BTreeMap<(Tool, Backend), Vec<Member<'a>>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Tool, Backend, Option<Variant>), Vec<Member<'a>>> =
+            BTreeMap::new();
         for member in ran {
-            let of_kind = by_kind.entry((member.tool, member.backend)).or_default();
-            of_kind.push(member);
+            let kind = (member.tool, member.backend, member.variant);
+            by_kind.entry(kind).or_default().push(member);
         }
         let mut set = BuildSet::default();
-        for (kind, members) in &mut by_kind {
+        let lacking = by_kind
+            .iter()
+            .filter(|(_, of)| !of.iter().all(|of| is_in(of.id)));
+        let lacking: BTreeSet<_> = lacking
+            .map(|((tool, backend, _), _)| (*tool, *backend))
+            .collect();
+        for ((tool, backend, _), members) in &mut by_kind {
             members.sort_by_key(|member| member.version);
-            if members.iter().all(|member| is_in(member.id)) {
-                set.whole.insert(*kind);
+            if !lacking.contains(&(*tool, *backend)) {
+                set.whole.insert((*tool, *backend));
             }
             let chosen = members.iter().filter(|member| is_in(member.id));
             set.ids.extend(chosen.map(|member| member.id.clone()));
@@ -241,6 +251,7 @@ mod tests {
         let digest: Digest = "0".repeat(64).parse().expect("a digest");
         Build {
             id: BuildId::of_tool(tool, &image, backend),
+            variant: None,
             version: Version::new(version),
             tool,
             backend,

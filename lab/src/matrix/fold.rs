@@ -301,6 +301,7 @@ mod tests {
             tool: Tool::Iptables,
             backend: Backend::Nft,
             origin: Origin::Upstream,
+            variant: None,
             key: digest.clone(),
             digest,
             libnftnl: None,

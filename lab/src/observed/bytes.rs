@@ -157,6 +157,13 @@ impl Name {
     }
 }
 
+impl Default for Name {
+    /// No name.
+    fn default() -> Self {
+        Name(Box::default())
+    }
+}
+
 impl From<&[u8]> for Name {
     fn from(bytes: &[u8]) -> Self {
         Name(bytes.into())

@@ -21,7 +21,8 @@ pub struct Isolated {
     pub faulty: Vec<RuleSet>,
 }
 
-/// Splits `failing`, a set that is known to fail, until every rule at fault stands alone.
+/// Splits `failing`, a set that is known to fail, until every rule at fault stands alone. Rules that were at fault elsewhere are
+/// `suspected`: each that fails alone here too is found at once.
 ///
 /// When not even the chains without any rule pass, the whole set is at fault and nothing is split.
 ///
@@ -29,6 +30,7 @@ pub struct Isolated {
 /// A step that was not done as it was asked for.
 pub async fn isolate(
     failing: &RuleSet,
+    suspected: &RuleSet,
     trial: &mut (impl Trial + Send),
 ) -> Result<Isolated, Fault> {
     if failing.len() > 1 && !trial.passes(&RuleSet::default()).await? {
@@ -39,6 +41,18 @@ pub async fn isolate(
     }
     let mut innocent = failing.clone();
     let mut faulty = Vec::new();
+    if failing.len() > 1 {
+        for rule in suspected.iter().filter(|rule| failing.contains(*rule)) {
+            let alone = RuleSet::from_iter([rule]);
+            if !trial.passes(&alone).await? {
+                innocent = innocent.without(&alone);
+                faulty.push(alone);
+            }
+        }
+        if !faulty.is_empty() && (innocent.is_empty() || trial.passes(&innocent).await?) {
+            return Ok(Isolated { innocent, faulty });
+        }
+    }
     loop {
         let found = least_failing(&innocent, trial).await?;
         for group in &found {
@@ -49,6 +63,12 @@ pub async fn isolate(
             return Ok(Isolated { innocent, faulty });
         }
     }
+}
+
+/// The rules that fail alone among groups at fault.
+pub fn alone(faulty: &[RuleSet]) -> impl Iterator<Item = usize> {
+    let single = faulty.iter().filter(|group| group.len() == 1);
+    single.flat_map(RuleSet::iter)
 }
 
 /// The least groups within `failing` (which fails) that fail by themselves, in order.
@@ -120,12 +140,17 @@ mod tests {
     }
 
     fn run(count: usize, faults: &[&str]) -> (Isolated, usize) {
+        run_suspecting(count, faults, "")
+    }
+
+    fn run_suspecting(count: usize, faults: &[&str], suspected: &str) -> (Isolated, usize) {
+        let suspected = set(suspected);
         let mut model = Model {
             faults: faults.iter().map(|fault| set(fault)).collect(),
             tried: 0,
         };
         let mut coroutine = Coroutine::new(|_| async move {
-            let isolated = isolate(&RuleSet::first(count), &mut model).await?;
+            let isolated = isolate(&RuleSet::first(count), &suspected, &mut model).await?;
             Ok((isolated, model.tried))
         });
         match coroutine.next(None).unwrap() {
@@ -160,6 +185,23 @@ mod tests {
     fn one_fault_among_many_costs_a_logarithm_of_trials() {
         let (_, tried) = run(1024, &["700"]);
         assert!(tried <= 2 * 10 + 2, "{tried} trials");
+    }
+
+    #[rstest]
+    #[case::all_of_them("3,700", 4)]
+    #[case::more_than_these("3,9,700", 5)]
+    #[case::some_of_them("700", 24)]
+    #[case::none_of_them("9", 46)]
+    fn suspects_are_tried_first_and_change_nothing(#[case] suspected: &str, #[case] most: usize) {
+        let (isolated, tried) = run_suspecting(1024, &["3", "700"], suspected);
+        let (known, _) = run(1024, &["3", "700"]);
+        assert_eq!(isolated.innocent, known.innocent);
+        let sorted = |isolated: Isolated| {
+            let groups = isolated.faulty.into_iter();
+            groups.collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(sorted(isolated), sorted(known));
+        assert!(tried <= most, "{tried} trials");
     }
 
     #[test]

@@ -120,11 +120,17 @@ impl Load {
     /// Of which tool and backend one of the load's builds is. A witness is of the writer's backend.
     fn kind_of(&self, build: &BuildId) -> (Tool, Backend) {
         let readers = self.readers.iter().map(|reader| &reader.build);
-        let known = [&self.writer].into_iter().chain(readers);
-        let known = known.into_iter().find(|known| known.id == *build);
-        known.map_or_else(
-            || (self.writer.tool.commands().witness(), self.writer.backend),
-            |known| (known.tool, known.backend),
+        let mut known = [&self.writer].into_iter().chain(readers);
+        let known = known.find(|known| known.id == *build);
+        if let Some(known) = known {
+            return (known.tool, known.backend);
+        }
+        let mut readers = self.readers.iter();
+        let reader = readers.find(|reader| reader.witness.as_ref() == Some(build));
+        let reader = reader.map_or(self.writer.tool, |reader| reader.build.tool);
+        (
+            self.writer.tool.commands().witness(reader),
+            self.writer.backend,
         )
     }
 
@@ -166,7 +172,7 @@ pub struct Selection<'a> {
 
 impl Plan {
     /// Lays out every pairing of the selection with every scenario and family. Who writes a scenario is the tool that its
-    /// system uses; who reads is of a tool that reads. A scenario that nobody of the selection can write has no load. What people
+    /// system uses; who reads is of any tool. A scenario that nobody of the selection can write has no load. What people
     /// wait for runs first.
     pub fn new(
         scenarios: &[Scenario],
@@ -210,7 +216,7 @@ impl Plan {
                 Some(_) => LaneKind::Cross,
                 None => LaneKind::of(writer.backend, build.backend),
             };
-            let second = tool.commands().witness();
+            let second = tool.commands().witness(build.tool);
             let witness = witness(selection.available, second, writer.backend, Some(&build.id))
                 .map(|w| w.id.clone());
             readers.entry(kind).or_default().push(Reader {
@@ -270,7 +276,6 @@ pub fn is_pairing(
     available: &[Build],
 ) -> bool {
     writer.tool == tool
-        && reader.tool.commands().reads()
         && pairings.allow(writer, reader)
         && (pairings.detect.is_none() || has_both_backends(available, reader))
 }
@@ -295,7 +300,11 @@ pub fn witness<'a>(
         .iter()
         .filter(|build| build.tool == tool && build.backend == backend)
         .filter(|build| Some(&build.id) != reader)
-        .max_by_key(|build| (build.origin == Origin::Upstream, &build.version, &build.id))
+        .max_by_key(|build| {
+            let is_whole = build.variant.is_none();
+            let is_upstream = build.origin == Origin::Upstream;
+            (is_whole, is_upstream, &build.version, &build.id)
+        })
 }
 
 #[cfg(test)]
@@ -313,6 +322,7 @@ mod tests {
             tool: Tool::Iptables,
             backend,
             origin,
+            variant: None,
             key: digest.clone(),
             digest,
             libnftnl: None,
@@ -423,10 +433,8 @@ mod tests {
         let mut all = builds();
         all.push(nft());
         let plan = plan_of(&all, &all);
-        assert_eq!(
-            plan.pairings(),
-            builds().len() * builds().len() + builds().len()
-        );
+        // Whoever writes, all read.
+        assert_eq!(plan.pairings(), (builds().len() + 1) * all.len());
         for load in &plan.loads {
             let tool = if load.scenario == "native" {
                 Tool::Nft
@@ -435,9 +443,10 @@ mod tests {
             };
             assert_eq!(load.writer.tool, tool);
             for reader in &load.readers {
-                assert_eq!(reader.build.tool, Tool::Iptables);
+                // It is a witness of what nft makes of nft's rules alone, and there is no other.
+                let is_of_nft_alone = (tool, reader.build.tool) == (Tool::Nft, Tool::Nft);
+                assert_eq!(reader.witness.is_none(), is_of_nft_alone);
                 assert_ne!(reader.witness.as_ref(), Some(&nft().id));
-                assert!(reader.witness.is_some());
             }
         }
         let kinds: Vec<LaneKind> = [LaneKind::Nft, LaneKind::Cross]
@@ -461,11 +470,11 @@ mod tests {
         let native = plan_of(&[nft()], &builds());
         assert!(native.loads.iter().all(|load| load.scenario == "native"));
         assert_eq!(native.pairings(), builds().len());
-        assert_eq!(plan_of(&builds(), &[nft()]).loads, []);
+        assert_eq!(plan_of(&builds(), &[]).loads, []);
     }
 
     #[test]
-    fn nft_prints_as_nft_and_is_the_only_one_that_does() {
+    fn nft_prints_as_nft_whoever_wrote() {
         let plan = plan_of(&[nft()], &builds());
         let load = plan
             .loads

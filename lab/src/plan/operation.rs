@@ -6,7 +6,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Tool;
+use crate::catalog::{Backend, Family, Tool};
+use crate::observed::Text;
+use crate::tool::{NamedRule, Program};
 
 /// What a reader does, and what is asked about it.
 #[derive(
@@ -96,19 +98,33 @@ impl Operation {
         }
     }
 
-    /// Whether it is done where `writer` writes and `reader` reads: only a writer that reads is asked what it reads afterwards,
-    /// and no reader is asked for a rule in another tool's words.
+    /// Whether it is done where `writer` writes and `reader` reads: what the reader's tool has no command for is not, and no reader
+    /// is asked for a rule in another tool's words.
     pub fn suits(self, writer: Tool, reader: Tool) -> bool {
+        let alike = writer == reader;
+        let (commands, dialect) = (reader.commands(), reader.dialect());
+        let program = Program {
+            backend: Backend::Nft,
+            family: Family::Ipv4,
+        };
+        let rule = NamedRule {
+            table: "",
+            chain: "",
+            words: &[],
+        };
         match self {
             Operation::Write
             | Operation::Save
-            | Operation::List
             | Operation::Rewrite
-            | Operation::Sync
-            | Operation::SyncNoflush
+            | Operation::Recognition
+            | Operation::Cycle
             | Operation::Effect => true,
-            Operation::Recognition | Operation::Cycle => writer.commands().reads(),
-            Operation::Check | Operation::Delete | Operation::Reassert => writer == reader,
+            Operation::List => !commands.lists(program, "").is_empty(),
+            Operation::Sync => dialect.with_own_chain(&Text::default(), &[], "").is_some(),
+            Operation::SyncNoflush => commands.load_beside(program).is_some(),
+            Operation::Check => alike && commands.check(program, rule).is_some(),
+            Operation::Delete => alike && commands.delete(program, rule).is_some(),
+            Operation::Reassert => alike,
         }
     }
 

@@ -367,6 +367,7 @@ mod tests {
             version,
             tool,
             backend,
+            variant: None,
             origin,
         });
         let is_in = |id: &BuildId| {

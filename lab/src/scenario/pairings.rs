@@ -228,6 +228,7 @@ mod tests {
             tool: Tool::Iptables,
             backend,
             origin: Origin::Upstream,
+            variant: None,
             key: digest.clone(),
             digest,
             libnftnl: None,

@@ -1,4 +1,4 @@
-//! A user's own ruleset as a scenario, with the sets and the accounting objects that its rules name.
+//! A user's own ruleset as a scenario, in iptables-save's language or in nft's, with the sets and the accounting objects that its rules name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +6,16 @@ use super::check::{LONGEST_ACCOUNT, LONGEST_SET};
 use super::{Pairings, Scenario, Set, SetKind, Setup, System, name_of_file};
 use crate::catalog::{Family, Tool};
 use crate::tool::iptables::{OF_ACCOUNT, OF_SETS, with_numbers};
-use crate::tool::{Given, InFile, Rule, Ruleset, Write};
+use crate::tool::{Given, InFile, Rule, Ruleset};
 
 impl Scenario {
-    /// A scenario of a user's own `iptables-save` text; `name` is the file it stands in. The sets that its rules name are made
+    /// A scenario of a user's own `iptables-save` text or commands for nft; `name` is the file it stands in. The sets that its rules name are made
     /// empty.
     ///
     /// # Errors
     /// It is no ruleset.
-    pub fn from_rules(name: &str, family: Family, save_text: &str) -> Result<Scenario, InFile> {
-        Self::from_rules_among(name, family, save_text, &[])
+    pub fn from_rules(name: &str, family: Family, text: &str) -> Result<Scenario, InFile> {
+        Self::from_rules_among(name, family, text, &[])
     }
 
     /// The same where `sets` are known: those of them that its rules name, and what is in these, are made as they are, the
@@ -26,27 +26,30 @@ impl Scenario {
     pub fn from_rules_among(
         name: &str,
         family: Family,
-        save_text: &str,
+        text: &str,
         sets: &[Set],
     ) -> Result<Scenario, InFile> {
-        let (numbered, _) = with_numbers(save_text);
-        // A fault is shown where it stands in what was given.
-        let parse = |text| Given::parse(Tool::Iptables, family, text);
-        let given = parse(&numbered).or_else(|_| parse(save_text));
-        let given = given.map_err(|fault| fault.in_file(name, save_text))?;
+        let tool = Given::tool_of(text);
+        let parse = |text| Given::parse(tool, family, text);
+        let given = match tool {
+            // A fault is shown where it stands in what was given.
+            Tool::Iptables => parse(&with_numbers(text).0).or_else(|_| parse(text)),
+            Tool::Nft => parse(text),
+        };
+        let given = given.map_err(|fault| fault.in_file(name, text))?;
         Ok(Scenario {
             name: name_of_file(name),
             title: name.to_owned(),
             group: "own".to_owned(),
             source: None,
-            write: Write::Restore,
+            write: tool.commands().at_once(),
             own_chains: Vec::new(),
             system: System::default(),
             pairings: Pairings::default(),
             setup: surroundings(given.ruleset(), family, sets),
             probes: Vec::new(),
             rules: BTreeMap::from([(family, given)]),
-            text: save_text.to_owned(),
+            text: text.to_owned(),
         })
     }
 }

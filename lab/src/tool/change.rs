@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::observed::{NftRule, NftSet};
+
 /// One part that differs; unknown is null.
 #[derive(
     Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -43,6 +45,15 @@ pub(super) enum Weight {
     Neutral,
     /// Not known, or the rule does something else with them.
     Other,
+}
+
+/// A rule as the kernel holds it in a table of nf_tables.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldRule<'k> {
+    /// The rule.
+    pub rule: &'k NftRule,
+    /// The sets of its table, if it uses any.
+    pub sets: &'k [NftSet],
 }
 
 /// What became of a rule that somebody wrote anew, by what the kernel holds.

@@ -80,11 +80,8 @@ pub trait Commands: Sync {
     /// The name of the file that a build is run by: `xtables-nft-multi`, `nft`.
     fn binary(&self, backend: Backend) -> String;
 
-    /// Whether its builds are asked to read what others wrote.
-    fn reads(&self) -> bool;
-
-    /// The tool whose builds print what a build of this one wrote a second time.
-    fn witness(&self) -> Tool;
+    /// The tool whose builds print a second time what a build of this one wrote, and what a reader of the tool `reader` made of it.
+    fn witness(&self, reader: Tool) -> Tool;
 
     /// Whether it takes rules only where the interfaces are there that they name.
     fn needs_interfaces(&self) -> bool;

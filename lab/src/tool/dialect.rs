@@ -2,14 +2,16 @@
 //!
 //! What has a default here is what nobody asks a tool for that does not read what others wrote.
 
+use std::borrow::Cow;
+
 use foldhash::HashMap;
 
-use super::change::{Difference, Rewritten};
+use super::change::{Difference, HeldRule, Rewritten};
 use super::printed::{KnownRules, Printed};
 use super::ruleset::{Rule, Table, Target};
 use super::words::Words;
 use crate::catalog::Family;
-use crate::observed::{NftRule, Text};
+use crate::observed::Text;
 
 /// A rule with one value changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +76,18 @@ pub trait Dialect: Sync {
         None
     }
 
+    /// Whether the kernel's expressions say what became of its rules, rather than prints.
+    fn is_told_by_kernel(&self) -> bool {
+        false
+    }
+
     /// What became of a rule that this tool wrote, where the kernel's expressions must say it; none where prints do.
-    fn rewritten(&self, _family: Family, _was: &NftRule, _is: &NftRule) -> Option<Rewritten> {
+    fn rewritten(
+        &self,
+        _family: Family,
+        _was: HeldRule<'_>,
+        _is: HeldRule<'_>,
+    ) -> Option<Rewritten> {
         None
     }
 
@@ -117,13 +129,9 @@ pub trait Dialect: Sync {
         None
     }
 
-    /// The table and chain of each rule of a print, in the order of the text.
-    fn places<'t>(&self, _print: &'t str) -> Vec<(&'t str, &'t str)> {
-        Vec::new()
-    }
+    /// The table and chain of each rule of a print, in the order of the text; tables are called as in a ruleset for `family`.
+    fn places<'t>(&self, family: Family, print: &'t str) -> Vec<(Cow<'t, str>, Cow<'t, str>)>;
 
     /// A print with only the rules whose place in [`Dialect::places`] is kept, and all of its chains.
-    fn only(&self, print: &Text, _keep: &dyn Fn(usize) -> bool) -> Text {
-        print.clone()
-    }
+    fn only(&self, print: &Text, keep: &dyn Fn(usize) -> bool) -> Text;
 }

@@ -30,6 +30,30 @@ impl Given {
         Ok(Given(rules))
     }
 
+    /// The tool whose language a text seems to be in: commands for nft, or else iptables-save's.
+    pub fn tool_of(text: &str) -> Tool {
+        let mut lines = text.lines().map(str::trim);
+        let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let first = first.and_then(|line| line.split_whitespace().next());
+        match first {
+            Some("add" | "create" | "flush" | "table") => Tool::Nft,
+            _ => Tool::Iptables,
+        }
+    }
+
+    /// The family of a text whose addresses and commands say nothing of it: that of the first table that commands for nft add.
+    pub fn family_of(text: &str) -> Family {
+        let mut lines = text.lines().map(|line| line.split_whitespace());
+        let adds_table = |words: &mut std::str::SplitWhitespace<'_>| {
+            (words.next(), words.next()) == (Some("add"), Some("table"))
+        };
+        let table = lines.find_map(|mut words| adds_table(&mut words).then_some(words));
+        match table.and_then(|mut words| words.next()) {
+            Some("ip6") => Family::Ipv6,
+            _ => Family::Ipv4,
+        }
+    }
+
     /// The tool that writes them.
     pub fn tool(&self) -> Tool {
         match &self.0 {

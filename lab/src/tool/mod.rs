@@ -21,7 +21,7 @@ mod words;
 mod write;
 
 pub use align::{Alignment, Partner, align};
-pub use change::{Change, Difference, Rewritten};
+pub use change::{Change, Difference, HeldRule, Rewritten};
 pub use commands::{Argv, Command, Commands, ListedAs, NamedRule, PlainRule, Program};
 pub use dialect::{Dialect, NearMiss, Shape};
 pub use fault::{Fault, InFile};

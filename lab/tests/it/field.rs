@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use iptables_lab::judge::verdict::Verdict;
+use iptables_lab::judge::verdict::{Consequence, Verdict};
 use iptables_lab::judge::{Cell, RuleVerdict};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::plan::Operation;
@@ -12,12 +12,17 @@ use super::lab::{both, full_run, iptables_lab};
 
 /// What comes of all operations of one pairing with a ruleset, natively.
 fn cell(rules: &str, writer: &str, reader: &str) -> Cell {
+    cell_of(rules, writer, reader, &["--operation", "all"])
+}
+
+fn cell_of(rules: &str, writer: &str, reader: &str, more: &[&str]) -> Cell {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("run.jsonl");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/field");
     let mut command = iptables_lab();
     command
-        .args(["--engine", "native", "matrix", "--operation", "all"])
+        .args(["--engine", "native", "matrix"])
+        .args(more)
         .args(["--writer", writer, "--reader", reader, "--rules"])
         .arg(data.join(rules))
         .arg("--record")
@@ -162,4 +167,113 @@ fn every_operation_has_a_verdict_about_every_rule_or_says_why_not() {
     }
     println!("{with} verdicts, {without} reasons why there is none");
     assert!(with > without);
+}
+
+fn nft_cell(rules: &str, writer: &str, reader: &str) -> Cell {
+    cell_of(rules, writer, reader, &[])
+}
+
+/// nft lists 1.8.7's rule and loads that: the rule does the same, and 1.8.7 does not know it any more (criu 2760, 1435).
+#[test]
+fn what_nft_has_loaded_again_an_older_iptables_misreads() {
+    needs!(Native);
+    let rules = "criu-nft-rewrites-iptables-rules.rules";
+    let words = |writer| {
+        let cell = nft_cell(rules, writer, "debian-nft-1.1.3-1");
+        let of = |operation| all_words(&cell, operation);
+        let [rewrite, recognition] = [Operation::Rewrite, Operation::Recognition].map(of);
+        [rewrite, recognition].concat()
+    };
+    assert_eq!(words("debian-1.8.7-1-nft"), ["kept", "misread"]);
+    assert_eq!(words("debian-1.8.9-2-nft"), ["kept", "recognised"]);
+}
+
+/// As a host with an iptables beside it, and a slim image, save it as their boot file (setup-ipsec-vpn 1830).
+#[test]
+fn what_nft_lists_of_iptables_it_cannot_load_again() {
+    needs!(Native);
+    let rules = "ipsec-vpn-nft-list-at-boot.rules";
+    let with = nft_cell(rules, "debian-1.8.11-2-nft", "debian-nft-1.1.3-1");
+    let policy = &with.outcome.rules[2];
+    assert_eq!(policy.of(Operation::Rewrite), Some(Verdict::Unrestorable));
+    let reason = policy.reason().unwrap().to_string();
+    assert!(
+        reason.contains("unsupported xtables compat expression"),
+        "{reason}"
+    );
+    let without = "debian-nft-1.1.3-1.no-xtables";
+    let without = nft_cell(rules, "debian-1.8.11-2-nft", without);
+    assert_eq!(all_words(&without, Operation::Rewrite), ["unrestorable"; 3]);
+}
+
+/// What an nft without xtables' extensions cannot print, it leaves out, and exits with status 0.
+#[test]
+fn an_older_nft_without_extensions_loses_them_silently() {
+    needs!(Native);
+    let rules = "ipsec-vpn-nft-list-at-boot.rules";
+    let reader = "debian-nft-1.0.6-2+deb12u2.no-xtables";
+    let cell = nft_cell(rules, "debian-1.8.11-2-nft", reader);
+    assert_eq!(all_words(&cell, Operation::Save), ["lossy"; 3]);
+    let lost = |place: usize| {
+        let lost = cell.outcome.rules[place].lost.iter();
+        lost.map(|part| part.part.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(lost(0), ["match conntrack"]);
+    assert_eq!(lost(1), ["match multiport"]);
+}
+
+/// A set that a newer nft made kills an older one, and so does one of its own that a newer one has loaded again. What scripts load
+/// then is nothing (kubernetes 136786, k0s 7293).
+#[test]
+fn a_set_of_a_newer_nft_kills_an_older_one() {
+    needs!(Native);
+    let rules = "kube-proxy-nft-newer-sets.nft";
+    let (old, new) = ("debian-nft-1.0.6-2+deb12u2", "debian-nft-1.1.3-1");
+    let dead = nft_cell(rules, new, old);
+    assert_eq!(all_words(&dead, Operation::Save), ["crashed"]);
+    assert_eq!(all_words(&dead, Operation::Rewrite), ["changed"]);
+    let chain = &dead.outcome.chains[0];
+    assert_eq!(
+        (
+            chain.policy_before.as_deref(),
+            chain.policy_after.as_deref()
+        ),
+        (Some("ACCEPT"), None)
+    );
+    let poisoned = nft_cell(rules, old, new);
+    assert_eq!(all_words(&poisoned, Operation::Save), ["same"]);
+    assert_eq!(all_words(&poisoned, Operation::Recognition), ["unreadable"]);
+    let newer = nft_cell(rules, new, "debian-nft-1.1.7-3");
+    assert_eq!(all_words(&newer, Operation::Save), ["same"]);
+}
+
+/// A rule of nft's in iptables' tables keeps every iptables from its table; without it iptables puts tests in another order, and
+/// that is the same rule (netbird 2725).
+#[test]
+fn a_ct_state_of_nfts_closes_the_table_for_iptables() {
+    needs!(Native);
+    let rules = "netbird-nft-ct-state.nft";
+    let cell = nft_cell(rules, "debian-nft-1.1.3-1", "debian-1.8.11-2-nft");
+    let others = "incompatible/reworded";
+    let save = all_words(&cell, Operation::Save);
+    assert_eq!(save, ["refused", others, others, others]);
+    assert_eq!(
+        all_words(&cell, Operation::Rewrite)[1..],
+        ["incompatible/kept"; 3]
+    );
+}
+
+/// nat cannot be read; the set of the rule that isolates is lost (mailcow 5847).
+#[test]
+fn an_anonymous_set_of_nfts_is_lost_by_iptables() {
+    needs!(Native);
+    let rules = "mailcow-nft-set-and-snat.nft";
+    let cell = nft_cell(rules, "debian-nft-1.1.3-1", "debian-1.8.11-2-nft");
+    let save = all_words(&cell, Operation::Save);
+    assert_eq!(
+        save,
+        ["reworded", "reworded", "lossy", "reworded", "refused"]
+    );
+    let isolation = cell.outcome.rules[2].consequence.unwrap();
+    assert_eq!(isolation.what, Consequence::Blackhole);
 }

@@ -36,6 +36,7 @@ impl Record {
             version: self.version.clone(),
             tool: image.tool,
             backend,
+            variant: image.variant,
             origin: image.origin,
             key: self.key.clone(),
             digest: self.digest.clone(),

@@ -123,6 +123,23 @@ impl NftSet {
         self.but_name() == other.but_name()
     }
 
+    /// What packets meet of it, whatever its name: what nft's users see of types and comments, and how fast or large the kernel was
+    /// asked to make it, is no part of that.
+    pub fn bare(&self) -> NftSet {
+        let mut bare = NftSet {
+            name: Name::default(),
+            key_type: None,
+            policy: None,
+            userdata: None,
+            ..self.clone()
+        };
+        bare.description.size = None;
+        for element in &mut bare.elements {
+            element.userdata = None;
+        }
+        bare
+    }
+
     fn but_name(&self) -> impl PartialEq {
         let NftSet {
             name: _,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::scene::Scene;
-use crate::catalog::{Build, BuildId};
+use crate::catalog::{Build, BuildId, Tool};
 use crate::observed::{End, Interner, Ran, State, Text};
 use crate::plan::coroutine::Performer;
 use crate::plan::fault::Fault;
@@ -76,8 +76,12 @@ pub struct TrackedLane {
     held: Option<Dumped>,
     /// Who printed what of which kernel state.
     prints: Vec<(BuildId, Dumped, Command)>,
-    /// The parts in which the writer was given what rewrites had left that it could not print.
-    pub reread: Vec<(Dumped, Vec<RereadPart>)>,
+    /// The parts in which the writer was given what rewrites of a tool's builds had left that it could not print.
+    pub reread: Vec<(Tool, Dumped, Vec<RereadPart>)>,
+    /// The rules that a reader failed at, alone: the next one will at most of them.
+    pub at_fault: RuleSet,
+    /// The rules of a reader's print that the writer could not read, alone, by their place in it.
+    pub unreadable: RuleSet,
     /// The packets of the load's family.
     probes: Arc<[(Namespace, Probe)]>,
     /// The kernel states that packets were sent into.
@@ -106,6 +110,8 @@ impl TrackedLane {
             held: None,
             prints: Vec::new(),
             reread: Vec::new(),
+            at_fault: RuleSet::default(),
+            unreadable: RuleSet::default(),
             probes,
             probed: Vec::new(),
         }

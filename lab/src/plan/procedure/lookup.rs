@@ -40,7 +40,7 @@ impl TrackedLane {
             reader: Some(reader),
             stage: Stage::List,
         };
-        if self.wants(Operation::List) {
+        if self.wants_of(reader, Operation::List) {
             self.list_by_writer(reader, rules).await?;
             if self.write(scene).await? {
                 trace.lists = self.list(scene, &reader.build).await?;

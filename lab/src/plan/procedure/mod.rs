@@ -99,7 +99,8 @@ impl TrackedLane {
         let accepted = if self.write(scene).await? {
             all.clone()
         } else {
-            let isolated = isolate(&all, &mut Writing { lane: self }).await?;
+            let nothing = RuleSet::default();
+            let isolated = isolate(&all, &nothing, &mut Writing { lane: self }).await?;
             if isolated.innocent.is_empty() {
                 return Ok(None);
             }

@@ -7,7 +7,7 @@ use super::scene::Scene;
 use super::{OWN_CHAIN, ROUNDS};
 use crate::catalog::BuildId;
 use crate::plan::fault::Fault;
-use crate::plan::isolate::{Trial, isolate};
+use crate::plan::isolate::{Trial, alone, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};
 use crate::plan::{Operation, Reader};
@@ -183,7 +183,7 @@ impl TrackedLane {
         saved: &Command,
         (with, reading): (SyncWith, &mut Reading),
     ) -> Result<bool, Fault> {
-        if !self.wants(with.operation()) || !self.write(scene).await? {
+        if !self.wants_of(reader, with.operation()) || !self.write(scene).await? {
             return Ok(true);
         }
         let scene = Scene {
@@ -234,7 +234,10 @@ impl TrackedLane {
             return Ok(());
         }
         trial.known.insert(RuleSet::default(), true);
-        let isolated = isolate(failing, &mut trial).await?;
+        let suspected = trial.lane.at_fault.clone();
+        let isolated = isolate(failing, &suspected, &mut trial).await?;
+        let found: RuleSet = alone(&isolated.faulty).collect();
+        trial.lane.at_fault.extend(&found);
         for group in isolated.faulty.into_iter().chain([isolated.innocent]) {
             if !group.is_empty() {
                 trial.passes(&group).await?;

@@ -7,14 +7,14 @@ use super::scene::Scene;
 use crate::observed::Text;
 use crate::plan::Reader;
 use crate::plan::fault::Fault;
-use crate::plan::isolate::{Trial, isolate};
+use crate::plan::isolate::{Trial, alone, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
 
 impl TrackedLane {
     /// Has the reader restore ever smaller parts of what it had `saved`, and the writer print each, until the rules that the
     /// writer cannot read stand alone. `left` is what the whole of it left, and how the writer printed that. What was found
-    /// out for an earlier reader that left the same is known.
+    /// out for an earlier reader of the same tool that left the same is known.
     pub async fn reread_in_parts(
         &mut self,
         scene: Scene<'_>,
@@ -22,7 +22,9 @@ impl TrackedLane {
         saved: &Command,
         (left, reread): (&Dumped, &Command),
     ) -> Result<Vec<RereadPart>, Fault> {
-        if let Some((_, known)) = self.reread.iter().find(|(of, _)| of.is(left)) {
+        let tool = reader.build.tool;
+        let mut known = self.reread.iter();
+        if let Some((.., known)) = known.find(|(by, of, _)| *by == tool && of.is(left)) {
             return Ok(known.clone());
         }
         let scene = Scene {
@@ -33,7 +35,8 @@ impl TrackedLane {
         let given_up = self.read(&self.load.writer.id, reread).given_up;
         let is_given_up = |table: &str| given_up.iter().any(|of| of.table == table);
         let print = text.to_lossy();
-        let tables = dialect.places(&print).into_iter().map(|(table, _)| table);
+        let places = dialect.places(self.load.family, &print).into_iter();
+        let tables = places.map(|(table, _)| table);
         let all = RuleSet::first(tables.len());
         // A writer that dies, or only fails, does not say on which table.
         let in_question: RuleSet = if reread.succeeded() {
@@ -54,9 +57,12 @@ impl TrackedLane {
             known: BTreeMap::from([(in_question.clone(), false)]),
             parts: Vec::new(),
         };
-        isolate(&in_question, &mut trial).await?;
+        let suspected = trial.lane.unreadable.clone();
+        let isolated = isolate(&in_question, &suspected, &mut trial).await?;
+        let found: RuleSet = alone(&isolated.faulty).collect();
         let parts = trial.parts;
-        self.reread.push((left.clone(), parts.clone()));
+        self.unreadable.extend(&found);
+        self.reread.push((tool, left.clone(), parts.clone()));
         Ok(parts)
     }
 }

@@ -25,8 +25,8 @@ pub fn folded_heading(matrix: &Matrix) -> String {
 pub fn folded_title(of: &Folded) -> String {
     format!(
         "{} → {}: a row is who wrote the rules last, a column is who reads them",
-        backend(of.encoders),
-        backend(of.decoders)
+        programs(&of.rows, of.encoders),
+        programs(&of.columns, of.decoders)
     )
 }
 
@@ -36,12 +36,16 @@ pub fn nothing_lost(of: &Folded) -> String {
         true => "",
         false => ": readers do not see these rules",
     };
-    let (from, to) = (backend(of.encoders), backend(of.decoders));
+    let from = programs(&of.rows, of.encoders);
+    let to = programs(&of.columns, of.decoders);
     format!("{from} → {to}: nothing is lost{seen}")
 }
 
-fn backend(of: Backend) -> String {
-    format!("iptables-{of}")
+/// The programs that builds of a backend are of: `iptables-nft, nft`.
+fn programs(builds: &[BuildSet], of: Backend) -> String {
+    let spans = builds.iter().flat_map(BuildSet::spans);
+    let programs: BTreeSet<String> = spans.map(|span| span.tool.commands().program(of)).collect();
+    programs.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// The families of a layer, where it is not of all.

@@ -42,9 +42,9 @@ pub fn what(form: &Form) -> String {
 /// Which restore of the reader's fails.
 fn failed_restore(operation: Operation) -> &'static str {
     match operation {
-        Operation::Sync => "`iptables-restore` of its print with a chain added fails",
+        Operation::Sync => "restoring its print with a chain added fails",
         Operation::SyncNoflush => "`iptables-restore --noflush` fails",
-        _ => "`iptables-restore` of its own print fails",
+        _ => "restoring its own print fails",
     }
 }
 

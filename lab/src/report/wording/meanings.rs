@@ -63,7 +63,8 @@ pub fn not_run_meaning(of: NotRun) -> &'static str {
         NotRun::NothingRestored => "the reader could not print and restore the rules",
         NotRun::OtherBackend => "it is in the other backend's tables",
         NotRun::SameBackend => "only a reader of the other backend writes it anew",
-        NotRun::WrittenByNft => "nft wrote it, and no iptables is asked for it in nft's words",
+        NotRun::OtherWords => "it is in another tool's words, in which the reader is not asked",
+        NotRun::NoCommand => "the reader's tool has no command for that",
     }
 }
 

@@ -14,6 +14,7 @@ fn builds() -> HashMap<BuildId, Build> {
         tool: Tool::Iptables,
         backend: Backend::Nft,
         origin: MadeBy::Upstream,
+        variant: None,
         key: digest.clone(),
         digest: digest.clone(),
         libnftnl: None,

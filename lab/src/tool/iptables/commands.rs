@@ -56,11 +56,7 @@ impl Commands for Iptables {
         format!("xtables-{backend}-multi")
     }
 
-    fn reads(&self) -> bool {
-        true
-    }
-
-    fn witness(&self) -> Tool {
+    fn witness(&self, _reader: Tool) -> Tool {
         Tool::Iptables
     }
 

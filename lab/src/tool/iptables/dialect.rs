@@ -1,5 +1,7 @@
 //! The iptables-save language, as the lab asks a tool for its own.
 
+use std::borrow::Cow;
+
 use foldhash::HashMap;
 
 use super::parse::without_counters;
@@ -117,8 +119,11 @@ impl Dialect for Iptables {
         Some(own_chain::own_chains(print, tables, owned, own))
     }
 
-    fn places<'t>(&self, print: &'t str) -> Vec<(&'t str, &'t str)> {
-        part::places(print)
+    fn places<'t>(&self, _family: Family, print: &'t str) -> Vec<(Cow<'t, str>, Cow<'t, str>)> {
+        let places = part::places(print).into_iter();
+        places
+            .map(|(table, chain)| (table.into(), chain.into()))
+            .collect()
     }
 
     fn only(&self, print: &Text, keep: &dyn Fn(usize) -> bool) -> Text {

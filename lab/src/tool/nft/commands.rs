@@ -26,12 +26,9 @@ impl Commands for Nft {
         "nft".to_owned()
     }
 
-    fn reads(&self) -> bool {
-        false
-    }
-
-    fn witness(&self) -> Tool {
-        Tool::Iptables
+    /// Of what another tool's reader made of its rules, that tool says more.
+    fn witness(&self, reader: Tool) -> Tool {
+        reader
     }
 
     /// Rules name interfaces by their number (`iif`).

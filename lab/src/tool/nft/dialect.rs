@@ -1,12 +1,16 @@
 //! nft's language, as the lab asks a tool for its own.
 
+use std::borrow::Cow;
+
 use super::Nft;
 use super::expressions::rewritten;
-use super::listing::read_listing;
+use super::listing::{only, places, read_listing};
 use super::words::{statement_ranges, target, words};
 use crate::catalog::Family;
-use crate::observed::{NftRule, Text};
-use crate::tool::{Change, Dialect, Difference, KnownRules, Printed, Rewritten, Target, Words};
+use crate::observed::Text;
+use crate::tool::{
+    Change, Dialect, Difference, HeldRule, KnownRules, Printed, Rewritten, Target, Words,
+};
 
 /// What rules name that is in modules of its own, in most kernels: all else is nf_tables itself.
 const EXPRESSIONS: [&str; 11] = [
@@ -70,13 +74,28 @@ impl Dialect for Nft {
         named.copied().collect()
     }
 
+    fn is_told_by_kernel(&self) -> bool {
+        true
+    }
+
     /// No print proves anything of what nft wrote: every iptables prints a rule that matches a set without that match.
-    fn rewritten(&self, family: Family, was: &NftRule, is: &NftRule) -> Option<Rewritten> {
+    fn rewritten(&self, family: Family, was: HeldRule<'_>, is: HeldRule<'_>) -> Option<Rewritten> {
         Some(rewritten(family, was, is))
     }
 
     fn read(&self, family: Family, _known: &mut KnownRules, stdout: &str) -> Printed {
         read_listing(family, stdout)
+    }
+
+    fn places<'t>(&self, family: Family, print: &'t str) -> Vec<(Cow<'t, str>, Cow<'t, str>)> {
+        let places = places(family, print).into_iter();
+        places
+            .map(|(table, chain)| (table.into(), chain.into()))
+            .collect()
+    }
+
+    fn only(&self, print: &Text, keep: &dyn Fn(usize) -> bool) -> Text {
+        only(print, keep)
     }
 
     /// What is there goes first: a listing only adds.

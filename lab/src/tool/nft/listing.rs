@@ -1,28 +1,50 @@
 //! What `nft list ruleset` prints.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::table::{name_of, policy};
 use super::words::{Word, open_braces, split};
 use crate::catalog::{Family, Tool};
+use crate::observed::Text;
 use crate::tool::{Chain, Printed, PrintedTable, Rule};
 
 /// Reads what `nft list ruleset` printed, with the names that tables have in a ruleset for `family`. Never fails: what
 /// is not understood is among the strays; sets and maps are left out.
 pub fn read_listing(family: Family, stdout: &str) -> Printed {
-    let mut listing = Listing {
-        family,
-        printed: Printed::default(),
-        block: Block::Outside,
-        rule: String::new(),
+    Listing::of(family, stdout).printed
+}
+
+/// The table and chain of each rule that was printed, in order.
+pub fn places(family: Family, stdout: &str) -> Vec<(String, String)> {
+    let tables = read_listing(family, stdout).tables.into_iter();
+    let of_table = |table: PrintedTable| {
+        let rules = table.rules.into_iter();
+        rules.map(move |rule| (table.name.clone(), rule.chain.clone()))
     };
-    for (index, line) in stdout.lines().enumerate() {
-        let line = line.trim();
-        if !line.is_empty() && !listing.take(line, index + 1) {
-            listing.printed.strays.push(line.to_owned());
-        }
-    }
-    listing.printed
+    tables.flat_map(of_table).collect()
+}
+
+/// A listing with only those rules whose place, from 0, is kept.
+pub fn only(print: &Text, keep: &dyn Fn(usize) -> bool) -> Text {
+    let text = print.to_lossy();
+    // What tables are called changes nothing about where their rules stand.
+    let lines = Listing::of(Family::Ipv4, &text).lines;
+    let gone: Vec<&Range<usize>> = (0..)
+        .zip(&lines)
+        .filter(|(rule, _)| !keep(*rule))
+        .map(|(_, of)| of)
+        .collect();
+    let is_kept = |line: usize| {
+        let before = gone.partition_point(|of| of.end <= line);
+        gone.get(before).is_none_or(|of| !of.contains(&line))
+    };
+    let kept = text.split_inclusive('\n').enumerate();
+    let kept: String = kept
+        .filter(|(line, _)| is_kept(*line))
+        .map(|(_, line)| line)
+        .collect();
+    kept.into()
 }
 
 /// What the line in hand stands in.
@@ -40,9 +62,46 @@ struct Listing {
     block: Block,
     /// The beginning of a rule that goes on: of a set in it, the elements may stand in several lines.
     rule: String,
+    /// The lines of each rule, from 0, in order.
+    lines: Vec<Range<usize>>,
 }
 
 impl Listing {
+    /// What `stdout` holds.
+    fn of(family: Family, stdout: &str) -> Self {
+        let mut listing = Listing {
+            family,
+            printed: Printed::default(),
+            block: Block::Outside,
+            rule: String::new(),
+            lines: Vec::new(),
+        };
+        let mut begun = 0;
+        for (index, line) in stdout.lines().enumerate() {
+            let line = line.trim();
+            if listing.rule.is_empty() {
+                begun = index;
+            }
+            if line.is_empty() {
+                continue;
+            }
+            let before = listing.count();
+            if !listing.take(line, index + 1) {
+                listing.printed.strays.push(line.to_owned());
+            }
+            if listing.count() > before {
+                listing.lines.push(begun..index + 1);
+            }
+        }
+        listing
+    }
+
+    /// How many rules the table in hand has.
+    fn count(&self) -> usize {
+        let table = self.printed.tables.last();
+        table.map_or(0, |table| table.rules.len())
+    }
+
     /// Takes a line to where it belongs; false where it belongs nowhere.
     fn take(&mut self, line: &str, number: usize) -> bool {
         if line.starts_with('#') {
@@ -120,11 +179,59 @@ fn take_rule(table: &mut PrintedTable, chain: &str, rule: &mut String, line: &st
     let hooked = policy(&words).filter(|_| words[0].is("type"));
     match (hooked, table.chains.last_mut()) {
         (Some(policy), Some(chain)) => chain.policy = Some(policy),
-        // A comment of the chain's own.
-        _ if words[0].is("comment") => {}
+        // A comment of the chain's own. Where nft prints an xtables match as one, a rule goes on behind it.
+        _ if words[0].is("comment") && words.len() == 2 => {}
         _ => {
             let rule = Rule::of_line(Tool::Nft, chain.to_owned(), text.into(), number);
             table.rules.push(Arc::new(rule));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTING: &str = "\
+table ip filter {
+	set trusted {
+		type ipv4_addr
+		elements = { 192.0.2.1 }
+	}
+
+	chain INPUT {
+		type filter hook input priority filter; policy accept;
+		ip saddr @trusted counter accept
+		tcp dport { 22, 80,
+			    443 } counter drop
+		counter
+	}
+}
+table inet other {
+	chain c {
+		accept
+	}
+}
+";
+
+    #[test]
+    fn each_rule_has_its_place() {
+        let place = |table: &str, chain: &str| (table.to_owned(), chain.to_owned());
+        let input = || place("filter", "INPUT");
+        let all = [input(), input(), input(), place("inet other", "c")];
+        assert_eq!(places(Family::Ipv4, LISTING), all);
+    }
+
+    #[test]
+    fn rules_are_left_out_with_all_of_their_lines_and_nothing_else() {
+        let text: Text = LISTING.to_owned().into();
+        assert_eq!(only(&text, &|_| true), text);
+        let without = |lines: &[usize]| {
+            let left = LISTING.split_inclusive('\n').enumerate();
+            let left = left.filter(|(line, _)| !lines.contains(line));
+            left.map(|(_, line)| line).collect::<String>()
+        };
+        assert_eq!(only(&text, &|rule| rule != 1), without(&[9, 10]).into());
+        assert_eq!(only(&text, &|rule| rule == 1), without(&[8, 11, 16]).into());
     }
 }

@@ -1,8 +1,9 @@
-//! nft: its own language, as far as the lab speaks it. It writes, and reads nothing yet.
+//! nft: its own language, as far as the lab speaks it.
 
 mod commands;
 mod dialect;
 mod expressions;
+mod field;
 mod lines;
 mod listing;
 mod script;
