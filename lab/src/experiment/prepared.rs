@@ -72,11 +72,13 @@ impl Prepared {
             }));
             reason.is_none()
         });
+        let are_readers_named = !readers.is_empty();
         let (writers, readers) = choose_both(&available, &missing, writers, readers)?;
         let selection = Selection {
             available: &available,
             writers: &writers,
             readers: &readers,
+            are_readers_named,
         };
         let mut timings = Timings::default();
         let plan = || Plan::new(&scenarios, selection, operations);

@@ -168,6 +168,8 @@ pub struct Selection<'a> {
     pub writers: &'a [Build],
     /// Who reads.
     pub readers: &'a [Build],
+    /// Whether somebody said who shall read. Else those do that read unasked.
+    pub are_readers_named: bool,
 }
 
 impl Plan {
@@ -208,7 +210,8 @@ impl Plan {
         let pairings = &scenario.pairings;
         for build in selection.readers {
             let tool = scenario.tool();
-            if !is_pairing(tool, pairings, (writer, build), selection.available) {
+            let is_asked = selection.are_readers_named || build.tool.commands().reads_unasked(tool);
+            if !is_asked || !is_pairing(tool, pairings, (writer, build), selection.available) {
                 continue;
             }
             let kind = match pairings.detect {
@@ -374,6 +377,7 @@ mod tests {
             available: &builds,
             writers: &builds,
             readers: &builds,
+            are_readers_named: false,
         };
         let plan = Plan::new(&[scenario], selection, Operation::ALL.to_vec());
         assert_eq!(plan.pairings(), builds.len() * builds.len());
@@ -418,12 +422,17 @@ mod tests {
     }
 
     fn plan_of(writers: &[Build], readers: &[Build]) -> Plan {
+        plan_where(true, writers, readers)
+    }
+
+    fn plan_where(are_readers_named: bool, writers: &[Build], readers: &[Build]) -> Plan {
         let mut available = builds();
         available.push(nft());
         let selection = Selection {
             available: &available,
             writers,
             readers,
+            are_readers_named,
         };
         Plan::new(&scenarios(), selection, Operation::ALL.to_vec())
     }
@@ -455,6 +464,20 @@ mod tests {
             .collect();
         assert_eq!(kinds, [LaneKind::Nft, LaneKind::Cross]);
         assert!(!plan.lanes[&LaneKind::Legacy].contains(&nft().id));
+    }
+
+    #[test]
+    fn unasked_nft_reads_what_nft_wrote() {
+        let mut all = builds();
+        all.push(nft());
+        let plan = plan_where(false, &all, &all);
+        let readers = |scenario: &str| -> std::collections::BTreeSet<Tool> {
+            let loads = plan.loads.iter().filter(|load| load.scenario == scenario);
+            let readers = loads.flat_map(|load| &load.readers);
+            readers.map(|reader| reader.build.tool).collect()
+        };
+        assert_eq!(readers("own"), [Tool::Iptables].into());
+        assert_eq!(readers("native"), Tool::ALL.into());
     }
 
     #[test]

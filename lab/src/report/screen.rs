@@ -221,7 +221,7 @@ fn end(
     }
     say(&wording::count(matrix), 2);
     say(&wording::machine_in_short(matrix), 2);
-    say(&wording::when(matrix), 1);
+    say(&wording::when(matrix), 2);
     let next = wording::next(matrix, groups, scenarios);
     lines.push(paint(HEADING, "Go on"));
     for (command, what) in next {

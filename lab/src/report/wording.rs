@@ -214,10 +214,10 @@ pub fn when(matrix: &Matrix) -> String {
         let Commands { asked, run, .. } = of;
         let earlier = of.oldest.map(|oldest| {
             let since = oldest.strftime("%Y-%m-%d");
-            format!(", {} of them from earlier runs since {since}", of.before)
+            format!(", {} known since {since}", of.before)
         });
         let earlier = earlier.unwrap_or_default();
-        format!("; {run} of {asked} commands were run, the others known{earlier}")
+        format!("; of {asked} commands {run} were run{earlier}")
     });
     format!(
         "Began {began}, ended after {took}{}",

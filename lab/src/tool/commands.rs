@@ -80,6 +80,9 @@ pub trait Commands: Sync {
     /// The name of the file that a build is run by: `xtables-nft-multi`, `nft`.
     fn binary(&self, backend: Backend) -> String;
 
+    /// Whether its builds read what a build of `writer` wrote where nobody says who shall read.
+    fn reads_unasked(&self, writer: Tool) -> bool;
+
     /// The tool whose builds print a second time what a build of this one wrote, and what a reader of the tool `reader` made of it.
     fn witness(&self, reader: Tool) -> Tool;
 

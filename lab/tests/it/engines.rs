@@ -188,6 +188,7 @@ impl Bench {
             available: &self.builds,
             writers: &self.builds,
             readers: &self.builds,
+            are_readers_named: false,
         };
         Plan::new(&self.scenarios, selection, Operation::ALL.to_vec())
     }

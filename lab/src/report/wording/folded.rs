@@ -1,12 +1,13 @@
 //! What the folded matrix and the groups of losses say, in every format.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::builds::{builds, builds_by_number, builds_in_short, range};
 use super::counted::counted;
 use super::harm::certainty;
 use super::parts::option;
-use crate::catalog::{Backend, Tool};
+use crate::catalog::{Backend, BuildId, Tool};
+use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
     BuildSet, Certainty, Folded, Gravest, Group, How, Layer, Letter, Letters, LostPart, Matrix,
@@ -297,7 +298,27 @@ pub fn next(
         "iptables-lab matrix --format html --output report.html".to_owned(),
         "the page",
     ));
+    if is_nft_unasked(matrix) {
+        all.push((
+            "iptables-lab matrix --reader 'debian-nft-*' --scenario 'kube-*'".to_owned(),
+            "nft reads",
+        ));
+    }
     all
+}
+
+/// Whether there is an nft, and none has read what iptables wrote.
+fn is_nft_unasked(matrix: &Matrix) -> bool {
+    let tools: BTreeMap<&BuildId, Tool> =
+        matrix.builds.iter().map(|of| (&of.id, of.tool)).collect();
+    let pair = |cell: &Cell| (tools.get(&cell.writer), tools.get(&cell.reader));
+    let of_iptables = Some(&Tool::Iptables);
+    tools.values().any(|tool| *tool == Tool::Nft)
+        && matrix.cells.iter().any(|cell| pair(cell).0 == of_iptables)
+        && !matrix
+            .cells
+            .iter()
+            .any(|cell| pair(cell) == (of_iptables, Some(&Tool::Nft)))
 }
 
 /// Where it was run, in a line.

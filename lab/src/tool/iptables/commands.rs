@@ -56,6 +56,10 @@ impl Commands for Iptables {
         format!("xtables-{backend}-multi")
     }
 
+    fn reads_unasked(&self, _writer: Tool) -> bool {
+        true
+    }
+
     fn witness(&self, _reader: Tool) -> Tool {
         Tool::Iptables
     }
