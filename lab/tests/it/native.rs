@@ -51,7 +51,13 @@ fn run() -> &'static Run {
         let (scenario, file) = (folder.join("native.toml"), folder.join("native.jsonl"));
         std::fs::write(&scenario, SCENARIO).unwrap();
         let output = iptables_lab()
-            .args(["matrix", "--writer", "debian-nft-*", "--reader", "debian-*"])
+            .args([
+                "matrix",
+                "--writer",
+                "debian-nft-*",
+                "--reader",
+                "debian-1*",
+            ])
             .args(["--operation", "all"])
             .arg("--scenario")
             .arg(&scenario)
@@ -117,7 +123,7 @@ fn nft_is_given_commands_and_prints_its_own_words() {
             }
             let argv = command.argv.join(" ");
             match seen.role {
-                Role::Write => assert_eq!(argv, "nft -f -"),
+                Role::Write | Role::Restore => assert_eq!(argv, "nft -f -"),
                 Role::WriterPrint => {
                     printed += 1;
                     assert_eq!(argv, "nft -s list ruleset");
@@ -160,16 +166,12 @@ fn what_iptables_would_write_alike_is_read_and_kept(
         );
         assert_eq!(
             (rule.consequence, rule.of(Operation::Recognition)),
-            (None, None),
+            (None, Some(Verdict::Recognised)),
             "{rule:#?}"
         );
         assert_eq!(
-            (
-                rule.of(Operation::Check),
-                rule.of(Operation::Delete),
-                rule.of(Operation::Cycle)
-            ),
-            (None, None, None),
+            (rule.of(Operation::Check), rule.of(Operation::Delete)),
+            (None, None),
             "{rule:#?}"
         );
     }
@@ -285,29 +287,21 @@ fn the_other_backend_sees_nothing_of_it() {
     }
 }
 
-#[rstest]
-#[case::no_nft("debian-1.8.*-nft", "debian-*", "native (nft)")]
-#[case::nft_does_not_read("debian-nft-*", "debian-nft-*", "native (nft)")]
-fn where_nobody_can_write_or_read_nothing_is_run(
-    #[case] writer: &str,
-    #[case] reader: &str,
-    #[case] says: &str,
-) {
+#[test]
+fn where_nobody_can_write_nothing_is_run() {
     needs!(Engine);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("native.toml"), SCENARIO).unwrap();
     let output = iptables_lab()
         .args(["matrix", "--scenario", "native.toml"])
-        .args(["--writer", writer, "--reader", reader])
+        .args(["--writer", "debian-1.8.*-nft", "--reader", "debian-*"])
         .current_dir(folder.path())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", both(&output));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains("nothing is left to run") && said.contains(says),
-        "{said}"
-    );
+    let words = ["nothing is left to run", "native (nft)"];
+    assert!(words.iter().all(|words| said.contains(words)), "{said}");
 }
 
 #[test]
