@@ -1,31 +1,44 @@
 //! What makes a build die: the signal, and the least ruleset that it was seen to die on.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::Pairing;
 use super::outcome::Crash;
+use super::reading::Reading;
 use crate::catalog::BuildId;
 use crate::observed::End;
 use crate::plan::step::{Role, RuleSet};
 use crate::recording::{CommandRecord, Seen};
 
-impl Pairing<'_> {
-    /// What died in this pairing, one entry for each build and kind of command.
+impl<'a> Pairing<'a> {
+    /// What died in this pairing, one entry for each build and kind of command. What another reader left too was printed once, for
+    /// whichever came first.
     pub(super) fn crashes(&self, reader: &BuildId) -> Vec<Crash> {
         let mut least: BTreeMap<(&BuildId, Role), (&RuleSet, &CommandRecord, i32)> =
             BTreeMap::new();
-        for seen in &self.evidence.load.observations {
-            let is_of_pairing = seen.reader.as_ref().is_none_or(|of| of == reader);
+        let writer = &self.evidence.load.writer;
+        let seen = self.evidence.load.observations.iter().filter_map(|seen| {
             let Seen::Command(command) = &seen.seen else {
+                return None;
+            };
+            let is_of_pairing = match &seen.reader {
+                Some(of) => of == reader,
+                // Another reader may have another witness.
+                None => &command.build == writer || Some(&command.build) == self.witness,
+            };
+            is_of_pairing.then_some((seen.role, &seen.rules, command))
+        });
+        let readings = self.readings.iter().map(Rc::as_ref);
+        let of_others = readings.flat_map(|reading| self.prints_of_left(reading));
+        for (role, rules, command) in seen.chain(of_others) {
+            let End::Signal(signal) = command.end else {
                 continue;
             };
-            let (End::Signal(signal), true) = (command.end, is_of_pairing) else {
-                continue;
-            };
-            let known = least.entry((&command.build, seen.role));
-            let known = known.or_insert((&seen.rules, command, signal));
-            if seen.rules.len() < known.0.len() {
-                *known = (&seen.rules, command, signal);
+            let known = least.entry((&command.build, role));
+            let known = known.or_insert((rules, command, signal));
+            if rules.len() < known.0.len() {
+                *known = (rules, command, signal);
             }
         }
         let crash = |(rules, command, signal): (&RuleSet, &CommandRecord, i32)| Crash {
@@ -35,6 +48,25 @@ impl Pairing<'_> {
             rules: self.given(rules),
         };
         least.into_values().map(crash).collect()
+    }
+
+    /// What the writer and the witness printed of what the reader found, and of all that it left.
+    fn prints_of_left(&self, reading: &Reading<'a>) -> Vec<(Role, &'a RuleSet, &'a CommandRecord)> {
+        let restored = reading.rewrite.iter().chain(&reading.cycle);
+        let restored = restored.chain(&reading.sync).chain(&reading.sync_noflush);
+        let found = self.evidence.baseline(reading.rules);
+        let dumps = found.map(|of| of.dump).into_iter();
+        let dumps = dumps.chain(restored.map(|of| of.dump));
+        let builds = [
+            (Role::WriterPrint, Some(&self.evidence.load.writer)),
+            (Role::WitnessPrint, self.witness),
+        ];
+        let prints = dumps.flat_map(|dump| builds.map(|(role, build)| (role, build, dump)));
+        let prints = prints.filter_map(|(role, build, dump)| {
+            let print = self.evidence.print_of(build?, dump)?;
+            Some((role, reading.rules, print.command))
+        });
+        prints.collect()
     }
 
     /// The text of some of the scenario's rules, with all its chains, in the language in which it has them.

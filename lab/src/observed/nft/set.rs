@@ -124,7 +124,7 @@ impl NftSet {
     }
 
     /// What packets meet of it, whatever its name: what nft's users see of types and comments, and how fast or large the kernel was
-    /// asked to make it, is no part of that.
+    /// asked to make it, is no part of that. Nor is what is in a set that rules write into: packets have put it there.
     pub fn bare(&self) -> NftSet {
         let mut bare = NftSet {
             name: Name::default(),
@@ -134,6 +134,9 @@ impl NftSet {
             ..self.clone()
         };
         bare.description.size = None;
+        if self.flags.has(SetFlags::EVAL) {
+            bare.elements.clear();
+        }
         for element in &mut bare.elements {
             element.userdata = None;
         }

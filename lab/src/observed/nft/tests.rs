@@ -321,3 +321,28 @@ fn a_stamp_is_part_of_a_table_and_of_nothing_else() {
     assert!(!stamped.is_same_but_stamp(&dormant));
     assert!(survives(&stamped) && survives(&table));
 }
+
+#[test]
+fn what_packets_meet_of_a_set_is_not_what_people_see_of_it() {
+    let set = |flags: u32| -> NftSet {
+        let set = serde_json::json!({ "name": "a", "flags": flags, "key_type": 7 });
+        serde_json::from_value(set).expect("a set")
+    };
+    let seen = NftSet {
+        name: name("b"),
+        key_type: Some(9),
+        ..set(0)
+    };
+    assert_eq!(seen.bare(), set(0).bare());
+    let filled = |flags| NftSet {
+        elements: vec![NftElement {
+            key: data("0x010200c0"),
+            ..NftElement::default()
+        }],
+        ..set(flags)
+    };
+    assert_ne!(filled(0).bare(), set(0).bare());
+    // Packets fill one that rules write into.
+    let eval = 0x20;
+    assert_eq!(filled(eval).bare(), set(eval).bare());
+}
