@@ -26,7 +26,7 @@ impl Commands for Nft {
         "nft".to_owned()
     }
 
-    /// Of what iptables wrote it takes apart so much that a run of all scenarios takes five times as long.
+    /// Of what iptables wrote it takes apart so much that a run of all scenarios takes six times as long.
     fn reads_unasked(&self, writer: Tool) -> bool {
         writer == Tool::Nft
     }
