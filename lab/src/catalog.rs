@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use build::{Backend, Build, BuildId, Digest, Family, Missing, Origin, Tool, Variant, Version};
+pub use build::{
+    Backend, Build, BuildId, Digest, Family, LeftOut, Missing, Origin, Tool, Variant, Version,
+};
 pub use file::CatalogError;
 pub use names::{REPOSITORIES, name_in_docker, repository};
 
@@ -22,6 +24,8 @@ pub struct Catalog {
     pub toolchain: Toolchain,
     /// The files that every image gets alike.
     pub base: Base,
+    /// What an nft that is compiled here stands on.
+    pub under_nft: UnderNft,
     /// What ranges of versions need of the compiler.
     pub compile: Vec<CompileNeed>,
 }
@@ -39,13 +43,46 @@ pub struct Image {
     pub tool: Tool,
     /// Which backends it is expected to hold.
     pub backends: Vec<Backend>,
-    /// What it is without.
+    /// What it is without, in a word.
     pub variant: Option<Variant>,
+    /// What is taken out of it.
+    pub without: Vec<LeftOut>,
     /// What it is made from.
     pub source: Source,
+    /// Of an nft that is compiled: the libnftnl that it is linked with, where that is not the toolchain's.
+    pub libnftnl: Option<Libnftnl>,
 }
 
 impl Image {
+    /// Whether its builds run where nobody says who shall. A release of nft takes a minute to compile, and there are two dozen; what
+    /// something was taken out of is of use to who looks for just that.
+    pub fn is_unasked(&self) -> bool {
+        let is_release_of_nft = self.tool == Tool::Nft && self.origin == Origin::Upstream;
+        let is_curtailed = !self.without.is_empty() && self.origin != Origin::Own;
+        !is_release_of_nft && !is_curtailed
+    }
+
+    /// Whether it is compiled here.
+    pub fn is_compiled(&self) -> bool {
+        matches!(
+            self.source,
+            Source::Release(_) | Source::Tarball { .. } | Source::Tree { .. }
+        )
+    }
+
+    /// The release tarballs that it is compiled from.
+    pub fn releases(&self) -> impl Iterator<Item = &Release> {
+        let source = match &self.source {
+            Source::Release(release) => Some(release),
+            _ => None,
+        };
+        let libnftnl = match &self.libnftnl {
+            Some(Libnftnl::Release(release)) => Some(release),
+            _ => None,
+        };
+        source.into_iter().chain(libnftnl)
+    }
+
     /// The ids of its builds, one a backend.
     pub fn ids(&self) -> Vec<BuildId> {
         self.ids_of(&self.name)
@@ -60,7 +97,7 @@ impl Image {
     /// Its name when its version is known: a package's image is named after the version that was really found.
     pub fn name_of(&self, version: &Version) -> String {
         match self.origin {
-            Origin::Debian => debian_name(self.tool, version.as_str(), self.variant),
+            Origin::Debian => debian_name(self.tool, version.as_str(), self.variant.as_ref()),
             Origin::Upstream | Origin::Own => self.name.clone(),
         }
     }
@@ -88,6 +125,18 @@ pub enum Source {
         /// Its top directory.
         path: PathBuf,
     },
+    /// The user's own packages, upon those of a Debian suite.
+    Debs {
+        /// Where they lie.
+        files: Vec<PathBuf>,
+        /// The suite's code name.
+        suite: String,
+    },
+    /// The user's own root filesystem.
+    Rootfs {
+        /// Its top directory, or a tar of it.
+        path: PathBuf,
+    },
     /// A container image that holds iptables.
     Container {
         /// As `docker pull` would take it.
@@ -95,6 +144,18 @@ pub enum Source {
     },
     /// The host's own binaries.
     Host,
+}
+
+/// A libnftnl that an nft is linked with: each release of nft demands its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Libnftnl {
+    /// A release tarball, looked for by its digest.
+    Release(Release),
+    /// The user's own source tree.
+    Tree {
+        /// Its top directory.
+        path: PathBuf,
+    },
 }
 
 /// An upstream release's tarball.
@@ -159,10 +220,23 @@ pub struct Base {
     pub files: Vec<String>,
 }
 
+/// What an nft that is compiled here stands on: an iptables of a suite, whose extensions it uses, and the libraries that it loads.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnderNft {
+    /// The suite's code name.
+    pub suite: String,
+    /// What is asked for; apt adds what these depend on.
+    pub packages: Vec<String>,
+}
+
 /// What a range of versions needs of the compiler.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompileNeed {
+    /// Of which tool.
+    #[serde(default)]
+    pub tool: Tool,
     /// The first release that needs it.
     pub first: Version,
     /// The last release that needs it.
@@ -213,13 +287,13 @@ pub struct Recipe {
 }
 
 impl Catalog {
-    /// How `version` is compiled: the flags of every range it is in, and the linkage of the last that names one.
-    pub fn recipe(&self, version: &Version) -> Recipe {
+    /// How a version of `tool` is compiled: the flags of every range it is in, and the linkage of the last that names one.
+    pub fn recipe(&self, tool: Tool, version: &Version) -> Recipe {
         let release = Version::new(version.release());
         let needs: Vec<&CompileNeed> = self
             .compile
             .iter()
-            .filter(|need| need.first <= release && release <= need.last)
+            .filter(|need| need.tool == tool && need.first <= release && release <= need.last)
             .collect();
         let cflags: Vec<&str> = needs
             .iter()
@@ -235,7 +309,7 @@ impl Catalog {
 }
 
 /// The name of the image of Debian's package: after its version, or after its suite while the version is not known.
-pub fn debian_name(tool: Tool, version_or_suite: &str, variant: Option<Variant>) -> String {
+pub fn debian_name(tool: Tool, version_or_suite: &str, variant: Option<&Variant>) -> String {
     // An epoch's colon or a tilde would not do in a name that is a file's too.
     let plain = |c: char| {
         if c == '+' || is_name_character(c) {

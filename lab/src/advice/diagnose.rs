@@ -111,7 +111,7 @@ fn set(chosen: &BTreeSet<&BuildId>, published: &Published) -> BuildSet {
         version: &build.version,
         tool: build.tool,
         backend: build.backend,
-        variant: build.variant,
+        variant: build.variant.as_ref(),
         // A report that is published is of releases and packages.
         origin: Origin::Upstream,
     });

@@ -317,7 +317,7 @@ impl PublishedBuild {
             version: build.version.clone(),
             backend: build.backend,
             tool: build.tool,
-            variant: build.variant,
+            variant: build.variant.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a build is, and the words that name it: backend, family, version, id, digest, origin.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -290,28 +291,90 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What a build is without, and its like has: slim images are so.
+/// What a build is without, and its like has: slim images are so. It is the word that stands behind the dot in ids: `no-xtables`,
+/// `no-u32`.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
-#[serde(rename_all = "kebab-case")]
-pub enum Variant {
-    /// An nft without the extensions of xtables beside it, as no host with an iptables has it, and many an image.
-    NoXtables,
-}
+#[serde(transparent)]
+pub struct Variant(String);
 
 impl Variant {
-    /// The word that stands behind the dot in ids.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Variant::NoXtables => "no-xtables",
-        }
+    /// An nft without the extensions of xtables beside it, as no host with an iptables has it, and many an image.
+    pub fn no_xtables() -> Self {
+        Variant("no-xtables".to_owned())
+    }
+
+    /// What is without these.
+    pub(super) fn without(left_out: &[LeftOut]) -> Self {
+        let names: Vec<String> = left_out.iter().map(LeftOut::name).collect();
+        Variant(format!("no-{}", names.join("-")))
+    }
+
+    /// The word.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(&self.0)
+    }
+}
+
+/// A file, or an extension's files, that a build is without.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum LeftOut {
+    /// The files of an extension of xtables, by its name: `u32`.
+    Extension(String),
+    /// A file, by its path: `/etc/protocols`.
+    File(PathBuf),
+}
+
+impl LeftOut {
+    /// What it is called in ids.
+    fn name(&self) -> String {
+        match self {
+            LeftOut::Extension(name) => name.clone(),
+            LeftOut::File(path) => {
+                let names = path.iter().map(|name| name.to_string_lossy());
+                let names = names.filter(|name| name != "/");
+                names.collect::<Vec<_>>().join("-")
+            }
+        }
+    }
+
+    /// Whether it is the file at `path`, from the root.
+    pub fn is(&self, path: &Path) -> bool {
+        match self {
+            LeftOut::File(file) => file.strip_prefix("/").unwrap_or(file) == path,
+            LeftOut::Extension(extension) => {
+                let is_among = path.parent().is_some_and(|of| of.ends_with("xtables"));
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let of = |family: &str| name == format!("lib{family}_{extension}.so");
+                is_among && ["xt", "ipt", "ip6t"].into_iter().any(of)
+            }
+        }
+    }
+}
+
+impl From<String> for LeftOut {
+    fn from(named: String) -> Self {
+        match named.starts_with('/') {
+            true => LeftOut::File(named.into()),
+            false => LeftOut::Extension(named),
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LeftOut::Extension(name) => write!(f, "the extension `{name}`"),
+            LeftOut::File(path) => write!(f, "{}", path.display()),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Backend, Base, Catalog, CompileNeed, DebianSource, Digest, Image, Origin, Release, Source,
-    Tool, Toolchain, Variant, Version, debian_name, is_name_character,
+    Backend, Base, Catalog, CompileNeed, DebianSource, Digest, Image, LeftOut, Libnftnl, Origin,
+    Release, Source, Tool, Toolchain, UnderNft, Variant, Version, debian_name, is_name_character,
 };
 
 const EMBEDDED: &str = include_str!("../../../images/builds.toml");
@@ -44,17 +44,22 @@ impl Catalog {
     fn embedded() -> Result<Catalog, CatalogError> {
         let place = Place::new(EMBEDDED_NAME, EMBEDDED);
         let file: LabFile = place.parse()?;
+        let libraries = file.libnftnl.into_iter();
+        let libraries: BTreeMap<String, Release> = libraries
+            .map(|entry| entry.into_release(&file.upstream.libnftnl))
+            .collect();
         let mut images = file
             .release
             .into_iter()
-            .map(|entry| entry.into_image(Some(&file.upstream.url), &place))
+            .map(|entry| entry.into_image(Some(&file.upstream), &libraries, &place))
             .collect::<Result<Vec<_>, _>>()?;
-        images.sort_by(|a, b| a.version.cmp(&b.version));
+        images.sort_by(|a, b| (a.tool, &a.version).cmp(&(b.tool, &b.version)));
         images.extend(file.debian.into_iter().map(SuiteEntry::into_image));
         Ok(Catalog {
             images,
             toolchain: file.toolchain,
             base: file.base,
+            under_nft: file.under_nft,
             compile: file.compile,
         })
     }
@@ -74,7 +79,7 @@ impl Catalog {
         });
         let releases = file.release.into_iter().map(|entry| {
             let span = entry.version.span();
-            Ok((entry.into_image(None, place)?, span))
+            Ok((entry.into_image(None, &BTreeMap::new(), place)?, span))
         });
         let suites = file.debian.into_iter().map(|entry| {
             let span = entry.suite.span();
@@ -177,13 +182,15 @@ impl Place {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LabFile {
     upstream: Upstream,
     release: Vec<ReleaseEntry>,
+    libnftnl: Vec<LibraryEntry>,
     debian: Vec<SuiteEntry>,
     toolchain: Toolchain,
     base: Base,
+    under_nft: UnderNft,
     compile: Vec<CompileNeed>,
 }
 
@@ -201,13 +208,50 @@ struct OwnFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Upstream {
-    url: String,
+    iptables: String,
+    nft: String,
+    libnftnl: String,
+}
+
+impl Upstream {
+    fn of(&self, tool: Tool) -> &str {
+        match tool {
+            Tool::Iptables => &self.iptables,
+            Tool::Nft => &self.nft,
+        }
+    }
+}
+
+/// A release of libnftnl, which releases of nft name by its version.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LibraryEntry {
+    version: String,
+    date: toml::value::Datetime,
+    archive: String,
+    sha256: Digest,
+}
+
+impl LibraryEntry {
+    fn into_release(self, folder: &str) -> (String, Release) {
+        let release = Release {
+            date: self.date.to_string(),
+            url: format!("{folder}/{}", self.archive),
+            archive: self.archive,
+            sha256: self.sha256,
+            debian_source: None,
+        };
+        (self.version, release)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ReleaseEntry {
     version: Spanned<Version>,
+    #[serde(default)]
+    tool: Tool,
+    libnftnl: Option<Spanned<String>>,
     date: toml::value::Datetime,
     archive: String,
     sha256: Digest,
@@ -216,8 +260,23 @@ struct ReleaseEntry {
 }
 
 impl ReleaseEntry {
-    fn into_image(self, folder: Option<&str>, place: &Place) -> Result<Image, CatalogError> {
+    /// `libraries`: the releases of libnftnl by version.
+    fn into_image(
+        self,
+        upstream: Option<&Upstream>,
+        libraries: &BTreeMap<String, Release>,
+        place: &Place,
+    ) -> Result<Image, CatalogError> {
         check_name(self.version.get_ref().as_str(), self.version.span(), place)?;
+        let libnftnl = self.libnftnl.map(|named| {
+            let known = libraries.get(named.get_ref()).cloned();
+            let unknown = || {
+                let message = format!("no [[libnftnl]] has version `{}`", named.get_ref());
+                place.error(named.span(), message, "add its tarball")
+            };
+            known.map(Libnftnl::Release).ok_or_else(unknown)
+        });
+        let folder = upstream.map(|upstream| upstream.of(self.tool));
         let beside = folder.map(|folder| format!("{folder}/{}", self.archive));
         let Some(url) = self.url.or(beside) else {
             let message = "a [[release]] needs the `url` of its tarball".to_owned();
@@ -226,12 +285,17 @@ impl ReleaseEntry {
         };
         let version = self.version.into_inner();
         Ok(Image {
-            name: version.as_str().to_owned(),
+            name: match self.tool {
+                Tool::Iptables => version.as_str().to_owned(),
+                Tool::Nft => format!("nft-{version}"),
+            },
             version: Some(version),
             origin: Origin::Upstream,
-            tool: Tool::Iptables,
-            backends: Backend::ALL.to_vec(),
+            tool: self.tool,
+            backends: backends_of(self.tool),
             variant: None,
+            without: Vec::new(),
+            libnftnl: libnftnl.transpose()?,
             source: Source::Release(Release {
                 date: self.date.to_string(),
                 archive: self.archive,
@@ -250,29 +314,59 @@ struct SuiteEntry {
     version: Option<Version>,
     #[serde(default)]
     tool: Tool,
-    variant: Option<Variant>,
+    variant: Option<SuiteVariant>,
+    #[serde(default)]
+    without: Vec<LeftOut>,
+}
+
+/// What a package comes without.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SuiteVariant {
+    /// An nft without the iptables of its suite.
+    NoXtables,
 }
 
 impl SuiteEntry {
     fn into_image(self) -> Image {
         let suite = self.suite.into_inner();
         let known = self.version.as_ref();
-        let backends = match self.tool {
-            Tool::Iptables => Backend::ALL.to_vec(),
-            Tool::Nft => vec![Backend::Nft],
+        let variant = match self.variant {
+            Some(SuiteVariant::NoXtables) => Some(Variant::no_xtables()),
+            None if self.without.is_empty() => None,
+            None => Some(Variant::without(&self.without)),
         };
         Image {
             name: debian_name(
                 self.tool,
                 known.map_or(&suite, Version::as_str),
-                self.variant,
+                variant.as_ref(),
             ),
             version: self.version,
             origin: Origin::Debian,
             tool: self.tool,
-            backends,
-            variant: self.variant,
+            backends: backends_of(self.tool),
+            variant,
+            without: self.without,
             source: Source::Suite { suite },
+            libnftnl: None,
+        }
+    }
+}
+
+/// One file, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
+impl OneOrMore {
+    fn into_vec(self) -> Vec<PathBuf> {
+        match self {
+            OneOrMore::One(file) => vec![file],
+            OneOrMore::More(files) => files,
         }
     }
 }
@@ -281,6 +375,14 @@ impl SuiteEntry {
 #[serde(deny_unknown_fields)]
 struct OwnEntry {
     name: Spanned<String>,
+    #[serde(default)]
+    tool: Tool,
+    libnftnl: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    without: Vec<LeftOut>,
+    deb: Option<Spanned<OneOrMore>>,
+    suite: Option<String>,
+    rootfs: Option<PathBuf>,
     tarball: Option<PathBuf>,
     sha256: Option<Digest>,
     tree: Option<PathBuf>,
@@ -313,18 +415,65 @@ impl OwnEntry {
         });
         let container = self.image.map(|reference| Source::Container { reference });
         let host = self.host.filter(|host| *host).map(|_| Source::Host);
-        let given = [tarball, tree, container, host];
+        let rootfs = self.rootfs.map(|path| Source::Rootfs {
+            path: folder.join(path),
+        });
+        let debs = match (self.deb, self.suite) {
+            (Some(debs), Some(suite)) => {
+                let files = debs.into_inner().into_vec().into_iter();
+                let files = files.map(|path| folder.join(path)).collect();
+                Some(Source::Debs { files, suite })
+            }
+            (Some(debs), None) => {
+                let message = "a `deb` needs the `suite` that it is for".to_owned();
+                let help = "add `suite = \"sid\"`: what it depends on comes from there";
+                return Err(place.error(debs.span(), message, help));
+            }
+            (None, Some(_)) => {
+                let message = "`suite` says where what a `deb` depends on comes from".to_owned();
+                return Err(place.error(whole, message, "name the `deb`, or remove it"));
+            }
+            (None, None) => None,
+        };
+        let given = [tarball, tree, debs, rootfs, container, host];
         let mut given = given.into_iter().flatten();
         let (Some(source), None) = (given.next(), given.next()) else {
             let message = format!(
                 "the build `{}` must say exactly one thing that it is made from",
                 self.name.get_ref()
             );
-            let help =
-                "give one of `tarball = PATH`, `tree = PATH`, `image = REFERENCE`, `host = true`";
+            let help = "give one of `tarball = PATH`, `tree = PATH`, `deb = PATH`, `rootfs = PATH`, `image = REFERENCE`, `host = true`";
             return Err(place.error(whole, message, help));
         };
-        let mut backends = self.backends.unwrap_or(Backend::ALL.to_vec());
+        // Its ids have no backend, and would be taken for another build's.
+        let name = self.name.get_ref();
+        let is_told = |backend: &Backend| name.ends_with(&format!("-{backend}"));
+        if self.tool == Tool::Nft && Backend::ALL.iter().any(is_told) {
+            let message = format!("`{name}` cannot be the name of an nft");
+            return Err(place.error(
+                span,
+                message,
+                "let it end otherwise than in a backend's name",
+            ));
+        }
+        if self.tool == Tool::Nft && source == Source::Host {
+            let message = "`host = true` copies an iptables, and no nft".to_owned();
+            return Err(place.error(whole, message, "give a `rootfs` that holds the nft"));
+        }
+        let libnftnl = match self.libnftnl {
+            Some(named) if self.tool != Tool::Nft => {
+                let message = "`libnftnl` is what an nft is linked with".to_owned();
+                return Err(place.error(
+                    named.span(),
+                    message,
+                    "add `tool = \"nft\"`, or remove it",
+                ));
+            }
+            named => named.map(|named| Libnftnl::Tree {
+                path: folder.join(named.into_inner()),
+            }),
+        };
+        let mut backends = self.backends.unwrap_or_else(|| backends_of(self.tool));
         backends.sort();
         backends.dedup();
         if backends.is_empty() {
@@ -335,11 +484,24 @@ impl OwnEntry {
             name: self.name.into_inner(),
             version: self.version,
             origin: Origin::Own,
-            tool: Tool::Iptables,
+            tool: self.tool,
             backends,
-            variant: None,
+            variant: match self.without.is_empty() {
+                true => None,
+                false => Some(Variant::without(&self.without)),
+            },
+            without: self.without,
             source,
+            libnftnl,
         })
+    }
+}
+
+/// Which backends a tool's programs speak to.
+fn backends_of(tool: Tool) -> Vec<Backend> {
+    match tool {
+        Tool::Iptables => Backend::ALL.to_vec(),
+        Tool::Nft => vec![Backend::Nft],
     }
 }
 

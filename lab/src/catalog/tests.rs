@@ -11,9 +11,16 @@ fn load(text: &str) -> Result<Catalog, CatalogError> {
 }
 
 #[test]
-fn the_embedded_catalog_has_ten_releases_then_debians_four_suites_of_iptables_and_of_nft() {
+fn the_embedded_catalog_has_releases_then_debians_four_suites() {
     let catalog = Catalog::load(&[]).unwrap();
-    let names: Vec<&str> = catalog.images.iter().map(|i| i.name.as_str()).collect();
+    let images = || catalog.images.iter();
+    let of_nft = |i: &&Image| i.tool == Tool::Nft && i.origin == Origin::Upstream;
+    let releases: Vec<&str> = images().filter(of_nft).map(|i| i.name.as_str()).collect();
+    assert_eq!(releases.len(), 20);
+    assert_eq!((releases[0], releases[19]), ("nft-0.9.8", "nft-1.1.7"));
+    assert!(releases.contains(&"nft-1.0.6.1"), "a point release");
+    let others = images().filter(|i| !of_nft(i));
+    let names: Vec<&str> = others.map(|i| i.name.as_str()).collect();
     assert_eq!(
         names,
         [
@@ -39,8 +46,82 @@ fn the_embedded_catalog_has_ten_releases_then_debians_four_suites_of_iptables_an
             "debian-nft-1.1.3-1.no-xtables",
             "debian-nft-sid",
             "debian-nft-sid.no-xtables",
+            "debian-1.8.7-1.no-u32",
+            "debian-1.8.9-2.no-u32",
+            "debian-1.8.11-2.no-u32",
+            "debian-sid.no-u32",
         ]
     );
+}
+
+#[test]
+fn a_release_of_nft_has_the_libnftnl_that_it_demands_and_runs_where_it_is_named() {
+    let catalog = Catalog::load(&[]).unwrap();
+    let mut images = catalog.images.iter();
+    let image = images.find(|image| image.name == "nft-1.0.6").unwrap();
+    let archives: Vec<&str> = image.releases().map(|of| of.archive.as_str()).collect();
+    assert_eq!(
+        archives,
+        ["nftables-1.0.6.tar.xz", "libnftnl-1.2.4.tar.bz2"]
+    );
+    assert_eq!(image.ids(), [BuildId::named("nft-1.0.6")]);
+    assert!(!image.is_unasked());
+}
+
+#[rstest]
+#[case::extension("['u32']", "no-u32")]
+#[case::several("['u32', 'string']", "no-u32-string")]
+#[case::file("['/etc/protocols']", "no-etc-protocols")]
+fn what_is_taken_out_of_a_build_is_in_its_name(#[case] without: &str, #[case] variant: &str) {
+    let text = format!("[[debian]]\nsuite = 'forky'\nversion = '2.0-1'\nwithout = {without}");
+    let catalog = load(&text).unwrap();
+    let image = catalog.images.last().unwrap();
+    assert_eq!(image.name, format!("debian-2.0-1.{variant}"));
+    assert!(!image.is_unasked());
+    let own = load(&format!(
+        "[[build]]\nname = 'a'\nrootfs = 'b'\nwithout = {without}"
+    ))
+    .unwrap();
+    let own = own.images.last().unwrap();
+    let named = own.variant.as_ref().map(Variant::as_str);
+    assert_eq!((own.name.as_str(), named), ("a", Some(variant)));
+    assert!(own.is_unasked());
+}
+
+#[rstest]
+#[case("u32", "usr/lib/x86_64-linux-gnu/xtables/libxt_u32.so", true)]
+#[case("REJECT", "usr/lib/xtables/libip6t_REJECT.so", true)]
+#[case("u32", "usr/lib/xtables/libxt_u32b.so", false)]
+#[case("u32", "usr/lib/libxt_u32.so", false)]
+#[case("/etc/protocols", "etc/protocols", true)]
+#[case("/etc/protocols", "usr/etc/protocols", false)]
+fn an_extension_is_its_files(#[case] named: &str, #[case] path: &str, #[case] is_it: bool) {
+    let left_out = LeftOut::from(named.to_owned());
+    assert_eq!(left_out.is(std::path::Path::new(path)), is_it);
+}
+
+#[test]
+fn an_own_nft_has_its_own_libnftnl() {
+    let text = "[[build]]\nname = 'mine'\ntool = 'nft'\ntree = '/nft'\nlibnftnl = '/lib'";
+    let catalog = load(text).unwrap();
+    let last = catalog.images.last().unwrap();
+    assert_eq!(last.ids(), [BuildId::named("mine")]);
+    let path = "/lib".into();
+    assert_eq!(last.libnftnl, Some(Libnftnl::Tree { path }));
+}
+
+#[test]
+fn own_packages_lie_upon_those_of_a_suite() {
+    let text = "[[build]]\nname = 'mine'\ndeb = ['a.deb', '/b.deb']\nsuite = 'sid'";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    std::fs::write(&path, text).unwrap();
+    let catalog = Catalog::load(&[path]).unwrap();
+    let expected = Source::Debs {
+        files: vec![folder.path().join("a.deb"), "/b.deb".into()],
+        suite: "sid".to_owned(),
+    };
+    assert_eq!(catalog.images.last().unwrap().source, expected);
 }
 
 #[test]
@@ -143,10 +224,29 @@ fn an_own_build_takes_an_upstream_releases_place() {
     3,
     8
 )]
-#[case::tool_of_an_own_build(
+#[case::nft_of_the_host(
     "[[build]]\nname = 'a'\nhost = true\ntool = 'nft'",
-    "unknown field `tool`",
+    "an iptables, and no nft",
+    1,
+    1
+)]
+#[case::name_of_an_nft(
+    "[[build]]\nname = 'git-nft'\ntree = 'b'\ntool = 'nft'",
+    "`git-nft` cannot be the name of an nft",
+    2,
+    8
+)]
+#[case::libnftnl_of_an_iptables(
+    "[[build]]\nname = 'a'\ntree = 'b'\nlibnftnl = 'c'",
+    "what an nft is linked with",
     4,
+    12
+)]
+#[case::package_of_no_suite("[[build]]\nname = 'a'\ndeb = 'b.deb'", "needs the `suite`", 3, 7)]
+#[case::suite_of_no_package(
+    "[[build]]\nname = 'a'\ntree = 'b'\nsuite = 'sid'",
+    "says where what a `deb` depends on",
+    1,
     1
 )]
 #[case::digest(
@@ -214,7 +314,7 @@ fn the_recipe_goes_by_version(
 ) {
     let catalog = Catalog::load(&[]).unwrap();
     let cflags = cflags.to_owned();
-    let recipe = catalog.recipe(&Version::new(version));
+    let recipe = catalog.recipe(Tool::Iptables, &Version::new(version));
     assert_eq!(recipe, Recipe { cflags, linkage });
 }
 

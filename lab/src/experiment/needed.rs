@@ -7,7 +7,7 @@ use super::select::select;
 use super::session::{self, Session};
 use crate::catalog::{Backend, Build, BuildId, Image, Origin, Tool, Variant, Version, debian_name};
 use crate::images::{self, Effort, Provision};
-use crate::plan::witness;
+use crate::plan::{self, witness};
 use crate::scenario::Scenario;
 
 /// Who is to write and to read, by ids and globs; every build where none is named.
@@ -31,8 +31,9 @@ impl Session {
     ) -> Result<Provision, Failure> {
         let writing: BTreeSet<Tool> = scenarios.iter().map(Scenario::tool).collect();
         let known = self.known();
-        let writers = known.named(pairs.writers, |image| writing.contains(&image.tool))?;
-        let readers = known.named(pairs.readers, |_| true)?;
+        let writers = |image: &Image| writing.contains(&image.tool) && image.is_unasked();
+        let writers = known.named(pairs.writers, writers)?;
+        let readers = known.named(pairs.readers, Image::is_unasked)?;
         let images =
             self.images(|image| writers.contains(&image.name) || readers.contains(&image.name));
         let mut asked = names(&images);
@@ -167,8 +168,8 @@ impl Session {
         let newest = candidates.max_by_key(|of| of.rank(backend))?;
         let is_newer = least.is_none_or(|least| {
             let least = rank_of(
-                least.variant,
-                least.origin,
+                least.variant.as_ref(),
+                (least.tool, least.origin),
                 Some(&least.version),
                 least.id.as_str(),
             );
@@ -198,8 +199,8 @@ impl KnownImage<'_> {
         let mut of_backend = ids.filter(|(_, of)| **of == backend);
         let id = of_backend.next().map_or("", |(id, _)| id.as_str());
         rank_of(
-            self.image.variant,
-            self.image.origin,
+            self.image.variant.as_ref(),
+            (self.image.tool, self.image.origin),
             self.version.as_ref(),
             id,
         )
@@ -212,13 +213,18 @@ impl KnownImage<'_> {
     }
 }
 
-/// How good a witness is, as [`witness`] has it: one that lacks nothing before others, upstream's before all others, then the newest; one whose version is not known
-/// yet may be the newest.
+/// How good a witness is, as [`witness`] has it: one that lacks nothing before others, upstream's iptables before all others, then
+/// the newest; one whose version is not known yet may be the newest.
 type Rank = (bool, bool, bool, Option<Version>, String);
 
-fn rank_of(variant: Option<Variant>, origin: Origin, version: Option<&Version>, id: &str) -> Rank {
+fn rank_of(
+    variant: Option<&Variant>,
+    (tool, origin): (Tool, Origin),
+    version: Option<&Version>,
+    id: &str,
+) -> Rank {
     let is_unknown = version.is_none();
-    let is_upstream = origin == Origin::Upstream;
+    let is_upstream = plan::is_witness_first(tool, origin);
     let is_whole = variant.is_none();
     (
         is_whole,

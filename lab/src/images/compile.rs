@@ -7,21 +7,33 @@ use super::roots::{Done, Files, Job, RootId, Roots, RootsError, WORK};
 use super::store::{PackageSet, Store, StoreError};
 use super::toolchain;
 use super::tree::Tree;
-use crate::catalog::{Catalog, CompileNeed, Linkage, Recipe, Version};
+use crate::catalog::{Catalog, CompileNeed, Linkage, Recipe, Tool, Version};
 
-const SCRIPT: &str = include_str!("../../../images/compile.sh");
+/// What compiles a tool.
+fn script(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Iptables => include_str!("../../../images/compile.sh"),
+        Tool::Nft => include_str!("../../../images/compile-nft.sh"),
+    }
+}
 
 /// The script among a job's files.
 const SCRIPT_NAME: &str = "compile.sh";
 
 /// Adds to a build's key what decides how it is compiled.
-pub(super) fn add_to_key(key: KeyOf, catalog: &Catalog, packages: &PackageSet) -> KeyOf {
+pub(super) fn add_to_key(
+    key: KeyOf,
+    catalog: &Catalog,
+    packages: &PackageSet,
+    tool: Tool,
+) -> KeyOf {
     let need = |n: &CompileNeed| {
         let linkage = n.linkage.map_or("", Linkage::as_str);
         format!("{} {} {linkage} {}\n", n.first, n.last, n.cflags)
     };
-    let needs: String = catalog.compile.iter().map(need).collect();
-    key.part("recipe", digest::of_bytes(SCRIPT.as_bytes()).as_str())
+    let needs = catalog.compile.iter().filter(|need| need.tool == tool);
+    let needs: String = needs.map(need).collect();
+    key.part("recipe", digest::of_bytes(script(tool).as_bytes()).as_str())
         .part("needs", &needs)
         .part("toolchain", &toolchain::parts(&catalog.toolchain, packages))
 }
@@ -44,6 +56,7 @@ pub(super) struct Compilation<'a> {
     /// The image's name, for the log.
     pub(super) name: &'a str,
     pub(super) toolchain: &'a RootId,
+    pub(super) tool: Tool,
     pub(super) recipe: Recipe,
     /// How many commands make runs at a time.
     pub(super) jobs: usize,
@@ -76,13 +89,14 @@ pub(super) enum CompileError {
 }
 
 impl Compilation<'_> {
-    /// Compiles `source` and gives what is needed of it at run time.
+    /// Compiles `own` sources, with those of the libnftnl that they are linked with, and gives what is needed at run time.
     ///
     /// # Errors
     /// It does not compile, which is remembered by the caller, or the machine fails.
     pub(super) async fn run(
         &self,
-        source: Tree,
+        own: Tree,
+        libnftnl: Option<Tree>,
         on_lines: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Tree, CompileError> {
         let mut lines = 0;
@@ -99,7 +113,7 @@ impl Compilation<'_> {
                 format!("LINKAGE={}", self.recipe.linkage),
                 format!("JOBS={}", self.jobs),
             ],
-            files: Some(files(source).map_err(RootsError::Files)?),
+            files: Some(files(self.tool, own, libnftnl).map_err(RootsError::Files)?),
         };
         let done = self.roots.run(self.toolchain, job, &mut count).await?;
         let log = self.store.keep_log(self.name, &done.output)?;
@@ -111,10 +125,14 @@ impl Compilation<'_> {
 }
 
 /// What is compiled, with the script that does it.
-fn files(mut source: Tree) -> std::io::Result<Files> {
-    source.below(Path::new("source"));
-    source.add_file(Path::new(SCRIPT_NAME), true, &mut SCRIPT.as_bytes())?;
-    Ok(Files::for_job(source))
+fn files(tool: Tool, mut own: Tree, libnftnl: Option<Tree>) -> std::io::Result<Files> {
+    own.below(Path::new("source"));
+    if let Some(mut libnftnl) = libnftnl {
+        libnftnl.below(Path::new("libnftnl"));
+        own.add_tree(&libnftnl)?;
+    }
+    own.add_file(Path::new(SCRIPT_NAME), true, &mut script(tool).as_bytes())?;
+    Ok(Files::for_job(own))
 }
 
 fn failure(command: Vec<String>, done: &Done, log: PathBuf) -> CompileError {

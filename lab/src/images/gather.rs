@@ -16,7 +16,7 @@ use super::sets::SetOf;
 use super::store::{PackageSet, Remembered, Store};
 use super::tarball::{self, Nowhere, TarballError};
 use super::task::{blocking, lock, step};
-use crate::catalog::{Digest, Release, Source};
+use crate::catalog::{Digest, Image, Release};
 
 /// What apt fetched of each suite.
 type OfSuites = BTreeMap<String, Result<Fetched, Arc<AptError>>>;
@@ -29,8 +29,8 @@ pub(super) struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
-    /// `built` says whether a release needs no tarball any more.
-    pub(super) async fn run(&self, built: impl Fn(&Release) -> bool) -> Gathered {
+    /// `built` says whether an image needs no tarball any more.
+    pub(super) async fn run(&self, built: impl Fn(&Image) -> bool) -> Gathered {
         let mut gathered = Gathered::default();
         let mut wants: BTreeMap<String, Want> = BTreeMap::new();
         let mut asked = Vec::new();
@@ -45,7 +45,7 @@ impl Gathering<'_> {
             }
         }
         let mut sought = Vec::new();
-        for release in self.releases().filter(|release| !built(release)) {
+        for release in self.releases(built) {
             match self.tarball_without_network(release).await {
                 Some(had) => gathered.keep_tarball(release, had),
                 None => sought.push(release),
@@ -73,16 +73,20 @@ impl Gathering<'_> {
 
     fn sets_needed(&self) -> BTreeSet<SetOf> {
         let of_images = self.request.images.iter();
-        let of_images = of_images.filter_map(|image| SetOf::of(image, self.request));
+        let of_images = of_images.flat_map(|image| SetOf::of(image, self.request));
         of_images.chain([SetOf::base(self.request)]).collect()
     }
 
-    fn releases(&self) -> impl Iterator<Item = &Release> {
-        let images = self.request.images.iter();
-        images.filter_map(|image| match &image.source {
-            Source::Release(release) => Some(release),
-            _ => None,
-        })
+    /// The releases that are needed, each once.
+    fn releases(&self, built: impl Fn(&Image) -> bool) -> Vec<&Release> {
+        let images = self.request.images.iter().filter(|image| !built(image));
+        let mut releases: Vec<&Release> = Vec::new();
+        for release in images.flat_map(Image::releases) {
+            if !releases.contains(&release) {
+                releases.push(release);
+            }
+        }
+        releases
     }
 
     /// The set from the store, or the reason of a failure that is not long ago.

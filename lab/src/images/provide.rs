@@ -8,13 +8,13 @@ use super::container::Pull;
 use super::event::Listener;
 use super::gather::{Gathering, tarball_miss_key};
 use super::gathered::PackagesError;
-use super::material::{Material, MaterialError, key_in_store, material_of};
+use super::material::{Material, MaterialError, key_in_store, material_of, of_releases};
 use super::request::{Effort, ImagesError, ProvideRequest, Provision};
 use super::roots::Roots;
 use super::sets::SetOf;
 use super::store::{InUse, Record, Remove, Store};
 use super::workshop::{Workshop, miss_key};
-use crate::catalog::{Image, Release, Source, Version};
+use crate::catalog::{Image, Source, Version};
 use crate::docker::{Docker, Removal};
 
 /// Provides the requested images, to be run in `roots`, as [`try_provide`] does.
@@ -56,8 +56,9 @@ pub async fn try_provide(
         events,
         apt,
     };
-    let built = |release: &Release| {
-        let key = key_in_store(request, &Material::Release(release.clone()));
+    let built = |image: &Image| {
+        let material = of_releases(image).map(Material::Compiled);
+        let key = material.and_then(|material| key_in_store(request, image, &material));
         request.effort != Effort::Rebuild
             && key.is_some_and(|key| request.store.build(&key).is_some())
     };
@@ -121,7 +122,7 @@ pub async fn survey(request: &ProvideRequest<'_>) -> Vec<(Image, Surveyed)> {
 
 async fn look(request: &ProvideRequest<'_>, image: &Image) -> Result<Surveyed, MaterialError> {
     let material = material_of(request, image, Pull::Never).await?;
-    let key = key_in_store(request, &material);
+    let key = key_in_store(request, image, &material);
     let found = key.as_ref().and_then(|key| request.store.build(key));
     if let Some((record, _)) = found {
         return Ok(Surveyed::Built(Box::new(record)));
@@ -132,12 +133,14 @@ async fn look(request: &ProvideRequest<'_>, image: &Image) -> Result<Surveyed, M
         let missed = PackagesError::remembered(&set, store);
         missed.map(|error| error.to_string())
     };
-    let tarball = match &image.source {
-        Source::Release(release) => remembered(tarball_miss_key(&release.sha256)),
-        _ => None,
-    };
+    let mut releases = image.releases();
+    let tarball = releases.find_map(|release| remembered(tarball_miss_key(&release.sha256)));
     let build = || remembered(miss_key(key.as_ref()?));
-    let packages = || packages_missed(SetOf::of(image, request)?);
+    let packages = || {
+        SetOf::of(image, request)
+            .into_iter()
+            .find_map(packages_missed)
+    };
     let base = || packages_missed(SetOf::base(request));
     let missed = tarball.or_else(build).or_else(packages).or_else(base);
     Ok(missed.map_or(Surveyed::NotBuilt, Surveyed::Missing))

@@ -21,10 +21,10 @@ pub(super) struct SetOf {
 impl SetOf {
     /// Debian's package of an image's tool, as people run it: an nft stands beside an iptables, whose extensions it uses.
     pub(super) fn tool(suite: &str, image: &Image) -> SetOf {
-        let (set, asked): (_, &[&str]) = match (image.tool, image.variant) {
+        let (set, asked): (_, &[&str]) = match (image.tool, &image.variant) {
             (Tool::Iptables, _) => (image.tool.package(), &["iptables", "netbase"]),
-            (Tool::Nft, None) => (image.tool.package(), &["nftables", "iptables"]),
-            (Tool::Nft, Some(Variant::NoXtables)) => (NO_XTABLES, &["nftables"]),
+            (Tool::Nft, Some(of)) if *of == Variant::no_xtables() => (NO_XTABLES, &["nftables"]),
+            (Tool::Nft, _) => (image.tool.package(), &["nftables", "iptables"]),
         };
         SetOf {
             suite: suite.to_owned(),
@@ -64,14 +64,25 @@ impl SetOf {
         store.package_set(&self.suite, self.set, &self.asked)
     }
 
+    /// What an nft that is compiled stands on.
+    pub(super) fn under_nft(request: &ProvideRequest<'_>) -> SetOf {
+        let under_nft = &request.catalog.under_nft;
+        SetOf {
+            suite: under_nft.suite.clone(),
+            set: "under-nft",
+            asked: under_nft.packages.clone(),
+        }
+    }
+
     /// What an image is unpacked from, or compiled with.
-    pub(super) fn of(image: &Image, request: &ProvideRequest<'_>) -> Option<SetOf> {
-        match &image.source {
-            Source::Suite { suite } => Some(SetOf::tool(suite, image)),
-            Source::Release(_) | Source::Tarball { .. } | Source::Tree { .. } => {
-                Some(SetOf::toolchain(request))
+    pub(super) fn of(image: &Image, request: &ProvideRequest<'_>) -> Vec<SetOf> {
+        match (&image.source, image.tool) {
+            (Source::Suite { suite } | Source::Debs { suite, .. }, _) => {
+                vec![SetOf::tool(suite, image)]
             }
-            Source::Container { .. } | Source::Host => None,
+            (Source::Container { .. } | Source::Rootfs { .. } | Source::Host, _) => Vec::new(),
+            (_, Tool::Iptables) => vec![SetOf::toolchain(request)],
+            (_, Tool::Nft) => vec![SetOf::toolchain(request), SetOf::under_nft(request)],
         }
     }
 

@@ -177,9 +177,31 @@ impl Tree {
         self.add_file(path, false, &mut bytes.as_slice())
     }
 
+    /// Takes in all of another tree, at the same paths; what is there goes.
+    pub(super) fn add_tree(&mut self, other: &Tree) -> io::Result<()> {
+        for (path, node) in other.nodes.iter() {
+            match node {
+                Node::Directory => self.add_directory(path)?,
+                Node::Link { target } => self.add_link(path, target)?,
+                Node::File {
+                    executable,
+                    content,
+                } => self.add_file(path, *executable, &mut other.spool.read(*content))?,
+            }
+        }
+        Ok(())
+    }
+
     /// Takes away everything at and below the paths for which `keep` says no.
     pub(super) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
         self.nodes.retain(keep);
+    }
+
+    /// Takes away what is at the paths for which `is_it` says yes. Says whether there was such a thing.
+    pub(super) fn take_out(&mut self, is_it: impl Fn(&Path) -> bool) -> bool {
+        let before = self.nodes.iter().count();
+        self.nodes.retain(|path| !is_it(path));
+        self.nodes.iter().count() < before
     }
 
     /// Makes the directory `top` the top.

@@ -14,7 +14,7 @@ use super::compile::{self, Compilation, CompileError};
 use super::container::{self, ContainerError, Pull};
 use super::event::{Event, Listener, Step, Unit};
 use super::gathered::{Gathered, NoTarball, PackagesError};
-use super::material::{Material, MaterialError, key_of, material_of};
+use super::material::{Material, MaterialError, SourceCode, Sources, key_of, material_of};
 use super::request::{Effort, ProvideRequest, Provision, ReadyBuild, order};
 use super::rootfs::{self, RootfsError};
 use super::roots::{LARGEST, RootId, Roots, RootsError};
@@ -23,7 +23,7 @@ use super::store::{PackageSet, Record, Remembered, StoreError};
 use super::task::{blocking, lock, step};
 use super::toolchain::{self, ToolchainError};
 use super::tree::{Kind, Tree};
-use crate::catalog::{BuildId, Digest, Image, Missing, Tool, Version};
+use crate::catalog::{BuildId, Digest, Image, LeftOut, Missing, Tool, Version};
 use crate::fault;
 
 /// Makes what is missing of one request.
@@ -61,6 +61,17 @@ enum NotMade {
     /// The release's tarball cannot be had.
     #[error(transparent)]
     NoTarball(#[from] Arc<NoTarball>),
+    /// The user's package is none.
+    #[error("the package {} cannot be unpacked: {source}", path.display())]
+    Package {
+        /// Where it lies.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// It has nothing of what is to be taken out of it.
+    #[error("it is to be without {0}, and has no such file")]
+    HasNot(LeftOut),
     /// Its tarball is none.
     #[error("the tarball {} cannot be used: {source}", path.display())]
     Tarball {
@@ -139,7 +150,7 @@ impl Workshop<'_> {
     async fn image(&self, image: &Image) -> Result<Ready, NotMade> {
         let material = material_of(self.request, image, Pull::WhenAbsent).await?;
         let set = |set: &SetOf| self.gathered.set(set).cloned();
-        let key = key_of(self.request, &material, set)?;
+        let key = key_of(self.request, (image, &material), set)?;
         if let Some(ready) = self.built(image, &key).await? {
             return Ok(ready);
         }
@@ -149,9 +160,9 @@ impl Workshop<'_> {
             return Err(miss.into());
         }
         let name = image.name.clone();
-        let about = match SetOf::of(image, self.request) {
-            Some(set) if set == SetOf::toolchain(self.request) => Step::Compile { image: name },
-            _ => Step::Assemble { image: name },
+        let about = match image.is_compiled() {
+            true => Step::Compile { image: name },
+            false => Step::Assemble { image: name },
         };
         let _held = lock(self.request.store, key.as_str(), self.events, about).await?;
         // Another run may have made it while this one waited.
@@ -225,9 +236,14 @@ impl Workshop<'_> {
             self.request.store.clone(),
             self.request.catalog.base.clone(),
         );
-        let tool = image.tool;
+        let (tool, without) = (image.tool, image.without.clone());
         let write = move || -> Result<_, NotMade> {
             rootfs::add_base(&mut tree, &store, &base, &files)?;
+            for left_out in without {
+                if !tree.take_out(|path| left_out.is(path)) {
+                    return Err(NotMade::HasNot(left_out));
+                }
+            }
             let backends = rootfs::find_backends(&mut tree, tool)?;
             let draft = store.draft(&tree)?;
             fault::step();
@@ -294,6 +310,23 @@ impl Workshop<'_> {
                 let unpack = move || rootfs::from_packages(&store, &set);
                 Ok((blocking(unpack).await?, contents))
             }
+            Material::Debs { set, files } => {
+                let set = self.gathered.set(&set)?.clone();
+                let mut contents = Contents::of_packages(&set, image.tool);
+                // Which it is of the user's own packages, they say themselves.
+                contents.version = None;
+                let store = self.request.store.clone();
+                let unpack = move || -> Result<Tree, NotMade> {
+                    let mut tree = rootfs::from_packages(&store, &set)?;
+                    for (path, _) in files {
+                        let read = archive::read_deb(&mut tree, &path);
+                        read.map_err(|source| NotMade::Package { path, source })?;
+                    }
+                    Ok(tree)
+                };
+                Ok((blocking(unpack).await?, contents))
+            }
+            Material::Rootfs { tree, .. } => Ok((tree, Contents::default())),
             Material::Container { reference, .. } => {
                 let ProvideRequest {
                     docker,
@@ -305,12 +338,22 @@ impl Workshop<'_> {
                 Ok((tree.await?, Contents::default()))
             }
             Material::Host { tree, .. } => Ok((tree, Contents::default())),
-            Material::Release(release) => {
-                let path = self.gathered.tarball(&release)?;
-                self.compile(image, self.unpacked(path).await?).await
+            Material::Compiled(Sources { own, libnftnl, .. }) => {
+                let own = self.source_tree(own).await?;
+                let libnftnl = match libnftnl {
+                    Some(libnftnl) => Some(self.source_tree(libnftnl).await?),
+                    None => None,
+                };
+                self.compile(image, own, libnftnl).await
             }
-            Material::Tarball { path, .. } => self.compile(image, self.unpacked(path).await?).await,
-            Material::Source { tree, .. } => self.compile(image, tree).await,
+        }
+    }
+
+    async fn source_tree(&self, sources: SourceCode) -> Result<Tree, NotMade> {
+        match sources {
+            SourceCode::Release(release) => self.unpacked(self.gathered.tarball(&release)?).await,
+            SourceCode::Tarball { path, .. } => self.unpacked(path).await,
+            SourceCode::Tree { tree, .. } => Ok(tree),
         }
     }
 
@@ -332,14 +375,18 @@ impl Workshop<'_> {
         blocking(unpack).await
     }
 
-    async fn compile(&self, image: &Image, source: Tree) -> Result<(Tree, Contents), NotMade> {
+    async fn compile(
+        &self,
+        image: &Image,
+        own: Tree,
+        libnftnl: Option<Tree>,
+    ) -> Result<(Tree, Contents), NotMade> {
         let make = || toolchain::provide(self.request, &self.gathered, self.roots, self.events);
         let toolchain = self.toolchain.get_or_try_init(make).await?;
-        let version = image
-            .version
-            .clone()
-            .or_else(|| compile::version_of(&source));
-        let recipe = version.map(|version| self.request.catalog.recipe(&version));
+        let version = image.version.clone().or_else(|| compile::version_of(&own));
+        let catalog = self.request.catalog;
+        let recipe = version.map(|version| catalog.recipe(image.tool, &version));
+        let linked_with = libnftnl.as_ref().and_then(compile::version_of);
         let about = Step::Compile {
             image: image.name.clone(),
         };
@@ -348,6 +395,7 @@ impl Workshop<'_> {
             store: self.request.store,
             name: &image.name,
             toolchain,
+            tool: image.tool,
             recipe: recipe.unwrap_or_default(),
             // Alone, a build may have every core; the digest does not depend on it.
             jobs: (self.request.jobs / self.request.images.len().max(1)).max(1),
@@ -360,11 +408,27 @@ impl Workshop<'_> {
                 unit: Unit::Lines,
             });
         };
-        let compiled = compilation.run(source, &mut lines);
+        let compiled = compilation.run(own, libnftnl, &mut lines);
         let compiled = step(self.events, about.clone(), compiled).await?;
         let set = self.gathered.set(&SetOf::toolchain(self.request))?;
-        let contents = Contents::of_toolchain(set, &self.request.catalog.toolchain.libnftnl);
-        Ok((compiled, contents))
+        let mut contents = Contents::of_toolchain(set, &catalog.toolchain.libnftnl);
+        if let Some(version) = linked_with {
+            contents.libnftnl = Some(version.as_str().to_owned());
+        }
+        match image.tool {
+            Tool::Iptables => Ok((compiled, contents)),
+            Tool::Nft => {
+                let under = self.gathered.set(&SetOf::under_nft(self.request))?.clone();
+                contents.packages.extend(under.packages.iter().cloned());
+                let store = self.request.store.clone();
+                let laid = move || -> Result<Tree, NotMade> {
+                    let mut tree = rootfs::from_packages(&store, &under)?;
+                    tree.add_tree(&compiled)?;
+                    Ok(tree)
+                };
+                Ok((blocking(laid).await?, contents))
+            }
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Member<'a> {
     /// Which kernel interface it speaks.
     pub backend: Backend,
     /// What it is without.
-    pub variant: Option<Variant>,
+    pub variant: Option<&'a Variant>,
     /// Who made it.
     pub origin: Origin,
 }
@@ -53,7 +53,7 @@ impl<'a> From<&'a Build> for Member<'a> {
             version: &build.version,
             tool: build.tool,
             backend: build.backend,
-            variant: build.variant,
+            variant: build.variant.as_ref(),
             origin: build.origin,
         }
     }
@@ -127,7 +127,7 @@ impl BuildSet {
         ran: impl IntoIterator<Item = Member<'a>>,
         is_in: impl Fn(&BuildId) -> bool,
     ) -> BuildSet {
-        let mut by_kind: BTreeMap<(Tool, Backend, Option<Variant>), Vec<Member<'a>>> =
+        let mut by_kind: BTreeMap<(Tool, Backend, Option<&Variant>), Vec<Member<'a>>> =
             BTreeMap::new();
         for member in ran {
             let kind = (member.tool, member.backend, member.variant);

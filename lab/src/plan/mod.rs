@@ -291,6 +291,12 @@ fn has_both_backends(available: &[Build], build: &Build) -> bool {
     })
 }
 
+/// Whether builds of a tool are witnesses before those of other origins: upstream's iptables are. A release of nft is compiled only
+/// for who asks for it, and what a cell says does not depend on that.
+pub fn is_witness_first(tool: Tool, origin: Origin) -> bool {
+    tool == Tool::Iptables && origin == Origin::Upstream
+}
+
 /// The witness of a tool and backend: the newest upstream build, or the newest of any origin where there is none; the next newest
 /// where that is the `reader` itself.
 pub fn witness<'a>(
@@ -305,7 +311,7 @@ pub fn witness<'a>(
         .filter(|build| Some(&build.id) != reader)
         .max_by_key(|build| {
             let is_whole = build.variant.is_none();
-            let is_upstream = build.origin == Origin::Upstream;
+            let is_upstream = is_witness_first(build.tool, build.origin);
             (is_whole, is_upstream, &build.version, &build.id)
         })
 }

@@ -36,7 +36,7 @@ impl Record {
             version: self.version.clone(),
             tool: image.tool,
             backend,
-            variant: image.variant,
+            variant: image.variant.clone(),
             origin: image.origin,
             key: self.key.clone(),
             digest: self.digest.clone(),
