@@ -25,8 +25,8 @@ pub use legacy::{
 pub use nft::{
     ChainFlags, ChainKind, ChainPolicy, Compat, Device, ElementFlags, FlowtableFlags,
     FlowtableHook, Hook, NftChain, NftElement, NftFlowtable, NftHook, NftObject, NftRule, NftSet,
-    NftTable, SetDescription, SetFlags, Stamp, TableFlags, nft_family,
+    NftTable, SetDescription, SetFlags, Stamp, TableFlags, kernel_table, nft_family,
 };
 pub use shared::SharedRules;
-pub use state::{ChainName, State, StateId};
+pub use state::{ChainName, RulePlace, State, StateId};
 pub use text::Text;

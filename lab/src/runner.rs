@@ -365,9 +365,15 @@ async fn perform(
 
 fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {
     match &step.action {
-        Action::Command { argv, stdin, .. } => Ok(Request::Run {
+        Action::Command {
+            argv,
+            stdin,
+            handle_of,
+            ..
+        } => Ok(Request::Run {
             argv: argv.clone(),
             stdin: stdin.clone(),
+            handle_of: handle_of.clone(),
             timeout_ms: u64::try_from(timeout.as_millis())
                 .unwrap_or(u64::MAX)
                 .max(1),

@@ -179,10 +179,19 @@ impl Agent {
             },
             Request::Hello => hello().unwrap_or_else(|error| failed("who this agent is", &error)),
             Request::Run {
-                argv,
+                mut argv,
                 stdin,
+                handle_of,
                 timeout_ms,
             } => {
+                if let Some(rule) = handle_of {
+                    match kernel::handle(&rule) {
+                        Ok(handle) => {
+                            drop(argv.splice(argv.len().saturating_sub(1).., [handle.to_string()]))
+                        }
+                        Err(error) => return failed("looking for the handle of a rule", &error),
+                    }
+                }
                 let input = stdin.as_ref().map(|text| text.bytes());
                 match ground.run(&argv, input, Duration::from_millis(timeout_ms)) {
                     Ok(ran) => Reply::Ran(ran),
@@ -401,6 +410,7 @@ mod tests {
         let run = |argv: &[&str]| Request::Run {
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             stdin: None,
+            handle_of: None,
             timeout_ms: 60_000,
         };
         let burst = Request::Burst {

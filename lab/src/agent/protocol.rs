@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kernel::Capture;
 use crate::catalog::{Backend, Family};
-use crate::observed::{ChainName, Ran, State, Text};
+use crate::observed::{ChainName, Ran, RulePlace, State, Text};
 use crate::scenario::{Namespace, Probe, Setup};
 
 /// What the lab asks of an agent. Each request is answered by exactly one [`Reply`].
@@ -31,6 +31,9 @@ pub enum Request {
         /// What it reads from standard input; nothing where absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stdin: Option<Text>,
+        /// The rule whose handle is put in the place of the last argument; 0, which is no rule's, where there is no such rule.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handle_of: Option<RulePlace>,
         /// After so many milliseconds it is killed, with everything it started.
         timeout_ms: u64,
     },

@@ -276,6 +276,7 @@ mod tests {
         Request::Run {
             argv: Vec::new(),
             stdin: None,
+            handle_of: None,
             timeout_ms,
         }
     }

@@ -34,15 +34,15 @@ pub struct Culprits {
 impl Culprits {
     /// What `readings` say of that.
     pub fn of(readings: &[Rc<Reading<'_>>]) -> Self {
-        let bare = readings.iter().find(|of| of.rules.is_empty());
+        let bare = readings.iter().find(|of| of.tried().is_empty());
         let regardless = bare.map(|of| of.failures()).unwrap_or_default();
         let fails = |of: &Rc<Reading<'_>>| !of.failures().is_subset(&regardless);
         let failed: Vec<bool> = readings.iter().map(fails).collect();
         let numbers =
-            (0..readings.len()).filter(|&at| failed[at] && !readings[at].rules.is_empty());
+            (0..readings.len()).filter(|&at| failed[at] && !readings[at].tried().is_empty());
         let numbers: Vec<usize> = numbers.collect();
         let is_part = |part: usize, of: usize| {
-            let (part, of) = (readings[part].rules, readings[of].rules);
+            let (part, of) = (readings[part].tried(), readings[of].tried());
             part.len() < of.len() && part.without(of).is_empty()
         };
         let is_least = |number: &usize| !numbers.iter().any(|&other| is_part(other, *number));
@@ -53,8 +53,8 @@ impl Culprits {
     /// The reading that says what becomes of the rule at `index`: the one that failed on it, alone or with the least
     /// others; else of the most rules that went well with it; else of any.
     pub fn deciding(&self, readings: &[Rc<Reading<'_>>], index: usize) -> Option<usize> {
-        let size = |number: &usize| readings[*number].rules.len();
-        let with_it = |number: &usize| readings[*number].rules.contains(index);
+        let size = |number: &usize| readings[*number].tried().len();
+        let with_it = |number: &usize| readings[*number].tried().contains(index);
         let all = || (0..readings.len()).filter(with_it);
         let least = self.least.iter().copied().filter(with_it);
         least
@@ -105,7 +105,7 @@ impl<'a> Pairing<'a> {
 
     /// The names of the rules that the readings were of: those in `table`, or all where none is.
     fn names_in(&self, table: &str, failing: &[&Reading<'a>]) -> Vec<RuleName> {
-        let is_at_fault = |at: usize| failing.iter().any(|of| of.rules.contains(at));
+        let is_at_fault = |at: usize| failing.iter().any(|of| of.tried().contains(at));
         let at_fault = self.locations.iter().filter(|of| is_at_fault(of.global));
         let at_fault: Vec<_> = at_fault.collect();
         let in_table = at_fault.iter().filter(|of| of.table == table);

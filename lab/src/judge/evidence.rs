@@ -11,7 +11,7 @@ use super::kernel::{ChainKey, KernelChain, KernelChains};
 use super::partners::Alignments;
 use super::printed_tables::{Lines, PrintedTables};
 use super::reading::{
-    Baseline, Deletion, LookUps, Print, Reading, Reassertion, RereadPart, Restored,
+    Baseline, Deletion, LookUps, Part, Print, Reading, Reassertion, RereadPart, Restored,
 };
 use crate::catalog::{Backend, BuildId};
 use crate::observed::{End, State};
@@ -247,6 +247,10 @@ impl<'a> Evidence<'a> {
             let restored = |of: &trace::Restored| self.restored(of);
             Rc::new(Reading {
                 rules: &of.rules,
+                part: of.part.as_ref().map(|part| Part {
+                    rules: &part.rules,
+                    restored: self.restored(&part.restored),
+                }),
                 saved: self.print(self.load.command(of.saved)),
                 rewrite: of.rewrite.as_ref().map(restored),
                 reread: of.reread.iter().map(|part| self.part(part)).collect(),

@@ -9,12 +9,12 @@ use foldhash::HashMap;
 
 use crate::catalog::{Backend, Family};
 use crate::observed::expression::{Attribute, Expression};
+use crate::observed::kernel_table;
 use crate::observed::{
     Bytes, ChainFlags, LegacyChain, LegacyRule, NftChain, NftFlowtable, NftHook, NftObject,
     NftRule, NftSet, NftTable, State, TableFlags, nft_family,
 };
 use crate::plan::procedure::OWN_CHAIN;
-use crate::tool::nft::kernel_table;
 
 /// One chain of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -301,8 +301,10 @@ impl<'a> Pairing<'a> {
                 .iter()
                 .map(|at| readings[*at].as_ref())
                 .collect();
-            let is_innocent =
-                number != 0 && !failing.iter().any(|of| of.rules.contains(location.global));
+            let is_innocent = number != 0
+                && !failing
+                    .iter()
+                    .any(|of| of.tried().contains(location.global));
             let reading = (number, &readings[number]);
             let mut verdict = match chains.get(self, location, reading) {
                 Some(chain) => self.rule(chain.rule(location)),
@@ -335,7 +337,7 @@ impl<'a> Pairing<'a> {
         let culprits = Culprits::of(readings);
         let numbers = (0..readings.len()).filter(|&at| !culprits.failed[at] && culprits.failed[0]);
         let innocent = numbers
-            .max_by_key(|&at| readings[at].rules.len())
+            .max_by_key(|&at| readings[at].tried().len())
             .map(|at| &readings[at]);
         let Some(innocent) = innocent else {
             return chains;

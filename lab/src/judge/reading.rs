@@ -68,6 +68,8 @@ impl Restored<'_> {
 pub struct Reading<'a> {
     /// The rules that were in the lane.
     pub rules: &'a RuleSet,
+    /// Some of them, whose lines alone the reader could not restore either; none where it is of all of them.
+    pub part: Option<Part<'a>>,
     /// What the reader printed.
     pub saved: Print<'a>,
     /// What came of restoring that.
@@ -80,6 +82,14 @@ pub struct Reading<'a> {
     pub sync: Option<Restored<'a>>,
     /// What came of restoring a part of that without a flush.
     pub sync_noflush: Option<Restored<'a>>,
+}
+
+/// Lines of a print that its reader could not restore.
+pub struct Part<'a> {
+    /// The scenario's rules that they are of.
+    pub rules: &'a RuleSet,
+    /// The restore and what it left.
+    pub restored: Restored<'a>,
 }
 
 /// A part of what the reader printed, restored by it, and how the writer printed that.
@@ -128,8 +138,14 @@ pub struct Reassertion<'a> {
     pub counts: Vec<&'a CommandRecord>,
 }
 
-impl Reading<'_> {
-    /// At what the reader failed.
+impl<'a> Reading<'a> {
+    /// The rules that were tried: with what it comes to, these are at fault or are not.
+    pub fn tried(&self) -> &'a RuleSet {
+        let part = self.part.as_ref();
+        part.map_or(self.rules, |part| part.rules)
+    }
+
+    /// At what the reader failed; of a part of its print that is the rewrite.
     pub fn failures(&self) -> BTreeSet<Operation> {
         let failed = |restored: &Option<Restored<'_>>| {
             let restored = restored.as_ref();
@@ -141,7 +157,9 @@ impl Reading<'_> {
             (Operation::Sync, failed(&self.sync)),
             (Operation::SyncNoflush, failed(&self.sync_noflush)),
         ];
-        let failed = all.into_iter().filter(|(_, failed)| *failed);
+        let is_tried = |of: &Operation| self.part.is_none() || *of == Operation::Rewrite;
+        let failed = all.into_iter();
+        let failed = failed.filter(|(operation, failed)| *failed && is_tried(operation));
         failed.map(|(operation, _)| operation).collect()
     }
 }

@@ -123,7 +123,16 @@ impl<'a> Pairing<'a> {
             .rewrite
             .as_ref()
             .zip(in_lane.chain.rewritten.as_deref());
-        Some(self.fate(in_lane, &reading.saved, restored))
+        let fate = self.fate(in_lane, &reading.saved, restored);
+        // What is said of its lines alone is said of them.
+        let part = reading.part.as_ref().map(|part| part.restored.command);
+        Some(match part {
+            Some(command) if fate.verdict == RestoreVerdict::Unrestorable => {
+                let complaint = Reason::Complaint(self.complaint(command));
+                Fate::because(RestoreVerdict::Unrestorable, complaint)
+            }
+            _ => fate,
+        })
     }
 
     /// What a sync made of it.

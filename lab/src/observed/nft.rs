@@ -29,3 +29,8 @@ pub fn nft_family(family: Family) -> &'static str {
         Family::Ipv6 => "ip6",
     }
 }
+
+/// The family and name in the kernel of a table of a ruleset for `family`, which calls `inet filter` what is not of that family.
+pub fn kernel_table(family: Family, table: &str) -> (&str, &str) {
+    table.split_once(' ').unwrap_or((nft_family(family), table))
+}

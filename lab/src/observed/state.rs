@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::digest;
 use super::legacy::LegacyTable;
-use super::nft::{NftTable, nft_family};
+use super::nft::{NftTable, kernel_table};
 use crate::catalog::{Backend, Family};
 
 /// What the kernel holds in one network namespace, in its own terms, without handles and counters.
@@ -49,13 +49,13 @@ impl State {
     /// What it holds of one chain: its table with nothing but that chain and the sets that its rules may use.
     pub fn only(mut self, name: &ChainName) -> Self {
         let ChainName { table, chain, .. } = name;
-        let family = nft_family(name.family);
+        let (family, nft_table) = name.nft_table();
         let (nft, legacy) = match name.backend {
             Backend::Nft => (true, false),
             Backend::Legacy => (false, true),
         };
         self.nft
-            .retain(|known| nft && known.family == family && known.name == *table);
+            .retain(|known| nft && known.family == family && known.name == nft_table);
         self.legacy
             .retain(|known| legacy && known.family == name.family && known.name == *table);
         for table in &mut self.nft {
@@ -79,6 +79,22 @@ pub struct ChainName {
     pub table: String,
     /// The chain.
     pub chain: String,
+}
+
+impl ChainName {
+    /// The family and name of its table in nf_tables.
+    pub fn nft_table(&self) -> (&str, &str) {
+        kernel_table(self.family, &self.table)
+    }
+}
+
+/// A rule, by where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RulePlace {
+    /// The chain.
+    pub chain: ChainName,
+    /// How many rules are before it there.
+    pub place: usize,
 }
 
 #[cfg(test)]

@@ -92,11 +92,7 @@ async fn run(
     role: Role,
 ) -> Result<Ran, Trouble> {
     let shown = argv.join(" ");
-    let action = Action::Command {
-        build: build.id.clone(),
-        argv,
-        stdin,
-    };
+    let action = Action::command(build.id.clone(), argv, stdin);
     let (_, answer) = performer.perform_one(step(role, action)).await?;
     let ran = answer.ran()?;
     if ran.end == End::Exit(0) {

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Family, Tool};
-use crate::observed::Text;
-use crate::tool::{NamedRule, Program};
+use crate::observed::{ChainName, RulePlace, Text};
+use crate::tool::{Component, NamedRule, Program};
 
 /// What a reader does, and what is asked about it.
 #[derive(
@@ -112,6 +112,21 @@ impl Operation {
             chain: "",
             words: &[],
         };
+        let place = RulePlace {
+            chain: ChainName {
+                backend: program.backend,
+                family: program.family,
+                table: String::new(),
+                chain: String::new(),
+            },
+            place: 0,
+        };
+        let component = Component {
+            family: program.family,
+            tables: &[],
+            owned: &[],
+            adds: "",
+        };
         match self {
             Operation::Write
             | Operation::Save
@@ -119,11 +134,18 @@ impl Operation {
             | Operation::Recognition
             | Operation::Cycle
             | Operation::Effect => true,
-            Operation::List => !commands.lists(program, "").is_empty(),
-            Operation::Sync => dialect.with_own_chain(&Text::default(), &[], "").is_some(),
+            Operation::List => {
+                (alike || dialect.is_xtables()) && !commands.lists(program, "").is_empty()
+            }
+            Operation::Sync => dialect
+                .with_own_chain(&Text::default(), component)
+                .is_some(),
             Operation::SyncNoflush => commands.load_beside(program).is_some(),
             Operation::Check => alike && commands.check(program, rule).is_some(),
-            Operation::Delete => alike && commands.delete(program, rule).is_some(),
+            Operation::Delete => {
+                let by_words = alike && commands.delete(program, rule).is_some();
+                by_words || commands.delete_by_handle(&place).is_some()
+            }
             Operation::Reassert => alike,
         }
     }

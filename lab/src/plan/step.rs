@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use crate::catalog::BuildId;
-use crate::observed::{ChainName, End, Ran, State, Text};
+use crate::observed::{ChainName, End, Ran, RulePlace, State, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
@@ -208,7 +208,7 @@ pub enum Role {
     CheckNearMiss,
     /// The reader's `iptables -C` of a rule with its matches in another order.
     CheckReordered,
-    /// The reader's `iptables -D` of a rule.
+    /// The reader's `iptables -D` of a rule, or its `nft delete rule`.
     Delete,
     /// The scenario's packets are sent.
     Probe,
@@ -227,6 +227,8 @@ pub enum Action {
         argv: Vec<String>,
         /// What it reads from standard input.
         stdin: Option<Text>,
+        /// The rule whose handle the lane puts in the place of the last argument.
+        handle_of: Option<RulePlace>,
     },
     /// The kernel's own rules are read.
     Dump,
@@ -264,6 +266,18 @@ pub struct Burst {
     pub steps: Vec<Step>,
     /// Whether the first command that does not exit with status 0 is the last step.
     pub until_failure: bool,
+}
+
+impl Action {
+    /// A command of `build` that names no rule by its handle.
+    pub fn command(build: BuildId, argv: Vec<String>, stdin: Option<Text>) -> Self {
+        Action::Command {
+            build,
+            argv,
+            stdin,
+            handle_of: None,
+        }
+    }
 }
 
 impl Burst {

@@ -84,7 +84,9 @@ impl LoadTrace {
         let written = self.written.iter().map(|of| &of.rules);
         let refused = self.refused.iter().map(|of| &of.rules);
         let readings = self.readers.iter().flat_map(|of| &of.readings);
-        written.chain(refused).chain(readings.map(|of| &of.rules))
+        let of_readings =
+            readings.flat_map(|of| [Some(&of.rules), of.part.as_ref().map(|part| &part.rules)]);
+        written.chain(refused).chain(of_readings.flatten())
     }
 }
 
@@ -206,6 +208,9 @@ pub struct Reading {
     pub state: StepRef,
     /// What the reader printed.
     pub saved: StepRef,
+    /// Some of the rules, whose lines alone the reader could not restore either; none where it is of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// What came of restoring that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Restored>,
@@ -231,12 +236,22 @@ impl Reading {
         let own = [(self.state, Dump), (self.saved, Command)];
         let restores = self.rewrite.iter().chain(&self.cycle);
         let restores = restores.chain(&self.sync).chain(&self.sync_noflush);
+        let restores = restores.chain(self.part.iter().map(|part| &part.restored));
         let parts = self.reread.iter().flat_map(move |of| {
             let print = (of.print, Command);
             both(&of.restored).into_iter().chain([print])
         });
         own.into_iter().chain(restores.flat_map(both)).chain(parts)
     }
+}
+
+/// Lines of a print that its reader could not restore, in a lane with nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The scenario's rules that they are of.
+    pub rules: RuleSet,
+    /// The restore and what it left.
+    pub restored: Restored,
 }
 
 /// A restore and what it left.
@@ -248,7 +263,7 @@ pub struct Restored {
     pub left: StepRef,
 }
 
-/// A part of what the reader printed, restored by it, and printed by the writer.
+/// A part of what the reader printed, restored by it in a lane with nothing else, and printed by the writer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RereadPart {
     /// The rules of the reader's print that were restored, by their place in it from 0. The chains are all there.

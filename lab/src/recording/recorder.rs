@@ -60,16 +60,19 @@ impl LoadRecorder {
     /// Keeps one step and what came of it. A dump in `answer` becomes the equal one that is kept already.
     pub fn keep(&mut self, step: &Step, answer: &mut Answer) {
         let seen = match (&step.action, answer) {
-            (Action::Command { build, argv, stdin }, Answer::Ran(ran)) => {
-                Seen::Command(CommandRecord {
-                    build: build.clone(),
-                    argv: argv.clone(),
-                    stdin: stdin.as_ref().map(|text| self.text(text)),
-                    end: ran.end,
-                    stdout: self.text(&ran.stdout),
-                    stderr: self.text(&ran.stderr),
-                })
-            }
+            (
+                Action::Command {
+                    build, argv, stdin, ..
+                },
+                Answer::Ran(ran),
+            ) => Seen::Command(CommandRecord {
+                build: build.clone(),
+                argv: argv.clone(),
+                stdin: stdin.as_ref().map(|text| self.text(text)),
+                end: ran.end,
+                stdout: self.text(&ran.stdout),
+                stderr: self.text(&ran.stderr),
+            }),
             (Action::Probe(probes), Answer::Probed(outcomes)) => {
                 let names = probes.iter().map(|(_, probe)| probe.name.clone());
                 Seen::Probes(names.zip(outcomes.iter().cloned()).collect())

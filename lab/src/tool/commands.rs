@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::write::Write;
 use crate::catalog::{Backend, Build, Family, Tool};
-use crate::observed::Text;
+use crate::observed::{RulePlace, Text};
 
 /// A command's program and arguments.
 pub type Argv = Vec<String>;
@@ -50,7 +50,7 @@ pub struct NamedRule<'r> {
 pub enum ListedAs {
     /// `-S`: as rules.
     Rules,
-    /// `-L -n -v`: as a table for people, which programs read too.
+    /// `-L -n -v`, `nft -a -n -s list`: for people, with numbers for names; programs read it too.
     Table,
 }
 
@@ -118,6 +118,11 @@ pub trait Commands: Sync {
 
     /// Asks whether a rule is there.
     fn check(&self, _program: Program, _rule: NamedRule<'_>) -> Option<Argv> {
+        None
+    }
+
+    /// Deletes a rule by its handle, which the lane alone knows: the last argument says of which rule it is.
+    fn delete_by_handle(&self, _rule: &RulePlace) -> Option<Argv> {
         None
     }
 

@@ -31,6 +31,19 @@ pub struct Shape {
     pub(super) units: Vec<String>,
 }
 
+/// A component that adds a chain of its own to tables of others.
+#[derive(Debug, Clone, Copy)]
+pub struct Component<'c> {
+    /// Whom its rules are for.
+    pub family: Family,
+    /// The tables, as a ruleset for that family calls them.
+    pub tables: &'c [Table],
+    /// The chains that it owns already, by name.
+    pub owned: &'c [String],
+    /// The chain that it adds.
+    pub adds: &'c str,
+}
+
 /// The language of a tool.
 pub trait Dialect: Sync {
     /// Whether it knows a table of a ruleset: it sees no others, whatever the kernel holds.
@@ -112,20 +125,13 @@ pub trait Dialect: Sync {
     /// What is loaded to write back what was printed.
     fn written_back(&self, print: &Text) -> Text;
 
-    /// A print with the chain `own` and a jump to it in each of `tables`, as a component adds its own chain before it loads.
-    fn with_own_chain(&self, _print: &Text, _tables: &[Table], _own: &str) -> Option<Text> {
+    /// What a component loads in place of all that is there: what it printed, with its chain and a jump to that.
+    fn with_own_chain(&self, _print: &Text, _component: Component<'_>) -> Option<Text> {
         None
     }
 
-    /// What a component loads beside what others own: in each of `tables` the chains that it owns, as they were printed, and
-    /// the chain `own` with a jump to it.
-    fn own_chains(
-        &self,
-        _print: &Text,
-        _tables: &[Table],
-        _owned: &[String],
-        _own: &str,
-    ) -> Option<Text> {
+    /// What a component loads beside what others own: the chains that it owns, as they were printed, its chain, and a jump to that.
+    fn own_chains(&self, _print: &Text, _component: Component<'_>) -> Option<Text> {
         None
     }
 

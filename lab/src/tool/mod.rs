@@ -23,7 +23,7 @@ mod write;
 pub use align::{Alignment, Partner, align};
 pub use change::{Change, Difference, HeldRule, Rewritten};
 pub use commands::{Argv, Command, Commands, ListedAs, NamedRule, PlainRule, Program};
-pub use dialect::{Dialect, NearMiss, Shape};
+pub use dialect::{Component, Dialect, NearMiss, Shape};
 pub use fault::{Fault, InFile};
 pub use given::Given;
 pub use piece::{Cut, Piece};

@@ -188,6 +188,7 @@ impl TestLane {
         let request = Request::Run {
             argv: words.to_vec(),
             stdin: stdin.map(Into::into),
+            handle_of: None,
             timeout_ms: 60_000,
         };
         let place = Place::Build(self.build.clone());

@@ -158,7 +158,12 @@ fn coroutine_of(record: &LoadRecord) -> Coroutine<LoadTrace> {
 
 fn answer_of(load: &LoadRecord, observation: &Observation, step: &Step) -> Answer {
     match (&observation.seen, &step.action) {
-        (Seen::Command(command), Action::Command { build, argv, stdin }) => {
+        (
+            Seen::Command(command),
+            Action::Command {
+                build, argv, stdin, ..
+            },
+        ) => {
             assert_eq!((&command.build, &command.argv), (build, argv));
             assert_eq!(command.stdin.map(|text| load.text(text)), stdin.as_ref());
             let (stdout, stderr) = (load.text(command.stdout), load.text(command.stderr));

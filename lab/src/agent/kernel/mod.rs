@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Backend;
-use crate::observed::{LegacyRule, NftRule, State, Text};
+use crate::observed::{LegacyRule, NftRule, RulePlace, State, Text};
 
 use decoded::DecodedRules;
 pub use error::KernelError;
@@ -54,6 +54,15 @@ pub fn backends() -> Result<BTreeSet<Backend>, KernelError> {
     let nft = nft::is_there()?.then_some(Backend::Nft);
     let legacy = legacy::is_there()?.then_some(Backend::Legacy);
     Ok(nft.into_iter().chain(legacy).collect())
+}
+
+/// The handle by which nf_tables knows a rule; 0, which is no rule's, where there is none.
+///
+/// # Errors
+/// The kernel refuses, sends what it should not, or its rules do not stand still.
+pub fn handle(rule: &RulePlace) -> Result<u64, KernelError> {
+    let handles = nft::handles(&rule.chain)?;
+    Ok(handles.get(rule.place).copied().unwrap_or_default())
 }
 
 /// Brings `lo` up and, where legacy builds will run, registers every legacy table that the kernel has.

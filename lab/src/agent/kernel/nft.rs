@@ -14,12 +14,13 @@ use std::io;
 
 use nix::libc;
 
-use super::attributes::{Attributes, put, put_name};
+use super::attributes::{Attributes, put, put_name, without_nul};
 use super::decoded::DecodedRules;
 use super::error::KernelError;
 use super::netlink::{ATTEMPTS, Connection, Dumped, Message, messages};
 use crate::catalog::Family;
-use crate::observed::{NftRule, NftTable};
+use crate::observed::expression::ProtocolFamily;
+use crate::observed::{ChainName, NftRule, NftTable};
 pub(super) use decode::decode;
 pub(super) use put_back::put_back;
 
@@ -87,6 +88,32 @@ pub(super) fn read_if_there() -> Result<Option<Vec<u8>>, KernelError> {
         Err(KernelError::Lacks { .. }) => Ok(None),
         read => read.map(Some),
     }
+}
+
+/// The handles of the rules of a chain, in order.
+pub(super) fn handles(chain: &ChainName) -> Result<Vec<u64>, KernelError> {
+    let (family, table) = chain.nft_table();
+    for _ in 0..ATTEMPTS {
+        let (mut connection, mut answer) = (open()?, Vec::new());
+        if ask(&mut connection, kind::GET_RULE, &mut answer)? == Dumped::Interrupted {
+            continue;
+        }
+        let mut handles = Vec::new();
+        for message in messages(&answer) {
+            let (of, _, attributes) = split(message?.body)?;
+            // `enum nft_rule_attributes`: table, chain, handle.
+            let name = |kind, what| Ok(without_nul(attribute(attributes, kind, what)?));
+            let is_there = ProtocolFamily::from(u32::from(of)).to_string() == family
+                && name(1, "table of a rule")? == table.as_bytes()
+                && name(2, "chain of a rule")? == chain.chain.as_bytes();
+            if is_there {
+                let handle = Attributes::parse(attributes)?.be64(3);
+                handles.push(handle.ok_or(KernelError::Malformed("handle of a rule"))?);
+            }
+        }
+        return Ok(handles);
+    }
+    Err(KernelError::Unsteady(ATTEMPTS))
 }
 
 /// Deletes all tables of all families in one transaction.

@@ -134,6 +134,7 @@ async fn write<'s>(
     let runs = commands.into_iter().map(|(argv, stdin)| Request::Run {
         argv,
         stdin,
+        handle_of: None,
         timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
     });
     let request = Request::Burst {

@@ -223,6 +223,11 @@ impl Fib {
     /// The bits with a name.
     const KNOWN: u32 = Self::PRESENT | 0x1f;
 
+    /// Whether it is enough that something is found: what is loaded is 1, or 0.
+    pub fn asks_presence(&self) -> bool {
+        self.flags & Self::PRESENT != 0
+    }
+
     fn read_key(line: &mut Cursor<'_>) -> Option<u32> {
         if line.text("unknown 0x").is_some() {
             return line.digits();

@@ -53,11 +53,7 @@ impl TrackedLane {
                 } else {
                     own.tool.commands().print(program)
                 };
-                let action = Action::Command {
-                    build: build.clone(),
-                    argv,
-                    stdin: None,
-                };
+                let action = Action::command(build.clone(), argv, None);
                 let command = self.run_and_dump(scene, Role::Look, action).await?;
                 trace.looks.push(LookAt {
                     backend,

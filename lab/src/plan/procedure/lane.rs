@@ -187,7 +187,7 @@ impl TrackedLane {
     ) -> Result<Result<Dumped, StepRef>, Fault> {
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = self.load.writer.id.clone();
-            scene.step(Role::Write, Action::Command { build, argv, stdin })
+            scene.step(Role::Write, Action::command(build, argv, stdin))
         });
         let reset = scene.step(Role::Reset, Action::Reset);
         let dump = scene.step(Role::Dump, Action::Dump);
@@ -255,9 +255,17 @@ impl TrackedLane {
 
     /// What `build` printed of what the kernel holds now, if it did.
     fn known_print(&self, build: &BuildId) -> Option<&Command> {
-        let held = self.held.as_ref()?;
+        self.print_of_state(build, self.held.as_ref()?)
+    }
+
+    /// What `build` printed of what the writer left of `rules`, if it did.
+    pub fn print_of(&self, build: &BuildId, rules: &RuleSet) -> Option<&Command> {
+        self.print_of_state(build, self.baseline(rules)?)
+    }
+
+    fn print_of_state(&self, build: &BuildId, state: &Dumped) -> Option<&Command> {
         let mut prints = self.prints.iter();
-        let known = prints.find(|(by, of, _)| by == build && of.is(held));
+        let known = prints.find(|(by, of, _)| by == build && of.is(state));
         known.map(|(.., command)| command)
     }
 
@@ -274,11 +282,7 @@ impl TrackedLane {
             return Ok(known.clone());
         }
         let argv = self.load.print_command(build);
-        let action = Action::Command {
-            build: build.clone(),
-            argv,
-            stdin: None,
-        };
+        let action = Action::command(build.clone(), argv, None);
         let of = self.held()?;
         let command = self.run_and_dump(scene, role, action).await?;
         if known.is_none() {
@@ -326,17 +330,44 @@ impl TrackedLane {
         build: &BuildId,
         (argv, text): (Argv, Text),
     ) -> Result<(Command, Restored), Fault> {
-        let restore = Action::Command {
-            build: build.clone(),
-            argv,
-            stdin: Some(text),
-        };
+        let restore = Action::command(build.clone(), argv, Some(text));
         let command = self.run_and_dump(scene, Role::Restore, restore).await?;
         let restored = Restored {
             command: command.step,
             left: self.held()?.step,
         };
         Ok((command, restored))
+    }
+
+    /// Has `reader` restore a print with only the rules whose place in it is `kept`, in an empty lane: what comes of that depends on
+    /// nobody who wrote there.
+    pub async fn restore_part(
+        &mut self,
+        scene: Scene<'_>,
+        reader: &Reader,
+        (print, kept): (&Text, &RuleSet),
+    ) -> Result<(Command, Restored), Fault> {
+        let (id, dialect) = (&reader.build.id, reader.build.tool.dialect());
+        let part = dialect.only(print, &|rule| kept.contains(rule));
+        let (commands, program) = self.load.commands_of(id);
+        let (argv, text) = (commands.load(program), dialect.written_back(&part));
+        let restore = Action::command(id.clone(), argv, Some(text));
+        let steps = vec![
+            scene.step(Role::Reset, Action::Reset),
+            scene.step(Role::Restore, restore),
+            scene.step(Role::Dump, Action::Dump),
+        ];
+        self.touched();
+        let mut answers = self.performer.perform(Burst::all(steps)).await?;
+        let (Some((left, dump)), Some((command, ran))) = (answers.pop(), answers.pop()) else {
+            return Err(Fault::NotDone {
+                step: "a restore of lines of a print".to_owned(),
+            });
+        };
+        self.now_holds(scene.rules, left, dump.dumped()?);
+        let ran = ran.ran()?;
+        let step = command;
+        Ok((Command { step, ran }, Restored { command, left }))
     }
 
     /// Runs a command, and notes by a dump whether what the writer wrote is still as it was.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lane::{Command, TrackedLane};
 use super::scene::Scene;
 use crate::catalog::Build;
-use crate::observed::{ChainName, End, State};
+use crate::observed::{ChainName, End, RulePlace, State};
 use crate::plan::coroutine::Answered;
 use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
@@ -84,11 +84,7 @@ impl TrackedLane {
             .filter(|of| tool.dialect().has_table(&of.name))
         {
             for (listed_as, argv) in tool.commands().lists(program, &table.name) {
-                let list = Action::Command {
-                    build: build.id.clone(),
-                    argv,
-                    stdin: None,
-                };
+                let list = Action::command(build.id.clone(), argv, None);
                 let role = match listed_as {
                     ListedAs::Rules => Role::ListRules,
                     ListedAs::Table => Role::ListTable,
@@ -233,19 +229,15 @@ impl TrackedLane {
         chains
     }
 
-    /// The deletion of each rule of `chain`, the last one first, with a dump of the chain before and after each; none where the
-    /// reader's tool deletes no rule by its words.
+    /// The deletion of each rule of `chain`, the last one first, with a dump of the chain before and after each: by its words, or by
+    /// its handle where the reader's tool goes by that.
     fn deletions(&self, scene: Scene<'_>, reader: &Reader, chain: &[InChain]) -> Vec<Step> {
         let placed: Vec<Placed<'_>> = self.scenario.placed_rules(self.load.family).collect();
         let commands = reader.build.tool.commands();
         let program = Program::of(&reader.build, self.load.family);
         let mut steps = Vec::new();
-        for &InChain { index, .. } in chain.iter().rev() {
+        for &InChain { index, place } in chain.iter().rev() {
             let (_, table, rule) = placed[index];
-            let words = rule.tokens().to_strings();
-            let Some(delete) = commands.delete(program, named(table, rule, &words)) else {
-                return Vec::new();
-            };
             let name = ChainName {
                 backend: self.load.writer.backend,
                 family: self.load.family,
@@ -256,7 +248,25 @@ impl TrackedLane {
             if steps.is_empty() {
                 steps.push(dump());
             }
-            let delete = of_build(reader, delete);
+            let at = RulePlace {
+                chain: name.clone(),
+                place,
+            };
+            let delete = match commands.delete_by_handle(&at) {
+                Some(argv) => Action::Command {
+                    build: reader.build.id.clone(),
+                    argv,
+                    stdin: None,
+                    handle_of: Some(at),
+                },
+                None => {
+                    let words = rule.tokens().to_strings();
+                    let Some(argv) = commands.delete(program, named(table, rule, &words)) else {
+                        return Vec::new();
+                    };
+                    of_build(reader, argv)
+                }
+            };
             steps.push(scene.step_about(index, Role::Delete, delete));
             steps.push(dump());
         }
@@ -275,11 +285,7 @@ fn named<'r>(table: &'r str, rule: &'r Rule, words: &'r [String]) -> NamedRule<'
 
 /// A command of the reader's that reads nothing from standard input.
 fn of_build(reader: &Reader, argv: Argv) -> Action {
-    Action::Command {
-        build: reader.build.id.clone(),
-        argv,
-        stdin: None,
-    }
+    Action::command(reader.build.id.clone(), argv, None)
 }
 
 /// What the near miss `tokens` has otherwise than `rule`: `out-interface: -o eth0x`.

@@ -12,6 +12,7 @@ mod reading;
 mod reassert;
 mod reread;
 mod scene;
+mod split_print;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use crate::plan::isolate::{Trial, alone, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};
 use crate::plan::{Operation, Reader};
+use crate::tool::Component;
 
 /// How a reader restores what it saved and added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,7 @@ impl TrackedLane {
             rules: rules.clone(),
             state: state.step,
             saved: saved.step,
+            part: None,
             rewrite: None,
             reread: Vec::new(),
             cycle: Vec::new(),
@@ -190,17 +192,22 @@ impl TrackedLane {
             stage: with.stage(),
             ..scene
         };
-        let tables = &self.scenario.ruleset(self.load.family).tables;
+        let component = Component {
+            family: self.load.family,
+            tables: &self.scenario.ruleset(self.load.family).tables,
+            owned: &self.scenario.own_chains,
+            adds: OWN_CHAIN,
+        };
         let (printed, dialect) = (&saved.ran.stdout, reader.build.tool.dialect());
         let (commands, program) = self.load.commands_of(&reader.build.id);
         let (load, text) = match with {
             SyncWith::Flush => (
                 Some(commands.load(program)),
-                dialect.with_own_chain(printed, tables, OWN_CHAIN),
+                dialect.with_own_chain(printed, component),
             ),
             SyncWith::Noflush => (
                 commands.load_beside(program),
-                dialect.own_chains(printed, tables, &self.scenario.own_chains, OWN_CHAIN),
+                dialect.own_chains(printed, component),
             ),
         };
         let Some(load) = load.zip(text) else {
@@ -234,8 +241,22 @@ impl TrackedLane {
             return Ok(());
         }
         trial.known.insert(RuleSet::default(), true);
+        let whole = whole.but(&trial.regardless);
+        let mut failing = failing.clone();
+        if whole.are_of_restoring() {
+            let found = trial
+                .lane
+                .split_print(reader, &failing, trial.trace)
+                .await?;
+            for group in &found {
+                failing = failing.without(group);
+            }
+            if !found.is_empty() && (failing.is_empty() || trial.passes(&failing).await?) {
+                return Ok(());
+            }
+        }
         let suspected = trial.lane.at_fault.clone();
-        let isolated = isolate(failing, &suspected, &mut trial).await?;
+        let isolated = isolate(&failing, &suspected, &mut trial).await?;
         let found: RuleSet = alone(&isolated.faulty).collect();
         trial.lane.at_fault.extend(&found);
         for group in isolated.faulty.into_iter().chain([isolated.innocent]) {
@@ -261,6 +282,11 @@ impl Failures {
     /// Whether it failed at nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether it printed all rules, and failed as it restored that.
+    fn are_of_restoring(&self) -> bool {
+        self.0.contains(&Operation::Rewrite) && !self.0.contains(&Operation::Save)
     }
 
     /// These without those.

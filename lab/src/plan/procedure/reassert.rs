@@ -34,7 +34,7 @@ impl TrackedLane {
         let commands = self.write_commands(&reader.build, self.scenario.write, rules);
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = reader.build.id.clone();
-            scene.step(Role::Write, Action::Command { build, argv, stdin })
+            scene.step(Role::Write, Action::command(build, argv, stdin))
         });
         let writes: Vec<Step> = writes.collect();
         let ran = self.run_all(scene, writes).await?;
@@ -59,11 +59,7 @@ impl TrackedLane {
             let Some(argv) = commands.print_counted(program) else {
                 continue;
             };
-            let count = Action::Command {
-                build: build.clone(),
-                argv,
-                stdin: None,
-            };
+            let count = Action::command(build.clone(), argv, None);
             counted.push(self.run_and_dump(scene, Role::Count, count).await?.step);
         }
         if let Some(packets) = self.trace.packets.last_mut() {

@@ -87,11 +87,9 @@ impl Trial for Parts<'_> {
         }
         let mut kept = self.others.clone();
         kept.extend(rules);
-        let (id, dialect) = (&self.reader.build.id, self.reader.build.tool.dialect());
-        let part = dialect.only(&self.text, &|rule| kept.contains(rule));
-        let (commands, program) = self.lane.load.commands_of(id);
-        let load = (commands.load(program), dialect.written_back(&part));
-        let restored = self.lane.restore_only(self.scene, id, load);
+        let restored = self
+            .lane
+            .restore_part(self.scene, self.reader, (&self.text, &kept));
         let (command, restored) = restored.await?;
         let writer = self.lane.load.writer.id.clone();
         let (lane, scene) = (&mut self.lane, self.scene);

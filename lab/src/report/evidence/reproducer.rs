@@ -310,6 +310,7 @@ mod tests {
     use super::*;
     use crate::catalog::Tool;
     use crate::observed::Text;
+    use crate::tool::Component;
     use crate::tool::iptables::parse;
 
     /// What one of the script's functions makes of a print.
@@ -348,14 +349,19 @@ mod tests {
         let tables = tables.unwrap().tables;
         let text = Text::from(saved.to_owned());
         let dialect = Tool::Iptables.dialect();
-        let of_lab = dialect.with_own_chain(&text, &tables, OWN_CHAIN).unwrap();
+        let owned = ["KUBE-FIREWALL".to_owned(), "OWN".to_owned()];
+        let component = Component {
+            family: Family::Ipv4,
+            tables: &tables,
+            owned: &owned,
+            adds: OWN_CHAIN,
+        };
+        let of_lab = dialect.with_own_chain(&text, component).unwrap();
         assert_eq!(
             in_shell("with_own_chain -", saved).trim(),
             of_lab.to_lossy().trim()
         );
-        let owned = ["KUBE-FIREWALL".to_owned(), "OWN".to_owned()];
-        let of_lab = dialect.own_chains(&text, &tables, &owned, OWN_CHAIN);
-        let of_lab = of_lab.unwrap();
+        let of_lab = dialect.own_chains(&text, component).unwrap();
         assert_eq!(in_shell("only_own_chains -", saved), of_lab.to_lossy());
     }
 

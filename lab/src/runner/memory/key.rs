@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Surroundings, World};
 use crate::catalog::{Build, BuildId, Digest};
 use crate::engine::EngineError;
-use crate::observed::{ChainName, StateId, Text, digest};
+use crate::observed::{ChainName, RulePlace, StateId, Text, digest};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Burst, Role, Step};
 use crate::scenario::{Namespace, Probe, Setup};
@@ -79,6 +79,8 @@ enum Asks<'b> {
         build: &'b Digest,
         argv: &'b [String],
         stdin: Option<Id>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        handle_of: Option<&'b RulePlace>,
     },
     Dump,
     DumpChain(&'b ChainName),
@@ -137,7 +139,12 @@ pub fn key(
         return Err(EngineError::Fault(fault));
     }
     let asks = burst.steps.iter().map(|step| match &step.action {
-        Action::Command { build, argv, stdin } => {
+        Action::Command {
+            build,
+            argv,
+            stdin,
+            handle_of,
+        } => {
             let known = builds.get(build).ok_or_else(|| {
                 EngineError::Fault(format!("{build} is asked for, and is none of the run's"))
             })?;
@@ -145,6 +152,7 @@ pub fn key(
                 build: &known.digest,
                 argv,
                 stdin: stdin.as_ref().map(|text| texts.id(text)),
+                handle_of: handle_of.as_ref(),
             })
         }
         Action::Dump => Ok(Asks::Dump),

@@ -24,11 +24,8 @@ fn builds() -> HashMap<BuildId, Build> {
 }
 
 fn restore(build: &str, text: &str, role: Role) -> Burst {
-    let action = Action::Command {
-        build: BuildId::named(build),
-        argv: vec!["iptables-nft-restore".to_owned()],
-        stdin: Some(text.into()),
-    };
+    let argv = vec!["iptables-nft-restore".to_owned()];
+    let action = Action::command(BuildId::named(build), argv, Some(text.into()));
     let step = |role, action| Step {
         stage: Stage::Rewrite,
         role,

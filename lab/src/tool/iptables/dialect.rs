@@ -12,7 +12,7 @@ use super::{
 use crate::catalog::Family;
 use crate::observed::Text;
 use crate::tool::{
-    Dialect, Difference, KnownRules, NearMiss, Printed, Rule, Shape, Table, Target, Words,
+    Component, Dialect, Difference, KnownRules, NearMiss, Printed, Rule, Shape, Target, Words,
 };
 
 /// The options whose value is the name of an IP set.
@@ -105,18 +105,12 @@ impl Dialect for Iptables {
         print.clone()
     }
 
-    fn with_own_chain(&self, print: &Text, tables: &[Table], own: &str) -> Option<Text> {
-        Some(own_chain::add_own_chain(print, tables, own))
+    fn with_own_chain(&self, print: &Text, component: Component<'_>) -> Option<Text> {
+        Some(own_chain::add_own_chain(print, component))
     }
 
-    fn own_chains(
-        &self,
-        print: &Text,
-        tables: &[Table],
-        owned: &[String],
-        own: &str,
-    ) -> Option<Text> {
-        Some(own_chain::own_chains(print, tables, owned, own))
+    fn own_chains(&self, print: &Text, component: Component<'_>) -> Option<Text> {
+        Some(own_chain::own_chains(print, component))
     }
 
     fn places<'t>(&self, _family: Family, print: &'t str) -> Vec<(Cow<'t, str>, Cow<'t, str>)> {

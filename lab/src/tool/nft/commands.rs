@@ -2,8 +2,9 @@
 
 use super::Nft;
 use crate::catalog::{Backend, Family, Tool};
+use crate::observed::{RulePlace, kernel_table};
 use crate::tool::Write;
-use crate::tool::commands::{Argv, Command, Commands, PlainRule, Program};
+use crate::tool::commands::{Argv, Command, Commands, ListedAs, PlainRule, Program};
 
 const PLAIN_RULE: PlainRule = PlainRule {
     text: "add table ip lab\nadd chain ip lab c\nadd rule ip lab c ip saddr 192.0.2.1 accept\n",
@@ -57,6 +58,34 @@ impl Commands for Nft {
     /// `nft -f -`: commands from standard input.
     fn load(&self, _program: Program) -> Argv {
         ["nft", "-f", "-"].map(str::to_owned).to_vec()
+    }
+
+    /// The same: what is there stays unless a command takes it away.
+    fn load_beside(&self, program: Program) -> Option<Argv> {
+        Some(self.load(program))
+    }
+
+    /// `nft -a -n -s list table`: with handles, and numbers for names.
+    fn lists(&self, program: Program, table: &str) -> Vec<(ListedAs, Argv)> {
+        let (family, table) = kernel_table(program.family, table);
+        let list = ["nft", "-a", "-n", "-s", "list", "table", family, table];
+        vec![(ListedAs::Table, list.map(str::to_owned).to_vec())]
+    }
+
+    /// `nft delete rule … handle N`.
+    fn delete_by_handle(&self, RulePlace { chain, place }: &RulePlace) -> Option<Argv> {
+        let (family, table) = chain.nft_table();
+        let delete = [
+            "nft",
+            "delete",
+            "rule",
+            family,
+            table,
+            &chain.chain,
+            "handle",
+        ];
+        let argv = delete.into_iter().map(str::to_owned);
+        Some(argv.chain([format!("HANDLE-{}", place + 1)]).collect())
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 
+use foldhash::HashMap;
+
 use super::Nft;
 use super::expressions::rewritten;
-use super::listing::{only, places, read_listing};
+use super::listing::{listed, only, places, read_listing};
+use super::own_chain;
 use super::words::{statement_ranges, target, words};
 use crate::catalog::Family;
 use crate::observed::Text;
 use crate::tool::{
-    Change, Dialect, Difference, HeldRule, KnownRules, Printed, Rewritten, Target, Words,
+    Change, Component, Dialect, Difference, HeldRule, KnownRules, Printed, Rewritten, Target, Words,
 };
 
 /// What rules name that is in modules of its own, in most kernels: all else is nf_tables itself.
@@ -85,6 +88,18 @@ impl Dialect for Nft {
 
     fn read(&self, family: Family, _known: &mut KnownRules, stdout: &str) -> Printed {
         read_listing(family, stdout)
+    }
+
+    fn read_tables<'t>(&self, stdout: &'t str) -> HashMap<&'t str, Vec<Vec<&'t str>>> {
+        listed(stdout)
+    }
+
+    fn with_own_chain(&self, print: &Text, component: Component<'_>) -> Option<Text> {
+        Some(own_chain::with_own_chain(print, component))
+    }
+
+    fn own_chains(&self, print: &Text, component: Component<'_>) -> Option<Text> {
+        Some(own_chain::own_chains(print, component))
     }
 
     fn places<'t>(&self, family: Family, print: &'t str) -> Vec<(Cow<'t, str>, Cow<'t, str>)> {

@@ -1,19 +1,11 @@
 //! Rules that nft wrote, as an iptables wrote them anew: what does the same to packets, and what is gone.
 //!
 //! Of these no print proves anything: every iptables prints a native rule that matches a set without that match. So the
-//! kernel's expressions are compared, and what two encodings are known to mean alike is told here, nowhere else.
-
-use std::borrow::Cow;
-use std::fmt;
-use std::sync::Arc;
+//! kernel's expressions are compared, by what they mean.
 
 use crate::catalog::Family;
-use crate::observed::expression::{
-    Access, Bitwise, Cmp, Ct, Expression, Meta, MetaKey, Payload, PayloadAccess, PayloadBase,
-};
-use crate::observed::{Name, NftSet, Value};
 use crate::tool::change::Weight;
-use crate::tool::nft::field::{self, FieldTest};
+use crate::tool::nft::meaning::{Essential, Means, Piece, in_any_order, pieces};
 use crate::tool::{Change, Difference, HeldRule, Rewritten};
 
 /// What became of `was` in `is`, rules of tables of `family`.
@@ -43,84 +35,6 @@ pub fn rewritten(family: Family, was: HeldRule<'_>, is: HeldRule<'_>) -> Rewritt
 
 fn meanings<'e>(pieces: &[Piece<'e>]) -> Vec<Means<'e>> {
     pieces.iter().map(|piece| piece.means.clone()).collect()
-}
-
-/// What a rule means, where it does not matter in which order packets are looked at: a packet passes all tests that stand side by
-/// side or is not the rule's, and a test leaves nothing behind (`nft_rule_dp_for_each_expr` in the kernel's
-/// net/netfilter/nf_tables_core.c ends at the first that fails). All else stays where it is.
-fn in_any_order<'m, 'e>(meant: &'m [Means<'e>]) -> Vec<Vec<Vec<&'m Means<'e>>>> {
-    // Tests that stand side by side are together, each with what it loads; anything else is alone.
-    let mut all: Vec<(bool, Vec<Vec<&Means<'_>>>)> = Vec::new();
-    // A test that is begun: something is loaded, and not compared yet.
-    let mut begun: Vec<&Means<'_>> = Vec::new();
-    for means in meant {
-        begun.push(means);
-        let is_test = match (means.step(), begun.len()) {
-            (Step::Load, _) => continue,
-            (Step::Test, 1) => matches!(means, Means::Field(_)),
-            (Step::Test, _) => true,
-            (Step::Other, _) => false,
-        };
-        let unit = std::mem::take(&mut begun);
-        match all.last_mut() {
-            Some((true, tests)) if is_test => tests.push(unit),
-            // What is compared once more is a part of the test before.
-            Some((true, tests)) if matches!(unit.as_slice(), [one] if one.step() == Step::Test) => {
-                if let Some(test) = tests.last_mut() {
-                    test.extend(unit);
-                }
-            }
-            _ => all.push((is_test, vec![unit])),
-        }
-    }
-    all.push((false, vec![begun]));
-    let in_order = |(is_tests, mut units): (bool, Vec<Vec<&'m Means<'e>>>)| {
-        if is_tests {
-            units.sort_by_cached_key(|unit| format!("{unit:?}"));
-        }
-        units
-    };
-    all.into_iter().map(in_order).collect()
-}
-
-/// What an expression is to a test of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// It loads a value, or changes one that is loaded.
-    Load,
-    /// It compares one.
-    Test,
-    /// It does something else.
-    Other,
-}
-
-impl Means<'_> {
-    fn step(&self) -> Step {
-        let expression = match self {
-            Means::Field(_) | Means::AsItIs(Essential::Name(_)) => return Step::Test,
-            Means::Using(expression, _) => expression,
-            Means::AsItIs(Essential::Expression(expression)) => expression.as_ref(),
-        };
-        match expression {
-            Expression::Cmp(_) | Expression::Range(_) => Step::Test,
-            Expression::Lookup(lookup) if lookup.to.is_none() => Step::Test,
-            Expression::Meta(Meta {
-                access: Access::Load(_),
-                ..
-            })
-            | Expression::Payload(Payload {
-                access: PayloadAccess::Load(_),
-                ..
-            })
-            | Expression::Ct(Ct {
-                access: Access::Load(_),
-                ..
-            })
-            | Expression::Bitwise(_)
-            | Expression::Byteorder(_) => Step::Load,
-            _ => Step::Other,
-        }
-    }
 }
 
 /// The essentials of a rule's pieces, without those that `other` has too in another encoding.
@@ -179,207 +93,15 @@ fn without<'o, 'e>(own: &'o [Essential<'e>], other: &'o [Essential<'e>]) -> Vec<
     left
 }
 
-/// An expression that decides about packets, in one of the encodings that mean the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Essential<'e> {
-    /// Most.
-    Expression(Cow<'e, Expression>),
-    /// What the name of an interface is compared with, up to the zero that ends it.
-    Name(Cmp),
-}
-
-impl Essential<'_> {
-    fn name(&self) -> Cow<'_, str> {
-        match self {
-            Essential::Expression(expression) => expression.name(),
-            Essential::Name(_) => "cmp".into(),
-        }
-    }
-
-    fn is_of_xtables(&self) -> bool {
-        ["match", "target"].contains(&&*self.name())
-    }
-}
-
-impl fmt::Display for Essential<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Essential::Expression(expression) => expression.fmt(f),
-            Essential::Name(Cmp {
-                from,
-                operator,
-                value,
-            }) => {
-                write!(f, "cmp {operator} reg {from} ")?;
-                let separators = std::iter::once("").chain(std::iter::repeat(" "));
-                let mut bytes = value.as_slice().iter().zip(separators);
-                bytes.try_for_each(|(byte, separator)| write!(f, "{separator}{byte:02x}"))
-            }
-        }
-    }
-}
-
-/// One expression of a rule, or some that belong together.
-struct Piece<'e> {
-    /// The expressions.
-    as_it_is: Vec<Essential<'e>>,
-    /// What they mean.
-    means: Means<'e>,
-}
-
-/// What expressions mean: two that are equal decide alike about packets.
-#[derive(Debug, Clone, PartialEq)]
-enum Means<'e> {
-    /// That a field of a header has certain values.
-    Field(FieldTest),
-    /// What uses an anonymous set, and what is in that.
-    Using(Expression, Box<NftSet>),
-    /// What it says.
-    AsItIs(Essential<'e>),
-}
-
-/// The expressions that decide about packets, with what they mean.
-fn pieces(family: Family, HeldRule { rule, sets }: HeldRule<'_>) -> Vec<Piece<'_>> {
-    let expressions = rule.expressions.iter().map(Arc::as_ref);
-    let expressions: Vec<&Expression> = expressions.filter(|of| !is_idle(of)).collect();
-    let mut pieces: Vec<Piece<'_>> = Vec::new();
-    let mut names_interface = false;
-    let mut at = 0;
-    while let Some(&expression) = expressions.get(at) {
-        let protocol = protocol_loaded(family, expression);
-        let rest = &expressions[at..];
-        let field = match &protocol {
-            Some(_) => None,
-            None => field::test(rest, sets),
-        };
-        let plain = |of| Essential::Expression(Cow::Borrowed(of));
-        let piece = match (field, protocol) {
-            (Some((test, count)), _) => Piece {
-                as_it_is: rest[..count].iter().copied().map(plain).collect(),
-                means: Means::Field(test),
-            },
-            (None, Some(loaded)) => as_it_is(Essential::Expression(Cow::Owned(loaded))),
-            (None, None) => match used(expression, sets, names_interface) {
-                Some(means) => Piece {
-                    as_it_is: vec![plain(expression)],
-                    means,
-                },
-                None => {
-                    let named = name_compared(expression).filter(|_| names_interface);
-                    as_it_is(named.map_or(plain(expression), Essential::Name))
-                }
-            },
-        };
-        names_interface = loads_name(expression);
-        at += piece.as_it_is.len();
-        pieces.push(piece);
-    }
-    pieces
-}
-
-fn as_it_is(essential: Essential<'_>) -> Piece<'_> {
-    Piece {
-        as_it_is: vec![essential.clone()],
-        means: Means::AsItIs(essential),
-    }
-}
-
-/// What an expression means that uses an anonymous set: of one with a single value, that value is compared with.
-fn used<'e>(
-    expression: &'e Expression,
-    sets: &[NftSet],
-    names_interface: bool,
-) -> Option<Means<'e>> {
-    let name = expression.set()?;
-    let mut sets = sets.iter();
-    let set = sets.find(|set| set.is_anonymous() && set.name == *name)?;
-    let compared = match expression {
-        Expression::Lookup(lookup) => field::only_value(lookup, set),
-        _ => None,
-    };
-    let Some(cmp) = compared else {
-        let mut nameless = expression.clone();
-        *nameless.set_mut()? = Name::default();
-        return Some(Means::Using(nameless, Box::new(set.bare())));
-    };
-    let cmp = Expression::Cmp(cmp);
-    let named = name_compared(&cmp).filter(|_| names_interface);
-    let compared = Essential::Expression(Cow::Owned(cmp));
-    Some(Means::AsItIs(named.map_or(compared, Essential::Name)))
-}
-
-/// Whether it decides nothing: counters and comments, of which iptables adds the one to every rule and writes the other as a
-/// match; and a mask that keeps every bit, by which iptables up to 1.8.5 takes a whole address.
-fn is_idle(expression: &Expression) -> bool {
-    match expression {
-        Expression::Counter => true,
-        Expression::Match(extension) => extension.name == *"comment",
-        Expression::Bitwise(Bitwise::Mask {
-            from,
-            to,
-            length,
-            mask,
-            flips,
-        }) => {
-            let whole = mask.as_slice().len() == *length as usize;
-            from == to && whole && mask.is_all(0xff) && flips.is_all(0)
-        }
-        _ => false,
-    }
-}
-
-/// Whether it loads the name of an interface.
-fn loads_name(expression: &Expression) -> bool {
-    matches!(
-        expression,
-        Expression::Meta(Meta {
-            key: MetaKey::Iifname | MetaKey::Oifname,
-            access: Access::Load(_),
-        })
-    )
-}
-
-/// From 1.8.10 on iptables takes the protocol of IPv4 from the header, and nft from what the kernel knows of the packet:
-/// `meta load l4proto` is that very byte.
-fn protocol_loaded(family: Family, expression: &Expression) -> Option<Expression> {
-    match (family, expression) {
-        (
-            Family::Ipv4,
-            Expression::Payload(Payload {
-                base: PayloadBase::Network,
-                offset: 9,
-                length: 1,
-                access: PayloadAccess::Load(to),
-            }),
-        ) => Some(Expression::Meta(Meta {
-            key: MetaKey::L4proto,
-            access: Access::Load(*to),
-        })),
-        _ => None,
-    }
-}
-
-/// What the name of an interface is compared with, up to the zero that ends it: nft compares all sixteen bytes, which
-/// are zeros from there on, and iptables no more than that one. A name's beginning (`eth*`) has no such zero.
-fn name_compared(expression: &Expression) -> Option<Cmp> {
-    let Expression::Cmp(cmp) = expression else {
-        return None;
-    };
-    let bytes = cmp.value.as_slice();
-    let end = bytes.iter().position(|byte| *byte == 0);
-    let name = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
-    Some(Cmp {
-        value: Value::from(name),
-        ..cmp.clone()
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rstest::rstest;
 
     use super::*;
-    use crate::observed::{Compat, NftRule};
+    use crate::observed::expression::Expression;
+    use crate::observed::{Compat, NftRule, NftSet};
 
     fn rule(expressions: &[&str]) -> NftRule {
         NftRule {
@@ -471,6 +193,16 @@ mod tests {
         &["payload load 2b @ transport header + 2 => reg 1", "cmp gte reg 1 0x2100", "cmp lte reg 1 0x2d00", ACCEPT],
         &["payload load 2b @ transport header + 2 => reg 1", "range eq reg 1 0x2100 0x2d00", ACCEPT],
         true
+    )]
+    #[case::no_route(
+        &["fib saddr . iif oif present => reg 1", "cmp eq reg 1 0x00000000", ACCEPT],
+        &["fib saddr . iif oif present => reg 1", "cmp eq reg 1 0x00", ACCEPT],
+        true
+    )]
+    #[case::no_interface(
+        &["fib saddr . iif oif => reg 1", "cmp eq reg 1 0x00000000", ACCEPT],
+        &["fib saddr . iif oif => reg 1", "cmp eq reg 1 0x00", ACCEPT],
+        false
     )]
     #[case::verdict(&[ACCEPT], &["immediate reg 0 drop"], false)]
     fn what_means_the_same(#[case] was: &[&str], #[case] is: &[&str], #[case] same: bool) {

@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::HashMap;
+
 use super::table::{name_of, policy};
-use super::words::{Word, open_braces, split};
+use super::words::{Word, open_braces, split, words_of};
 use crate::catalog::{Family, Tool};
 use crate::observed::Text;
 use crate::tool::{Chain, Printed, PrintedTable, Rule};
@@ -45,6 +47,26 @@ pub fn only(print: &Text, keep: &dyn Fn(usize) -> bool) -> Text {
         .map(|(_, line)| line)
         .collect();
     kept.into()
+}
+
+/// What `nft -a list` printed: of each chain the words of each rule, in order, without its handle, which stands in a comment.
+pub fn listed(stdout: &str) -> HashMap<&str, Vec<Vec<&str>>> {
+    let lines: Vec<&str> = stdout.lines().collect();
+    // What tables are called changes nothing about where their rules stand.
+    let listing = Listing::of(Family::Ipv4, stdout);
+    let mut rules = listing.lines.into_iter().peekable();
+    let mut chains: HashMap<&str, Vec<Vec<&str>>> = HashMap::default();
+    let mut chain = "";
+    for (at, line) in lines.iter().enumerate() {
+        if let ["chain", name, "{"] = words_of(line).as_slice() {
+            chain = name;
+        }
+        if let Some(of) = rules.next_if(|of| of.start == at) {
+            let words = lines[of].iter().flat_map(|line| words_of(line));
+            chains.entry(chain).or_default().push(words.collect());
+        }
+    }
+    chains
 }
 
 /// What the line in hand stands in.
@@ -220,6 +242,34 @@ table inet other {
         let input = || place("filter", "INPUT");
         let all = [input(), input(), input(), place("inet other", "c")];
         assert_eq!(places(Family::Ipv4, LISTING), all);
+    }
+
+    #[test]
+    fn a_listing_with_handles_has_the_words_of_each_rule() {
+        let listing = "\
+table ip filter { # handle 3
+	set trusted { # handle 2
+		type ipv4_addr
+	}
+
+	chain INPUT { # handle 1
+		type filter hook input priority 0; policy accept;
+		tcp dport { 22, 80,
+			    443 } counter drop # handle 12
+		log prefix \"a # handle b\" # handle 13
+	}
+
+	chain OUTPUT { # handle 2
+		counter # handle 5
+	}
+}
+";
+        let rules = listed(listing);
+        assert_eq!(rules.len(), 2);
+        let ports = rules["INPUT"][0].join(" ");
+        assert_eq!(ports, "tcp dport { 22 , 80 , 443 } counter drop");
+        assert_eq!(rules["INPUT"][1].last(), Some(&"\"a # handle b\""));
+        assert_eq!(rules["OUTPUT"], [["counter"]]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod expressions;
 mod field;
 mod lines;
 mod listing;
+mod meaning;
+mod own_chain;
 mod script;
 mod table;
 mod words;
@@ -14,7 +16,6 @@ pub(super) use commands::write;
 pub(super) use expressions::weight;
 pub(super) use lines::Lines;
 pub(super) use script::Script;
-pub use table::kernel_table;
 
 /// nft.
 #[derive(Debug, Clone, Copy)]

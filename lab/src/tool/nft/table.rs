@@ -13,11 +13,6 @@ pub(super) fn name_of(family: Family, table_family: &str, table: &str) -> String
     }
 }
 
-/// The family and name in the kernel of a table of a ruleset.
-pub fn kernel_table(family: Family, table: &str) -> (&str, &str) {
-    table.split_once(' ').unwrap_or((nft_family(family), table))
-}
-
 /// The policy of a base chain, in iptables' words; none of a chain that hangs nowhere.
 pub(super) fn policy(block: &[Word]) -> Option<String> {
     block.iter().find(|word| word.is("hook"))?;
