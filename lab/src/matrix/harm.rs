@@ -265,14 +265,16 @@ fn of_rule(rule: &RuleVerdict, probes: &[ProbeVerdict]) -> Vec<Harm> {
         .filter(|(of, _)| *of != Operation::Write);
     let told = of_reader.filter_map(|(operation, outcome)| {
         // What others are at fault for is told where that is worse than what the rule suffers without them.
-        let as_run = outcome.as_run.as_ref().map(|of| of.verdict);
-        let both = [outcome.verdict, as_run].into_iter().flatten();
-        let worst = both.max_by_key(|verdict| verdict.severity())?;
-        is_told(&worst).then_some((operation, worst))
+        let as_run = outcome.as_run.as_ref().map(|of| (of.verdict, true));
+        let own = outcome.verdict.map(|verdict| (verdict, false));
+        let both = [as_run, own].into_iter().flatten();
+        let (worst, is_of_others) = both.max_by_key(|(verdict, _)| verdict.severity())?;
+        is_told(&worst).then_some((operation, worst, is_of_others))
     });
-    let harms = told.map(|(operation, verdict)| {
+    let harms = told.map(|(operation, verdict, is_of_others)| {
         let (consequence, certainty) = consequence(rule, operation, verdict, probes);
-        let names = |changes: &[Change]| match tells_parts(verdict) {
+        // What its own print has otherwise is not what others do to it.
+        let names = |changes: &[Change]| match tells_parts(verdict) && !is_of_others {
             true => changes.iter().map(|change| change.part.clone()).collect(),
             false => Vec::new(),
         };

@@ -124,7 +124,9 @@ impl NftSet {
     }
 
     /// What packets meet of it, whatever its name: what nft's users see of types and comments, and how fast or large the kernel was
-    /// asked to make it, is no part of that. Nor is what is in a set that rules write into: packets have put it there.
+    /// asked to make it, is no part of that. Nor is what is in a set that rules write into: packets have put it there. That an
+    /// interval ends at the lowest key ends none: nft puts such an end into most sets that are made with their elements, and into few that
+    /// are filled later (`segtree_needs_first_segment` of its src/intervals.c).
     pub fn bare(&self) -> NftSet {
         let mut bare = NftSet {
             name: Name::default(),
@@ -137,6 +139,7 @@ impl NftSet {
         if self.flags.has(SetFlags::EVAL) {
             bare.elements.clear();
         }
+        bare.elements.retain(|element| !element.ends_nothing());
         for element in &mut bare.elements {
             element.userdata = None;
         }
@@ -226,6 +229,16 @@ pub struct NftElement {
     /// What else the kernel says of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<Attribute>,
+}
+
+impl NftElement {
+    /// Whether it is an interval's end at the lowest key, before which none can have begun.
+    fn ends_nothing(&self) -> bool {
+        let is_end = self
+            .flags
+            .is_some_and(|of| of.has(ElementFlags::INTERVAL_END));
+        is_end && matches!(&self.key, Some(Data::Value(key)) if key.is_all(0))
+    }
 }
 
 impl fmt::Display for NftElement {

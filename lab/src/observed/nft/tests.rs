@@ -342,6 +342,16 @@ fn what_packets_meet_of_a_set_is_not_what_people_see_of_it() {
         ..set(flags)
     };
     assert_ne!(filled(0).bare(), set(0).bare());
+    let from_the_lowest = |key: &str| NftSet {
+        elements: vec![NftElement {
+            key: data(key),
+            flags: Some(ElementFlags::INTERVAL_END),
+            ..NftElement::default()
+        }],
+        ..set(4)
+    };
+    assert_eq!(from_the_lowest("0x00000000").bare(), set(4).bare());
+    assert_ne!(from_the_lowest("0x010200c0").bare(), set(4).bare());
     // Packets fill one that rules write into.
     let eval = 0x20;
     assert_eq!(filled(eval).bare(), set(eval).bare());
