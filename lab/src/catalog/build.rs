@@ -58,7 +58,7 @@ pub enum Tool {
     /// iptables and ip6tables: rules as `iptables-save` has them.
     #[default]
     Iptables,
-    /// nft: nf_tables' own language. It writes, and reads nothing yet.
+    /// nft: nf_tables' own language.
     Nft,
 }
 

@@ -47,6 +47,11 @@ pub enum PrintedBy {
 
 /// The texts that show what `verdict` says of a rule, this alone where any do; none where no text shows it.
 pub fn example_texts(rule: &RuleVerdict, verdict: Verdict) -> Option<ExampleTexts<'_>> {
+    // What comes of others' doing no text of the rule shows.
+    let is_its_own = Operation::ALL.iter().any(|of| rule.of(*of) == Some(verdict));
+    if !is_its_own && rule.as_run().any(|(_, of)| of.verdict == verdict) {
+        return None;
+    }
     // nft's own print of its rule is in no reader's words: what it was given stands for that.
     let given = rule.of(Operation::Write).is_none().then_some(&*rule.given);
     let (written, witness) = (rule.written.as_deref(), rule.witness_before.as_deref());

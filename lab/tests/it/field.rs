@@ -227,7 +227,7 @@ fn an_older_nft_without_extensions_loses_them_silently() {
 #[test]
 fn a_set_of_a_newer_nft_kills_an_older_one() {
     needs!(Native);
-    let rules = "kube-proxy-nft-newer-sets.nft";
+    let rules = NEWER_SETS;
     let (old, new) = ("debian-nft-1.0.6-2+deb12u2", "debian-nft-1.1.3-1");
     let dead = nft_cell(rules, new, old);
     assert_eq!(all_words(&dead, Operation::Save), ["crashed"]);
@@ -276,4 +276,61 @@ fn an_anonymous_set_of_nfts_is_lost_by_iptables() {
     );
     let isolation = cell.outcome.rules[2].consequence.unwrap();
     assert_eq!(isolation.what, Consequence::Blackhole);
+}
+
+const NEWER_SETS: &str = "kube-proxy-nft-newer-sets.nft";
+
+const SWARM: &str = "moby-swarm-u32-reader-without-extension.rules";
+
+/// A slim image lacks an extension: up to 1.8.8 it loses the match of its own release's rule without a word, and the rule drops
+/// all packets of the port.
+#[test]
+fn what_an_extension_prints_is_lost_without_it_between_equal_releases() {
+    needs!(Native);
+    let cell = cell(SWARM, "debian-1.8.7-1-nft", "debian-1.8.7-1.no-u32-nft");
+    assert_eq!(all_words(&cell, Operation::Save), ["lossy"; 3]);
+    assert_eq!(all_words(&cell, Operation::Rewrite), ["changed"; 3]);
+    let last = &cell.outcome.rules[2];
+    let read = last.read.as_deref().unwrap();
+    assert_eq!(read, "-A INPUT -p udp -m udp --dport 4789 -j DROP");
+    assert_eq!(last.consequence.unwrap().what, Consequence::Blackhole);
+}
+
+/// From 1.8.9 on it says so.
+#[test]
+fn what_an_extension_prints_is_an_error_without_it_from_1_8_9_on() {
+    needs!(Native);
+    let cell = cell(SWARM, "debian-1.8.9-2-nft", "debian-1.8.9-2.no-u32-nft");
+    assert_eq!(all_words(&cell, Operation::Save), ["refused"; 3]);
+    let said = cell.outcome.rules[0].reason().unwrap().to_string();
+    assert!(said.contains("match extension not found"), "{said}");
+}
+
+/// nft has no `-C`; all else is done with what an nft wrote.
+#[test]
+fn an_nft_lists_syncs_and_deletes_what_an_nft_wrote() {
+    needs!(Native);
+    let cell = cell(NEWER_SETS, "debian-nft-1.1.3-1", "debian-nft-1.1.7-3");
+    for (operation, verdict) in [
+        (Operation::List, "same"),
+        (Operation::Sync, "kept"),
+        (Operation::SyncNoflush, "kept"),
+        (Operation::Delete, "deleted"),
+    ] {
+        let all = all_words(&cell, operation);
+        assert!(all.iter().all(|of| of == verdict), "{operation}: {all:?}");
+        assert!(!all.is_empty());
+    }
+}
+
+/// Who cannot list the rules cannot delete one of them either, though its handle is told.
+#[test]
+fn an_nft_that_dies_of_a_set_deletes_nothing() {
+    needs!(Native);
+    let reader = "debian-nft-1.0.6-2+deb12u2";
+    let cell = cell(NEWER_SETS, "debian-nft-1.1.3-1", reader);
+    let listed = all_words(&cell, Operation::List);
+    assert!(listed.iter().all(|of| of == "crashed"), "{listed:?}");
+    let deleted = all_words(&cell, Operation::Delete);
+    assert!(deleted.iter().all(|of| of == "crashed"), "{deleted:?}");
 }

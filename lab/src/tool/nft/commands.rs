@@ -27,7 +27,7 @@ impl Commands for Nft {
         "nft".to_owned()
     }
 
-    /// Of what iptables wrote it takes apart so much that a run of all scenarios takes six times as long.
+    /// Of what iptables wrote it takes apart so much that a run of all scenarios takes twice as long.
     fn reads_unasked(&self, writer: Tool) -> bool {
         writer == Tool::Nft
     }
