@@ -44,6 +44,8 @@ mod marks;
 mod memory;
 #[path = "it/native.rs"]
 mod native;
+#[path = "it/own_builds.rs"]
+mod own_builds;
 #[path = "it/plan.rs"]
 mod plan;
 #[path = "it/replay.rs"]

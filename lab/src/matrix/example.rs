@@ -48,7 +48,9 @@ pub enum PrintedBy {
 /// The texts that show what `verdict` says of a rule, this alone where any do; none where no text shows it.
 pub fn example_texts(rule: &RuleVerdict, verdict: Verdict) -> Option<ExampleTexts<'_>> {
     // What comes of others' doing no text of the rule shows.
-    let is_its_own = Operation::ALL.iter().any(|of| rule.of(*of) == Some(verdict));
+    let is_its_own = Operation::ALL
+        .iter()
+        .any(|of| rule.of(*of) == Some(verdict));
     if !is_its_own && rule.as_run().any(|(_, of)| of.verdict == verdict) {
         return None;
     }
