@@ -4,7 +4,7 @@ use std::path::Path;
 
 use iptables_lab::judge::verdict::{Consequence, Verdict};
 use iptables_lab::judge::{Cell, RuleVerdict};
-use iptables_lab::matrix::Matrix;
+use iptables_lab::matrix::{Matrix, harms};
 use iptables_lab::plan::Operation;
 use iptables_lab::recording;
 
@@ -333,4 +333,28 @@ fn an_nft_that_dies_of_a_set_deletes_nothing() {
     assert!(listed.iter().all(|of| of == "crashed"), "{listed:?}");
     let deleted = all_words(&cell, Operation::Delete);
     assert!(deleted.iter().all(|of| of == "crashed"), "{deleted:?}");
+}
+
+/// 0.9.8 dies of a verdict map of newer ones, and what is loaded then is nothing. The other rule is gone by that alone: that 0.9.8 prints
+/// it otherwise where it can is no part of the harm.
+#[test]
+fn what_a_rule_suffers_by_anothers_doing_is_told_without_parts() {
+    needs!(Native);
+    let rules = "nft-verdict-map-kills-an-older-one.nft";
+    let cell = nft_cell(rules, "debian-nft-1.1.3-1", "debian-nft-0.9.8-3.1+deb11u2");
+    assert_eq!(
+        all_words(&cell, Operation::Save),
+        ["crashed", "incompatible/reworded"]
+    );
+    assert_eq!(
+        all_words(&cell, Operation::Rewrite),
+        ["changed", "changed/kept"]
+    );
+    let limit = &cell.outcome.rules[1];
+    assert!(!limit.lost.is_empty(), "it is printed otherwise");
+    let harmed = harms(&cell).into_iter();
+    let mut of_limit = harmed.filter(|of| of.rule == Some(1));
+    let harms = of_limit.next().unwrap().harms;
+    let changed = harms.iter().find(|of| of.operation == Operation::Rewrite);
+    assert_eq!(changed.unwrap().parts().count(), 0);
 }
