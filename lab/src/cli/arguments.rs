@@ -103,7 +103,7 @@ impl InputArgs {
 /// Rulesets of the user's own.
 #[derive(Args)]
 pub struct RulesArgs {
-    /// A ruleset of your own: any iptables-save text, or commands for nft (`add table …`); `-` is standard input. It runs in place of
+    /// A ruleset of your own: any iptables-save text, what `nft list ruleset` prints, or commands for nft (`add table …`); `-` is standard input. It runs in place of
     /// the shipped scenarios, or beside those that --scenario names. The lab makes the sets (empty) and nfacct objects that its rules name. Repeats.
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,

@@ -21,7 +21,7 @@ use crate::catalog::{Digest, Image, Libnftnl, Release, Source, Tool};
 /// What a root filesystem is made from.
 pub(super) enum Material {
     /// Sources that are compiled.
-    Compiled(Sources),
+    Compiled(Box<Sources>),
     /// Packages of a suite.
     Suite(SetOf),
     /// The user's own packages, upon those of a suite.
@@ -166,11 +166,11 @@ async fn compiled(image: &Image, own: SourceCode, tmp: PathBuf) -> Result<Materi
         Some(Libnftnl::Release(release)) => Some(SourceCode::Release(release)),
         Some(Libnftnl::Tree { path }) => Some(blocking(move || own_tree(path, &tmp)).await?),
     };
-    Ok(Material::Compiled(Sources {
+    Ok(Material::Compiled(Box::new(Sources {
         tool: image.tool,
         own,
         libnftnl,
-    }))
+    })))
 }
 
 fn own_tree(path: PathBuf, tmp: &Path) -> Result<SourceCode, MaterialError> {

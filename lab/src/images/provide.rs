@@ -57,7 +57,7 @@ pub async fn try_provide(
         apt,
     };
     let built = |image: &Image| {
-        let material = of_releases(image).map(Material::Compiled);
+        let material = of_releases(image).map(|of| Material::Compiled(Box::new(of)));
         let key = material.and_then(|material| key_in_store(request, image, &material));
         request.effort != Effort::Rebuild
             && key.is_some_and(|key| request.store.build(&key).is_some())

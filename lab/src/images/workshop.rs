@@ -338,7 +338,8 @@ impl Workshop<'_> {
                 Ok((tree.await?, Contents::default()))
             }
             Material::Host { tree, .. } => Ok((tree, Contents::default())),
-            Material::Compiled(Sources { own, libnftnl, .. }) => {
+            Material::Compiled(sources) => {
+                let Sources { own, libnftnl, .. } = *sources;
                 let own = self.source_tree(own).await?;
                 let libnftnl = match libnftnl {
                     Some(libnftnl) => Some(self.source_tree(libnftnl).await?),

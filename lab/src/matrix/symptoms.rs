@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Matrix;
 use super::example::Example;
+use crate::catalog::{Backend, Tool};
 use crate::judge::verdict::{Effect, Verdict};
 use crate::judge::{Cell, RuleVerdict};
 use crate::plan::Operation;
@@ -33,10 +34,16 @@ pub enum Symptom {
     SaveShowsNothing,
     /// iptables-save: Segmentation fault.
     SegmentationFault,
+    /// nft list ruleset: Segmentation fault.
+    NftSegmentationFault,
     /// iptables hangs, another app is currently holding the xtables lock.
     Hangs,
     /// iptables-restore: line 5 failed.
     RestoreFails,
+    /// nft -f: unsupported xtables compat expression.
+    XtablesExpression,
+    /// nft -f: syntax error in nft's own listing.
+    NftSyntaxError,
     /// iptables -D deletes the wrong rule.
     DeletesWrongRule,
     /// iptables -C finds a rule that does not exist.
@@ -67,7 +74,7 @@ pub struct Sighting {
 
 impl Symptom {
     /// Every symptom, the gravest first.
-    pub const ALL: [Symptom; 16] = [
+    pub const ALL: [Symptom; 19] = [
         Symptom::PingLocalhost,
         Symptom::Timeout,
         Symptom::OpenPort,
@@ -79,8 +86,11 @@ impl Symptom {
         Symptom::RulesTwice,
         Symptom::SaveShowsNothing,
         Symptom::SegmentationFault,
+        Symptom::NftSegmentationFault,
         Symptom::Hangs,
         Symptom::RestoreFails,
+        Symptom::XtablesExpression,
+        Symptom::NftSyntaxError,
         Symptom::DeletesWrongRule,
         Symptom::ChecksWrongRule,
         Symptom::MatchesLost,
@@ -113,9 +123,12 @@ impl Symptom {
             Symptom::SaveShowsNothing => rule(cell, |rule| {
                 rule.of(Operation::Save) == Some(Verdict::Invisible)
             }),
-            Symptom::SegmentationFault => any(cell, Verdict::Crashed),
+            Symptom::SegmentationFault => any(cell, Verdict::Crashed) && !nft_dies(cell),
+            Symptom::NftSegmentationFault => nft_dies(cell),
             Symptom::Hangs => any(cell, Verdict::TimedOut),
-            Symptom::RestoreFails => any(cell, Verdict::Unrestorable),
+            Symptom::RestoreFails => any(cell, Verdict::Unrestorable) && !says(cell, &[OF_NFT]),
+            Symptom::XtablesExpression => says(cell, &["unsupported xtables compat expression"]),
+            Symptom::NftSyntaxError => says(cell, &[OF_NFT]) && says(cell, &["syntax error"]),
             Symptom::DeletesWrongRule => any(cell, Verdict::WrongRule),
             Symptom::ChecksWrongRule => any(cell, Verdict::FoundWrong),
             Symptom::MatchesLost => any(cell, Verdict::Lossy),
@@ -170,6 +183,16 @@ fn any(cell: &Cell, verdict: Verdict) -> bool {
         .iter()
         .flat_map(|chain| chain.of_reader());
     of_rules.chain(of_chains).any(|of| of == verdict)
+}
+
+/// What nft's complaints about what it is to load have: the name of the input, as the lab gives it.
+const OF_NFT: &str = "/dev/stdin:";
+
+/// Whether an nft died.
+fn nft_dies(cell: &Cell) -> bool {
+    let mut crashes = cell.outcome.crashes.iter();
+    let stem = Tool::Nft.commands().program(Backend::Nft);
+    crashes.any(|crash| crash.argv.first() == Some(&stem))
 }
 
 /// Whether a reason or a warning has one of these words.

@@ -36,16 +36,18 @@ impl Given {
         let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
         let first = first.and_then(|line| line.split_whitespace().next());
         match first {
-            Some("add" | "create" | "flush" | "table") => Tool::Nft,
+            Some("add" | "create" | "define" | "flush" | "include" | "table") => Tool::Nft,
             _ => Tool::Iptables,
         }
     }
 
-    /// The family of a text whose addresses and commands say nothing of it: that of the first table that commands for nft add.
+    /// The family of a text whose addresses and commands say nothing of it: that of the first table that nft's commands add, or that
+    /// its listing has.
     pub fn family_of(text: &str) -> Family {
         let mut lines = text.lines().map(|line| line.split_whitespace());
-        let adds_table = |words: &mut std::str::SplitWhitespace<'_>| {
-            (words.next(), words.next()) == (Some("add"), Some("table"))
+        let adds_table = |words: &mut std::str::SplitWhitespace<'_>| match words.next() {
+            Some("add") => words.next() == Some("table"),
+            first => first == Some("table"),
         };
         let table = lines.find_map(|mut words| adds_table(&mut words).then_some(words));
         match table.and_then(|mut words| words.next()) {

@@ -306,6 +306,22 @@ fn what_an_extension_prints_is_an_error_without_it_from_1_8_9_on() {
     assert!(said.contains("match extension not found"), "{said}");
 }
 
+/// What nft lists is rules as well as the commands that make them.
+#[test]
+fn a_listing_is_a_ruleset_of_ones_own() {
+    needs!(Native);
+    let (new, old) = ("debian-nft-1.1.3-1", "debian-nft-1.0.6-2+deb12u2");
+    for (writer, reader) in [(new, old), (old, new), (new, new)] {
+        let listed = nft_cell("kube-proxy-nft-newer-sets-as-listed.nft", writer, reader);
+        let given = nft_cell(NEWER_SETS, writer, reader);
+        assert_eq!(listed.verdict, given.verdict);
+        for operation in [Operation::Save, Operation::Rewrite, Operation::Recognition] {
+            let both = [&listed, &given].map(|cell| all_words(cell, operation));
+            assert_eq!(both[0], both[1], "{operation}: {writer}, {reader}");
+        }
+    }
+}
+
 /// nft has no `-C`; all else is done with what an nft wrote.
 #[test]
 fn an_nft_lists_syncs_and_deletes_what_an_nft_wrote() {

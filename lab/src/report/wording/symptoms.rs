@@ -18,8 +18,13 @@ pub fn symptom(of: Symptom) -> &'static str {
         Symptom::RulesTwice => "rules are there twice, under iptables-legacy and iptables-nft",
         Symptom::SaveShowsNothing => "iptables-save shows nothing, iptables -L is empty",
         Symptom::SegmentationFault => "iptables-save: Segmentation fault",
+        Symptom::NftSegmentationFault => "nft list ruleset: Segmentation fault (core dumped)",
         Symptom::Hangs => "iptables hangs, another app is currently holding the xtables lock",
         Symptom::RestoreFails => "iptables-restore: line 5 failed",
+        Symptom::XtablesExpression => {
+            "nft -f: Error: unsupported xtables compat expression, use iptables-nft with this ruleset; xt match not found"
+        }
+        Symptom::NftSyntaxError => "nft -f /etc/nftables.conf: Error: syntax error, unexpected",
         Symptom::DeletesWrongRule => "iptables -D deletes the wrong rule",
         Symptom::ChecksWrongRule => "iptables -C finds a rule that does not exist",
         Symptom::MatchesLost => {
@@ -60,8 +65,17 @@ pub fn cause(of: Symptom) -> &'static str {
         }
         Symptom::SaveShowsNothing => "the rules are under the other backend",
         Symptom::SegmentationFault => "the reader dies of a rule that it cannot decode",
+        Symptom::NftSegmentationFault => {
+            "an nft of another release made a set or a map that this one dies of; who lists and loads in one go then loads nothing"
+        }
         Symptom::Hangs => "the build was still running when its time was up",
         Symptom::RestoreFails => "the reader refuses what it has itself just saved",
+        Symptom::XtablesExpression => {
+            "iptables wrote a match or a target that nft can list and not load: `nft list ruleset` is no backup of such rules"
+        }
+        Symptom::NftSyntaxError => {
+            "nft cannot load its own listing: a chain has a name that is a word of nft's, or an extension is printed as a comment"
+        }
         Symptom::DeletesWrongRule => "-D takes another rule for the one that it is given",
         Symptom::ChecksWrongRule => {
             "-C overlooks a difference, so the rule that is wanted is never added"

@@ -7,6 +7,7 @@ mod field;
 mod lines;
 mod listing;
 mod meaning;
+mod nested;
 mod own_chain;
 mod script;
 mod table;

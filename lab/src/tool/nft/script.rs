@@ -1,4 +1,4 @@
-//! What scenarios give to nft: flat commands, one a line.
+//! What scenarios give to nft: flat commands, one a line, or a ruleset in nested form, which is taken as such commands.
 //!
 //! They are parsed strictly, so that each `add rule` is one rule that can be judged, left out, and pointed at.
 //! What a rule matches is nft's business: its words are only told apart.
@@ -9,6 +9,7 @@ mod tests;
 
 use std::ops::Range;
 
+use super::nested::{flatten, is_nested};
 use super::table::{name_of, policy};
 use super::words::{Word, open_braces, split};
 use crate::catalog::{Family, Tool};
@@ -26,26 +27,20 @@ pub struct Script {
 }
 
 impl Script {
-    /// Reads the commands of a ruleset for `family`; the first thing that is wrong ends it.
+    /// Reads the commands of a ruleset for `family`, or the ruleset as `nft list` prints it; the first thing that is wrong ends it.
     ///
     /// # Errors
-    /// Anything but flat commands that add tables, chains, sets, maps, elements and rules; each of these for another
-    /// family, or into what was not added before.
+    /// Anything but what adds tables, chains, sets, maps, elements and rules; each of these for another family, or into
+    /// what was not added before.
     pub fn parse(family: Family, text: &str) -> Result<Script, Fault> {
         let mut parser = Parser {
             family,
             ruleset: Ruleset::default(),
             commands: Vec::new(),
         };
-        let mut start = 0;
-        for (index, line) in text.split_inclusive('\n').enumerate() {
-            parser.line(&Line {
-                text,
-                content: line.trim_end(),
-                start,
-                number: index + 1,
-            })?;
-            start += line.len();
+        match is_nested(text) {
+            true => parser.nested(text)?,
+            false => parser.flat(text)?,
         }
         if parser.ruleset.tables.is_empty() {
             let fault = Fault::at(text, 0..0, "these commands add no table");
@@ -95,6 +90,37 @@ struct Parser {
 }
 
 impl Parser {
+    fn flat(&mut self, text: &str) -> Result<(), Fault> {
+        let mut start = 0;
+        for (index, line) in text.split_inclusive('\n').enumerate() {
+            self.line(&Line {
+                text,
+                content: line.trim_end(),
+                start,
+                number: index + 1,
+            })?;
+            start += line.len();
+        }
+        Ok(())
+    }
+
+    /// A fault in a command that comes from a nested ruleset is where that has its words.
+    fn nested(&mut self, text: &str) -> Result<(), Fault> {
+        for of in flatten(text)? {
+            let line = Line {
+                text: &of.command,
+                content: &of.command,
+                start: 0,
+                number: of.line,
+            };
+            self.line(&line).map_err(|fault| Fault {
+                help: fault.help,
+                ..Fault::at(text, of.span, fault.message)
+            })?;
+        }
+        Ok(())
+    }
+
     fn line(&mut self, line: &Line<'_>) -> Result<(), Fault> {
         let words = split(line.content)
             .map_err(|quote| line.fault(quote..quote + 1, "this quote is never closed"))?;

@@ -26,6 +26,29 @@ fn parsed() -> Script {
 }
 
 #[test]
+fn a_listing_makes_the_ruleset_that_commands_make() {
+    let listing = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority 0; policy drop;\n\t\taccept\n\t}\n}\n";
+    let commands = "add table ip filter\nadd chain ip filter INPUT { type filter hook input priority 0; policy drop; }\nadd rule ip filter INPUT accept\n";
+    let parse = |text| Script::parse(Family::Ipv4, text).unwrap();
+    assert_eq!(
+        parse(listing).only(|_| true),
+        parse(commands).only(|_| true)
+    );
+    let chains = |script: Script| script.ruleset.tables[0].chains.clone();
+    assert_eq!(chains(parse(listing)), chains(parse(commands)));
+}
+
+/// What is wrong with a command is where the listing has it.
+#[test]
+fn a_fault_in_a_listing_is_shown_in_the_listing() {
+    let listing = "table ip filter {\n\tcounter http {\n\t\tpackets 0 bytes 0\n\t}\n}\n";
+    let fault = Script::parse(Family::Ipv4, listing).unwrap_err();
+    assert_eq!((fault.line, fault.column), (2, 2), "{fault}");
+    let fault = Script::parse(Family::Ipv4, "\ntable arp x {\n}\n").unwrap_err();
+    assert_eq!((fault.line, fault.column), (2, 1), "{fault}");
+}
+
+#[test]
 fn commands_make_a_ruleset() {
     let ruleset = parsed().ruleset;
     let chains = |table: &Table| -> Vec<(String, Option<String>)> {
@@ -90,7 +113,6 @@ fn rules_are_left_out_and_what_they_need_stays() {
 #[rstest]
 #[case::empty("", 1, 1, "add no table")]
 #[case::comments("# nothing\n", 1, 1, "add no table")]
-#[case::nested("table ip filter {\n}\n", 1, 17, "goes on in the next line")]
 #[case::continued("add table ip \\\nfilter\n", 1, 14, "goes on in the next line")]
 #[case::flush("flush ruleset\n", 1, 1, "no command that a scenario")]
 #[case::include("add table ip t\ninclude \"x\"\n", 2, 1, "no command that a scenario")]
