@@ -79,7 +79,7 @@ impl Session {
         Ok(provision)
     }
 
-    /// Adds every build of the tool and backend of one of `like` to a provision.
+    /// Adds every build of the tool and backend of one of `like` to a provision, but for those that run only where they are named.
     ///
     /// # Errors
     /// The store or the daemon fails, or someone interrupted.
@@ -97,7 +97,8 @@ impl Session {
         let known: BTreeSet<&BuildId> = ready.chain(missing).collect();
         let is_tried = |of: &KnownImage<'_>| of.ids.iter().any(|id| known.contains(id));
         let images = self.known().0.into_iter();
-        let images = images.filter(|of| is_alike(of.image) && !is_tried(of));
+        let images = images.filter(|of| is_alike(of.image) && of.image.is_unasked());
+        let images = images.filter(|of| !is_tried(of));
         let images: Vec<Image> = images.map(|of| of.image.clone()).collect();
         provision.join(self.try_provide(images, Effort::Usual).await?);
         Ok(())
@@ -162,6 +163,7 @@ impl Session {
         let known = self.known();
         let candidates = known.0.iter().filter(|of| {
             of.image.tool == tool
+                && of.image.is_unasked()
                 && of.image.backends.contains(&backend)
                 && !asked.contains(&of.image.name)
         });

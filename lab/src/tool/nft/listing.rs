@@ -69,6 +69,18 @@ pub fn listed(stdout: &str) -> HashMap<&str, Vec<Vec<&str>>> {
     chains
 }
 
+/// A line without the handle that `nft -a` prints at its end: the kernel counts what a table ever had, so that it is another one
+/// where the same rules came to be otherwise.
+pub fn without_handle(line: &[u8]) -> &[u8] {
+    const SAYS: &[u8] = b" # handle ";
+    let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit());
+    let rest = &line[..line.len() - digits.count()];
+    match rest.strip_suffix(SAYS) {
+        Some(before) if rest.len() < line.len() => before,
+        _ => line,
+    }
+}
+
 /// What the line in hand stands in.
 enum Block {
     Outside,
@@ -270,6 +282,25 @@ table ip filter { # handle 3
         assert_eq!(ports, "tcp dport { 22 , 80 , 443 } counter drop");
         assert_eq!(rules["INPUT"][1].last(), Some(&"\"a # handle b\""));
         assert_eq!(rules["OUTPUT"], [["counter"]]);
+    }
+
+    #[test]
+    fn a_handle_is_what_stands_at_the_end_of_a_line() {
+        let without =
+            |line: &str| String::from_utf8_lossy(without_handle(line.as_bytes())).into_owned();
+        assert_eq!(
+            without("\t\tcounter accept # handle 12"),
+            "\t\tcounter accept"
+        );
+        for line in [
+            "counter",
+            "# handle ",
+            "x # handle a",
+            "log prefix \"# handle 7\"",
+            "dport 7",
+        ] {
+            assert_eq!(without(line), line);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod words;
 pub(super) use commands::write;
 pub(super) use expressions::weight;
 pub(super) use lines::Lines;
+pub use listing::without_handle;
 pub(super) use script::Script;
 
 /// nft.
