@@ -275,15 +275,20 @@ impl Known<'_> {
                 Err(_) if !maybe.is_empty() => Vec::new(),
                 Err(none) => return Err(none).or_bad_input(),
             };
-            named.extend(
-                found
-                    .into_iter()
-                    .chain(maybe)
-                    .map(|image| image.name.clone()),
-            );
+            let all: Vec<&Image> = found.into_iter().chain(maybe).collect();
+            let meant = all.iter().filter(|image| is_meant(pattern, image));
+            let meant: Vec<&Image> = meant.copied().collect();
+            let meant = if meant.is_empty() { all } else { meant };
+            named.extend(meant.into_iter().map(|image| image.name.clone()));
         }
         Ok(named)
     }
+}
+
+/// Whether a pattern that an image matches means it: one of the lab's that something was taken out of is meant where its variant is said.
+fn is_meant(pattern: &str, image: &Image) -> bool {
+    let is_said = |variant: &Variant| pattern.contains(variant.as_str());
+    image.is_unasked() || image.variant.as_ref().is_none_or(is_said)
 }
 
 /// What images are called.
@@ -322,4 +327,30 @@ fn witnesses(provision: &Provision, pairs: Pairs<'_>) -> BTreeSet<(Tool, Backend
         kinds.collect::<Vec<_>>()
     };
     writing.flat_map(of_writer).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[rstest]
+    #[case("debian-1.8.7*", "debian-1.8.7-1", true)]
+    #[case("debian-1.8.7*", "debian-1.8.7-1.no-u32", false)]
+    #[case("debian-*.no-u32-nft", "debian-1.8.7-1.no-u32", true)]
+    #[case("nft-*", "nft-1.0.6.1", true)]
+    #[case("debian-nft-*", "debian-nft-1.1.3-1.no-xtables", true)]
+    fn a_glob_means_what_something_was_taken_out_of_where_it_says_so(
+        #[case] pattern: &str,
+        #[case] name: &str,
+        #[case] is_it: bool,
+    ) {
+        let catalog = Catalog::load(&[]).unwrap();
+        let mut images = catalog.images.iter();
+        let image = images.find(|image| image.name == name).unwrap();
+        assert_eq!(is_meant(pattern, image), is_it);
+    }
 }
