@@ -157,6 +157,19 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// What is said before a block.
+    fn header(&mut self) -> Vec<Token<'t>> {
+        let mut said = Vec::new();
+        while let Some(token) = self.tokens.get(self.at)
+            && token.text != "{"
+            && !token.is_end()
+        {
+            said.push(token.clone());
+            self.at += 1;
+        }
+        said
+    }
+
     /// The next token, which must open a block.
     fn open(&mut self, behind: &Token<'t>) -> Result<Token<'t>, Fault> {
         match self.next() {
@@ -213,14 +226,7 @@ impl<'t> Reader<'t> {
     }
 
     fn table(&mut self) -> Result<(), Fault> {
-        let mut named = Vec::new();
-        while let Some(token) = self.tokens.get(self.at)
-            && token.text != "{"
-            && !token.is_end()
-        {
-            named.push(token.clone());
-            self.at += 1;
-        }
+        let named = self.header();
         let of_table = match named.as_slice() {
             [_, family, name] => format!("{} {}", family.text, name.text),
             // A table of no family is one of IPv4.
@@ -267,17 +273,12 @@ impl<'t> Reader<'t> {
             return Ok(());
         }
         // `set NAME {`, `ct helper NAME {`.
-        let mut named = Vec::new();
-        while let Some(token) = self.tokens.get(self.at)
-            && token.text != "{"
-            && !token.is_end()
-        {
-            named.push(token.clone());
-            self.at += 1;
-        }
-        let opened = self.open(&named[named.len() - 1])?;
+        let named = self.header();
+        let Some((name, kind)) = named.split_last() else {
+            return Err(self.fault(first.span, "nothing is named before this brace"));
+        };
+        let opened = self.open(name)?;
         let said = self.block(&opened)?;
-        let (name, kind) = named.split_last().unwrap_or((&opened, &[]));
         let (kind, inside) = (joined(kind), in_braces(&said));
         let command = format!("add {kind} {table} {}{inside}", name.text);
         body.sets.push((command, named));
@@ -425,6 +426,7 @@ table ip filter {
         "quote is never closed"
     )]
     #[case::no_name("table {\n}\n", 1, 1, "names no table")]
+    #[case::brace_of_nothing("table ip a {\n\t{ }\n}\n", 2, 2, "nothing is named")]
     #[case::no_block("table ip a\n", 1, 11, "`{` is missing")]
     fn what_is_no_ruleset_is_refused_with_its_place(
         #[case] text: &str,
