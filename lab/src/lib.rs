@@ -14,6 +14,7 @@ mod need;
 pub mod advice;
 pub mod agent;
 pub mod catalog;
+pub mod cause;
 pub mod cli;
 pub mod docker;
 pub mod engine;

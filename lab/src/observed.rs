@@ -5,6 +5,7 @@ mod bytes;
 mod command;
 mod content;
 mod cursor;
+mod encoding;
 pub mod expression;
 mod flags;
 mod interner;
@@ -18,6 +19,7 @@ mod text;
 pub use bytes::{Bytes, Name, Value, plain};
 pub use command::{End, Ran};
 pub use content::digest;
+pub use encoding::{Clause, Encoding};
 pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,

@@ -3,6 +3,7 @@
 mod advise;
 mod arguments;
 mod builds;
+mod causes;
 mod completions;
 mod condition;
 mod diagnose;
@@ -104,6 +105,8 @@ Exit status: 0 if the report is made, 1 if there is no loss to report.")]
   iptables-lab replay run.jsonl --format json
   iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
+    /// Say what the losses of a run come of: few causes, each with whom it hits.
+    Causes(causes::CausesArgs),
     /// Say which programs may change rules side by side on a node, what is lost, and the least change that helps.
     #[command(mut_arg("scenario", |arg| arg.help(OF_ADVISE)), after_help = "Examples:
   iptables-lab advise --host debian@12 --published \\
@@ -254,6 +257,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Lane(_) => std::process::exit(crate::engine::native::lane_main().into()),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Causes(args) => causes::run(&args),
         Command::Man(args) => man::man(&args, Cli::command()),
         Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Inventory(args) => inventory::run(&args),

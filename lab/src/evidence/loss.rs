@@ -292,6 +292,7 @@ mod tests {
                 ..Outcome::default()
             }
             .into(),
+            encoded: Default::default(),
             known: None,
             known_losses: Vec::new(),
         }

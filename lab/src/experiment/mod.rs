@@ -6,6 +6,7 @@
 
 pub mod advise;
 pub mod builds;
+pub mod causes;
 pub mod doctor;
 pub mod evidence;
 mod failure;

@@ -1,13 +1,16 @@
 //! What earlier runs came to, from the files that hold it.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use miette::miette;
 
 use super::failure::{Failure, OrFailure};
 use super::progress::say;
+use super::replay::replay;
 use crate::matrix::{Known, KnownError, Matrix};
-use crate::recording;
+use crate::recording::RecordingReader;
 use crate::report;
 
 /// The matrix in a file: a report's, or that of a recording.
@@ -15,18 +18,23 @@ use crate::report;
 /// # Errors
 /// The file cannot be read, or is neither.
 pub fn matrix_of_file(path: &Path) -> Result<Matrix, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
+    let unreadable = |error| miette!("{} cannot be read: {error}", path.display());
+    let file = File::open(path).map_err(unreadable).or_bad_input()?;
+    let mut start = String::new();
+    // A recording is lines of JSON, of which the first says what it is. It may be larger than what is there of memory.
+    let mut lines = BufReader::new(file);
+    lines
+        .read_line(&mut start)
+        .map_err(unreadable)
         .or_bad_input()?;
-    // A recording is lines of JSON, of which the first says what it is.
-    let first: Option<serde_json::Value> = text
-        .lines()
-        .next()
-        .and_then(|line| serde_json::from_str(line).ok());
+    let first: Option<serde_json::Value> = serde_json::from_str(&start).ok();
     if first.is_some_and(|first| first.get("recording").is_some()) {
-        let stored = recording::read(path).or_bad_input()?;
-        return Ok(Matrix::of(&stored.recording));
+        let recording = RecordingReader::open(path).or_bad_input()?;
+        return Ok(replay(recording, None)?.0);
     }
+    let text = std::fs::read_to_string(path)
+        .map_err(unreadable)
+        .or_bad_input()?;
     report::json::read(&text)
         .map_err(|error| {
             miette!(

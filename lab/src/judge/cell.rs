@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::encoded::Encoded;
 use super::outcome::Outcome;
 use super::verdict::Verdict;
 use crate::catalog::{BuildId, Family};
@@ -24,6 +25,8 @@ pub struct Cell {
     pub verdict: Verdict,
     /// What came of it.
     pub outcome: Arc<Outcome>,
+    /// How its rules are encoded in the kernel.
+    pub encoded: Arc<Encoded>,
     /// Where all its losses are known: the place among the matrix's known losses of the first that names one of them.
     /// None as it is judged.
     pub known: Option<usize>,

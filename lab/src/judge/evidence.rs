@@ -2,19 +2,20 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 
 use super::Case;
 use super::fate::{Fates, FatesKey};
-use super::kernel::{ChainKey, KernelChain, KernelChains};
+use super::kernel::{ChainKey, KernelChain, KernelChains, KernelRule};
 use super::partners::Alignments;
 use super::printed_tables::{Lines, PrintedTables};
 use super::reading::{
     Baseline, Deletion, LookUps, Part, Print, Reading, Reassertion, RereadPart, Restored,
 };
 use crate::catalog::{Backend, BuildId};
-use crate::observed::{End, State};
+use crate::observed::{Encoding, End, State};
 use crate::plan::step::RuleSet;
 use crate::plan::trace::{self, LookAt, ReaderTrace};
 use crate::recording::{CommandRecord, DumpRef, LoadRecord, Seen, TextRef};
@@ -47,6 +48,8 @@ pub struct Evidence<'a> {
     pub alignments: Alignments,
     /// What each `-L` printed of each chain, rule by rule.
     listed: RefCell<HashMap<TextRef, Rc<Listed>>>,
+    /// How rules of the kernel are encoded, by where they are in memory.
+    encodings: RefCell<HashMap<*const (), Arc<Encoding>>>,
     /// On which lines of a print the rules of each chain stand.
     pub lines: RefCell<HashMap<TextRef, Rc<Lines>>>,
     /// The writer's command that failed on the least set of rules with each rule in it.
@@ -76,6 +79,7 @@ impl<'a> Evidence<'a> {
             fates: RefCell::default(),
             alignments: Alignments::default(),
             listed: RefCell::default(),
+            encodings: RefCell::default(),
             lines: RefCell::default(),
             refusals: OnceCell::new(),
             furnished: furnished(load),
@@ -146,6 +150,21 @@ impl<'a> Evidence<'a> {
             Rc::new(of_dump)
         });
         chains.get(ChainKey { table, chain })
+    }
+
+    /// How a rule of the kernel is encoded, which is worked out once where that does not depend on its table.
+    pub fn encoding(&self, rule: &KernelRule<'a>) -> Arc<Encoding> {
+        let (place, of): (*const (), &dyn Fn() -> Encoding) = match rule {
+            KernelRule::Nft(rule, Some(reach)) => {
+                return Encoding::of_nft(rule, reach.sets()).into();
+            }
+            KernelRule::Nft(rule, None) => {
+                (Arc::as_ptr(rule).cast(), &|| Encoding::of_nft(rule, &[]))
+            }
+            KernelRule::Legacy(rule) => (Arc::as_ptr(rule).cast(), &|| Encoding::of_legacy(rule)),
+        };
+        let mut known = self.encodings.borrow_mut();
+        known.entry(place).or_insert_with(|| of().into()).clone()
     }
 
     /// How the rules of a chain fared, which is worked out once.

@@ -22,6 +22,8 @@ pub struct Fate {
     pub reason: Option<Reason>,
     /// What the kernel's rule has lost, where only its expressions say so.
     pub in_kernel: Option<Arc<Difference>>,
+    /// Where it then stands among the kernel's rules but the reader's own jumps, from 0; none where it is gone or cannot be told.
+    pub place: Option<usize>,
 }
 
 impl Fate {
@@ -33,6 +35,7 @@ impl Fate {
             is_gone: false,
             reason: None,
             in_kernel: None,
+            place: None,
         }
     }
 

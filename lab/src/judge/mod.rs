@@ -16,6 +16,7 @@ mod crash;
 mod culprit;
 mod cycle;
 mod effect;
+mod encoded;
 mod evidence;
 mod fate;
 mod gaps;
@@ -54,6 +55,8 @@ use chain_in_lane::ChainsInLane;
 pub use complaint::core_message;
 use culprit::Culprits;
 pub use effect::is_as_expected;
+pub use encoded::Encoded;
+use encoded::RuleEncoded;
 use evidence::Evidence;
 use foldhash::HashMap;
 use location::{Location, Locations};
@@ -202,7 +205,7 @@ impl<'a> Pairing<'a> {
         let reasserted_rules = reasserted.as_ref().zip(baseline.as_ref());
         let proof = Proof::new(&probes, || {
             let of_rules = self.rules(reasserted_rules);
-            let of_rules = of_rules.filter_map(|rule| rule.consequence);
+            let of_rules = of_rules.filter_map(|(rule, _)| rule.consequence);
             let of_chains = chains.iter().filter_map(|chain| chain.consequence);
             of_rules.chain(of_chains).map(|of| of.what).collect()
         });
@@ -210,12 +213,17 @@ impl<'a> Pairing<'a> {
             chain.consequence = chain.consequence.map(|of| proof.beside(of.what));
         }
         // One after the other: all of a large ruleset's verdicts at once are more than a processor's cache holds.
-        let keep = |(place, mut rule): (usize, RuleVerdict)| {
+        let mut encoded = Encoded::default();
+        let keep = |(place, (mut rule, by)): (usize, (RuleVerdict, RuleEncoded))| {
             rule.consequence = rule.consequence.and_then(|of| proof.of(of.what));
+            encoded.add(place, by);
             shared.rule(place, rule)
         };
         let rules = match is_averted {
-            true => self.untouched().enumerate().map(keep).collect(),
+            true => {
+                let rules = self.untouched().map(|rule| (rule, RuleEncoded::default()));
+                rules.enumerate().map(keep).collect()
+            }
             false => {
                 let rules = self.rules(reasserted_rules).enumerate();
                 rules.map(keep).collect()
@@ -250,6 +258,7 @@ impl<'a> Pairing<'a> {
             reader: reader.clone(),
             verdict,
             outcome: shared.outcome(outcome),
+            encoded: shared.encoded(encoded),
             known: None,
             known_losses: Vec::new(),
         }
@@ -285,16 +294,18 @@ impl<'a> Pairing<'a> {
     fn rules(
         &self,
         reasserted: Option<(&Reasserted<'a>, &Baseline<'a>)>,
-    ) -> impl Iterator<Item = RuleVerdict> {
+    ) -> impl Iterator<Item = (RuleVerdict, RuleEncoded)> {
         let readings = &self.readings;
         let culprits = Culprits::of(readings);
         let mut chains = ChainsInLane::new();
         let verdict = move |location: &Location<'a>| {
             if let Some(lacks) = self.evidence.lacks() {
-                return self.not_written(self.lacking(location, lacks));
+                let verdict = self.not_written(self.lacking(location, lacks));
+                return (verdict, RuleEncoded::default());
             }
             let Some(number) = culprits.deciding(readings, location.global) else {
-                return self.not_written(self.refused_by_writer(location));
+                let verdict = self.not_written(self.refused_by_writer(location));
+                return (verdict, RuleEncoded::default());
             };
             let failing: Vec<&Reading<'a>> = culprits
                 .least
@@ -306,9 +317,12 @@ impl<'a> Pairing<'a> {
                     .iter()
                     .any(|of| of.tried().contains(location.global));
             let reading = (number, &readings[number]);
-            let mut verdict = match chains.get(self, location, reading) {
-                Some(chain) => self.rule(chain.rule(location)),
-                None => self.unknown(location),
+            let (mut verdict, encoded) = match chains.get(self, location, reading) {
+                Some(chain) => {
+                    let in_lane = chain.rule(location);
+                    (self.rule(in_lane), self.encoded(in_lane))
+                }
+                None => (self.unknown(location), RuleEncoded::default()),
             };
             if let Some(whole) = readings.first()
                 && let Some(chain) = chains.get(self, location, (0, whole))
@@ -322,7 +336,7 @@ impl<'a> Pairing<'a> {
                 self.reassert(location, reasserted, &mut verdict);
             }
             self.note_not_run(Some(readings[number].as_ref()), &mut verdict);
-            verdict
+            (verdict, encoded)
         };
         self.locations.iter().map(verdict)
     }

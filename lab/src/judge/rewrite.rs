@@ -134,6 +134,7 @@ impl<'a> Pairing<'a> {
                 };
                 Fate {
                     after: Some(Arc::clone(&to[found])),
+                    place: Some(found),
                     // Where prints differ, they say it in better words.
                     in_kernel: fate.in_kernel.filter(|_| same_print),
                     ..fate
@@ -273,6 +274,7 @@ fn kept(is: &Held<'_>) -> Vec<Fate> {
     let print = |at: usize| is.prints.as_ref().map(|prints| Arc::clone(&prints[at]));
     let fate = |at| Fate {
         after: print(at),
+        place: Some(at),
         ..Fate::plain(RestoreVerdict::Kept)
     };
     (0..is.rules.len()).map(fate).collect()

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
+use super::encoded::Encoded;
 use super::outcome::Outcome;
 use super::rule_verdict::{RuleVerdict, RuleVerdicts};
 use crate::catalog::Family;
+use crate::observed::Encoding;
 
 /// Verdicts about rules that were concluded before, by scenario and family. They are kept as long as a matrix is built.
 #[derive(Debug, Default)]
@@ -22,6 +24,10 @@ pub struct SharedOfRuleset {
     of_all: Vec<RuleVerdicts>,
     /// Of whole pairings, those that differ.
     of_pairings: Vec<Arc<Outcome>>,
+    /// How rules are encoded, those that differ.
+    encodings: HashSet<Arc<Encoding>>,
+    /// The same of whole pairings.
+    encoded: HashSet<Arc<Encoded>>,
 }
 
 impl SharedOfRuleset {
@@ -57,6 +63,25 @@ impl SharedOfRuleset {
         }
         self.of_all.push(verdicts.clone());
         verdicts
+    }
+
+    /// How a pairing's rules are encoded: as it was before, if it was.
+    pub fn encoded(&mut self, mut encoded: Encoded) -> Arc<Encoded> {
+        if let Some(known) = self.encoded.get(&encoded) {
+            return known.clone();
+        }
+        let rewritten = encoded.rewritten.iter_mut().map(|(_, of)| of);
+        for of in encoded.written.iter_mut().chain(rewritten).flatten() {
+            match self.encodings.get(of) {
+                Some(known) => *of = known.clone(),
+                None => {
+                    self.encodings.insert(of.clone());
+                }
+            }
+        }
+        let new = Arc::new(encoded);
+        self.encoded.insert(new.clone());
+        new
     }
 
     /// What came of a pairing whose rules' verdicts are all shared: as it was concluded before, if it was.

@@ -10,7 +10,7 @@ use crate::catalog::{Backend, Build, BuildId, Origin, Tool, Variant, Version};
 pub(super) type Pairs = BTreeMap<usize, BTreeSet<usize>>;
 
 /// The place of a build among `builds`.
-pub(super) fn place(builds: &[&Build], id: &BuildId) -> usize {
+pub(crate) fn place(builds: &[&Build], id: &BuildId) -> usize {
     let found = builds.iter().position(|build| &build.id == id);
     found.unwrap_or(usize::MAX)
 }

@@ -219,7 +219,8 @@ fn outcomes(matrix: &Matrix, cell: &Cell) -> [Outcome; 2] {
     for of in of_whole_table(cell, &matrix.operations) {
         let at = of.rule.unwrap_or(cell.outcome.rules.len());
         for harm in &of.harms {
-            let outcome = match harm.encoder() {
+            let rule = of.rule.and_then(|at| cell.outcome.rules.get(at));
+            let outcome = match harm.encoder_in(cell, rule) {
                 Side::Writer => &mut forth,
                 Side::Reader => &mut back,
             };

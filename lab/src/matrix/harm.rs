@@ -98,6 +98,22 @@ impl Harm {
         }
     }
 
+    /// Who encoded the rule in a cell: as the two go on in turn, either may have.
+    pub fn encoder_in(&self, cell: &Cell, rule: Option<&RuleVerdict>) -> Side {
+        let drift = rule.and_then(|rule| rule.drift.as_ref());
+        let rewrite = rule.and_then(|rule| rule.of(Operation::Rewrite));
+        match (self.operation, drift) {
+            (Operation::Cycle, Some(drift)) if drift.by == cell.writer => Side::Reader,
+            // What the reader changed, its writer reads as it is.
+            (Operation::Recognition, _)
+                if self.verdict == Verdict::Misread && rewrite == Some(Verdict::Changed) =>
+            {
+                Side::Writer
+            }
+            _ => self.encoder(),
+        }
+    }
+
     /// Whether parts of the rule are lost, altered or added, so that what is left of it is another rule.
     pub fn takes_parts(&self) -> bool {
         !(self.lost.is_empty() && self.altered.is_empty() && self.added.is_empty())

@@ -165,7 +165,7 @@ pub struct LostPart {
 }
 
 /// What a harm does to the parts of its rule.
-pub(super) fn parts(harm: &Harm) -> Vec<LostPart> {
+pub(crate) fn parts(harm: &Harm) -> Vec<LostPart> {
     let named = [
         (How::Lost, &harm.lost),
         (How::Altered, &harm.altered),
@@ -210,7 +210,7 @@ fn of_whole(verdict: Verdict) -> Letter {
 }
 
 /// The letters of a harm.
-pub(super) fn letters(harm: &Harm) -> Letters {
+pub(crate) fn letters(harm: &Harm) -> Letters {
     let all = parts(harm).into_iter();
     all.fold(Letters::default(), |all, part| {
         all.and(Letters::of(part.letter, harm.certainty))

@@ -1,5 +1,6 @@
 //! The matrix as JSON: schema 2, written and read back.
 
+mod encoded;
 mod form;
 mod lines;
 

@@ -8,14 +8,15 @@ use std::fmt::Write;
 use super::facts;
 use super::terminal::{inert, sign};
 use super::{by_reason, folded, screen, wording};
+use crate::cause::causes;
 use crate::judge::verdict::Verdict;
-use crate::matrix::{Letters, Loss, Matrix, ScenarioHead, broken, groups, losses, packet_changes};
+use crate::matrix::{Letters, Loss, Matrix, ScenarioHead, broken, losses, packet_changes};
 
 /// What a comment on GitHub may hold, in characters.
 pub const COMMENT: usize = 65_536;
 
-/// How many groups of losses stand before the fold.
-const GROUPS: usize = 12;
+/// How many causes stand before the fold.
+const CAUSES: usize = 12;
 
 /// The whole matrix, in at most `limit` characters.
 pub fn render(matrix: &Matrix, limit: usize) -> String {
@@ -68,19 +69,19 @@ fn head(matrix: &Matrix) -> String {
     let table = folded::lines(matrix, screen::COLUMNS).join("\n");
     let table = inert(&anstream::adapter::strip_str(&table).to_string());
     let _ = writeln!(text, "```text\n{}\n```\n", table.trim_end());
-    let groups = groups(matrix).groups;
-    for group in groups.iter().take(GROUPS) {
-        let letters = Letters::of(group.letter, group.worst.certainty).signs();
-        let said = wording::group(group).into_iter().next().unwrap_or_default();
+    let causes = causes(matrix).causes;
+    for cause in causes.iter().take(CAUSES) {
+        let letters = Letters::of(cause.letter, cause.worst.certainty).signs();
+        let said = wording::cause(cause).into_iter().next().unwrap_or_default();
         let _ = writeln!(text, "- {} {}", code(&letters), escape(&said));
-        if let Some(of) = &group.example {
+        if let Some(of) = &cause.example {
             text.push_str(&diff(&of.before, &of.after));
         }
     }
-    match groups.len() {
+    match causes.len() {
         0 => text.push_str("Nothing is lost of what was tested.\n"),
-        many if many > GROUPS => {
-            let _ = writeln!(text, "- and {} milder losses, below", many - GROUPS);
+        many if many > CAUSES => {
+            let _ = writeln!(text, "- and {} milder losses, below", many - CAUSES);
         }
         _ => {}
     }

@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod builds;
+pub mod causes;
 pub mod diagnosis;
 pub mod diagnosis_json;
 pub mod difference;

@@ -1,11 +1,12 @@
 //! The matrix on one screen of the terminal: what is lost, folded; the losses, the worst first; the worst scenarios; and what to do next.
 
 use super::folded::{self, tone};
-use super::terminal::{HEADING, inert, paint, style, wrap};
+use super::terminal::{HEADING, cut, inert, paint, style, wrap};
 use super::word_diff::{Piece, PieceKind, word_diff};
 use super::wording;
+use crate::cause::{Cause, Causes, ExampleRule, WorstScenario, causes};
 use crate::judge::verdict::Verdict;
-use crate::matrix::{ExampleRule, Group, Groups, Letters, Matrix, WorstScenario, groups};
+use crate::matrix::{Letters, Matrix};
 
 /// The most lines that a screen has.
 pub const LINES: usize = 100;
@@ -25,9 +26,9 @@ pub const FEW: usize = 3;
 /// The matrix in at most [`LINES`] lines of at most `width` columns.
 pub fn render(matrix: &Matrix, width: usize) -> String {
     let width = width.min(COLUMNS);
-    let Groups {
-        groups, scenarios, ..
-    } = groups(matrix);
+    let Causes {
+        causes, scenarios, ..
+    } = causes(matrix);
     let head = head(matrix, width);
     let mut tail = Vec::new();
     if !scenarios.is_empty() {
@@ -53,9 +54,9 @@ pub fn render(matrix: &Matrix, width: usize) -> String {
             tail.push(format!("  {others}"));
         }
     }
-    tail.extend(end(matrix, &groups, &scenarios, width));
+    tail.extend(end(matrix, &causes, &scenarios, width));
     let room = LINES.saturating_sub(head.len() + tail.len());
-    let losses = losses(&groups, width, room);
+    let losses = losses(&causes, width, room);
     let all = head.into_iter().chain(losses).chain(tail);
     all.map(|line| line + "\n").collect()
 }
@@ -72,34 +73,34 @@ fn head(matrix: &Matrix, width: usize) -> Vec<String> {
 }
 
 /// The losses, the worst first, in at most `room` lines; the mildest are counted.
-fn losses(groups: &[Group], width: usize, room: usize) -> Vec<String> {
-    if groups.is_empty() {
+fn losses(causes: &[Cause], width: usize, room: usize) -> Vec<String> {
+    if causes.is_empty() {
         return Vec::new();
     }
     let mut lines = vec![String::new(), paint(HEADING, "Losses, the worst first")];
     let mut told = 0;
-    for group in groups {
-        let of_group = group_lines(group, width);
+    for cause in causes {
+        let of_cause = cause_lines(cause, width);
         // One line is for the count of those that have no room.
-        let is_last = told + 1 == groups.len();
-        if lines.len() + of_group.len() + usize::from(!is_last) > room {
+        let is_last = told + 1 == causes.len();
+        if lines.len() + of_cause.len() + usize::from(!is_last) > room {
             break;
         }
-        lines.extend(of_group);
+        lines.extend(of_cause);
         told += 1;
     }
-    if told < groups.len() {
-        lines.push(format!("  {}", wording::milder(groups.len() - told)));
+    if told < causes.len() {
+        lines.push(format!("  {}", wording::milder(causes.len() - told)));
     }
     lines
 }
 
 /// A group in at most [`GROUP`] lines: its sentence, whole, and one rule before and after, where there is room for that too.
-fn group_lines(group: &Group, width: usize) -> Vec<String> {
-    let example = group.example.as_ref().map(|of| example_lines(of, width));
+fn cause_lines(cause: &Cause, width: usize) -> Vec<String> {
+    let example = cause.example.as_ref().map(|of| example_lines(of, width));
     let example = example.unwrap_or_default();
     let width = width.saturating_sub(4);
-    let said = wording::group(group).into_iter();
+    let said = wording::cause(cause).into_iter();
     let said: Vec<Vec<String>> = said.map(|of| wrap(&inert(&of), width)).collect();
     let fitting = |room: usize| {
         said.iter().find(|lines| {
@@ -114,7 +115,7 @@ fn group_lines(group: &Group, width: usize) -> Vec<String> {
             (text, Vec::new())
         }
     };
-    let letters = Letters::of(group.letter, group.worst.certainty);
+    let letters = Letters::of(cause.letter, cause.worst.certainty);
     let mut lines = Vec::new();
     for (at, line) in text.into_iter().enumerate() {
         let line = cut(&line, width);
@@ -183,23 +184,10 @@ fn fitted(mut pieces: Vec<Piece>, room: usize) -> Vec<Piece> {
     pieces
 }
 
-/// At most `room` columns of a text.
-fn cut(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    let kept = text.chars().take(room.saturating_sub(1));
-    let kept: String = kept.collect();
-    match room {
-        0 => String::new(),
-        _ => format!("{kept}…"),
-    }
-}
-
 /// Whose losses these are, what was run, and what to do next.
 fn end(
     matrix: &Matrix,
-    groups: &[Group],
+    causes: &[Cause],
     scenarios: &[WorstScenario],
     width: usize,
 ) -> Vec<String> {
@@ -222,7 +210,7 @@ fn end(
     say(&wording::count(matrix), 2);
     say(&wording::machine_in_short(matrix), 2);
     say(&wording::when(matrix), 2);
-    let next = wording::next(matrix, groups, scenarios);
+    let next = wording::next(matrix, causes, scenarios);
     lines.push(paint(HEADING, "Go on"));
     for (command, what) in next {
         lines.extend(command_lines(&inert(&command), what, width));
@@ -298,8 +286,8 @@ mod tests {
     #[case(100)]
     #[case(80)]
     fn what_has_no_room_is_counted(#[case] width: usize) {
-        let one = groups(&matrix(RECORDINGS[0])).groups;
-        let many: Vec<Group> = one.iter().cycle().take(40).cloned().collect();
+        let one = causes(&matrix(RECORDINGS[0])).causes;
+        let many: Vec<Cause> = one.iter().cycle().take(40).cloned().collect();
         let lines = losses(&many, width, 30);
         assert!(lines.len() <= 30 && lines.len() > 26, "{}", lines.len());
         let last = lines.last().unwrap();
@@ -313,9 +301,9 @@ mod tests {
 
     #[rstest]
     fn a_group_has_four_lines_and_its_sentence_is_whole(#[values(60, 80, 100)] width: usize) {
-        let mut groups = RECORDINGS.map(|name| groups(&matrix(name)).groups).concat();
+        let mut all = RECORDINGS.map(|name| causes(&matrix(name)).causes).concat();
         // One of which much is to be said.
-        let mut last = groups[0].clone();
+        let mut last = all[0].clone();
         let name = |number| format!("match an-extension-of-many-{number}");
         last.parts = (1..20)
             .map(|number| LostPart {
@@ -325,9 +313,9 @@ mod tests {
             })
             .collect();
         last.reason = Some("Table is incompatible, and this is why: ".repeat(5));
-        groups.push(last);
-        for group in &groups {
-            let lines = plain(&group_lines(group, width).join("\n"));
+        all.push(last);
+        for cause in &all {
+            let lines = plain(&cause_lines(cause, width).join("\n"));
             assert!(lines.lines().count() <= GROUP, "{lines}");
             let is_rule = |line: &&str| line.starts_with("    - ") || line.starts_with("    + ");
             let mut sentence = lines.lines().filter(|line| !is_rule(line));

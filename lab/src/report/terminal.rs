@@ -90,6 +90,19 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines.map(std::borrow::Cow::into_owned).collect()
 }
 
+/// At most `room` columns of a text.
+pub fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(room.saturating_sub(1));
+    let kept: String = kept.collect();
+    match room {
+        0 => String::new(),
+        _ => format!("{kept}…"),
+    }
+}
+
 /// Takes control characters out of what builds and scenarios say, so that none reaches the terminal.
 pub fn inert(text: &str) -> String {
     text.chars()

@@ -1,6 +1,7 @@
 //! What every format says in the same words: losses, packets, what was not run, and what the run was.
 
 mod builds;
+mod causes;
 mod counted;
 mod folded;
 mod harm;
@@ -12,6 +13,7 @@ mod symptoms;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use builds::{builds, builds_by_number, builds_in_short};
+pub use causes::*;
 pub use counted::counted;
 pub use folded::*;
 pub use harm::*;

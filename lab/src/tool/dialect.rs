@@ -11,7 +11,7 @@ use super::printed::{KnownRules, Printed};
 use super::ruleset::{Rule, Table, Target};
 use super::words::Words;
 use crate::catalog::Family;
-use crate::observed::Text;
+use crate::observed::{Clause, Text};
 
 /// A rule with one value changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,11 @@ pub trait Dialect: Sync {
     /// What the rule has in common with others; none where nobody knows what that is.
     fn shape(&self, _rule: &Rule) -> Option<Shape> {
         None
+    }
+
+    /// Whether a part of a rule, as [`Dialect::compare`] names it, is encoded in a clause of the kernel's.
+    fn is_encoded_in(&self, _family: Family, _part: &str, _clause: &Clause) -> bool {
+        false
     }
 
     /// Whether its rules are made of xtables' matches and targets, in nf_tables too.

@@ -266,6 +266,7 @@ mod tests {
                 ..Outcome::default()
             }
             .into(),
+            encoded: std::sync::Arc::default(),
             known: None,
             known_losses: Vec::new(),
         }

@@ -16,10 +16,10 @@ use super::address::address;
 use super::details;
 use super::maps::{self, MapView, Maps, Places, Profile};
 use crate::catalog::name_in_docker;
+use crate::cause::{Cause, causes};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
-    Example, Group, Letters, Loss, Matrix, ScenarioHead, Seen, broken, groups, losses,
-    packet_changes, symptoms,
+    Example, Letters, Loss, Matrix, ScenarioHead, Seen, broken, losses, packet_changes, symptoms,
 };
 
 /// The page.
@@ -150,7 +150,7 @@ impl Page {
             cut_short: wording::cut_short(matrix),
             known: wording::known(matrix),
             folded: folded(matrix),
-            groups: groups(matrix).groups.iter().map(group_view).collect(),
+            groups: causes(matrix).causes.iter().map(cause_view).collect(),
             symptoms: symptom_views(matrix),
             signs: wording::verdicts(matrix)
                 .into_iter()
@@ -186,7 +186,7 @@ fn folded(matrix: &Matrix) -> String {
     anstream::adapter::strip_str(&lines).to_string()
 }
 
-fn group_view(of: &Group) -> LossView {
+fn cause_view(of: &Cause) -> LossView {
     let cell = &of.cell;
     let sign = Letters::of(of.letter, of.worst.certainty).signs();
     let rule = of.example.as_ref().map(|example| {
@@ -203,7 +203,7 @@ fn group_view(of: &Group) -> LossView {
         line: Line {
             tone: Tone::of(of.worst.verdict).as_str(),
             sign: sign.chars().next().unwrap_or(' '),
-            said: wording::group(of).into_iter().next().unwrap_or_default(),
+            said: wording::cause(of).into_iter().next().unwrap_or_default(),
             example: Some(address(
                 &cell.writer,
                 &cell.reader,
@@ -229,7 +229,7 @@ fn symptom_views(matrix: &Matrix) -> Vec<SymptomView> {
     let symptoms = symptoms(matrix).into_iter();
     let view = |of: Seen| SymptomView {
         words: wording::symptom(of.symptom),
-        cause: wording::cause(of.symptom),
+        cause: wording::symptom_cause(of.symptom),
         seen: of
             .sightings
             .into_iter()

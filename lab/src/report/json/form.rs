@@ -8,12 +8,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::encoded::{Collected, Encodings};
 use crate::catalog::{Build, BuildId, Family, Missing};
+use crate::cause::{KnownCause, LostPartOf, causes};
 use crate::judge::verdict::Verdict;
-use crate::judge::{Cell, KnownSubject, Outcome};
+use crate::judge::{Cell, Encoded, KnownSubject, Outcome};
 use crate::matrix::{KnownLoss, Lab, Matrix, ScenarioHead, Witness};
 use crate::plan::Operation;
 use crate::recording::{Commands, Host};
+use crate::report::causes;
 
 /// The version of the form. It only grows.
 pub const SCHEMA: u32 = 2;
@@ -53,9 +56,18 @@ pub struct Report<'m> {
     commands: Option<Commands>,
     /// The losses that are known already, and how many cells each of them names.
     known_losses: Cow<'m, [KnownLoss]>,
+    /// What the losses come of, the worst first; empty in reports of older releases.
+    #[serde(default)]
+    causes: Vec<KnownCause>,
+    /// What cells lost by which cause, each distinct list once.
+    #[serde(default)]
+    losses: Vec<Vec<LossForm>>,
     /// What came of pairings, each distinct outcome once.
     #[schemars(with = "Vec<Outcome>")]
     outcomes: Vec<Arc<Outcome>>,
+    /// How rules are encoded in the kernel; empty in reports of older releases.
+    #[serde(default)]
+    encodings: Encodings,
     /// A cell for each pairing that was run, by scenario, family, writer and reader.
     cells: Vec<CellForm<'m>>,
 }
@@ -76,22 +88,64 @@ pub struct CellForm<'m> {
     verdict: Verdict,
     /// What came of it: a place in `outcomes`, from 0.
     outcome: usize,
+    /// What it lost by which cause: a place in `losses`, from 0; unknown in reports of older releases.
+    #[serde(default)]
+    losses: Option<usize>,
+    /// How its rules are encoded in the kernel: a place in the lists of `encodings`, from 0; unknown in reports of older releases.
+    #[serde(default)]
+    encoded: Option<usize>,
     /// Where all its losses are known: the place in the report's `known_losses`, from 0, of the first that names one of them.
     known: Option<usize>,
     /// Which of its losses are known, all or some.
     known_losses: Cow<'m, [KnownSubject]>,
 }
 
+/// A part of a rule that is lost.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "LostByCause")]
+struct LossForm {
+    /// The rule's place among the outcome's rules, from 0; null where a chain suffers.
+    rule: Option<usize>,
+    /// The part's name; empty where it is the rule as a whole.
+    part: String,
+    /// The place of the cause in `causes`, from 0.
+    cause: usize,
+}
+
+impl LossForm {
+    fn of(loss: &LostPartOf) -> Self {
+        LossForm {
+            rule: loss.rule,
+            part: loss.part.clone(),
+            cause: loss.cause,
+        }
+    }
+}
+
 impl<'m> From<&'m Matrix> for Report<'m> {
     fn from(matrix: &'m Matrix) -> Self {
         let mut outcomes = Places::default();
-        let cells = matrix.cells.iter().map(|cell| CellForm {
+        let mut encodings = Collected::default();
+        let causes = causes(matrix);
+        let mut losses: Vec<&[LostPartOf]> = Vec::new();
+        let mut places: HashMap<&[LostPartOf], usize> = HashMap::new();
+        let of_cells = causes.of_cells.iter().map(|list| {
+            *places.entry(list).or_insert_with(|| {
+                losses.push(list);
+                losses.len() - 1
+            })
+        });
+        let of_cells: Vec<usize> = of_cells.collect();
+        let cells = matrix.cells.iter().zip(of_cells);
+        let cells = cells.map(|(cell, losses)| CellForm {
             scenario: Cow::Borrowed(&cell.scenario),
             family: cell.family,
             writer: Cow::Borrowed(&cell.writer),
             reader: Cow::Borrowed(&cell.reader),
             verdict: cell.verdict,
             outcome: outcomes.place(&cell.outcome),
+            losses: Some(losses),
+            encoded: Some(encodings.place(&cell.encoded)),
             known: cell.known,
             known_losses: Cow::Borrowed(&cell.known_losses),
         });
@@ -111,7 +165,13 @@ impl<'m> From<&'m Matrix> for Report<'m> {
             cut_short: Cow::Borrowed(&matrix.cut_short),
             commands: matrix.commands,
             known_losses: Cow::Borrowed(&matrix.known),
+            causes: causes::shown(matrix, &causes),
+            losses: losses
+                .into_iter()
+                .map(|list| list.iter().map(LossForm::of).collect())
+                .collect(),
             outcomes: outcomes.distinct,
+            encodings: encodings.finish(),
             cells,
         }
     }
@@ -144,6 +204,8 @@ impl Report<'_> {
     /// A cell names an outcome that is not there.
     pub fn into_matrix(self) -> Result<Matrix, String> {
         let outcomes = self.outcomes;
+        let encoded = self.encodings.into_lists()?;
+        let unknown = Arc::new(Encoded::default());
         let cells = self.cells.into_iter().map(|cell| {
             let outcome = outcomes.get(cell.outcome).cloned();
             let outcome = outcome.ok_or_else(|| {
@@ -163,6 +225,15 @@ impl Report<'_> {
                 reader: cell.reader.into_owned(),
                 verdict: cell.verdict,
                 outcome,
+                encoded: match cell.encoded {
+                    Some(place) => encoded.get(place).cloned().ok_or_else(|| {
+                        format!(
+                            "a cell is encoded as {place}, and there are {} lists (counted from 0)",
+                            encoded.len()
+                        )
+                    })?,
+                    None => unknown.clone(),
+                },
                 known: cell.known,
                 known_losses: cell.known_losses.into_owned(),
             })

@@ -7,12 +7,10 @@ use super::counted::counted;
 use super::harm::certainty;
 use super::parts::option;
 use crate::catalog::{Backend, BuildId, Tool};
+use crate::cause::{Cause, Gravest, WorstScenario};
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
-use crate::matrix::{
-    BuildSet, Certainty, Folded, Gravest, Group, How, Layer, Letter, Letters, LostPart, Matrix,
-    WorstScenario,
-};
+use crate::matrix::{BuildSet, Certainty, Folded, How, Layer, Letter, Letters, LostPart, Matrix};
 
 /// The heading over the folded matrix.
 pub fn folded_heading(matrix: &Matrix) -> String {
@@ -99,7 +97,7 @@ pub fn legend(all: Letters) -> String {
 }
 
 /// What is lost, with at most so many names: `-m mark, -m connmark lost`. Of a whole rule what comes of it.
-fn what(parts: &BTreeSet<LostPart>, most: usize) -> String {
+pub(super) fn what_parts(parts: &BTreeSet<LostPart>, most: usize) -> String {
     let mut by_how: Vec<(How, Vec<String>)> = Vec::new();
     for of in parts {
         match by_how.iter_mut().find(|(how, _)| *how == of.how) {
@@ -121,7 +119,11 @@ fn what(parts: &BTreeSet<LostPart>, most: usize) -> String {
             How::Whole(verdict) => whole(verdict).to_owned(),
         }
     });
-    words.collect::<Vec<_>>().join("; ")
+    let words: Vec<String> = words.collect();
+    match words.as_slice() {
+        [first, _, ..] if most == 1 => format!("{first} and more"),
+        _ => words.join("; "),
+    }
 }
 
 /// What becomes of a rule as a whole.
@@ -143,8 +145,8 @@ fn whole(verdict: Verdict) -> &'static str {
 }
 
 /// Who encoded and who decodes: the program is named once where it is the same.
-fn between(group: &Group) -> String {
-    let (from, to) = (&group.encoders, &group.decoders);
+fn between(cause: &Cause) -> String {
+    let (from, to) = (&cause.encoders, &cause.decoders);
     let kind = |set: &BuildSet| {
         let mut kinds = set.spans().iter().map(|of| (of.tool, of.backend));
         let first = kinds.next()?;
@@ -157,10 +159,10 @@ fn between(group: &Group) -> String {
 }
 
 /// Since when, by who writes and by who reads.
-fn since(group: &Group) -> Option<String> {
-    let since = group.edge.first_encoder.as_ref();
+fn since(cause: &Cause) -> Option<String> {
+    let since = cause.edge.first_encoder.as_ref();
     let since = since.map(|of| format!("since {}", of.stem));
-    let mended = group.edge.mended_in.as_ref();
+    let mended = cause.edge.mended_in.as_ref();
     let mended = mended.map(|of| format!("readers fixed in {}", of.stem));
     let all: Vec<String> = since.into_iter().chain(mended).collect();
     (!all.is_empty()).then(|| all.join(", "))
@@ -191,29 +193,30 @@ fn worst_in_short(of: &Gravest) -> String {
 
 /// A group of losses: what, from whom to whom, since when, the worst effect, where. The most words come first; the others are for less
 /// room.
-pub fn group(group: &Group) -> Vec<String> {
-    let (from, to) = (&group.encoders, &group.decoders);
+pub fn cause(cause: &Cause) -> Vec<String> {
+    let (from, to) = (&cause.encoders, &cause.decoders);
     let by_number = format!("{} → {}", builds_by_number(from), builds_by_number(to));
     let in_short = format!("{} → {}", builds_in_short(from), builds_in_short(to));
     let mut all = Vec::new();
-    for between in [between(group), by_number] {
+    for between in [between(cause), by_number] {
         for most in [usize::MAX, 3, 1] {
-            all.extend(sentences(group, &between, &what(&group.parts, most)));
+            all.extend(sentences(cause, &between, &what_parts(&cause.parts, most)));
         }
     }
-    all.extend(sentences(group, &in_short, &what(&group.parts, 1)));
+    all.extend(sentences(cause, &in_short, &what_parts(&cause.parts, 1)));
     all
 }
 
 /// What is said of a group, where what is lost and between whom is said so.
-fn sentences(group: &Group, between: &str, what: &str) -> [String; 6] {
-    let (worst, short) = (worst(&group.worst), worst_in_short(&group.worst));
-    let since = since(group).map_or_else(String::new, |said| format!("; {said}"));
+fn sentences(cause: &Cause, between: &str, what: &str) -> [String; 6] {
+    let (worst, short) = (worst(&cause.worst), worst_in_short(&cause.worst));
+    let since = since(cause).map_or_else(String::new, |said| format!("; {said}"));
     let since_in_short = since.replace("readers fixed", "fixed");
-    let found = counted(group.scenarios.len(), "scenario");
-    let reason = group.reason.as_deref();
+    let found = counted(cause.scenarios.len(), "scenario");
+    let reason = cause.reason.as_deref();
     let reason = reason.map_or_else(String::new, |said| format!(" ({})", unplaced(said)));
-    let (example, rules) = (&group.cell.scenario, counted(group.rules, "rule"));
+    let (example, rules) = (&cause.cell.scenario, counted(cause.rules, "rule"));
+    let what = format!("{}: {what}", cause.name);
     let head = format!("{what}: {between}{since}; {worst}");
     [
         format!("{what}{reason}: {between}{since}; {worst}; {rules} in {found}, as {example}"),
@@ -274,12 +277,12 @@ pub fn whole_table() -> &'static str {
 /// The commands that go on from here, each with what it shows.
 pub fn next(
     matrix: &Matrix,
-    groups: &[Group],
+    causes: &[Cause],
     worst: &[WorstScenario],
 ) -> Vec<(String, &'static str)> {
     let first = matrix.scenarios.first().map(|of| of.name.as_str());
     let scenario = worst.first().map(|of| of.name.as_str()).or(first);
-    let example = groups.first().map(|of| &of.cell);
+    let example = causes.first().map(|of| &of.cell);
     let mut all = Vec::new();
     if let Some(scenario) = scenario {
         all.push((

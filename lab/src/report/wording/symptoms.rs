@@ -34,7 +34,7 @@ pub fn symptom(of: Symptom) -> &'static str {
 }
 
 /// What is behind a symptom.
-pub fn cause(of: Symptom) -> &'static str {
+pub fn symptom_cause(of: Symptom) -> &'static str {
     match of {
         Symptom::PingLocalhost => {
             "a DROP rule came back without its match and drops the node's own packets"

@@ -6,11 +6,11 @@ use foldhash::HashMap;
 
 use super::parse::without_counters;
 use super::{
-    Addresses, Iptables, between_stamps, compare, is_iptables_table, listed_rules, near_misses,
-    own_chain, part, read_list, read_with, reordered, target, tokens,
+    Addresses, Iptables, between_stamps, compare, is_encoded_in, is_iptables_table, listed_rules,
+    near_misses, own_chain, part, read_list, read_with, reordered, target, tokens,
 };
 use crate::catalog::Family;
-use crate::observed::Text;
+use crate::observed::{Clause, Text};
 use crate::tool::{
     Component, Dialect, Difference, KnownRules, NearMiss, Printed, Rule, Shape, Target, Words,
 };
@@ -51,6 +51,10 @@ impl Dialect for Iptables {
     fn shape(&self, rule: &Rule) -> Option<Shape> {
         let words = rule.tokens().to_vec();
         Some(Shape::of(&rule.chain, &words, Addresses::Any))
+    }
+
+    fn is_encoded_in(&self, family: Family, part: &str, clause: &Clause) -> bool {
+        is_encoded_in(family, part, clause)
     }
 
     fn is_xtables(&self) -> bool {

@@ -7,6 +7,7 @@ mod atoms;
 mod commands;
 mod compare;
 mod dialect;
+mod encoding;
 mod extensions;
 mod family;
 mod near_miss;
@@ -42,6 +43,7 @@ pub(super) use parse::parse_some;
 pub(super) use pieces::{needed_chains, of_pieces, ranges, with_chains};
 pub(super) use weight::weight;
 
+use encoding::is_encoded_in;
 use near_miss::{near_misses, reordered};
 use parse::is_iptables_table;
 use parts::{atom_ranges, target, unit_ranges};

@@ -95,7 +95,9 @@ fn other_option_value(option: &str, values: &[String]) -> Option<(usize, String)
         "--uid-owner" | "--gid-owner" | "--length" | "--ttl-eq" | "--every" | "--nflog-group"
         | "--limit-burst" | "--hitcount" | "--seconds" | "--on-port" | "--queue-num"
         | "--connlimit-above" => other_number(first),
-        "--comment" | "--log-prefix" | "--nflog-prefix" | "--name" => Some(format!("{first}x")),
+        "--comment" | "--name" => Some(format!("{first}x")),
+        "--log-prefix" => Some(other_text(first, LOG_PREFIX)),
+        "--nflog-prefix" => Some(other_text(first, NFLOG_PREFIX)),
         "--physdev-in" | "--physdev-out" => Some(other_interface(first)),
         "--ctstate" | "--state" => Some(other_state(first)),
         "--src-type" | "--dst-type" => other_word(first, &["LOCAL", "BROADCAST"]),
@@ -113,6 +115,23 @@ fn other_option_value(option: &str, values: &[String]) -> Option<(usize, String)
         _ => None,
     };
     Some((0, other?))
+}
+
+/// How many bytes of a prefix `struct ipt_log_info` holds: what is longer is cut.
+const LOG_PREFIX: usize = 29;
+
+/// The same of `struct xt_nflog_info`.
+const NFLOG_PREFIX: usize = 63;
+
+/// A text that is another one in its first `room` bytes too.
+fn other_text(text: &str, room: usize) -> String {
+    if text.len() < room {
+        return format!("{text}x");
+    }
+    let mut kept: String = text.chars().take(room).collect();
+    let last = if kept.pop() == Some('x') { 'y' } else { 'x' };
+    kept.push(last);
+    kept
 }
 
 /// Another network of the same size, or another host.

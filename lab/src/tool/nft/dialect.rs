@@ -10,7 +10,7 @@ use super::listing::{listed, only, places, read_listing};
 use super::own_chain;
 use super::words::{statement_ranges, target, words};
 use crate::catalog::Family;
-use crate::observed::Text;
+use crate::observed::{Clause, Text};
 use crate::tool::{
     Change, Component, Dialect, Difference, HeldRule, KnownRules, Printed, Rewritten, Target, Words,
 };
@@ -41,6 +41,13 @@ impl Dialect for Nft {
 
     fn target(&self, words: &[&str]) -> Target {
         target(words)
+    }
+
+    /// A part is an expression by name, `expression lookup`, or the first word of a statement.
+    fn is_encoded_in(&self, _family: Family, part: &str, clause: &Clause) -> bool {
+        let name = part.strip_prefix("expression ").unwrap_or(part);
+        let mut steps = clause.steps();
+        steps.any(|step| step.split(' ').next() == Some(name))
     }
 
     /// Statement by statement.

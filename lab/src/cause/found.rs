@@ -1,39 +1,46 @@
-//! The losses of all scenarios, grouped by what is lost, who encoded and who decoded; and which scenarios they are worst in.
-
-mod gravest;
-mod sighting;
+//! The causes of a run: who encoded and who decodes, since when, the worst that comes of each, and a rule that shows it; and which
+//! scenarios are worst.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-pub use gravest::Gravest;
-use gravest::Gravity;
-use sighting::{Ranks, Sighting, Spot};
-
-use super::build_set::{BuildName, BuildSet, Pairs, place, rectangles};
-use super::example::{PrintedBy, example_texts};
-use super::harm::Side;
-use super::letter::{How, Letter, Letters, LostPart, letters, of_whole_table, parts};
-use super::{Matrix, NameKind};
+use super::attribution::{Attribution, Loss};
+use super::gravest::{Gravest, Gravity};
+use super::known::{KnownCause, KnownCauses};
+use super::sighting::{Ranks, Sighting, Spot};
+use super::signature::Signature;
 use crate::catalog::{Build, BuildId, Family};
 use crate::judge::{Cell, RuleVerdict, core_message};
+use crate::matrix::{
+    BuildName, BuildSet, How, Letter, Letters, LostPart, Matrix, NameKind, PrintedBy, Side,
+    example_texts, letters, place,
+};
 use crate::plan::Operation;
 
 /// Everything that is lost in a run, in few lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Groups {
-    /// The losses, the worst first.
-    pub groups: Vec<Group>,
+pub struct Causes {
+    /// The causes, the worst first.
+    pub causes: Vec<Cause>,
+    /// What each cell of the matrix lost by which of them, in the order of the cells.
+    pub of_cells: Vec<Arc<[LostPartOf]>>,
     /// The scenarios in which anything is lost, the worst first.
     pub scenarios: Vec<WorstScenario>,
 }
 
-/// Parts of rules that are lost between the same builds.
+/// A cause as a run shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// What they have in common.
+pub struct Cause {
+    /// The name that people gave it, else the one that follows from its signature.
+    pub name: String,
+    /// What it is told by, one signature or several that are known to have the same commits.
+    pub signatures: BTreeSet<Signature>,
+    /// What people know of it.
+    pub known: Option<KnownCause>,
+    /// What is lost.
     pub letter: Letter,
-    /// The parts.
+    /// The parts that are lost by it.
     pub parts: BTreeSet<LostPart>,
     /// Who encoded the rules: the writers, and readers that rewrote them.
     pub encoders: BuildSet,
@@ -47,8 +54,10 @@ pub struct Group {
     pub scenarios: BTreeSet<String>,
     /// How many rules, those of each family apart.
     pub rules: usize,
+    /// In how many cells.
+    pub cells: usize,
     /// A cell that shows it.
-    pub cell: GroupCell,
+    pub cell: CauseCell,
     /// A rule of that cell, where any text shows it.
     pub example: Option<ExampleRule>,
     /// What a program said of the worst, where it is no part.
@@ -77,7 +86,7 @@ pub struct ExampleRule {
 
 /// The cell of one pairing in one scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupCell {
+pub struct CauseCell {
     /// The scenario.
     pub scenario: String,
     /// The family.
@@ -103,40 +112,104 @@ pub struct WorstScenario {
     pub pairings: usize,
 }
 
-/// The losses of a run, grouped.
-pub fn groups(matrix: &Matrix) -> Groups {
+/// A part of a rule that a cell lost, and by which cause.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LostPartOf {
+    /// The rule's place among the cell's rules, from 0; none where it is a chain.
+    pub rule: Option<usize>,
+    /// The part's name; empty where it is the rule as a whole.
+    pub part: String,
+    /// The place of the cause among the run's, from 0.
+    pub cause: usize,
+}
+
+/// The causes of a run's losses.
+pub fn causes(matrix: &Matrix) -> Causes {
     let builds: Vec<&Build> = matrix.builds.iter().collect();
+    let attribution = Attribution::new(matrix);
     let mut found = Found {
         builds: &builds,
+        known: KnownCauses::built_in(),
         encoders: BTreeSet::new(),
         decoders: BTreeSet::new(),
-        sightings: BTreeMap::new(),
+        names: HashMap::new(),
+        causes: Vec::new(),
+        lists: HashSet::new(),
         ranks: Ranks::new(),
         scenarios: BTreeMap::new(),
     };
     let scenarios = matrix.scenarios.iter().enumerate();
     let scenarios: BTreeMap<&str, usize> =
         scenarios.map(|(at, of)| (of.name.as_str(), at)).collect();
-    for cell in &matrix.cells {
-        if let Some(scenario) = scenarios.get(cell.scenario.as_str()) {
-            found.cell(matrix, *scenario, cell);
+    let of_cells = matrix.cells.iter().map(|cell| {
+        let losses = attribution.cell(cell);
+        match scenarios.get(cell.scenario.as_str()) {
+            Some(scenario) => found.cell(*scenario, cell, losses),
+            None => Arc::default(),
         }
-    }
-    found.finish(matrix)
+    });
+    let of_cells = of_cells.collect();
+    found.finish(matrix, of_cells)
+}
+
+/// What was seen of a cause.
+struct Seen<'a> {
+    known: Option<&'static KnownCause>,
+    signatures: BTreeSet<Signature>,
+    /// Between which builds, by their places: who encoded, and who decodes.
+    pairs: BTreeMap<(usize, usize), Sighting<'a>>,
+    parts: BTreeSet<LostPart>,
+    /// What is lost, by how many losses that tell the cause by themselves.
+    letters: BTreeMap<Letter, usize>,
+    cells: usize,
 }
 
 struct Found<'a> {
     builds: &'a [&'a Build],
+    known: &'static KnownCauses,
     encoders: BTreeSet<usize>,
     decoders: BTreeSet<usize>,
-    sightings: BTreeMap<LostPart, BTreeMap<(usize, usize), Sighting<'a>>>,
+    causes: Vec<Seen<'a>>,
+    /// The places of those, by the signatures that tell them.
+    names: HashMap<Signature, usize>,
+    /// What cells lost by which causes: many did alike.
+    lists: HashSet<Arc<[LostPartOf]>>,
     /// How well the rules show the verdicts that were asked for already: rules of many cells are the same.
     ranks: Ranks,
     scenarios: BTreeMap<usize, WorstScenario>,
 }
 
 impl<'a> Found<'a> {
-    fn cell(&mut self, matrix: &Matrix, scenario: usize, cell: &'a Cell) {
+    /// The place of the cause that a signature tells.
+    fn place(&mut self, signature: Signature) -> usize {
+        if let Some(known) = self.names.get(&signature) {
+            return *known;
+        }
+        let entry = self.known.of(&signature);
+        let is_it = |of: &Seen<'_>| entry.is_some() && of.known == entry;
+        let place = self.causes.iter().position(is_it).unwrap_or_else(|| {
+            self.causes.push(Seen {
+                known: entry,
+                signatures: BTreeSet::new(),
+                pairs: BTreeMap::new(),
+                parts: BTreeSet::new(),
+                letters: BTreeMap::new(),
+                cells: 0,
+            });
+            self.causes.len() - 1
+        });
+        self.causes[place].signatures.insert(signature.clone());
+        self.names.insert(signature, place);
+        place
+    }
+
+    /// Takes in what a cell lost; returns it, each part once.
+    fn cell(
+        &mut self,
+        scenario: usize,
+        cell: &'a Cell,
+        losses: Vec<(Loss, Signature)>,
+    ) -> Arc<[LostPartOf]> {
         let (writer, reader) = (
             place(self.builds, &cell.writer),
             place(self.builds, &cell.reader),
@@ -152,30 +225,51 @@ impl<'a> Found<'a> {
             self.encoders.insert(reader);
             self.decoders.insert(writer);
         }
-        for of in of_whole_table(cell, &matrix.operations) {
-            let rule = of.rule.and_then(|at| cell.outcome.rules.get(at));
-            for harm in &of.harms {
-                let pair = match harm.encoder() {
-                    Side::Writer => (writer, reader),
-                    Side::Reader => (reader, writer),
-                };
-                let parts = parts(harm);
-                let spot = Spot {
-                    cell,
-                    rule,
-                    harm: Gravest::of(harm),
-                    is_alone: parts.len() == 1,
-                };
-                self.scenario(scenario, spot, letters(harm));
-                let at = of.rule.unwrap_or(cell.outcome.rules.len());
-                for part in parts {
-                    let seen = (scenario, cell.family, at);
-                    self.add(part, pair, seen, spot);
-                }
+        let mut of_cell = BTreeSet::new();
+        let mut list = BTreeSet::new();
+        for (loss, signature) in losses {
+            let rule = loss.rule.and_then(|at| cell.outcome.rules.get(at));
+            let pair = match loss.encoder {
+                Side::Writer => (writer, reader),
+                Side::Reader => (reader, writer),
+            };
+            let spot = Spot {
+                cell,
+                rule,
+                harm: Gravest::of(&loss.harm),
+                is_alone: loss.is_direct && is_alone(&loss),
+            };
+            if loss.harm.is_harmful() {
+                self.scenario(scenario, spot, letters(&loss.harm));
             }
+            let place = self.place(signature);
+            of_cell.insert(place);
+            list.insert(LostPartOf {
+                rule: loss.rule,
+                part: loss.part.name.clone(),
+                cause: place,
+            });
+            let seen = &mut self.causes[place];
+            *seen.letters.entry(loss.part.letter).or_default() += usize::from(loss.is_direct);
+            seen.parts.insert(loss.part);
+            let sighting = seen.pairs.entry(pair);
+            let sighting = sighting.or_insert_with(|| Sighting::of(spot));
+            let rule = (scenario, cell.family, loss.subject);
+            sighting.note(rule, spot, &mut self.ranks);
+        }
+        for cause in of_cell {
+            self.causes[cause].cells += 1;
         }
         if let Some(known) = self.scenarios.get_mut(&scenario) {
             known.silent += usize::from(cell.verdict.is_silent_damage());
+        }
+        let list: Arc<[LostPartOf]> = list.into_iter().collect();
+        match self.lists.get(&list) {
+            Some(known) => known.clone(),
+            None => {
+                self.lists.insert(list.clone());
+                list
+            }
         }
     }
 
@@ -196,20 +290,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn add(
-        &mut self,
-        part: LostPart,
-        pair: (usize, usize),
-        seen: (usize, Family, usize),
-        spot: Spot<'a>,
-    ) {
-        let sightings = self.sightings.entry(part).or_default();
-        let sighting = sightings.entry(pair);
-        let sighting = sighting.or_insert_with(|| Sighting::of(spot));
-        sighting.note(seen, spot, &mut self.ranks);
-    }
-
-    fn finish(mut self, matrix: &Matrix) -> Groups {
+    fn finish(mut self, matrix: &Matrix, of_cells: Vec<Arc<[LostPartOf]>>) -> Causes {
         for cell in &matrix.cells {
             let mut known = self.scenarios.values_mut();
             if let Some(known) = known.find(|of| of.name == cell.scenario) {
@@ -218,74 +299,78 @@ impl<'a> Found<'a> {
         }
         let mut scenarios: Vec<WorstScenario> = self.scenarios.values().cloned().collect();
         scenarios.sort_by_key(|of| Reverse((of.worst.gravity(), of.silent)));
-        Groups {
-            groups: self.groups(matrix),
+        let causes = self.causes.iter().enumerate();
+        let causes = causes.filter_map(|(at, seen)| Some((at, self.cause(matrix, seen)?)));
+        let mut causes: Vec<(usize, (Gravity, Cause))> = causes.collect();
+        causes.sort_by_key(|(_, (gravity, cause))| {
+            Reverse((*gravity, cause.scenarios.len(), cause.rules))
+        });
+        let places = causes.iter().enumerate().map(|(new, (old, _))| (*old, new));
+        let places: HashMap<usize, usize> = places.collect();
+        let mut moved: HashMap<Arc<[LostPartOf]>, Arc<[LostPartOf]>> = HashMap::new();
+        for list in &self.lists {
+            let by_place = list.iter().map(|of| LostPartOf {
+                cause: places.get(&of.cause).copied().unwrap_or_default(),
+                ..of.clone()
+            });
+            moved.insert(list.clone(), by_place.collect());
+        }
+        let of_cells = of_cells.into_iter();
+        Causes {
+            causes: causes.into_iter().map(|(_, (_, cause))| cause).collect(),
+            of_cells: of_cells
+                .map(|list| moved.get(&list).cloned().unwrap_or(list))
+                .collect(),
             scenarios,
         }
     }
 
-    fn groups(&self, matrix: &Matrix) -> Vec<Group> {
-        type Key = (Letter, BTreeSet<usize>, BTreeSet<usize>);
-        let mut merged: BTreeMap<Key, (BTreeSet<LostPart>, Sighting<'a>)> = BTreeMap::new();
-        for (part, sightings) in &self.sightings {
-            for (encoders, decoders) in fewest(sightings.keys()) {
-                let of_both = sightings
-                    .iter()
-                    .filter(|((by, of), _)| encoders.contains(by) && decoders.contains(of));
-                let mut all: Option<Sighting<'a>> = None;
-                for (_, sighting) in of_both {
-                    match &mut all {
-                        Some(all) => all.add(sighting),
-                        None => all = Some(sighting.clone()),
-                    }
-                }
-                let Some(all) = all else { continue };
-                let key = (part.letter, encoders.clone(), decoders.clone());
-                match merged.get_mut(&key) {
-                    Some((parts, known)) => {
-                        parts.insert(part.clone());
-                        known.add(&all);
-                    }
-                    None => {
-                        merged.insert(key, (BTreeSet::from([part.clone()]), all));
-                    }
-                }
+    fn cause(&self, matrix: &Matrix, seen: &Seen<'a>) -> Option<(Gravity, Cause)> {
+        let encoders: BTreeSet<usize> = seen.pairs.keys().map(|(by, _)| *by).collect();
+        let decoders: BTreeSet<usize> = seen.pairs.keys().map(|(_, of)| *of).collect();
+        let mut all: Option<Sighting<'a>> = None;
+        for sighting in seen.pairs.values() {
+            match &mut all {
+                Some(all) => all.add(sighting),
+                None => all = Some(sighting.clone()),
             }
         }
-        let groups = merged
-            .into_iter()
-            .map(|((letter, encoders, decoders), (parts, seen))| {
-                let edge = self.edge(&parts, &encoders, &decoders);
-                let shown = seen.best.map_or(seen.worst, |(_, spot)| spot);
-                let group = Group {
-                    letter,
-                    edge,
-                    encoders: self.set(&encoders, &self.encoders),
-                    decoders: self.set(&decoders, &self.decoders),
-                    worst: seen.worst.harm,
-                    scenarios: seen
-                        .scenarios
-                        .iter()
-                        .filter_map(|at| Some(matrix.scenarios.get(*at)?.name.clone()))
-                        .collect(),
-                    rules: seen.rules.len(),
-                    cell: GroupCell {
-                        scenario: shown.cell.scenario.clone(),
-                        family: shown.cell.family,
-                        writer: shown.cell.writer.clone(),
-                        reader: shown.cell.reader.clone(),
-                    },
-                    example: seen.best.and_then(|(_, spot)| example(spot)),
-                    reason: reason(seen.worst, &parts),
-                    parts,
-                };
-                (seen.worst.harm.gravity(), group)
-            });
-        let mut groups: Vec<(Gravity, Group)> = groups.collect();
-        groups.sort_by_key(|(gravity, group)| {
-            Reverse((*gravity, group.scenarios.len(), group.rules))
-        });
-        groups.into_iter().map(|(_, group)| group).collect()
+        let all = all?;
+        let shown = all.best.map_or(all.worst, |(_, spot)| spot);
+        let letter = seen
+            .letters
+            .iter()
+            .max_by_key(|(of, count)| (**count, Reverse(**of)));
+        let cause = Cause {
+            known: seen.known.cloned(),
+            name: match seen.known {
+                Some(entry) => entry.name.clone(),
+                None => seen.signatures.first()?.id().to_string(),
+            },
+            signatures: seen.signatures.clone(),
+            letter: letter.map_or(Letter::Whole, |(letter, _)| *letter),
+            edge: self.edge(seen, &encoders, &decoders),
+            encoders: self.set(&encoders, &self.encoders),
+            decoders: self.set(&decoders, &self.decoders),
+            worst: all.worst.harm,
+            scenarios: all
+                .scenarios
+                .iter()
+                .filter_map(|at| Some(matrix.scenarios.get(*at)?.name.clone()))
+                .collect(),
+            rules: all.rules.len(),
+            cells: seen.cells,
+            cell: CauseCell {
+                scenario: shown.cell.scenario.clone(),
+                family: shown.cell.family,
+                writer: shown.cell.writer.clone(),
+                reader: shown.cell.reader.clone(),
+            },
+            example: all.best.and_then(|(_, spot)| example(spot)),
+            reason: reason(all.worst, &seen.parts),
+            parts: seen.parts.clone(),
+        };
+        Some((all.worst.harm.gravity(), cause))
     }
 
     fn set(&self, chosen: &BTreeSet<usize>, ran: &BTreeSet<usize>) -> BuildSet {
@@ -297,7 +382,7 @@ impl<'a> Found<'a> {
     /// Where encoders begin and decoders end, where these are of one tool and backend each.
     fn edge(
         &self,
-        parts: &BTreeSet<LostPart>,
+        seen: &Seen<'a>,
         encoders: &BTreeSet<usize>,
         decoders: &BTreeSet<usize>,
     ) -> Edge {
@@ -305,17 +390,10 @@ impl<'a> Found<'a> {
             let first = ran.iter().position(|at| encoders.contains(at))?;
             (first > 0).then(|| self.name(ran[first], &self.encoders))?
         });
-        // A newer one that decodes some of these parts wrongly is in another group.
-        let sightings = parts.iter().filter_map(|part| self.sightings.get(part));
-        let failing: BTreeSet<usize> = sightings
-            .flat_map(BTreeMap::keys)
-            .filter(|(by, _)| encoders.contains(by))
-            .map(|(_, of)| *of)
-            .collect();
+        let failing: BTreeSet<usize> = seen.pairs.keys().map(|(_, of)| *of).collect();
         let mended_in = self.one_kind(decoders, &self.decoders).and_then(|ran| {
             let last = ran.iter().rposition(|at| failing.contains(at))?;
-            let is_ours = ran.get(last).is_some_and(|at| decoders.contains(at));
-            let next = *ran.get(last + 1).filter(|_| is_ours)?;
+            let next = *ran.get(last + 1)?;
             self.name(next, &self.decoders)
         });
         Edge {
@@ -358,20 +436,9 @@ fn example(spot: Spot<'_>) -> Option<ExampleRule> {
     })
 }
 
-/// The pairs as sets of encoders and of decoders: by encoders that share their decoders or the other way round, whichever are fewer.
-fn fewest<'p>(
-    pairs: impl Iterator<Item = &'p (usize, usize)>,
-) -> Vec<(BTreeSet<usize>, BTreeSet<usize>)> {
-    let (mut forth, mut back) = (Pairs::new(), Pairs::new());
-    for (encoder, decoder) in pairs {
-        forth.entry(*encoder).or_default().insert(*decoder);
-        back.entry(*decoder).or_default().insert(*encoder);
-    }
-    let (forth, back) = (rectangles(&forth), rectangles(&back));
-    match forth.len() < back.len() {
-        true => forth,
-        false => back.into_iter().map(|(of, by)| (by, of)).collect(),
-    }
+/// Whether nothing else of the rule is lost with the part.
+fn is_alone(loss: &Loss) -> bool {
+    loss.harm.parts().count() <= 1
 }
 
 #[cfg(test)]
@@ -386,8 +453,8 @@ mod tests {
         Matrix::of(&crate::recording::read(&file).unwrap().recording)
     }
 
-    fn marks(matrix: &Matrix) -> Vec<Group> {
-        let all = groups(matrix).groups.into_iter();
+    fn marks(matrix: &Matrix) -> Vec<Cause> {
+        let all = causes(matrix).causes.into_iter();
         all.filter(|of| of.letter == Letter::Mark).collect()
     }
 
@@ -430,25 +497,13 @@ mod tests {
 
     #[test]
     fn the_example_shows_the_loss_alone() {
-        let group = marks(&matrix("kube-firewall-by-1.8.9.jsonl")).remove(0);
-        let example = group.example.unwrap();
+        let mark = marks(&matrix("kube-firewall-by-1.8.9.jsonl")).remove(0);
+        let example = mark.example.unwrap();
         assert!(example.before.contains("-m mark"), "{example:?}");
         assert_eq!(
             example.before.replace("-m mark --mark 0x8000/0x8000 ", ""),
             example.after
         );
-        assert_eq!(group.worst.consequence, Some(Consequence::Blackhole));
-    }
-
-    #[test]
-    fn pairs_make_as_few_groups_as_they_can() {
-        // Decoder 0 loses what 1, 2 and 3 encode, decoder 2 what 2 and 3 do.
-        let pairs = [(1, 0), (2, 0), (3, 0), (2, 2), (3, 2)];
-        let groups = fewest(pairs.iter());
-        let set = |of: &[usize]| of.iter().copied().collect::<BTreeSet<usize>>();
-        assert_eq!(
-            groups,
-            [(set(&[1, 2, 3]), set(&[0])), (set(&[2, 3]), set(&[2]))]
-        );
+        assert_eq!(mark.worst.consequence, Some(Consequence::Blackhole));
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::harm::{Certainty, Harm};
+use crate::matrix::{Certainty, Harm};
 
 /// The gravest of some harms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::gravest::{Gravest, Gravity};
 use crate::catalog::Family;
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
-use crate::matrix::example::{PrintedBy, example_texts};
+use crate::matrix::{PrintedBy, example_texts};
 
 /// Where a harm was seen: cell, and the place of the rule.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,170 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::matrix::Matrix;
+
+const RECORDINGS: [&str; 6] = [
+    "docker-by-1.8.10.jsonl",
+    "docker-ipv6-by-1.8.4.jsonl",
+    "kube-firewall-by-1.8.9.jsonl",
+    "kube-firewall-by-debian-1.8.7.jsonl",
+    "kube-firewall-doubled.jsonl",
+    "kube-router-by-debian-1.8.7.jsonl",
+];
+
+fn matrix(name: &str) -> Matrix {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
+    let file = std::path::Path::new(folder).join(name);
+    Matrix::of(&crate::recording::read(&file).unwrap().recording)
+}
+
+fn names(matrix: &Matrix) -> BTreeSet<String> {
+    let all = causes(matrix).causes.into_iter();
+    all.map(|of| of.name).collect()
+}
+
+#[test]
+fn what_is_known_of_causes_can_be_read() {
+    let text = include_str!("../../../reports/causes.toml");
+    let known = KnownCauses::read(text).unwrap();
+    assert_eq!(known.iter().count(), KnownCauses::built_in().iter().count());
+    assert!(known.iter().count() > 10);
+    for cause in known.iter() {
+        assert!(
+            !cause.says.is_empty() && !cause.signatures.is_empty(),
+            "{cause:?}"
+        );
+        assert!(
+            cause.says.len() <= 180 && !cause.says.ends_with('.'),
+            "{}",
+            cause.says
+        );
+    }
+}
+
+/// Each part of each rule that any cell lost has one cause, and only one, and that is one of the run's.
+#[test]
+fn every_loss_has_its_cause() {
+    for name in RECORDINGS {
+        let matrix = matrix(name);
+        let found = causes(&matrix);
+        assert_eq!(found.of_cells.len(), matrix.cells.len());
+        let attribution = Attribution::new(&matrix);
+        let mut seen = 0;
+        for (cell, list) in matrix.cells.iter().zip(&found.of_cells) {
+            for of in crate::matrix::harms(cell) {
+                for harm in of.harms.iter().filter(|harm| harm.is_harmful()) {
+                    for part in crate::matrix::parts(harm) {
+                        let mut told = list.iter();
+                        let is_it =
+                            |loss: &&LostPartOf| loss.rule == of.rule && loss.part == part.name;
+                        let cause = told
+                            .find(is_it)
+                            .unwrap_or_else(|| panic!("{name}: {harm:?}"));
+                        assert!(cause.cause < found.causes.len());
+                        seen += 1;
+                    }
+                }
+            }
+            let losses = attribution.cell(cell);
+            assert_eq!(losses.is_empty(), list.is_empty());
+        }
+        assert!(
+            seen > 0
+                || found
+                    .causes
+                    .iter()
+                    .all(|of| !of.worst.verdict.is_silent_damage())
+        );
+    }
+}
+
+#[test]
+fn a_mark_that_is_lost_has_one_cause_seen_from_both_sides() {
+    for name in [
+        "kube-firewall-by-1.8.9.jsonl",
+        "kube-firewall-by-debian-1.8.7.jsonl",
+    ] {
+        let matrix = matrix(name);
+        let found = causes(&matrix);
+        let marks = found.causes.iter().filter(|of| {
+            let mut parts = of.parts.iter();
+            parts.any(|part| part.name == "match mark")
+        });
+        let marks: Vec<&str> = marks.map(|of| of.name.as_str()).collect();
+        assert_eq!(marks, ["native-mark"], "{name}");
+    }
+}
+
+/// Which builds took part is no part of what a cause is told by.
+#[test]
+fn a_run_with_fewer_builds_finds_the_same_causes() {
+    let all = matrix("kube-firewall-by-1.8.9.jsonl");
+    let of_all = names(&all);
+    for left_out in all.builds.iter().map(|of| &of.id) {
+        let mut fewer = all.clone();
+        fewer
+            .cells
+            .retain(|cell| cell.writer != *left_out && cell.reader != *left_out);
+        fewer.builds.retain(|build| build.id != *left_out);
+        assert!(names(&fewer).is_subset(&of_all), "without {left_out}");
+    }
+}
+
+#[test]
+fn the_order_of_cells_makes_no_difference_to_names() {
+    let all = matrix("docker-by-1.8.10.jsonl");
+    let mut turned = all.clone();
+    turned.cells.reverse();
+    assert_eq!(names(&turned), names(&all));
+}
+
+#[test]
+fn a_signature_has_a_name_that_stays() {
+    let signature = Signature {
+        decoder: "iptables-nft".to_owned(),
+        effect: Effect::Dropped,
+        encoded: "meta mark; bitwise; cmp".to_owned(),
+        own: Own::As("match mark rev 1".to_owned()),
+    };
+    let text = "iptables-nft drops [meta mark; bitwise; cmp] beside [match mark rev 1]";
+    assert_eq!(signature.to_string(), text);
+    assert_eq!(signature.id().as_str(), "cb33c8afc");
+    let known = KnownCauses::built_in().of(&signature).unwrap();
+    assert_eq!(known.name, "native-mark");
+}
+
+#[test]
+fn a_file_of_causes_says_what_is_wrong_with_it() {
+    let entry = "[[cause]]\nname = \"a\"\nsays = \"b\"\nsignatures = []\n";
+    let twice = format!("{entry}{entry}");
+    let error = KnownCauses::read(&twice).unwrap_err();
+    assert!(error.contains("two causes are called a"), "{error}");
+    let error = KnownCauses::read("[[cause]]\nname = 1\n").unwrap_err();
+    assert!(error.contains("line 2"), "{error}");
+}
+
+/// What the program writes of what people wrote reads as that.
+#[test]
+fn what_is_written_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("causes.toml");
+    let matrix = matrix("kube-firewall-by-1.8.9.jsonl");
+    let shown = crate::report::causes::shown(&matrix, &causes(&matrix));
+    let mut known = KnownCauses::built_in().clone();
+    known.take_in(shown.clone());
+    known.write(&path).unwrap();
+    let read = KnownCauses::read(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(read.iter().eq(known.iter()));
+    let mark = read.iter().find(|of| of.name == "native-mark").unwrap();
+    assert!(
+        mark.seen
+            .as_ref()
+            .unwrap()
+            .before
+            .as_ref()
+            .unwrap()
+            .contains("-m mark")
+    );
+    assert!(mark.remedy.is_some());
+}

@@ -1,0 +1,67 @@
+//! `causes`: what the losses of a run come of.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Exit;
+use super::target::Targets;
+use crate::experiment::Failure;
+use crate::experiment::causes::{self, Completed};
+use crate::experiment::progress::say;
+use crate::report;
+
+#[derive(Args)]
+pub struct CausesArgs {
+    /// The cause to show whole, by its name. Without one, all are listed.
+    #[arg(value_name = "CAUSE")]
+    cause: Option<String>,
+    /// A report in JSON, or a recording: its causes, with whom they hit. Without it, what this program knows of causes.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Put what the run shows into this file of causes (reports/causes.toml), new causes too.
+    #[arg(long, value_name = "FILE", requires = "from")]
+    complete: Option<PathBuf>,
+    /// How they are printed [default: text]. Repeats, each with its --output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Vec<CausesFormat>,
+    /// Where the format at the same place goes: a file, or `-` for standard output, which is the default. Repeats.
+    #[arg(long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+}
+
+/// A form of causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CausesFormat {
+    /// For the terminal.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+pub fn run(args: &CausesArgs) -> Result<Exit, Failure> {
+    let targets = Targets::open(&args.format, CausesFormat::Text, &args.output)?;
+    let all = match &args.from {
+        Some(file) => causes::of_file(file)?,
+        None => causes::built_in(),
+    };
+    if let Some(path) = &args.complete {
+        let Completed { known, new } = causes::complete(path, &all)?;
+        say(format_args!(
+            "{}: {known} causes seen again, {new} new",
+            path.display()
+        ));
+    }
+    let one = args.cause.as_deref();
+    let one = one.map(|name| causes::named(&all, name)).transpose()?;
+    targets.write(|format, width, to| {
+        let text = match (format, one) {
+            (CausesFormat::Text, Some(one)) => width.text(|width| report::causes::one(one, width)),
+            (CausesFormat::Text, None) => width.text(|width| report::causes::table(&all, width)),
+            (CausesFormat::Json, Some(one)) => report::causes::json(&one)?,
+            (CausesFormat::Json, None) => report::causes::json(&all)?,
+        };
+        to.write_all(text.as_bytes())
+    })?;
+    Ok(Exit::Ran)
+}

@@ -1,0 +1,71 @@
+//! The causes of a run that was made, and what is known of them.
+
+use std::path::Path;
+
+use miette::miette;
+
+use super::failure::{Failure, OrFailure};
+use super::stored::matrix_of_file;
+use crate::cause::{KnownCause, KnownCauses, causes};
+use crate::report;
+
+/// The causes of a run, by its report in JSON or its recording, the worst first.
+///
+/// # Errors
+/// The file cannot be read, or is neither.
+pub fn of_file(file: &Path) -> Result<Vec<KnownCause>, Failure> {
+    let matrix = matrix_of_file(file)?;
+    Ok(report::causes::shown(&matrix, &causes(&matrix)))
+}
+
+/// What this program knows of causes.
+pub fn built_in() -> Vec<KnownCause> {
+    KnownCauses::built_in().iter().cloned().collect()
+}
+
+/// The cause of that name.
+///
+/// # Errors
+/// There is none; with the names that there are.
+pub fn named<'c>(all: &'c [KnownCause], name: &str) -> Result<&'c KnownCause, Failure> {
+    let found = all.iter().find(|of| of.name == name);
+    found
+        .ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|of| of.name.as_str()).collect();
+            miette!("no cause is called {name}; there are: {}", names.join(", "))
+        })
+        .or_bad_input()
+}
+
+/// What a file of causes gained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completed {
+    /// How many that were in it were seen again.
+    pub known: usize,
+    /// How many are new.
+    pub new: usize,
+}
+
+/// Puts what a run showed of causes into a file of them.
+///
+/// # Errors
+/// The file cannot be read or written, or is none of causes.
+pub fn complete(path: &Path, shown: &[KnownCause]) -> Result<Completed, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
+        .or_bad_input()?;
+    let mut known = KnownCauses::read(&text)
+        .map_err(|error| miette!("{}: {error}", path.display()))
+        .or_bad_input()?;
+    let before = known.iter().count();
+    known.take_in(shown.to_vec());
+    let new = known.iter().count() - before;
+    known
+        .write(path)
+        .map_err(|error| miette!("{} cannot be written: {error}", path.display()))
+        .or_lacks()?;
+    Ok(Completed {
+        known: shown.len() - new,
+        new,
+    })
+}

@@ -1,0 +1,178 @@
+//! The causes of a run, as a table for the terminal, or one of them whole.
+
+use super::terminal::{HEADING, cut, inert, paint, style, wrap};
+use super::wording;
+use crate::cause::{Cause, Causes, KnownCause, Seen, SeenCell};
+use crate::judge::verdict::Verdict;
+use crate::matrix::Matrix;
+
+/// What is known of the causes of a run, each with how the run showed it.
+pub fn shown(matrix: &Matrix, causes: &Causes) -> Vec<KnownCause> {
+    causes.causes.iter().map(|of| known(matrix, of)).collect()
+}
+
+fn known(matrix: &Matrix, cause: &Cause) -> KnownCause {
+    let day = matrix.started.strftime("%Y-%m-%d").to_string();
+    let stem = |of: &Option<crate::matrix::BuildName>| of.as_ref().map(|of| of.stem.clone());
+    let cell = &cause.cell;
+    let seen = Seen {
+        encoders: wording::builds(&cause.encoders),
+        decoders: wording::builds(&cause.decoders),
+        since: stem(&cause.edge.first_encoder),
+        mended_in: stem(&cause.edge.mended_in),
+        lost: wording::lost(cause),
+        worst: wording::worst(&cause.worst),
+        before: cause.example.as_ref().map(|of| of.before.clone()),
+        after: cause.example.as_ref().map(|of| of.after.clone()),
+        reason: cause.reason.clone(),
+        cell: SeenCell {
+            scenario: cell.scenario.clone(),
+            family: cell.family,
+            writer: cell.writer.clone(),
+            reader: cell.reader.clone(),
+        },
+        scenarios: cause.scenarios.len(),
+        rules: cause.rules,
+        cells: cause.cells,
+        kernel: matrix.host.kernel.clone(),
+        first: day.clone(),
+        last: day,
+    };
+    let unknown = || KnownCause {
+        name: cause.name.clone(),
+        says: wording::signatures(&cause.signatures),
+        kind: None,
+        signatures: cause.signatures.iter().map(ToString::to_string).collect(),
+        remedy: None,
+        reports: Vec::new(),
+        commits: crate::cause::Commits::default(),
+        seen: None,
+    };
+    KnownCause {
+        seen: Some(seen),
+        ..cause.known.clone().unwrap_or_else(unknown)
+    }
+}
+
+/// All of them, in few columns: name, since when and mended when, the worst that comes of it, and how many rules.
+pub fn table(causes: &[KnownCause], width: usize) -> String {
+    let cells = causes.iter().map(|of| {
+        let seen = of.seen.as_ref();
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        [
+            of.name.clone(),
+            or_none(seen.and_then(|of| of.since.clone())),
+            or_none(seen.and_then(|of| of.mended_in.clone())),
+            or_none(seen.map(|of| of.worst.clone())),
+            or_none(seen.map(|of| of.rules.to_string())),
+            or_none(seen.map(|of| of.scenarios.to_string())),
+        ]
+    });
+    let head = ["CAUSE", "SINCE", "MENDED", "WORST", "RULES", "SCENARIOS"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
+    let columns = [0, 1, 2, 3, 4, 5].map(|at| {
+        let lengths = rows.iter().map(|row| row[at].chars().count());
+        lengths.max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let (cell, width) = (inert(cell), columns[column]);
+            match column {
+                4 | 5 => format!("{cell:>width$}"),
+                _ => format!("{cell:<width$}"),
+            }
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let line = cut(line.trim_end(), width);
+        let line = if at == 0 { paint(HEADING, line) } else { line };
+        text.push_str(&line);
+        text.push('\n');
+        if let Some(says) = at.checked_sub(1).and_then(|at| causes.get(at)) {
+            for line in wrap(&inert(&says.says), width.saturating_sub(4)) {
+                text.push_str(&format!("    {line}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// One cause whole.
+pub fn one(cause: &KnownCause, width: usize) -> String {
+    let mut lines = vec![paint(HEADING, inert(&cause.name))];
+    let mut say = |name: &str, text: &str| {
+        let said = wrap(&inert(text), width.saturating_sub(16)).into_iter();
+        for (at, line) in said.enumerate() {
+            let name = if at == 0 { name } else { "" };
+            lines.push(format!("  {name:<13} {line}"));
+        }
+    };
+    say("what", &cause.says);
+    let kind = cause.kind.map_or("not known", wording::cause_kind);
+    say("kind", kind);
+    if let Some(seen) = &cause.seen {
+        say("lost", &seen.lost);
+        say("written by", &seen.encoders);
+        say("read by", &seen.decoders);
+        if let Some(since) = &seen.since {
+            say("since", since);
+        }
+        if let Some(mended) = &seen.mended_in {
+            say("mended in", mended);
+        }
+        say("worst", &seen.worst);
+        let (rules, scenarios, cells) = (seen.rules, seen.scenarios, seen.cells);
+        say("where", &wording::cause_places(rules, scenarios, cells));
+        if let Some(reason) = &seen.reason {
+            say("it says", reason);
+        }
+        say(
+            "seen",
+            &wording::cause_days(&seen.first, &seen.last, &seen.kernel),
+        );
+    }
+    if let Some(remedy) = &cause.remedy {
+        say("what to do", remedy);
+    }
+    for (what, found) in cause.commits.all() {
+        say(what, &wording::found_commit(found));
+    }
+    for report in &cause.reports {
+        say("report", report);
+    }
+    for signature in &cause.signatures {
+        say("told by", signature);
+    }
+    if let Some(seen) = &cause.seen {
+        if let (Some(before), Some(after)) = (&seen.before, &seen.after) {
+            let painted = |mark: &str, text: &str, verdict| {
+                let text = inert(&format!("{mark} {text}"));
+                paint(style(verdict), text)
+            };
+            lines.push(String::new());
+            lines.push(painted("-", before, Verdict::Same));
+            lines.push(painted("+", after, Verdict::Lossy));
+        }
+        let SeenCell {
+            scenario,
+            family,
+            writer,
+            reader,
+        } = &seen.cell;
+        lines.push(String::new());
+        lines.push(inert(&format!(
+            "iptables-lab show {writer} {reader} --scenario {scenario} --family {family}"
+        )));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Some of them as one JSON document.
+///
+/// # Errors
+/// None that is known: every value can be written.
+pub fn json(causes: &impl serde::Serialize) -> std::io::Result<String> {
+    let mut text = serde_json::to_string_pretty(causes)?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,90 @@
+//! What is said of causes, in every format.
+
+use std::collections::BTreeSet;
+
+use super::counted::counted;
+use super::folded::what_parts;
+use crate::cause::{Cause, CauseKind, Effect, FoundCommit, Own, Signature};
+
+/// What is lost by a cause, with few names: `-m mark lost`.
+pub fn lost(cause: &Cause) -> String {
+    what_parts(&cause.parts, 3)
+}
+
+/// What kind of thing a cause is.
+pub fn cause_kind(kind: CauseKind) -> &'static str {
+    match kind {
+        CauseKind::Bug => "a bug: a program does what it should not",
+        CauseKind::Encoding => "a change of encoding, which older programs do not know",
+        CauseKind::Design => "as it is meant, and not to be mixed",
+    }
+}
+
+/// Where a cause was seen.
+pub fn cause_places(rules: usize, scenarios: usize, cells: usize) -> String {
+    let (rules, scenarios) = (counted(rules, "rule"), counted(scenarios, "scenario"));
+    format!("{rules} in {scenarios}, {}", counted(cells, "cell"))
+}
+
+/// When a cause was seen, and under which kernel last.
+pub fn cause_days(first: &str, last: &str, kernel: &str) -> String {
+    match first == last {
+        true => format!("on {last}, kernel {kernel}"),
+        false => format!("from {first} to {last}, kernel {kernel}"),
+    }
+}
+
+/// What a search for a commit came to.
+pub fn found_commit(found: &FoundCommit) -> String {
+    let commit = found.commit.as_deref().map(|commit| {
+        let date = found.date.as_deref().map(|date| format!(", {date}"));
+        let subject = found.subject.as_deref().map(|of| format!(": {of}"));
+        let (date, subject) = (date.unwrap_or_default(), subject.unwrap_or_default());
+        format!("{commit}{date}{subject}")
+    });
+    let between = found.between.as_ref();
+    let between = between.map(|[from, to]| format!("between {from} and {to}"));
+    let skipped = match found.skipped.len() {
+        0 => None,
+        some => Some(format!("{} could not be tried", counted(some, "commit"))),
+    };
+    let said = [commit, found.because.clone(), between, skipped];
+    said.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What the signatures of a cause say that nobody has named: of the first of them.
+pub fn signatures(all: &BTreeSet<Signature>) -> String {
+    all.first().map(signature).unwrap_or_default()
+}
+
+fn signature(of: &Signature) -> String {
+    let (decoder, encoded) = (&of.decoder, of.encoded.as_str());
+    let what = match encoded {
+        "" => "a rule".to_owned(),
+        part if part.starts_with('(') => part.trim_matches(['(', ')']).to_owned(),
+        form => format!("`{form}`"),
+    };
+    let does = match of.effect {
+        Effect::Dropped => format!("{decoder} reads {what} as nothing"),
+        Effect::Altered => format!("{decoder} reads another value out of {what}"),
+        Effect::Added => format!("{decoder} reads {what} where there is none"),
+        Effect::Replaced => format!("{decoder} makes another rule of one with {what}"),
+        Effect::Refused => format!("{decoder} refuses a table because of {what}"),
+        Effect::Crashes => format!("{decoder} dies of {what}"),
+        Effect::Hangs => format!("{decoder} never ends with {what}"),
+        Effect::Unrestorable => format!("{decoder} cannot load what it prints of {what}"),
+        Effect::UnrestorableNoflush => {
+            format!("{decoder} cannot load what it prints of {what} without a flush")
+        }
+        Effect::HitsAnother => format!("{decoder} takes a rule with another {what} for this one"),
+        Effect::Misses => format!("{decoder} does not find {what}"),
+        Effect::Doubled => format!("{decoder} writes {what} once more beside the other backend's"),
+    };
+    match &of.own {
+        Own::As(own) if own.is_empty() => format!("{does}, which it writes without that"),
+        Own::As(own) => format!("{does}, which it writes as `{own}`"),
+        Own::InAnotherOrder => format!("{does}, which it writes in another order"),
+        Own::Itself => format!("{does}, whoever wrote it"),
+        Own::Unknown => does,
+    }
+}
