@@ -19,7 +19,7 @@ mod text;
 pub use bytes::{Bytes, Name, Value, plain};
 pub use command::{End, Ran};
 pub use content::digest;
-pub use encoding::{Clause, Encoding};
+pub use encoding::{Clause, Encoding, encoding_of_set};
 pub use interner::Interner;
 pub use legacy::{
     Conditions, Interface, LegacyChain, LegacyEntry, LegacyRule, LegacyTable, LegacyTarget, Network,

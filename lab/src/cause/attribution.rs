@@ -143,12 +143,25 @@ impl<'m> Attribution<'m> {
         };
         let encoded = encoded.map(AsRef::as_ref);
         let known = (rule, effect, part.name.as_str());
-        let is_itself = || self.own.does_to_its_own(cell, between.decoder, known);
+        // What the reader left as it was, its writer reads as it wrote it.
+        let is_as_written = between.side == Side::Reader
+            && cell.encoded.by_reader(rule) == cell.encoded.by_writer(rule)
+            && cell.encoded.sets_rewritten.is_none();
+        let is_itself = || {
+            (is_as_written && !is_as_run(verdict, harm))
+                || self.own.does_to_its_own(cell, between.decoder, known)
+        };
         let own_encoding = || self.own.encoding(cell, between.decoder, known);
         // Its own fault has its own encoding, whoever wrote the rule.
         let own_form = |part: &str| {
             let own = own_encoding().or(encoded)?;
             Some(held(cell.family, part, own).first()?.form())
+        };
+        let can_be_of_sets = matches!(effect, Effect::Refused | Effect::Replaced);
+        // What its decoder died of it printed nothing of.
+        let died = || {
+            let mut crashes = cell.outcome.crashes.iter();
+            crashes.any(|crash| crash.by == *between.decoder)
         };
         match effect {
             Effect::Doubled => of(String::new(), Own::Itself),
@@ -161,7 +174,9 @@ impl<'m> Attribution<'m> {
                         let form = own_form(&named);
                         of(form.unwrap_or_else(|| named_only(&named)), Own::Itself)
                     }
-                    false => self.as_a_whole(between, (encoded, own_encoding()), &of),
+                    false => {
+                        self.as_a_whole(between, (encoded, own_encoding()), can_be_of_sets, &of)
+                    }
                 }
             }
             Effect::Dropped | Effect::Altered | Effect::Added => {
@@ -205,10 +220,40 @@ impl<'m> Attribution<'m> {
                     }
                 }
             }
+            Effect::Crashes | Effect::Hangs | Effect::Refused
+                if (effect != Effect::Refused || died()) && self.of_sets(between).is_some() =>
+            {
+                let (encoded, own) = self.of_sets(between)?;
+                Some(Signature {
+                    decoder: self.program(between.decoder),
+                    effect: Effect::Crashes,
+                    encoded,
+                    own: Own::As(own),
+                })
+            }
             _ if is_as_run(verdict, harm) => None,
             _ if is_itself() => of(String::new(), Own::Itself),
-            _ => self.as_a_whole(between, (encoded, own_encoding()), &of),
+            _ => self.as_a_whole(between, (encoded, own_encoding()), can_be_of_sets, &of),
         }
+    }
+
+    /// A set that its decoder would have left otherwise, and what it leaves instead.
+    fn of_sets(&self, between: Between<'m>) -> Option<(String, String)> {
+        let left = match between.side {
+            Side::Writer => &between.cell.encoded.sets,
+            Side::Reader => between.cell.encoded.sets_by_reader(),
+        };
+        let own = self.own.sets(between.cell, between.decoder)?;
+        let well_read = self.own.well_read_sets(between.decoder);
+        let mut new = left.difference(own);
+        let unread = new.clone().find(|of| !well_read.contains(*of));
+        let new = unread.or_else(|| new.next())?;
+        // Of the same kind, up to what is kept with it.
+        let kind = |of: &str| of.split(" key-").next().unwrap_or_default().to_owned();
+        let mut others = own.difference(left);
+        let alike = others.clone().find(|of| kind(of) == kind(new));
+        let other = alike.or_else(|| others.next()).cloned();
+        Some((new.clone(), other.unwrap_or_default()))
     }
 
     /// Of a rule that goes wrong as a whole: the first clause that its decoder would have written otherwise and reads well nowhere.
@@ -216,6 +261,7 @@ impl<'m> Attribution<'m> {
         &self,
         between: Between<'m>,
         (encoded, own): (Option<&Encoding>, Option<&Encoding>),
+        can_be_of_sets: bool,
         of: &dyn Fn(String, Own) -> Option<Signature>,
     ) -> Option<Signature> {
         let encoded = encoded?;
@@ -226,6 +272,12 @@ impl<'m> Attribution<'m> {
         };
         let well_read = self.own.well_read(between.decoder);
         let unread = new.iter().find(|form| !well_read.contains(*form));
+        if unread.is_none()
+            && can_be_of_sets
+            && let Some((encoded, own)) = self.of_sets(between)
+        {
+            return of(encoded, Own::As(own));
+        }
         match own {
             Some(own) if new.is_empty() => {
                 let mut more = own.clauses().map(|clause| clause.form());
@@ -246,7 +298,14 @@ impl<'m> Attribution<'m> {
                 // The one in its place, or the last.
                 let before = encoded.clauses().take(place.unwrap_or(0));
                 let before = before.filter(|of| !own.has(&of.form())).count();
-                let other = others.get(before).or(others.last()).cloned();
+                // In the place of what nf_tables does itself stands most often an extension.
+                let is_extension =
+                    |form: &&String| form.starts_with("match ") || form.starts_with("target ");
+                let other = match is_extension(&&form) {
+                    true => None,
+                    false => others.iter().find(is_extension),
+                };
+                let other = other.or(others.get(before)).or(others.last()).cloned();
                 of(form, Own::As(other.unwrap_or_default()))
             }
             None => of(unread?.clone(), Own::Unknown),
@@ -348,10 +407,16 @@ fn followed_gladly(all: &[Sought], at: usize) -> Option<&Signature> {
         Effect::Misses => others.find(|of| {
             of.loss.rule == loss.rule && (of.effect.is_of_part() || of.effect == Effect::Refused)
         }),
-        Effect::Replaced => {
-            let mut refused = others.filter(|of| of.effect == Effect::Refused);
-            let own = refused.clone().find(|of| of.loss.rule == loss.rule);
-            own.or_else(|| refused.next())
+        Effect::Replaced | Effect::Refused | Effect::Unrestorable => {
+            let is_worse = |of: &&Sought| match effect {
+                Effect::Replaced => {
+                    matches!(of.effect, Effect::Refused | Effect::Crashes | Effect::Hangs)
+                }
+                _ => matches!(of.effect, Effect::Crashes | Effect::Hangs),
+            };
+            let mut worse = others.filter(is_worse);
+            let own = worse.clone().find(|of| of.loss.rule == loss.rule);
+            own.or_else(|| worse.next())
         }
         _ => None,
     };

@@ -10,7 +10,7 @@ use super::gravest::{Gravest, Gravity};
 use super::known::{KnownCause, KnownCauses};
 use super::sighting::{Ranks, Sighting, Spot};
 use super::signature::Signature;
-use crate::catalog::{Build, BuildId, Family};
+use crate::catalog::{Backend, Build, BuildId, Family, Tool};
 use crate::judge::{Cell, RuleVerdict, core_message};
 use crate::matrix::{
     BuildName, BuildSet, How, Letter, Letters, LostPart, Matrix, NameKind, PrintedBy, Side,
@@ -46,6 +46,8 @@ pub struct Cause {
     pub encoders: BuildSet,
     /// Who decodes them otherwise.
     pub decoders: BuildSet,
+    /// Between which builds, who encodes and who decodes, each pair with the least of the scenarios that show it.
+    pub pairs: BTreeMap<(BuildId, BuildId), PairSeen>,
     /// Where among all that ran the encoders begin, and where the decoders end.
     pub edge: Edge,
     /// The worst that comes of it.
@@ -62,6 +64,17 @@ pub struct Cause {
     pub example: Option<ExampleRule>,
     /// What a program said of the worst, where it is no part.
     pub reason: Option<String>,
+}
+
+/// Where a cause is seen between two builds, in as few rules as a scenario has them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PairSeen {
+    /// How many rules the scenario has.
+    pub rules: usize,
+    /// The scenario.
+    pub scenario: String,
+    /// The family.
+    pub family: Family,
 }
 
 /// Since which build on a loss is there, and since which it is not any more.
@@ -158,6 +171,8 @@ struct Seen<'a> {
     signatures: BTreeSet<Signature>,
     /// Between which builds, by their places: who encoded, and who decodes.
     pairs: BTreeMap<(usize, usize), Sighting<'a>>,
+    /// The cell with the fewest rules of each pair.
+    least: BTreeMap<(usize, usize), &'a Cell>,
     parts: BTreeSet<LostPart>,
     /// What is lost, by how many losses that tell the cause by themselves.
     letters: BTreeMap<Letter, usize>,
@@ -192,6 +207,7 @@ impl<'a> Found<'a> {
                 known: entry,
                 signatures: BTreeSet::new(),
                 pairs: BTreeMap::new(),
+                least: BTreeMap::new(),
                 parts: BTreeSet::new(),
                 letters: BTreeMap::new(),
                 cells: 0,
@@ -252,6 +268,12 @@ impl<'a> Found<'a> {
             let seen = &mut self.causes[place];
             *seen.letters.entry(loss.part.letter).or_default() += usize::from(loss.is_direct);
             seen.parts.insert(loss.part);
+            if loss.is_direct {
+                let least = seen.least.entry(pair).or_insert(cell);
+                if cell.outcome.rules.len() < least.outcome.rules.len() {
+                    *least = cell;
+                }
+            }
             let sighting = seen.pairs.entry(pair);
             let sighting = sighting.or_insert_with(|| Sighting::of(spot));
             let rule = (scenario, cell.family, loss.subject);
@@ -349,6 +371,19 @@ impl<'a> Found<'a> {
             },
             signatures: seen.signatures.clone(),
             letter: letter.map_or(Letter::Whole, |(letter, _)| *letter),
+            pairs: seen
+                .least
+                .iter()
+                .map(|((by, of), cell)| {
+                    let seen = PairSeen {
+                        rules: cell.outcome.rules.len(),
+                        scenario: cell.scenario.clone(),
+                        family: cell.family,
+                    };
+                    let [by, of] = [by, of].map(|at| self.builds[*at].id.clone());
+                    ((by, of), seen)
+                })
+                .collect(),
             edge: self.edge(seen, &encoders, &decoders),
             encoders: self.set(&encoders, &self.encoders),
             decoders: self.set(&decoders, &self.decoders),
@@ -386,6 +421,13 @@ impl<'a> Found<'a> {
         encoders: &BTreeSet<usize>,
         decoders: &BTreeSet<usize>,
     ) -> Edge {
+        // nft encodes what iptables does too, and has releases of its own: where iptables began is asked then.
+        let kinds: BTreeSet<_> = decoders.iter().map(|at| self.kind(*at)).collect();
+        let alike = encoders
+            .iter()
+            .filter(|at| kinds.contains(&self.kind(**at)));
+        let alike: BTreeSet<usize> = alike.copied().collect();
+        let encoders = if alike.is_empty() { encoders } else { &alike };
         let first_encoder = self.one_kind(encoders, &self.encoders).and_then(|ran| {
             let first = ran.iter().position(|at| encoders.contains(at))?;
             (first > 0).then(|| self.name(ran[first], &self.encoders))?
@@ -404,11 +446,15 @@ impl<'a> Found<'a> {
 
     /// Those of `ran` that are of the tool and backend that all of `chosen` have, the oldest first.
     fn one_kind(&self, chosen: &BTreeSet<usize>, ran: &BTreeSet<usize>) -> Option<Vec<usize>> {
-        let kind = |at: &usize| (self.builds[*at].tool, self.builds[*at].backend);
-        let first = kind(chosen.first()?);
-        let mut of_kind: Vec<usize> = ran.iter().copied().filter(|at| kind(at) == first).collect();
+        let first = self.kind(*chosen.first()?);
+        let is_first = |at: &usize| self.kind(*at) == first;
+        let mut of_kind: Vec<usize> = ran.iter().copied().filter(is_first).collect();
         of_kind.sort_by_key(|at| &self.builds[*at].version);
-        chosen.iter().all(|at| kind(at) == first).then_some(of_kind)
+        chosen.iter().all(is_first).then_some(of_kind)
+    }
+
+    fn kind(&self, at: usize) -> (Tool, Backend) {
+        (self.builds[at].tool, self.builds[at].backend)
     }
 
     /// What a build is called; none where that says nothing of its release.

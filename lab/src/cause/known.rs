@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use glob::Pattern;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +16,6 @@ const BUILT_IN: &str = include_str!("../../../reports/causes.toml");
 #[derive(Debug, Clone, Default)]
 pub struct KnownCauses {
     causes: Vec<KnownCause>,
-    /// What tells each of them, in their order.
-    told_by: Vec<Vec<Pattern>>,
 }
 
 /// What is known of one cause.
@@ -32,7 +29,7 @@ pub struct KnownCause {
     /// What kind of thing it is; none where nobody has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<CauseKind>,
-    /// What it is told by: signatures as they are printed, with `*` for whatever. Those with the same commits are one cause.
+    /// What it is told by: signatures as they are printed, with `*` for whatever has no `]`. Those with the same commits are one cause.
     pub signatures: Vec<String>,
     /// What helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,21 +192,15 @@ impl KnownCauses {
     /// Reads such a file.
     ///
     /// # Errors
-    /// It is no such file, two causes have one name, or a pattern is none; with the place.
+    /// It is no such file, two causes have one name, with the place.
     pub fn read(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        let mut told_by = Vec::new();
         for (at, cause) in file.cause.iter().enumerate() {
             if file.cause[..at].iter().any(|of| of.name == cause.name) {
                 return Err(format!("two causes are called {}", cause.name));
             }
-            let patterns = cause.signatures.iter().map(|of| pattern(of));
-            told_by.push(patterns.collect::<Result<Vec<_>, _>>()?);
         }
-        Ok(KnownCauses {
-            causes: file.cause,
-            told_by,
-        })
+        Ok(KnownCauses { causes: file.cause })
     }
 
     /// Writes it to a file.
@@ -242,6 +233,15 @@ impl KnownCauses {
                 self.causes.push(cause);
                 continue;
             };
+            let (ends, found) = (&mut known.commits, cause.commits);
+            for (end, found) in [
+                (&mut ends.encoded_since, found.encoded_since),
+                (&mut ends.encoded_until, found.encoded_until),
+                (&mut ends.misread_since, found.misread_since),
+                (&mut ends.mended, found.mended),
+            ] {
+                *end = found.or(end.take());
+            }
             let first = known.seen.take().map(|of| of.first);
             known.seen = cause.seen.map(|seen| Seen {
                 first: first.unwrap_or_else(|| seen.first.clone()),
@@ -253,24 +253,26 @@ impl KnownCauses {
     /// The first that is told by this signature.
     pub fn of(&self, signature: &Signature) -> Option<&KnownCause> {
         let text = signature.to_string();
-        let place = self
-            .told_by
-            .iter()
-            .position(|all| all.iter().any(|of| of.matches(&text)))?;
-        self.causes.get(place)
+        let is_told = |of: &&KnownCause| of.signatures.iter().any(|pattern| fits(pattern, &text));
+        self.causes.iter().find(is_told)
     }
 }
 
 /// What stands above the causes in a file that the program writes.
 const HEAD: &str = "\
 # What is known of the causes of losses. `iptables-lab causes` prints them, `iptables-lab bisect` fills in the commits, people the rest.
-# A cause is told by signatures, as `iptables-lab causes` prints them; `*` stands for whatever. The first that fits is taken.
+# A cause is told by signatures, as `iptables-lab causes` prints them; `*` stands for whatever has no `]`. The first that fits is taken.
 
 ";
 
-/// A signature with `*` for whatever: all else stands for itself.
-fn pattern(text: &str) -> Result<Pattern, String> {
-    let literal = text.split('*').map(Pattern::escape);
-    let glob = literal.collect::<Vec<_>>().join("*");
-    Pattern::new(&glob).map_err(|error| format!("`{text}` is no pattern: {error}"))
+/// Whether a pattern is of a text: `*` stands for whatever is on its side of a closing bracket, all else for itself.
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            let end = rest.find(']').unwrap_or(rest.len());
+            let ends = (0..=end).filter(|at| rest.is_char_boundary(*at));
+            ends.into_iter().any(|at| fits(after, &rest[at..]))
+        }),
+    }
 }

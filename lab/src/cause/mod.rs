@@ -17,7 +17,9 @@ mod signature;
 mod tests;
 
 pub use attribution::{Attribution, Loss};
-pub use found::{Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, WorstScenario, causes};
+pub use found::{
+    Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, PairSeen, WorstScenario, causes,
+};
 pub use gravest::Gravest;
 pub use known::Found as FoundCommit;
 pub use known::{CauseKind, Commits, KnownCause, KnownCauses, Seen, SeenCell};

@@ -25,6 +25,8 @@ pub struct OwnRules<'m> {
     writers: HashMap<Rules<'m>, Vec<&'m Cell>>,
     /// The forms of clauses that each build read well, in whatever rule.
     well_read: RefCell<HashMap<&'m BuildId, Rc<HashSet<String>>>>,
+    /// The sets among which each build read every rule.
+    well_read_sets: RefCell<HashMap<&'m BuildId, Rc<HashSet<&'m String>>>>,
 }
 
 struct Known<'m> {
@@ -40,6 +42,7 @@ impl<'m> OwnRules<'m> {
             read: HashMap::new(),
             writers: HashMap::new(),
             well_read: RefCell::default(),
+            well_read_sets: RefCell::default(),
         };
         for cell in &matrix.cells {
             let place = (cell.scenario.as_str(), cell.family);
@@ -93,6 +96,13 @@ impl<'m> OwnRules<'m> {
         near.find(|(by, _)| is_well(&by.id)).map(|(_, of)| of)
     }
 
+    /// The sets that `build` leaves itself where it writes the rules of a cell.
+    pub fn sets(&self, cell: &'m Cell, build: &BuildId) -> Option<&'m BTreeSet<String>> {
+        let writers = self.writers.get(&(cell.scenario.as_str(), cell.family))?;
+        let own = writers.iter().find(|of| of.writer == *build)?;
+        Some(&own.encoded.sets)
+    }
+
     /// Whether `build` does this to the rule where it wrote it itself. That it cannot restore its own print, or takes rules for others,
     /// is its own fault in all rules if it is in one.
     pub fn does_to_its_own(
@@ -128,6 +138,23 @@ impl<'m> OwnRules<'m> {
         let read = self.read.get(reader);
         let known = read.and_then(|of| of.get(&(place, writer)));
         known.is_some_and(|of| of.fates().contains(&(rule, effect, part.to_owned())))
+    }
+
+    /// The sets among which `build` read every rule.
+    pub fn well_read_sets(&self, build: &'m BuildId) -> Rc<HashSet<&'m String>> {
+        if let Some(known) = self.well_read_sets.borrow().get(build) {
+            return known.clone();
+        }
+        let read = self.read.get(build).into_iter().flatten();
+        let whole = |of: &&Known<'m>| {
+            let fates = fates(of.cell);
+            !fates.iter().any(|(_, effect, _)| effect.spreads())
+        };
+        let well = read.map(|(_, of)| of).filter(whole);
+        let sets: Rc<HashSet<&String>> =
+            Rc::new(well.flat_map(|of| &of.cell.encoded.sets).collect());
+        self.well_read_sets.borrow_mut().insert(build, sets.clone());
+        sets
     }
 
     /// The forms of clauses that `build` read well, in whatever rule.

@@ -170,11 +170,7 @@ impl Effect {
         self.is_of_part()
             || matches!(
                 self,
-                Effect::Refused
-                    | Effect::Crashes
-                    | Effect::Hangs
-                    | Effect::Replaced
-                    | Effect::Misses
+                Effect::Refused | Effect::Crashes | Effect::Hangs | Effect::Replaced
             )
     }
 

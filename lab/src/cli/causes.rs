@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
-use super::target::Targets;
+use super::target::{self, Targets};
 use crate::experiment::Failure;
 use crate::experiment::causes::{self, Completed};
 use crate::experiment::progress::say;
@@ -22,6 +22,9 @@ pub struct CausesArgs {
     /// Put what the run shows into this file of causes (reports/causes.toml), new causes too.
     #[arg(long, value_name = "FILE", requires = "from")]
     complete: Option<PathBuf>,
+    /// Write a page of Markdown for each into this folder, which must be there: NAME.md.
+    #[arg(long, value_name = "DIR")]
+    pages: Option<PathBuf>,
     /// How they are printed [default: text]. Repeats, each with its --output.
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Vec<CausesFormat>,
@@ -35,6 +38,8 @@ pub struct CausesArgs {
 enum CausesFormat {
     /// For the terminal.
     Text,
+    /// For issues and mails.
+    Markdown,
     /// One JSON document.
     Json,
 }
@@ -52,12 +57,23 @@ pub fn run(args: &CausesArgs) -> Result<Exit, Failure> {
             path.display()
         ));
     }
+    if let Some(folder) = &args.pages {
+        for cause in &all {
+            let page = folder.join(format!("{}.md", cause.name));
+            target::write(&page, &report::causes::markdown(cause))?;
+        }
+    }
     let one = args.cause.as_deref();
     let one = one.map(|name| causes::named(&all, name)).transpose()?;
     targets.write(|format, width, to| {
         let text = match (format, one) {
             (CausesFormat::Text, Some(one)) => width.text(|width| report::causes::one(one, width)),
             (CausesFormat::Text, None) => width.text(|width| report::causes::table(&all, width)),
+            (CausesFormat::Markdown, Some(one)) => report::causes::markdown(one),
+            (CausesFormat::Markdown, None) => {
+                let pages: Vec<String> = all.iter().map(report::causes::markdown).collect();
+                pages.join("\n")
+            }
             (CausesFormat::Json, Some(one)) => report::causes::json(&one)?,
             (CausesFormat::Json, None) => report::causes::json(&all)?,
         };

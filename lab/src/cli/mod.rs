@@ -2,6 +2,7 @@
 
 mod advise;
 mod arguments;
+mod bisect;
 mod builds;
 mod causes;
 mod completions;
@@ -106,7 +107,28 @@ Exit status: 0 if the report is made, 1 if there is no loss to report.")]
   iptables-lab replay run.jsonl --format html --output page.html")]
     Replay(replay::ReplayArgs),
     /// Say what the losses of a run come of: few causes, each with whom it hits.
+    #[command(after_help = "Examples:
+  iptables-lab causes
+  iptables-lab causes native-mark
+  iptables-lab causes --from run.jsonl
+  iptables-lab causes native-mark --from report.json --format markdown
+  iptables-lab causes --from run.jsonl --complete reports/causes.toml
+
+Without --from it says what this program knows of causes (reports/causes.toml, as it was compiled). A cause is told by what the \
+kernel holds: docs/how-to/causes.md says how.")]
     Causes(causes::CausesArgs),
+    /// Find the upstream commits that began and ended causes, in a clone of the tool's history.
+    #[command(after_help = "Examples:
+  iptables-lab bisect native-mark --tree iptables.git --from run.jsonl
+  iptables-lab bisect --tree iptables.git --from run.jsonl \\
+    --complete reports/causes.toml
+  iptables-lab bisect set-type-without-data --tool nft --tree nftables.git \\
+    --from run.jsonl
+
+It compiles one commit after the other between the releases that the run shows, and has each write or read beside a release that \
+stays. Each commit is compiled once and kept in the store, so that a search that was stopped goes on where it was. The repository is \
+only read. Releases that are no longer to be had are given with --builds, as for the run.")]
+    Bisect(bisect::BisectArgs),
     /// Say which programs may change rules side by side on a node, what is lost, and the least change that helps.
     #[command(mut_arg("scenario", |arg| arg.help(OF_ADVISE)), after_help = "Examples:
   iptables-lab advise --host debian@12 --published \\
@@ -258,6 +280,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Causes(args) => causes::run(&args),
+        Command::Bisect(args) => block_on(bisect::run(&args, common)),
         Command::Man(args) => man::man(&args, Cli::command()),
         Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Inventory(args) => inventory::run(&args),

@@ -1,5 +1,6 @@
 //! `show`: one cell in full.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use super::exit::Exit;
 use super::operation::{Asked, operations};
 use super::target;
 use crate::catalog::{Build, BuildId};
+use crate::cause::causes;
 use crate::experiment::pairing::{PairingRequest, PairingsSeen};
 use crate::experiment::progress::say;
 use crate::experiment::scenarios::scenarios;
@@ -73,10 +75,20 @@ pub async fn run(args: &ShowArgs, common: &Common) -> Result<Exit, Failure> {
         let cells: Vec<&Cell> = cells.collect();
         return list(args, &cells, (&writer, &reader));
     }
+    let found = causes(matrix);
+    let known = report::causes::shown(matrix, &found);
     let mut shown = 0;
     for cell in cells {
         if let Some((load, scenario)) = seen.of_cell(cell) {
-            target::print(&report::show::render(cell, load, scenario))?;
+            let place = matrix.cells.iter().position(|of| std::ptr::eq(of, cell));
+            let losses = place.and_then(|at| found.of_cells.get(at));
+            let places: BTreeSet<usize> = losses
+                .into_iter()
+                .flat_map(|of| of.iter())
+                .map(|of| of.cause)
+                .collect();
+            let of_cell: Vec<_> = places.iter().filter_map(|at| known.get(*at)).collect();
+            target::print(&report::show::render(cell, load, scenario, &of_cell))?;
             shown += 1;
         }
     }

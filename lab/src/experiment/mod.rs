@@ -5,6 +5,7 @@
 //! goes to standard error as it comes.
 
 pub mod advise;
+pub mod bisect;
 pub mod builds;
 pub mod causes;
 pub mod doctor;

@@ -1,10 +1,11 @@
 //! How the rules of a pairing are encoded in the kernel: by their writer, and by the reader that wrote them back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Pairing;
 use super::chain_in_lane::RuleInLane;
-use crate::observed::Encoding;
+use crate::observed::{Encoding, encoding_of_set};
 
 /// How the rules of a pairing are encoded in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -14,6 +15,10 @@ pub struct Encoded {
     /// By the reader after the rewrite, those rules that are not as they were, by their places from 0; none of one that is gone, or
     /// cannot be told from others.
     pub rewritten: Vec<(usize, Option<Arc<Encoding>>)>,
+    /// The sets and maps that the writer left, each kind once.
+    pub sets: BTreeSet<String>,
+    /// Those that the reader left; none where they are the same.
+    pub sets_rewritten: Option<BTreeSet<String>>,
 }
 
 /// How one rule is encoded.
@@ -34,6 +39,11 @@ impl Encoded {
         self.rewritten.extend(of.rewritten.map(|of| (place, of)));
     }
 
+    /// The sets and maps that the reader left.
+    pub fn sets_by_reader(&self) -> &BTreeSet<String> {
+        self.sets_rewritten.as_ref().unwrap_or(&self.sets)
+    }
+
     /// How the writer encoded the rule at `place`, from 0.
     pub fn by_writer(&self, place: usize) -> Option<&Arc<Encoding>> {
         self.written.get(place)?.as_ref()
@@ -49,6 +59,25 @@ impl Encoded {
 }
 
 impl<'a> Pairing<'a> {
+    /// The sets and maps that the writer left, and those that the reader did.
+    pub(super) fn encoded_sets(&self) -> (BTreeSet<String>, Option<BTreeSet<String>>) {
+        let of = |dump| {
+            let tables = self.evidence.dump(dump).nft.iter();
+            let sets = tables.flat_map(|table| &table.sets);
+            sets.map(encoding_of_set).collect::<BTreeSet<String>>()
+        };
+        let Some(whole) = self.readings.first() else {
+            return (BTreeSet::new(), None);
+        };
+        let baseline = self.evidence.baseline(whole.rules);
+        let written = baseline
+            .map(|baseline| of(baseline.dump))
+            .unwrap_or_default();
+        let rewritten = whole.rewrite.as_ref().map(|restored| of(restored.dump));
+        let rewritten = rewritten.filter(|of| *of != written);
+        (written, rewritten)
+    }
+
     /// How a rule is encoded by its writer and after the rewrite.
     pub(super) fn encoded(&self, in_lane: RuleInLane<'_, 'a>) -> RuleEncoded {
         let chain = in_lane.chain;

@@ -213,7 +213,12 @@ impl<'a> Pairing<'a> {
             chain.consequence = chain.consequence.map(|of| proof.beside(of.what));
         }
         // One after the other: all of a large ruleset's verdicts at once are more than a processor's cache holds.
-        let mut encoded = Encoded::default();
+        let (sets, sets_rewritten) = self.encoded_sets();
+        let mut encoded = Encoded {
+            sets,
+            sets_rewritten,
+            ..Encoded::default()
+        };
         let keep = |(place, (mut rule, by)): (usize, (RuleVerdict, RuleEncoded))| {
             rule.consequence = rule.consequence.and_then(|of| proof.of(of.what));
             encoded.add(place, by);

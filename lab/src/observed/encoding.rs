@@ -287,10 +287,49 @@ fn of_set(set: Option<&NftSet>) -> String {
     } else {
         "named"
     };
-    // By them nft knows how to print keys; older ones stumble over newer ones' words.
-    let userdata = (!set.is_anonymous() && set.userdata.is_some()).then_some("userdata");
-    let all = [kind].into_iter().chain(words).chain(userdata);
+    let all = [kind].into_iter().chain(words);
     all.collect::<Vec<_>>().join(" ")
+}
+
+/// How a set or map is encoded, whatever is in it: what it is, and what nft keeps with it to print its keys and data
+/// (`enum nftnl_udata_set_types` of libnftnl's include/libnftnl/udata.h). `set named interval key-byteorder key-typeof`.
+pub fn encoding_of_set(set: &NftSet) -> String {
+    const KEPT: [&str; 9] = [
+        "key-byteorder",
+        "data-byteorder",
+        "merge",
+        "key-typeof",
+        "data-typeof",
+        "expression",
+        "data-interval",
+        "comment",
+        "description",
+    ];
+    let mut text = format!("set {}", of_set(Some(set)));
+    let userdata = set.userdata.as_ref().map(|of| of.as_slice());
+    for (kind, value) in attributes(userdata.unwrap_or_default()) {
+        let word = KEPT.get(usize::from(kind)).copied();
+        text.push(' ');
+        text.push_str(word.unwrap_or("other"));
+        // What an expression is of, without anything about it: `NFTNL_UDATA_SET_TYPEOF_DATA` of no length.
+        let is_empty = |(kind, value): (u8, &[u8])| kind == 1 && value.is_empty();
+        if word.is_some_and(|word| word.ends_with("typeof")) && attributes(value).any(is_empty) {
+            text.push_str(" without data");
+        }
+    }
+    text
+}
+
+/// What is kept as userdata: kinds with their values (`struct nftnl_udata`).
+fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let [kind, length, rest @ ..] = bytes else {
+            return None;
+        };
+        let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+        bytes = rest;
+        Some((*kind, value))
+    })
 }
 
 fn of_xtables(what: &str, of: &Extension) -> String {

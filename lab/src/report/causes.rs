@@ -1,5 +1,6 @@
 //! The causes of a run, as a table for the terminal, or one of them whole.
 
+use super::markdown::escape;
 use super::terminal::{HEADING, cut, inert, paint, style, wrap};
 use super::wording;
 use crate::cause::{Cause, Causes, KnownCause, Seen, SeenCell};
@@ -65,12 +66,11 @@ pub fn table(causes: &[KnownCause], width: usize) -> String {
             or_none(seen.and_then(|of| of.mended_in.clone())),
             or_none(seen.map(|of| of.worst.clone())),
             or_none(seen.map(|of| of.rules.to_string())),
-            or_none(seen.map(|of| of.scenarios.to_string())),
         ]
     });
-    let head = ["CAUSE", "SINCE", "MENDED", "WORST", "RULES", "SCENARIOS"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
-    let columns = [0, 1, 2, 3, 4, 5].map(|at| {
+    let head = ["CAUSE", "SINCE", "MENDED", "WORST", "RULES"].map(str::to_owned);
+    let rows: Vec<[String; 5]> = std::iter::once(head).chain(cells).collect();
+    let columns = [0, 1, 2, 3, 4].map(|at| {
         let lengths = rows.iter().map(|row| row[at].chars().count());
         lengths.max().unwrap_or(0)
     });
@@ -79,7 +79,7 @@ pub fn table(causes: &[KnownCause], width: usize) -> String {
         let cells = row.iter().enumerate().map(|(column, cell)| {
             let (cell, width) = (inert(cell), columns[column]);
             match column {
-                4 | 5 => format!("{cell:>width$}"),
+                4 => format!("{cell:>width$}"),
                 _ => format!("{cell:<width$}"),
             }
         });
@@ -93,6 +93,81 @@ pub fn table(causes: &[KnownCause], width: usize) -> String {
                 text.push_str(&format!("    {line}\n"));
             }
         }
+    }
+    text
+}
+
+/// One cause as a page of Markdown, which reads as a mail of plain text too.
+pub fn markdown(cause: &KnownCause) -> String {
+    let mut text = format!("# {}\n\n{}.\n\n", escape(&cause.name), escape(&cause.says));
+    let mut say = |name: &str, said: &str| {
+        text.push_str(&format!("- {name}: {}\n", escape(&inert(said))));
+    };
+    say("kind", cause.kind.map_or("not known", wording::cause_kind));
+    if let Some(seen) = &cause.seen {
+        say("lost", &seen.lost);
+        say("written by", &seen.encoders);
+        say("read by", &seen.decoders);
+        if let Some(since) = &seen.since {
+            say("since", since);
+        }
+        if let Some(mended) = &seen.mended_in {
+            say("mended in", mended);
+        }
+        say("worst", &seen.worst);
+        let (rules, scenarios, cells) = (seen.rules, seen.scenarios, seen.cells);
+        say("where", &wording::cause_places(rules, scenarios, cells));
+        if let Some(reason) = &seen.reason {
+            say("it says", reason);
+        }
+        say(
+            "seen",
+            &wording::cause_days(&seen.first, &seen.last, &seen.kernel),
+        );
+    }
+    if let Some(remedy) = &cause.remedy {
+        say("what to do", remedy);
+    }
+    if let Some(seen) = &cause.seen
+        && let (Some(before), Some(after)) = (&seen.before, &seen.after)
+    {
+        text.push_str("\nA rule as it was, and as it is then:\n\n");
+        text.push_str(&format!(
+            "    - {}\n    + {}\n",
+            inert(before),
+            inert(after)
+        ));
+    }
+    let commits: Vec<_> = cause.commits.all().collect();
+    if !commits.is_empty() {
+        text.push_str("\n## Commits\n\n");
+        for (what, found) in commits {
+            let found = escape(&inert(&wording::found_commit(found)));
+            text.push_str(&format!("- {what} {found}\n"));
+        }
+    }
+    text.push_str("\n## What it is told by\n\n");
+    text.push_str("What the kernel holds, without values (`*` is whatever):\n\n");
+    for signature in &cause.signatures {
+        text.push_str(&format!("    {}\n", inert(signature)));
+    }
+    if !cause.reports.is_empty() {
+        text.push_str("\n## Reports\n\n");
+        for report in &cause.reports {
+            text.push_str(&format!("- <{}>\n", inert(report)));
+        }
+    }
+    if let Some(Seen { cell, .. }) = &cause.seen {
+        text.push_str("\n## To see it\n\n");
+        let SeenCell {
+            scenario,
+            family,
+            writer,
+            reader,
+        } = cell;
+        text.push_str(&format!(
+            "    iptables-lab evidence --scenario {scenario} --family {family} \\\n      --writer {writer} --reader {reader}\n"
+        ));
     }
     text
 }

@@ -141,7 +141,7 @@ impl Run {
     /// The worst cell in full, without the program's own colours.
     fn show(&self) -> String {
         let (load, scenario) = (&self.recording.loads[0], &self.recording.head.scenarios[0]);
-        without_colours(&super::show::render(self.worst(), load, scenario))
+        without_colours(&super::show::render(self.worst(), load, scenario, &[]))
     }
 
     /// `REPORT.md` and `reproduce.sh` of the worst cell.

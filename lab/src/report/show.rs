@@ -11,6 +11,7 @@ use super::facts::{self, Fact, Said};
 use super::terminal::{HEADING, inert, paint, sign, style};
 use super::wording;
 use crate::catalog::BuildId;
+use crate::cause::KnownCause;
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, ChainVerdict, RuleVerdict};
 use crate::plan::Operation;
@@ -19,7 +20,12 @@ use crate::recording::{CommandRecord, LoadRecord, Seen};
 use crate::scenario::Scenario;
 
 /// The cell, from the load that it was judged from, and its scenario.
-pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
+pub fn render(
+    cell: &Cell,
+    load: &LoadRecord,
+    scenario: &Scenario,
+    causes: &[&KnownCause],
+) -> String {
     let mut page = String::new();
     let title = format!(
         "{} → {}, {}, {}",
@@ -33,6 +39,7 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     let _ = writeln!(page, "{mark}: {}", wording::verdict_meaning(cell.verdict));
     page.push_str(&not_tested(cell));
     page.push('\n');
+    page.push_str(&of_causes(causes));
     page.push_str(&verdicts(cell, commands::witness(cell, load)));
     page.push_str(&packets(cell));
     page.push_str(&warnings(cell));
@@ -40,6 +47,19 @@ pub fn render(cell: &Cell, load: &LoadRecord, scenario: &Scenario) -> String {
     page.push_str(&prints(cell, load));
     page.push_str(&commands::render(cell, load, scenario));
     page
+}
+
+/// What its losses come of.
+fn of_causes(causes: &[&KnownCause]) -> String {
+    if causes.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", paint(HEADING, "causes"));
+    for cause in causes {
+        let _ = writeln!(text, "  {}: {}", inert(&cause.name), inert(&cause.says));
+    }
+    text.push('\n');
+    text
 }
 
 /// How many rules say nothing of the reader, or were not asked for.

@@ -143,6 +143,9 @@ fn a_ruleset_that_does_not_parse_is_shown_with_the_place(#[case] name: &str, #[c
     "replay none.jsonl",
     "the recording none.jsonl cannot be read: No such file"
 )]
+#[case("causes --from none.json", "none.json cannot be read: No such file")]
+#[case("causes nobody-knows", "no cause is called nobody-knows; there are: ")]
+#[case("bisect --tree a --from none.json", "a is no git repository: ")]
 fn bad_input_is_found_before_anything_runs(#[case] words: &str, #[case] message: &str) {
     const RULES: &str = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\nCOMMIT\n";
     let folder = tempfile::tempdir().unwrap();

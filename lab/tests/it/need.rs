@@ -39,6 +39,8 @@ pub enum Need {
     Packages,
     /// A browser.
     Chromium,
+    /// git.
+    Git,
 }
 
 /// Ends a test where the machine lacks something that it needs.
@@ -68,6 +70,7 @@ impl fmt::Display for Need {
             Need::Release => "iptables 1.8.11",
             Need::Packages => "Debian's packages",
             Need::Chromium => "Chromium",
+            Need::Git => "git",
         })
     }
 }
@@ -152,8 +155,8 @@ fn target() -> String {
 
 /// Why the machine does not have this, if it has not. It is looked once.
 fn lacks(need: Need) -> Option<&'static str> {
-    static FOUND: [OnceLock<Option<String>>; Need::Chromium as usize + 1] =
-        [const { OnceLock::new() }; Need::Chromium as usize + 1];
+    static FOUND: [OnceLock<Option<String>>; Need::Git as usize + 1] =
+        [const { OnceLock::new() }; Need::Git as usize + 1];
     let found = FOUND[need as usize].get_or_init(|| look(need));
     found.as_deref()
 }
@@ -176,6 +179,11 @@ fn look(need: Need) -> Option<String> {
         Need::Chromium => browser()
             .is_none()
             .then(|| "there is none (apt-get install chromium)".to_owned()),
+        Need::Git => {
+            let version = Command::new("git").arg("--version").output();
+            let is_there = version.is_ok_and(|of| of.status.success());
+            (!is_there).then(|| "there is none (apt-get install git)".to_owned())
+        }
     }
 }
 

@@ -166,7 +166,7 @@ fn what_is_shown_of_them_is_what_was_kept() {
                 .loads
                 .iter()
                 .find(|load| load.family == cell.family);
-            report::show::render(cell, load.unwrap(), &recording.head.scenarios[0])
+            report::show::render(cell, load.unwrap(), &recording.head.scenarios[0], &[])
         });
         let pages: Vec<String> = pages.collect();
         let mut settings = insta::Settings::new();

@@ -1,6 +1,6 @@
 //! How rules are encoded in the kernel, as a report has it: each distinct encoding once, and each distinct list of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -28,6 +28,12 @@ struct List {
     written: Vec<Option<usize>>,
     /// After the reader's rewrite, those that are not as they were: the rule's place from 0, and its encoding; null of one that is gone.
     rewritten: Vec<(usize, Option<usize>)>,
+    /// The sets and maps that the writer left, each kind once: what they are, and what nft keeps with them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    sets: BTreeSet<String>,
+    /// Those that the reader left; null where they are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sets_rewritten: Option<BTreeSet<String>>,
 }
 
 /// Encodings as they are put into a report.
@@ -52,7 +58,12 @@ impl Collected {
         let rewritten = rewritten.map(|(at, of)| (*at, of.as_ref().map(|of| self.encoding(of))));
         let rewritten = rewritten.collect();
         let place = self.encodings.lists.len();
-        self.encodings.lists.push(List { written, rewritten });
+        self.encodings.lists.push(List {
+            written,
+            rewritten,
+            sets: of.sets.clone(),
+            sets_rewritten: of.sets_rewritten.clone(),
+        });
         self.lists.insert(Arc::as_ptr(of), place);
         place
     }
@@ -92,6 +103,8 @@ impl Encodings {
             let written = of.written.into_iter();
             let rewritten = of.rewritten.into_iter();
             Ok(Arc::new(Encoded {
+                sets: of.sets,
+                sets_rewritten: of.sets_rewritten,
                 written: written
                     .map(|of| of.map(&encoding).transpose())
                     .collect::<Result<_, String>>()?,

@@ -1,0 +1,75 @@
+//! `bisect`: the upstream commits that began and ended causes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::arguments::{Common, PaceArgs};
+use super::exit::Exit;
+use super::target;
+use crate::catalog::Tool;
+use crate::experiment::Failure;
+use crate::experiment::bisect::{BisectRequest, Bisected, bisect};
+use crate::experiment::causes;
+use crate::experiment::progress::say;
+use crate::report;
+
+#[derive(Args)]
+pub struct BisectArgs {
+    /// The causes, by name; all that the run shows where none is named.
+    #[arg(value_name = "CAUSE")]
+    causes: Vec<String>,
+    /// A clone of the tool's history, with its tags, with or without a work tree: it is only read.
+    #[arg(long, value_name = "GITREPO")]
+    tree: PathBuf,
+    /// A run that shows the causes: a report in JSON, or a recording.
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// Whose history the repository is.
+    #[arg(long, value_enum, value_name = "TOOL", default_value = "iptables")]
+    tool: OfTool,
+    /// Put what is found into this file of causes (reports/causes.toml).
+    #[arg(long, value_name = "FILE")]
+    complete: Option<PathBuf>,
+    #[command(flatten)]
+    pace: PaceArgs,
+}
+
+/// A tool by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OfTool {
+    Iptables,
+    Nft,
+}
+
+pub async fn run(args: &BisectArgs, common: &Common) -> Result<Exit, Failure> {
+    let request = BisectRequest {
+        causes: args.causes.clone(),
+        from: args.from.clone(),
+        tree: args.tree.clone(),
+        tool: match args.tool {
+            OfTool::Iptables => Tool::Iptables,
+            OfTool::Nft => Tool::Nft,
+        },
+        options: args.pace.options(),
+    };
+    let Bisected {
+        causes: found,
+        commits,
+        skipped,
+        tries,
+    } = bisect(request, || common.session_options()).await?;
+    if let Some(path) = &args.complete {
+        causes::complete(path, &found)?;
+    }
+    let width = target::width();
+    let text: Vec<String> = found
+        .iter()
+        .map(|of| report::causes::one(of, width))
+        .collect();
+    target::print(&text.join("\n"))?;
+    say(format_args!(
+        "{commits} commits, {skipped} of them could not be compiled; tried {tries} times"
+    ));
+    Ok(Exit::Ran)
+}
