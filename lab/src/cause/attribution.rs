@@ -155,7 +155,7 @@ impl<'m> Attribution<'m> {
         // Its own fault has its own encoding, whoever wrote the rule.
         let own_form = |part: &str| {
             let own = own_encoding().or(encoded)?;
-            Some(held(cell.family, part, own).first()?.form())
+            Some(clauses_of(cell.family, part, own).first()?.form())
         };
         let can_be_of_sets = matches!(effect, Effect::Refused | Effect::Replaced);
         // What its decoder died of it printed nothing of.
@@ -181,7 +181,7 @@ impl<'m> Attribution<'m> {
             }
             Effect::Dropped | Effect::Altered | Effect::Added => {
                 let encoded = encoded?;
-                let clauses = held(cell.family, &part.name, encoded);
+                let clauses = clauses_of(cell.family, &part.name, encoded);
                 if is_itself() {
                     let form = own_form(&part.name);
                     let form = form.unwrap_or_else(|| named_only(&part.name));
@@ -192,7 +192,7 @@ impl<'m> Attribution<'m> {
                 }
                 match own_encoding() {
                     Some(whole) => {
-                        let own: Vec<String> = held(cell.family, &part.name, whole)
+                        let own: Vec<String> = clauses_of(cell.family, &part.name, whole)
                             .iter()
                             .map(|clause| clause.form())
                             .collect();
@@ -386,7 +386,7 @@ impl<'m> Attribution<'m> {
 /// Whether the part is the one that the decoder takes wrongly first; what follows it in the rule goes with it.
 fn is_first(family: Family, harm: &Harm, part: &LostPart, encoded: &Encoding) -> bool {
     let place = |of: &LostPart| {
-        let held = held(family, &of.name, encoded);
+        let held = clauses_of(family, &of.name, encoded);
         let first = held.first()?;
         let mut clauses = encoded.clauses();
         clauses.position(|clause| std::ptr::eq(clause, *first))
@@ -430,7 +430,7 @@ fn is_as_run(verdict: &RuleVerdict, harm: &Harm) -> bool {
 }
 
 /// The clauses that a part is encoded in. Part names are of no two tools: whichever knows it.
-fn held<'e>(family: Family, part: &str, encoding: &'e Encoding) -> Vec<&'e Clause> {
+pub fn clauses_of<'e>(family: Family, part: &str, encoding: &'e Encoding) -> Vec<&'e Clause> {
     let is_in = |clause: &&Clause| {
         let mut dialects = Tool::ALL.iter().map(|tool| tool.dialect());
         dialects.any(|of| of.is_encoded_in(family, part, clause))
@@ -446,7 +446,7 @@ fn named_only(part: &str) -> String {
 /// Whether something else follows the part in one encoding than in the other.
 fn is_elsewhere(family: Family, part: &str, one: &Encoding, other: &Encoding) -> bool {
     let next = |of: &Encoding| {
-        let first = *held(family, part, of).first()?;
+        let first = *clauses_of(family, part, of).first()?;
         let mut after = of
             .clauses()
             .skip_while(|clause| !std::ptr::eq(*clause, first));

@@ -16,7 +16,7 @@ mod signature;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-pub use attribution::{Attribution, Loss};
+pub use attribution::{Attribution, Loss, clauses_of};
 pub use found::{
     Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, PairSeen, WorstScenario, causes,
 };

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use miette::miette;
 
 use super::exit::Exit;
 use super::target::{self, Targets};
 use crate::experiment::Failure;
 use crate::experiment::causes::{self, Completed};
 use crate::experiment::progress::say;
+use crate::experiment::stored::matrix_of_file;
 use crate::report;
 
 #[derive(Args)]
@@ -42,12 +44,24 @@ enum CausesFormat {
     Markdown,
     /// One JSON document.
     Json,
+    /// How each build writes each part of a rule, and who reads it otherwise: one JSON document. It takes --from.
+    Compat,
 }
 
 pub fn run(args: &CausesArgs) -> Result<Exit, Failure> {
     let targets = Targets::open(&args.format, CausesFormat::Text, &args.output)?;
-    let all = match &args.from {
-        Some(file) => causes::of_file(file)?,
+    let matrix = args.from.as_deref().map(matrix_of_file).transpose()?;
+    let is_compat = args.format.contains(&CausesFormat::Compat);
+    let compat = matrix
+        .as_ref()
+        .filter(|_| is_compat)
+        .map(report::compat::compat);
+    if is_compat && compat.is_none() {
+        let error = miette!("--format compat is made of a run: say which with --from");
+        return Err(Failure::bad_input(error));
+    }
+    let all = match &matrix {
+        Some(matrix) => causes::of_matrix(matrix),
         None => causes::built_in(),
     };
     if let Some(path) = &args.complete {
@@ -74,6 +88,7 @@ pub fn run(args: &CausesArgs) -> Result<Exit, Failure> {
                 let pages: Vec<String> = all.iter().map(report::causes::markdown).collect();
                 pages.join("\n")
             }
+            (CausesFormat::Compat, _) => report::causes::json(&compat)?,
             (CausesFormat::Json, Some(one)) => report::causes::json(&one)?,
             (CausesFormat::Json, None) => report::causes::json(&all)?,
         };

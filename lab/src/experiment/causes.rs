@@ -5,17 +5,13 @@ use std::path::Path;
 use miette::miette;
 
 use super::failure::{Failure, OrFailure};
-use super::stored::matrix_of_file;
 use crate::cause::{KnownCause, KnownCauses, causes};
+use crate::matrix::Matrix;
 use crate::report;
 
-/// The causes of a run, by its report in JSON or its recording, the worst first.
-///
-/// # Errors
-/// The file cannot be read, or is neither.
-pub fn of_file(file: &Path) -> Result<Vec<KnownCause>, Failure> {
-    let matrix = matrix_of_file(file)?;
-    Ok(report::causes::shown(&matrix, &causes(&matrix)))
+/// The causes of a run, the worst first, each with how it is shown there.
+pub fn of_matrix(matrix: &Matrix) -> Vec<KnownCause> {
+    report::causes::shown(matrix, &causes(matrix))
 }
 
 /// What this program knows of causes.

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod builds;
 pub mod causes;
+pub mod compat;
 pub mod diagnosis;
 pub mod diagnosis_json;
 pub mod difference;

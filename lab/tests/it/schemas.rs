@@ -22,6 +22,7 @@ fn file(name: &str) -> PathBuf {
 )]
 #[case("reports/advice-schema.json", report::advice::schema())]
 #[case("reports/inventory-schema.json", inventory::schema())]
+#[case("reports/compat-schema.json", report::compat::schema())]
 fn the_schema_that_lies_there_is_this_programs(
     #[case] name: &str,
     #[case] schema: schemars::Schema,
@@ -73,6 +74,29 @@ fn the_matrix_keeps_to_its_schema() {
         let matrix = serde_json::from_slice(&json).unwrap();
         keeps_to(&schema, &matrix, &path.display().to_string());
     }
+}
+
+/// What a mark match comes to is there, and nothing is said of a build that did not run.
+#[test]
+fn compatibility_keeps_to_its_schema_and_is_of_builds_that_ran() {
+    let schema = report::compat::schema();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
+    let path = folder.join("kube-firewall-by-1.8.9.jsonl");
+    let matrix = Matrix::of(&recording::read(&path).unwrap().recording);
+    let compat = report::compat::compat(&matrix);
+    let value = serde_json::to_value(&compat).unwrap();
+    keeps_to(&schema, &value, &path.display().to_string());
+    let mark = &compat.parts["match mark"];
+    let native = mark.written.iter().find(|(form, _)| form.starts_with("meta mark"));
+    assert!(native.is_some_and(|(_, by)| by.iter().any(|id| id.as_str() == "1.8.9-nft")));
+    let lost = mark.misread.iter().find(|of| of.cause == "native-mark").unwrap();
+    assert!(lost.by.iter().any(|id| id.as_str() == "debian-1.8.7-1-nft"));
+    let named = compat.parts.values().flat_map(|part| {
+        let written = part.written.values().flatten();
+        written.chain(part.misread.iter().flat_map(|of| &of.by))
+    });
+    let named: Vec<_> = named.collect();
+    assert!(!named.is_empty() && named.iter().all(|id| compat.builds.contains(id)));
 }
 
 #[rstest]
