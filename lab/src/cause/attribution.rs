@@ -216,7 +216,9 @@ impl<'m> Attribution<'m> {
                             |clause: &&&Clause| after.is_some_and(|of| !of.has(&clause.form()));
                         let gone = clauses.iter().find(is_gone).or(clauses.first());
                         let form = gone.map(|clause| clause.form());
-                        of(form.unwrap_or_else(|| named_only(&part.name)), Own::Unknown)
+                        let form = form.unwrap_or_else(|| named_only(&part.name));
+                        let own = self.extension(between.decoder, &part.name, &form);
+                        of(form, own.map_or(Own::Unknown, Own::As))
                     }
                 }
             }
@@ -254,6 +256,15 @@ impl<'m> Attribution<'m> {
         let alike = others.clone().find(|of| kind(of) == kind(new));
         let other = alike.or_else(|| others.next()).cloned();
         Some((new.clone(), other.unwrap_or_default()))
+    }
+
+    /// What a build of iptables writes of a match whose native form it does not know: the extension of that name, in whatever revision.
+    /// Sets it never writes, so that says nothing of theirs.
+    fn extension(&self, decoder: &BuildId, part: &str, form: &str) -> Option<String> {
+        let is_xtables = self.own.build(decoder)?.tool.dialect().is_xtables();
+        let is_native = !form.starts_with("match ") && !form.contains("lookup");
+        let is_match = part.starts_with("match ") && !form.starts_with('(');
+        (is_xtables && is_native && is_match).then(|| format!("{part} rev ?"))
     }
 
     /// Of a rule that goes wrong as a whole: the first clause that its decoder would have written otherwise and reads well nowhere.

@@ -69,6 +69,8 @@ pub struct Seen {
     /// The rule as it is then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The signatures of the run that the cause is told by.
+    pub told_by: Vec<String>,
     /// What a program said, where it is no part that is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

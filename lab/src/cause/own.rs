@@ -23,7 +23,7 @@ pub struct OwnRules<'m> {
     read: HashMap<&'m BuildId, HashMap<(Rules<'m>, &'m BuildId), Known<'m>>>,
     /// Who wrote in each scenario and family.
     writers: HashMap<Rules<'m>, Vec<&'m Cell>>,
-    /// The forms of clauses that each build read well, in whatever rule.
+    /// The forms of clauses for which each build did not give up a rule.
     well_read: RefCell<HashMap<&'m BuildId, Rc<HashSet<String>>>>,
     /// The sets among which each build read every rule.
     well_read_sets: RefCell<HashMap<&'m BuildId, Rc<HashSet<&'m String>>>>,
@@ -157,7 +157,7 @@ impl<'m> OwnRules<'m> {
         sets
     }
 
-    /// The forms of clauses that `build` read well, in whatever rule.
+    /// The forms of clauses for which `build` gave up no rule: it read them, well or otherwise.
     pub fn well_read(&self, build: &'m BuildId) -> Rc<HashSet<String>> {
         if let Some(known) = self.well_read.borrow().get(build) {
             return known.clone();
@@ -167,7 +167,9 @@ impl<'m> OwnRules<'m> {
         for known in self.read.get(build).into_iter().flatten().map(|(_, of)| of) {
             // They are asked for once, and there are many.
             let fates = fates(known.cell);
-            let harmed = fates.iter().filter(|(_, effect, _)| effect.is_of_reading());
+            let harmed = fates
+                .iter()
+                .filter(|(_, effect, _)| effect.is_of_whole_reading());
             let harmed: BTreeSet<usize> = harmed.map(|(rule, ..)| *rule).collect();
             let rules = known.cell.encoded.written.iter().enumerate();
             let well = rules.filter(|(rule, _)| !harmed.contains(rule));

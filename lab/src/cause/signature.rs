@@ -165,13 +165,12 @@ impl Effect {
         matches!(self, Effect::Dropped | Effect::Altered | Effect::Added)
     }
 
-    /// Whether it is said of how the rule is read, and not of what is done with it then.
-    pub fn is_of_reading(self) -> bool {
-        self.is_of_part()
-            || matches!(
-                self,
-                Effect::Refused | Effect::Crashes | Effect::Hangs | Effect::Replaced
-            )
+    /// Whether the rule is not read at all, or is read as another one.
+    pub fn is_of_whole_reading(self) -> bool {
+        matches!(
+            self,
+            Effect::Refused | Effect::Crashes | Effect::Hangs | Effect::Replaced
+        )
     }
 
     /// Whether one rule brings it upon others of its table.

@@ -101,13 +101,17 @@ impl Harm {
     /// Who encoded the rule in a cell: as the two go on in turn, either may have.
     pub fn encoder_in(&self, cell: &Cell, rule: Option<&RuleVerdict>) -> Side {
         let drift = rule.and_then(|rule| rule.drift.as_ref());
-        let rewrite = rule.and_then(|rule| rule.of(Operation::Rewrite));
+        // By the rule's own doing, or by others'.
+        let is_changed = rule.is_some_and(|rule| {
+            let mut as_run = rule.as_run();
+            let changed = Verdict::Changed;
+            rule.of(Operation::Rewrite) == Some(changed)
+                || as_run.any(|(of, run)| of == Operation::Rewrite && run.verdict == changed)
+        });
         match (self.operation, drift) {
             (Operation::Cycle, Some(drift)) if drift.by == cell.writer => Side::Reader,
             // What the reader changed, its writer reads as it is.
-            (Operation::Recognition, _)
-                if self.verdict == Verdict::Misread && rewrite == Some(Verdict::Changed) =>
-            {
+            (Operation::Recognition, _) if self.verdict == Verdict::Misread && is_changed => {
                 Side::Writer
             }
             _ => self.encoder(),

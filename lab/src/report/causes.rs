@@ -25,6 +25,7 @@ fn known(matrix: &Matrix, cause: &Cause) -> KnownCause {
         worst: wording::worst(&cause.worst),
         before: cause.example.as_ref().map(|of| of.before.clone()),
         after: cause.example.as_ref().map(|of| of.after.clone()),
+        told_by: cause.signatures.iter().map(ToString::to_string).collect(),
         reason: cause.reason.clone(),
         cell: SeenCell {
             scenario: cell.scenario.clone(),
@@ -147,8 +148,8 @@ pub fn markdown(cause: &KnownCause) -> String {
         }
     }
     text.push_str("\n## What it is told by\n\n");
-    text.push_str("What the kernel holds, without values (`*` is whatever):\n\n");
-    for signature in &cause.signatures {
+    text.push_str("What the kernel holds, without values:\n\n");
+    for signature in told_by(cause) {
         text.push_str(&format!("    {}\n", inert(signature)));
     }
     if !cause.reports.is_empty() {
@@ -215,7 +216,7 @@ pub fn one(cause: &KnownCause, width: usize) -> String {
     for report in &cause.reports {
         say("report", report);
     }
-    for signature in &cause.signatures {
+    for signature in told_by(cause) {
         say("told by", signature);
     }
     if let Some(seen) = &cause.seen {
@@ -240,6 +241,14 @@ pub fn one(cause: &KnownCause, width: usize) -> String {
         )));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The signatures that a run showed; where none did, patterns of such.
+fn told_by(cause: &KnownCause) -> &[String] {
+    match &cause.seen {
+        Some(seen) => &seen.told_by,
+        None => &cause.signatures,
+    }
 }
 
 /// Some of them as one JSON document.

@@ -87,9 +87,16 @@ fn compatibility_keeps_to_its_schema_and_is_of_builds_that_ran() {
     let value = serde_json::to_value(&compat).unwrap();
     keeps_to(&schema, &value, &path.display().to_string());
     let mark = &compat.parts["match mark"];
-    let native = mark.written.iter().find(|(form, _)| form.starts_with("meta mark"));
+    let native = mark
+        .written
+        .iter()
+        .find(|(form, _)| form.starts_with("meta mark"));
     assert!(native.is_some_and(|(_, by)| by.iter().any(|id| id.as_str() == "1.8.9-nft")));
-    let lost = mark.misread.iter().find(|of| of.cause == "native-mark").unwrap();
+    let lost = mark
+        .misread
+        .iter()
+        .find(|of| of.cause == "native-mark")
+        .unwrap();
     assert!(lost.by.iter().any(|id| id.as_str() == "debian-1.8.7-1-nft"));
     let named = compat.parts.values().flat_map(|part| {
         let written = part.written.values().flatten();

@@ -56,11 +56,11 @@ pub struct Report<'m> {
     commands: Option<Commands>,
     /// The losses that are known already, and how many cells each of them names.
     known_losses: Cow<'m, [KnownLoss]>,
-    /// What the losses come of, the worst first; empty in reports of older releases.
-    #[serde(default)]
+    /// What the losses come of, the worst first. Who reads the report finds them again.
+    #[serde(default, skip_deserializing)]
     causes: Vec<KnownCause>,
     /// What cells lost by which cause, each distinct list once.
-    #[serde(default)]
+    #[serde(default, skip_deserializing)]
     losses: Vec<Vec<LossForm>>,
     /// What came of pairings, each distinct outcome once.
     #[schemars(with = "Vec<Outcome>")]
