@@ -91,6 +91,7 @@ impl Repository {
         let mut archive = self.command(&["archive", "--format=tar", commit]);
         let mut archive = archive
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .map_err(|error| miette!("git cannot be run: {error}"))?;
         let stdout = archive.stdout.take().map_or_else(Stdio::null, Stdio::from);
@@ -98,6 +99,7 @@ impl Repository {
             .args(["-x", "-C"])
             .arg(into)
             .stdin(stdout)
+            .stderr(Stdio::null())
             .status();
         let archived = archive.wait();
         let is_well = [archived, unpacked]

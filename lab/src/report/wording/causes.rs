@@ -3,12 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::counted::counted;
-use super::folded::what_parts;
+use super::folded::{since, what_parts, worst};
 use crate::cause::{Cause, CauseKind, Effect, FoundCommit, Own, Signature};
 
 /// What is lost by a cause, with few names: `-m mark lost`.
 pub fn lost(cause: &Cause) -> String {
     what_parts(&cause.parts, 3)
+}
+
+/// A cause in few words: its name, since when, the worst that comes of it, and where.
+pub fn cause_in_short(cause: &Cause) -> String {
+    let since = since(cause).map_or_else(String::new, |said| format!("; {said}"));
+    let found = counted(cause.scenarios.len(), "scenario");
+    format!("{}{since}; {}; {found}", cause.name, worst(&cause.worst))
 }
 
 /// What kind of thing a cause is.

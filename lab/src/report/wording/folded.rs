@@ -159,7 +159,7 @@ fn between(cause: &Cause) -> String {
 }
 
 /// Since when, by who writes and by who reads.
-fn since(cause: &Cause) -> Option<String> {
+pub(super) fn since(cause: &Cause) -> Option<String> {
     let since = cause.edge.first_encoder.as_ref();
     let since = since.map(|of| format!("since {}", of.stem));
     let mended = cause.edge.mended_in.as_ref();
