@@ -1,8 +1,9 @@
 //! Which cause each loss of a run has: exactly one.
 
+use super::clauses::{clauses_of, counterpart, is_elsewhere, is_reordered, joined, named_only};
 use super::own::OwnRules;
 use super::signature::{Effect, Own, Signature};
-use crate::catalog::{BuildId, Family, Tool};
+use crate::catalog::{BuildId, Family};
 use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, RuleVerdict};
 use crate::matrix::{Certainty, Harm, Harmed, How, LostPart, Matrix, Side, harms, parts};
@@ -51,6 +52,40 @@ struct Between<'m> {
     decoder: &'m BuildId,
 }
 
+/// A loss of a rule, and what was said of the rule.
+#[derive(Clone, Copy)]
+struct Told<'t, 'm> {
+    between: Between<'m>,
+    verdict: &'t RuleVerdict,
+    harm: &'t Harm,
+    effect: Effect,
+    part: &'t LostPart,
+}
+
+impl<'m> Between<'m> {
+    /// How the rule was encoded that was decoded so.
+    fn encoding(&self) -> Option<&'m Encoding> {
+        let encoded = match self.side {
+            Side::Writer => self.cell.encoded.by_writer(self.rule),
+            Side::Reader => self.cell.encoded.by_reader(self.rule),
+        };
+        encoded.map(AsRef::as_ref)
+    }
+
+    /// Whether its decoder died of something in the cell.
+    fn has_died(&self) -> bool {
+        let mut crashes = self.cell.outcome.crashes.iter();
+        crashes.any(|crash| crash.by == *self.decoder)
+    }
+}
+
+impl<'t> Told<'t, '_> {
+    /// What it is looked up by elsewhere.
+    fn known(&self) -> (usize, Effect, &'t str) {
+        (self.between.rule, self.effect, &self.part.name)
+    }
+}
+
 impl<'m> Attribution<'m> {
     /// Of the cells of a run.
     pub fn new(matrix: &'m Matrix) -> Self {
@@ -95,9 +130,14 @@ impl<'m> Attribution<'m> {
                     side: encoder,
                     decoder,
                 });
-                let found = between.zip(verdict).and_then(|(between, verdict)| {
-                    self.direct(between, verdict, (harm, effect, &part))
+                let told = between.zip(verdict).map(|(between, verdict)| Told {
+                    between,
+                    verdict,
+                    harm,
+                    effect,
+                    part: &part,
                 });
+                let found = told.and_then(|told| self.direct(told));
                 let loss = Loss {
                     rule: of.rule,
                     subject: of.rule.unwrap_or(cell.outcome.rules.len()),
@@ -122,121 +162,116 @@ impl<'m> Attribution<'m> {
     }
 
     /// The cause that the loss itself tells; none where it follows from another one.
-    fn direct(
-        &self,
-        between: Between<'m>,
-        verdict: &RuleVerdict,
-        (harm, effect, part): (&Harm, Effect, &LostPart),
-    ) -> Option<Signature> {
-        let Between { cell, rule, .. } = between;
-        let of = |encoded: String, own: Own| {
-            Some(Signature {
-                decoder: self.program(between.decoder),
-                effect,
-                encoded,
-                own,
-            })
-        };
-        let encoded = match between.side {
-            Side::Writer => cell.encoded.by_writer(rule),
-            Side::Reader => cell.encoded.by_reader(rule),
-        };
-        let encoded = encoded.map(AsRef::as_ref);
-        let known = (rule, effect, part.name.as_str());
-        // What the reader left as it was, its writer reads as it wrote it.
-        let is_as_written = between.side == Side::Reader
-            && cell.encoded.by_reader(rule) == cell.encoded.by_writer(rule)
-            && cell.encoded.sets_rewritten.is_none();
-        let is_itself = || {
-            (is_as_written && !is_as_run(verdict, harm))
-                || self.own.does_to_its_own(cell, between.decoder, known)
-        };
-        let own_encoding = || self.own.encoding(cell, between.decoder, known);
-        // Its own fault has its own encoding, whoever wrote the rule.
-        let own_form = |part: &str| {
-            let own = own_encoding().or(encoded)?;
-            Some(clauses_of(cell.family, part, own).first()?.form())
-        };
-        let can_be_of_sets = matches!(effect, Effect::Refused | Effect::Replaced);
-        // What its decoder died of it printed nothing of.
-        let died = || {
-            let mut crashes = cell.outcome.crashes.iter();
-            crashes.any(|crash| crash.by == *between.decoder)
-        };
+    fn direct(&self, told: Told<'_, 'm>) -> Option<Signature> {
+        let Told {
+            between,
+            verdict,
+            harm,
+            effect,
+            ..
+        } = told;
         match effect {
-            Effect::Doubled => of(String::new(), Own::Itself),
+            Effect::Doubled => self.signature(told, String::new(), Own::Itself),
             // It writes the rule itself, and fails at that.
-            _ if harm.operation == Operation::Reassert => of(String::new(), Own::Itself),
-            Effect::HitsAnother | Effect::Misses => {
+            _ if harm.operation == Operation::Reassert => {
+                self.signature(told, String::new(), Own::Itself)
+            }
+            Effect::HitsAnother | Effect::Misses if self.is_itself(told) => {
                 let named = wrongly_found(verdict, harm);
-                match is_itself() {
-                    true => {
-                        let form = own_form(&named);
-                        of(form.unwrap_or_else(|| named_only(&named)), Own::Itself)
-                    }
-                    false => {
-                        self.as_a_whole(between, (encoded, own_encoding()), can_be_of_sets, &of)
-                    }
-                }
+                let form = self.own_form(told, &named);
+                self.signature(told, form, Own::Itself)
             }
-            Effect::Dropped | Effect::Altered | Effect::Added => {
-                let encoded = encoded?;
-                let clauses = clauses_of(cell.family, &part.name, encoded);
-                if is_itself() {
-                    let form = own_form(&part.name);
-                    let form = form.unwrap_or_else(|| named_only(&part.name));
-                    return match is_first(cell.family, harm, part, encoded) {
-                        true => of(form, Own::Itself),
-                        false => None,
-                    };
-                }
-                match own_encoding() {
-                    Some(whole) => {
-                        let own: Vec<String> = clauses_of(cell.family, &part.name, whole)
-                            .iter()
-                            .map(|clause| clause.form())
-                            .collect();
-                        let mut new = clauses.iter().map(|clause| clause.form());
-                        match new.find(|form| !own.contains(form)) {
-                            Some(new) => of(new, Own::As(joined(own))),
-                            None if is_elsewhere(cell.family, &part.name, encoded, whole) => {
-                                let first = clauses.first()?;
-                                let is_first = is_first(cell.family, harm, part, encoded);
-                                is_first.then(|| of(first.form(), Own::InAnotherOrder))?
-                            }
-                            None => None,
-                        }
-                    }
-                    None => {
-                        let after = match between.side {
-                            Side::Writer => cell.encoded.by_reader(rule),
-                            Side::Reader => None,
-                        };
-                        let is_gone =
-                            |clause: &&&Clause| after.is_some_and(|of| !of.has(&clause.form()));
-                        let gone = clauses.iter().find(is_gone).or(clauses.first());
-                        let form = gone.map(|clause| clause.form());
-                        let form = form.unwrap_or_else(|| named_only(&part.name));
-                        let own = self.extension(between.decoder, &part.name, &form);
-                        of(form, own.map_or(Own::Unknown, Own::As))
-                    }
-                }
-            }
+            Effect::HitsAnother | Effect::Misses => self.of_rule(told),
+            Effect::Dropped | Effect::Altered | Effect::Added => self.of_part(told),
+            // What its decoder died of it printed nothing of.
             Effect::Crashes | Effect::Hangs | Effect::Refused
-                if (effect != Effect::Refused || died()) && self.of_sets(between).is_some() =>
+                if (effect != Effect::Refused || between.has_died())
+                    && self.of_sets(between).is_some() =>
             {
                 let (encoded, own) = self.of_sets(between)?;
+                let signature = self.signature(told, encoded, Own::As(own))?;
                 Some(Signature {
-                    decoder: self.program(between.decoder),
                     effect: Effect::Crashes,
-                    encoded,
-                    own: Own::As(own),
+                    ..signature
                 })
             }
             _ if is_as_run(verdict, harm) => None,
-            _ if is_itself() => of(String::new(), Own::Itself),
-            _ => self.as_a_whole(between, (encoded, own_encoding()), can_be_of_sets, &of),
+            _ if self.is_itself(told) => self.signature(told, String::new(), Own::Itself),
+            _ => self.of_rule(told),
         }
+    }
+
+    fn signature(&self, told: Told<'_, 'm>, encoded: String, own: Own) -> Option<Signature> {
+        Some(Signature {
+            decoder: self.program(told.between.decoder),
+            effect: told.effect,
+            encoded,
+            own,
+        })
+    }
+
+    /// Whether the decoder does the same to what it wrote itself.
+    fn is_itself(&self, told: Told<'_, 'm>) -> bool {
+        let Between {
+            cell,
+            rule,
+            side,
+            decoder,
+        } = told.between;
+        // What the reader left as it was, its writer reads as it wrote it.
+        let is_as_written = side == Side::Reader
+            && cell.encoded.by_reader(rule) == cell.encoded.by_writer(rule)
+            && cell.encoded.sets_rewritten.is_none();
+        (is_as_written && !is_as_run(told.verdict, told.harm))
+            || self.own.does_to_its_own(cell, decoder, told.known())
+    }
+
+    /// How the decoder encodes the rule itself.
+    fn own_encoding(&self, told: Told<'_, 'm>) -> Option<&'m Encoding> {
+        let Between { cell, decoder, .. } = told.between;
+        self.own.encoding(cell, decoder, told.known())
+    }
+
+    /// How the decoder encodes a part itself: its own fault has its own encoding, whoever wrote the rule.
+    fn own_form(&self, told: Told<'_, 'm>, part: &str) -> String {
+        let own = self.own_encoding(told).or(told.between.encoding());
+        let held = own.map(|own| clauses_of(told.between.cell.family, part, own));
+        let form = held.and_then(|held| Some(held.first()?.form()));
+        form.unwrap_or_else(|| named_only(part))
+    }
+
+    /// Of a part that is read otherwise: its first clause that the decoder would have written otherwise.
+    fn of_part(&self, told: Told<'_, 'm>) -> Option<Signature> {
+        let (between, part) = (told.between, told.part);
+        let Between { cell, rule, .. } = between;
+        let encoded = between.encoding()?;
+        let is_first = || is_first(cell.family, told.harm, part, encoded);
+        if self.is_itself(told) {
+            let form = self.own_form(told, &part.name);
+            return is_first().then(|| self.signature(told, form, Own::Itself))?;
+        }
+        let clauses = clauses_of(cell.family, &part.name, encoded);
+        let Some(whole) = self.own_encoding(told) else {
+            let after = match between.side {
+                Side::Writer => cell.encoded.by_reader(rule),
+                Side::Reader => None,
+            };
+            let is_gone = |clause: &&&Clause| after.is_some_and(|of| !of.has(&clause.form()));
+            let gone = clauses.iter().find(is_gone).or(clauses.first());
+            let form = gone.map(|clause| clause.form());
+            let form = form.unwrap_or_else(|| named_only(&part.name));
+            let own = self.extension(between.decoder, &part.name, &form);
+            return self.signature(told, form, own.map_or(Own::Unknown, Own::As));
+        };
+        let own = clauses_of(cell.family, &part.name, whole);
+        let own: Vec<String> = own.iter().map(|clause| clause.form()).collect();
+        let mut new = clauses.iter().map(|clause| clause.form());
+        if let Some(new) = new.find(|form| !own.contains(form)) {
+            return self.signature(told, new, Own::As(joined(own)));
+        }
+        let is_moved = is_elsewhere(cell.family, &part.name, encoded, whole) && is_first();
+        let form = clauses.first()?.form();
+        is_moved.then(|| self.signature(told, form, Own::InAnotherOrder))?
     }
 
     /// A set that its decoder would have left otherwise, and what it leaves instead.
@@ -268,58 +303,35 @@ impl<'m> Attribution<'m> {
     }
 
     /// Of a rule that goes wrong as a whole: the first clause that its decoder would have written otherwise and reads well nowhere.
-    fn as_a_whole(
-        &self,
-        between: Between<'m>,
-        (encoded, own): (Option<&Encoding>, Option<&Encoding>),
-        can_be_of_sets: bool,
-        of: &dyn Fn(String, Own) -> Option<Signature>,
-    ) -> Option<Signature> {
-        let encoded = encoded?;
-        let forms = encoded.clauses().map(|clause| clause.form());
+    fn of_rule(&self, told: Told<'_, 'm>) -> Option<Signature> {
+        let encoded = told.between.encoding()?;
+        let own = self.own_encoding(told);
+        let forms = encoded.clauses().map(Clause::form);
         let new: Vec<String> = match own {
             Some(own) => forms.filter(|form| !own.has(form)).collect(),
             None => forms.collect(),
         };
-        let well_read = self.own.well_read(between.decoder);
+        let well_read = self.own.well_read(told.between.decoder);
         let unread = new.iter().find(|form| !well_read.contains(*form));
+        let can_be_of_sets = matches!(told.effect, Effect::Refused | Effect::Replaced);
         if unread.is_none()
             && can_be_of_sets
-            && let Some((encoded, own)) = self.of_sets(between)
+            && let Some((encoded, own)) = self.of_sets(told.between)
         {
-            return of(encoded, Own::As(own));
+            return self.signature(told, encoded, Own::As(own));
         }
-        match own {
-            Some(own) if new.is_empty() => {
-                let mut more = own.clauses().map(|clause| clause.form());
-                match more.find(|form| !encoded.has(form)) {
-                    Some(more) => of(String::new(), Own::As(more)),
-                    None => is_reordered(encoded, own)
-                        .then(|| of(String::new(), Own::InAnotherOrder))?,
-                }
-            }
-            Some(own) => {
-                let form = unread.or(new.first())?.clone();
-                let place = encoded.clauses().position(|of| of.form() == form);
-                let others: Vec<String> = own
-                    .clauses()
-                    .map(|clause| clause.form())
-                    .filter(|form| !encoded.has(form))
-                    .collect();
-                // The one in its place, or the last.
-                let before = encoded.clauses().take(place.unwrap_or(0));
-                let before = before.filter(|of| !own.has(&of.form())).count();
-                // In the place of what nf_tables does itself stands most often an extension.
-                let is_extension =
-                    |form: &&String| form.starts_with("match ") || form.starts_with("target ");
-                let other = match is_extension(&&form) {
-                    true => None,
-                    false => others.iter().find(is_extension),
-                };
-                let other = other.or(others.get(before)).or(others.last()).cloned();
-                of(form, Own::As(other.unwrap_or_default()))
-            }
-            None => of(unread?.clone(), Own::Unknown),
+        let Some(own) = own else {
+            return self.signature(told, unread?.clone(), Own::Unknown);
+        };
+        if let Some(form) = unread.or(new.first()) {
+            let other = counterpart(form, encoded, own);
+            return self.signature(told, form.clone(), Own::As(other.unwrap_or_default()));
+        }
+        let mut more = own.clauses().map(Clause::form);
+        match more.find(|form| !encoded.has(form)) {
+            Some(more) => self.signature(told, String::new(), Own::As(more)),
+            None => is_reordered(encoded, own)
+                .then(|| self.signature(told, String::new(), Own::InAnotherOrder))?,
         }
     }
 
@@ -438,50 +450,6 @@ fn followed_gladly(all: &[Sought], at: usize) -> Option<&Signature> {
 fn is_as_run(verdict: &RuleVerdict, harm: &Harm) -> bool {
     let mut as_run = verdict.as_run();
     as_run.any(|(operation, of)| operation == harm.operation && of.verdict == harm.verdict)
-}
-
-/// The clauses that a part is encoded in. Part names are of no two tools: whichever knows it.
-pub fn clauses_of<'e>(family: Family, part: &str, encoding: &'e Encoding) -> Vec<&'e Clause> {
-    let is_in = |clause: &&Clause| {
-        let mut dialects = Tool::ALL.iter().map(|tool| tool.dialect());
-        dialects.any(|of| of.is_encoded_in(family, part, clause))
-    };
-    encoding.clauses().filter(is_in).collect()
-}
-
-/// A part that the kernel has no expression of: by its name.
-fn named_only(part: &str) -> String {
-    format!("({part})")
-}
-
-/// Whether something else follows the part in one encoding than in the other.
-fn is_elsewhere(family: Family, part: &str, one: &Encoding, other: &Encoding) -> bool {
-    let next = |of: &Encoding| {
-        let first = *clauses_of(family, part, of).first()?;
-        let mut after = of
-            .clauses()
-            .skip_while(|clause| !std::ptr::eq(*clause, first));
-        after.nth(1).map(Clause::form)
-    };
-    next(one) != next(other)
-}
-
-/// Whether both have the same clauses, and not in the same order.
-fn is_reordered(one: &Encoding, other: &Encoding) -> bool {
-    let forms = |of: &Encoding| -> Vec<String> { of.clauses().map(Clause::form).collect() };
-    let (mut one, mut other) = (forms(one), forms(other));
-    if one == other {
-        return false;
-    }
-    one.sort_unstable();
-    other.sort_unstable();
-    one == other
-}
-
-fn joined(mut forms: Vec<String>) -> String {
-    forms.sort_unstable();
-    forms.dedup();
-    forms.join(" + ")
 }
 
 /// The part that a rule has otherwise which was taken for this one.

@@ -6,21 +6,23 @@
 //! a cause (its name, commits, reports) is data beside: [`known`].
 
 mod attribution;
+mod clauses;
 mod found;
 mod gravest;
 pub mod known;
 mod own;
+mod shown;
 mod sighting;
 mod signature;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-pub use attribution::{Attribution, Loss, clauses_of};
-pub use found::{
-    Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, PairSeen, WorstScenario, causes,
-};
+pub use attribution::{Attribution, Loss};
+pub use clauses::clauses_of;
+pub use found::causes;
 pub use gravest::Gravest;
 pub use known::Found as FoundCommit;
 pub use known::{CauseKind, Commits, KnownCause, KnownCauses, Seen, SeenCell};
+pub use shown::{Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, PairSeen, WorstScenario};
 pub use signature::{CauseId, Effect, Own, Signature};
