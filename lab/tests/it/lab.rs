@@ -217,9 +217,29 @@ pub fn compiled(folder: &Path, source: &str) -> PathBuf {
 /// The cells of a matrix in JSON, each with what came of it in the place of its outcome's number.
 pub fn joined(matrix: &serde_json::Value) -> Vec<serde_json::Value> {
     let cells = matrix["cells"].as_array().unwrap().clone();
+    let at = |value: &serde_json::Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+    let encodings = &matrix["encodings"];
+    let encoding = |value: &serde_json::Value| match value.is_null() {
+        true => serde_json::Value::Null,
+        false => encodings["distinct"][at(value)].clone(),
+    };
     let joined = cells.into_iter().map(|mut cell| {
-        let place = usize::try_from(cell["outcome"].as_u64().unwrap()).unwrap();
-        cell["outcome"] = matrix["outcomes"][place].clone();
+        cell["outcome"] = matrix["outcomes"][at(&cell["outcome"])].clone();
+        let mut encoded = encodings["lists"][at(&cell["encoded"])].clone();
+        for of in encoded["written"].as_array_mut().unwrap() {
+            *of = encoding(of);
+        }
+        for of in encoded["rewritten"].as_array_mut().unwrap() {
+            of[1] = encoding(&of[1]);
+        }
+        cell["encoded"] = encoded;
+        // Which cause it is may depend on what else ran.
+        let losses = matrix["losses"][at(&cell["losses"])].as_array().unwrap();
+        let lost = losses
+            .iter()
+            .map(|of| format!("{} {}", of["rule"], of["part"]));
+        let lost: std::collections::BTreeSet<String> = lost.collect();
+        cell["losses"] = lost.into_iter().collect();
         cell
     });
     joined.collect()
