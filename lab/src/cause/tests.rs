@@ -168,3 +168,21 @@ fn what_is_written_is_read_again() {
     );
     assert!(mark.remedy.is_some());
 }
+
+/// `iptables-lab causes --pages reports/causes` writes them.
+#[test]
+fn the_pages_that_lie_there_are_of_what_is_known() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../reports/causes");
+    let mut pages = 0;
+    for cause in KnownCauses::built_in().iter() {
+        let page = std::path::Path::new(folder).join(format!("{}.md", cause.name));
+        let lying = std::fs::read_to_string(&page).unwrap_or_default();
+        assert!(
+            lying == crate::report::causes::markdown(cause),
+            "{}",
+            page.display()
+        );
+        pages += 1;
+    }
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), pages);
+}

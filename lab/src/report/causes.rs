@@ -98,36 +98,39 @@ pub fn table(causes: &[KnownCause], width: usize) -> String {
     text
 }
 
+/// What is said of a cause one after the other: what kind it is, what is lost, whom it hits, since when, and what to do.
+fn facts(cause: &KnownCause) -> Vec<(&'static str, String)> {
+    let kind = cause.kind.map_or("not known", wording::cause_kind);
+    let mut facts = vec![("kind", kind.to_owned())];
+    if let Some(seen) = &cause.seen {
+        let (rules, scenarios, cells) = (seen.rules, seen.scenarios, seen.cells);
+        let days = wording::cause_days(&seen.first, &seen.last, &seen.kernel);
+        let all = [
+            ("lost", Some(seen.lost.clone())),
+            ("written by", Some(seen.encoders.clone())),
+            ("read by", Some(seen.decoders.clone())),
+            ("since", seen.since.clone()),
+            ("mended in", seen.mended_in.clone()),
+            ("worst", Some(seen.worst.clone())),
+            (
+                "where",
+                Some(wording::cause_places(rules, scenarios, cells)),
+            ),
+            ("it says", seen.reason.clone()),
+            ("seen", Some(days)),
+        ];
+        let known = all.into_iter();
+        facts.extend(known.filter_map(|(name, said)| Some((name, said?))));
+    }
+    facts.extend(cause.remedy.clone().map(|said| ("what to do", said)));
+    facts
+}
+
 /// One cause as a page of Markdown, which reads as a mail of plain text too.
 pub fn markdown(cause: &KnownCause) -> String {
     let mut text = format!("# {}\n\n{}.\n\n", escape(&cause.name), escape(&cause.says));
-    let mut say = |name: &str, said: &str| {
-        text.push_str(&format!("- {name}: {}\n", escape(&inert(said))));
-    };
-    say("kind", cause.kind.map_or("not known", wording::cause_kind));
-    if let Some(seen) = &cause.seen {
-        say("lost", &seen.lost);
-        say("written by", &seen.encoders);
-        say("read by", &seen.decoders);
-        if let Some(since) = &seen.since {
-            say("since", since);
-        }
-        if let Some(mended) = &seen.mended_in {
-            say("mended in", mended);
-        }
-        say("worst", &seen.worst);
-        let (rules, scenarios, cells) = (seen.rules, seen.scenarios, seen.cells);
-        say("where", &wording::cause_places(rules, scenarios, cells));
-        if let Some(reason) = &seen.reason {
-            say("it says", reason);
-        }
-        say(
-            "seen",
-            &wording::cause_days(&seen.first, &seen.last, &seen.kernel),
-        );
-    }
-    if let Some(remedy) = &cause.remedy {
-        say("what to do", remedy);
+    for (name, said) in facts(cause) {
+        text.push_str(&format!("- {name}: {}\n", escape(&inert(&said))));
     }
     if let Some(seen) = &cause.seen
         && let (Some(before), Some(after)) = (&seen.before, &seen.after)
@@ -184,31 +187,8 @@ pub fn one(cause: &KnownCause, width: usize) -> String {
         }
     };
     say("what", &cause.says);
-    let kind = cause.kind.map_or("not known", wording::cause_kind);
-    say("kind", kind);
-    if let Some(seen) = &cause.seen {
-        say("lost", &seen.lost);
-        say("written by", &seen.encoders);
-        say("read by", &seen.decoders);
-        if let Some(since) = &seen.since {
-            say("since", since);
-        }
-        if let Some(mended) = &seen.mended_in {
-            say("mended in", mended);
-        }
-        say("worst", &seen.worst);
-        let (rules, scenarios, cells) = (seen.rules, seen.scenarios, seen.cells);
-        say("where", &wording::cause_places(rules, scenarios, cells));
-        if let Some(reason) = &seen.reason {
-            say("it says", reason);
-        }
-        say(
-            "seen",
-            &wording::cause_days(&seen.first, &seen.last, &seen.kernel),
-        );
-    }
-    if let Some(remedy) = &cause.remedy {
-        say("what to do", remedy);
+    for (name, said) in facts(cause) {
+        say(name, &said);
     }
     for (what, found) in cause.commits.all() {
         say(what, &wording::found_commit(found));

@@ -471,6 +471,10 @@ fn is_of_owners(given: &str) -> bool {
 fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
     let mut cell = cell.clone();
     let rules = cell["outcome"]["rules"].as_array().unwrap().clone();
+    let is_other: Vec<bool> = rules
+        .iter()
+        .map(|rule| !is_of_owners(rule["given"].as_str().unwrap()))
+        .collect();
     let (owners, others): (Vec<_>, Vec<_>) = rules
         .into_iter()
         .partition(|rule| is_of_owners(rule["given"].as_str().unwrap()));
@@ -478,6 +482,11 @@ fn without_owners(cell: &Value) -> (Value, Vec<Value>) {
     if !owners.is_empty() {
         // It is the worst of all its rules'.
         cell["verdict"] = Value::Null;
+        // These are by the rules' places.
+        let written = cell["encoded"]["written"].as_array().unwrap().iter();
+        let others = written.zip(is_other).filter(|(_, is_other)| *is_other);
+        cell["encoded"] = others.map(|(of, _)| of.clone()).collect();
+        cell["losses"] = Value::Null;
     }
     (cell, owners)
 }
