@@ -9,7 +9,6 @@ use crate::judge::{Cell, RuleVerdict};
 use crate::matrix::{Certainty, Harm, Harmed, How, LostPart, Matrix, Side, harms, parts};
 use crate::observed::{Clause, Encoding};
 use crate::plan::Operation;
-use crate::tool::iptables::{compare, tokens};
 
 /// What one operation of a pairing does to one part of a rule, or to a rule or a chain as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -458,13 +457,10 @@ fn wrongly_found(verdict: &RuleVerdict, harm: &Harm) -> String {
     let deleted = deleted.filter(|_| harm.verdict == Verdict::WrongRule);
     match deleted {
         Some(other) => {
-            let words = |text: &str| -> Vec<String> {
-                let all = tokens::tokens(text).skip(2);
-                all.map_while(|word| Some(word.ok()?.text.into_owned()))
-                    .collect()
-            };
+            let dialect = verdict.tool.dialect();
             let given = verdict.written.as_deref().unwrap_or(&verdict.given);
-            let difference = compare(&words(given), &words(other));
+            let (given, other) = (dialect.words(given), dialect.words(other));
+            let difference = dialect.compare(&given.to_vec(), &other.to_vec());
             let all = difference
                 .altered
                 .iter()
