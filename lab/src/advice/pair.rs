@@ -60,6 +60,8 @@ pub struct Found<'a> {
     pub damage: &'a Damage,
     /// The worst.
     pub harm: Harm,
+    /// The names of the causes that it comes of.
+    pub causes: &'a BTreeSet<String>,
 }
 
 /// A writer and a reader, and what is known of them.
@@ -103,9 +105,16 @@ pub(super) fn pair<'a>(
         .iter()
         .filter_map(|damage| {
             let done = damage.harms.iter();
-            let done = done.filter_map(|harm| between(harm, writer.changes, reader.changes));
-            let harm = done.max_by_key(Harm::gravity)?;
-            Some(Found { damage, harm })
+            let done = done.filter_map(|of| {
+                let harm = between(&of.harm, writer.changes, reader.changes)?;
+                Some((harm, &of.causes))
+            });
+            let (harm, causes) = done.max_by_key(|(harm, _)| harm.gravity())?;
+            Some(Found {
+                damage,
+                harm,
+                causes,
+            })
         })
         .collect();
     let untested = tested.untested.iter().copied();

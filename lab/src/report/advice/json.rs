@@ -161,6 +161,8 @@ struct Harmed<'a> {
     decoder: Side,
     #[serde(flatten)]
     harm: &'a Harm,
+    /// The names of its causes, as `iptables-lab causes` has them.
+    causes: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -293,7 +295,11 @@ fn both<'a>(pair: &'a Pair<'a>, members: &'a [Member]) -> Both<'a> {
 }
 
 fn harmed<'a>(found: &'a Found<'a>) -> Harmed<'a> {
-    let Found { damage, harm } = found;
+    let Found {
+        damage,
+        harm,
+        causes,
+    } = found;
     Harmed {
         scenario: &damage.scenario,
         family: damage.family,
@@ -304,6 +310,7 @@ fn harmed<'a>(found: &'a Found<'a>) -> Harmed<'a> {
         encoder: harm.encoder(),
         decoder: harm.decoder(),
         harm,
+        causes,
     }
 }
 
