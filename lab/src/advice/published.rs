@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Tool, Variant, Version};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Certainty, Form, Harm, SubjectKind};
+use crate::matrix::{Certainty, Form, Harm, Side, SubjectKind};
 use crate::plan::Operation;
 use crate::recording::Host;
 
 /// The version of this form.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// Writers and readers, by their places among the builds: each group of writers with the readers they share.
 pub(super) type Pairs = Vec<(Vec<usize>, Vec<usize>)>;
@@ -102,6 +102,8 @@ pub struct Caused {
     /// What is done.
     #[serde(flatten)]
     pub harm: Harm,
+    /// Who encoded what was decoded otherwise.
+    pub encoder: Side,
     /// The names of its causes: of each part that it takes. None where it is no loss.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub causes: BTreeSet<String>,
@@ -127,6 +129,16 @@ pub struct Untested {
     pub operation: Option<Operation>,
     /// Why.
     pub reason: String,
+}
+
+impl Caused {
+    /// Who encoded and who decoded, of a writer and a reader between which it is done.
+    pub fn parties<T>(&self, (writer, reader): (T, T)) -> (T, T) {
+        match self.encoder {
+            Side::Writer => (writer, reader),
+            Side::Reader => (reader, writer),
+        }
+    }
 }
 
 impl Damage {

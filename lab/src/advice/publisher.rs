@@ -162,6 +162,7 @@ fn damages<'c>(
         let rule = harmed.rule;
         let caused = harmed.harms.into_iter().map(|harm| Caused {
             causes: names(losses, rule, &harm),
+            encoder: harm.encoder_in(cell, rule.and_then(|at| cell.outcome.rules.get(at))),
             harm,
         });
         Damage {

@@ -112,7 +112,7 @@ fn losses(alike: &[Alike<'_>], details: Details, width: usize) -> String {
 
 /// The names of what a loss comes of.
 fn causes<'a>(found: &Found<'a>) -> impl Iterator<Item = &'a str> {
-    found.causes.iter().map(String::as_str)
+    found.of.causes.iter().map(String::as_str)
 }
 
 /// The causes in brackets, a paragraph each: in short those of the worst of each pair.
