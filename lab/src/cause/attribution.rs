@@ -202,7 +202,7 @@ impl<'m> Attribution<'m> {
 
     fn signature(&self, told: Told<'_, 'm>, encoded: String, own: Own) -> Option<Signature> {
         Some(Signature {
-            decoder: self.program(told.between.decoder),
+            decoder: self.decoder(told.between.decoder, &encoded),
             effect: told.effect,
             encoded,
             own,
@@ -392,16 +392,25 @@ impl<'m> Attribution<'m> {
             None => "chain".to_owned(),
         };
         Signature {
-            decoder: self.program(decoder),
+            decoder: self.decoder(decoder, &encoded),
             effect: sought.effect,
             encoded,
             own: Own::Unknown,
         }
     }
 
-    fn program(&self, build: &BuildId) -> String {
-        let build = self.own.build(build);
-        build.map_or_else(String::new, |of| of.tool.commands().program(of.backend))
+    /// Who decodes, as signatures have it: a program. One that lacks extension files is another where it decodes what these are for.
+    fn decoder(&self, build: &BuildId, encoded: &str) -> String {
+        let Some(build) = self.own.build(build) else {
+            return String::new();
+        };
+        let program = build.tool.commands().program(build.backend);
+        let form = encoded.trim_start_matches('(');
+        let is_extension = form.starts_with("match ") || form.starts_with("target ");
+        match is_extension && build.variant.is_some() {
+            true => format!("{program} without extensions"),
+            false => program,
+        }
     }
 }
 

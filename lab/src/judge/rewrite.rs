@@ -16,9 +16,11 @@ use super::reading::{Print, Reading, Restored};
 use super::reason::Reason;
 use super::verdict::Verdict;
 use super::{Pairing, RuleVerdict};
+use crate::observed::NftRule;
+use crate::observed::expression::Expression;
 use crate::plan::Operation;
 use crate::recording::DumpRef;
-use crate::tool::{HeldRule, Partner, Rewritten, Rule};
+use crate::tool::{HeldRule, Partner, Rewritten, Rule, mean_the_same};
 
 /// The kernel's rules of one chain, each beside what the witness prints of it.
 struct Held<'k> {
@@ -100,7 +102,7 @@ impl<'a> Pairing<'a> {
         let rules = match (&was.prints, &is.prints) {
             _ if was.rules == is.rules => kept(&is),
             (Some(from), Some(to)) => self.by_witness((&was.rules, from), (&is.rules, to)),
-            _ => by_kernel(&was.rules, &is.rules),
+            _ => self.by_kernel(&was.rules, &is.rules),
         };
         let all_kept = rules
             .iter()
@@ -144,6 +146,57 @@ impl<'a> Pairing<'a> {
             Partner::Gone => Fate::gone(Reason::RuleGone),
         };
         (0..from.len()).map(fate).collect()
+    }
+
+    /// Where no witness can print both, only a rule that does the same at the same place, from the chain's head or from its end, proves
+    /// anything.
+    fn by_kernel(&self, was: &[KernelRule<'_>], is: &[KernelRule<'_>]) -> Vec<Fate> {
+        let is_same = |one: &KernelRule<'_>, other| one == other || self.mean_the_same(one, other);
+        let from_end = |at: usize| is.len().checked_sub(was.len() - at);
+        let is_at = |at: usize, place: Option<usize>| {
+            let other = place.and_then(|place| is.get(place));
+            other.is_some_and(|other| is_same(&was[at], other))
+        };
+        // As many as before stand where they stood; else those before the first that differs, and those behind the last.
+        let is_as_many = was.len() == is.len();
+        let head = (0..was.len()).take_while(|at| is_at(*at, Some(*at)));
+        let head = head.count();
+        let end = (head..was.len()).rev().take_while(|at| {
+            from_end(*at).is_some_and(|place| place >= head) && is_at(*at, from_end(*at))
+        });
+        let end = end.count();
+        let fate = |at: usize| match () {
+            () if at < head || at >= was.len() - end => Fate::plain(RestoreVerdict::Kept),
+            () if is_as_many && is_at(at, Some(at)) => Fate::plain(RestoreVerdict::Kept),
+            () if is.len() == head + end => Fate::gone(Reason::RuleGone),
+            () => Fate::because(RestoreVerdict::Changed, Reason::NoWitnessPrint),
+        };
+        (0..was.len()).map(fate).collect()
+    }
+
+    /// Whether the kernel's expressions are known to do the same to packets, whoever wrote the rule, and to say the same to people: by
+    /// its comment its owner finds a rule of iptables'.
+    fn mean_the_same(&self, was: &KernelRule<'_>, is: &KernelRule<'_>) -> bool {
+        let (KernelRule::Nft(was, before), KernelRule::Nft(is, after)) = (was, is) else {
+            return false;
+        };
+        let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+        let held = |rule, sets| HeldRule { rule, sets };
+        let comments = |of: &NftRule| -> Vec<Arc<Expression>> {
+            let is_comment = |of: &&Arc<Expression>| match &***of {
+                Expression::Match(extension) => extension.name == *"comment",
+                _ => false,
+            };
+            let all = of.expressions.iter();
+            all.filter(is_comment).cloned().collect()
+        };
+        comments(was) == comments(is)
+            && mean_the_same(
+                self.family,
+                held(was, before.sets()),
+                held(is, after.sets()),
+            )
+            && before.serves_alike(was, (&after, is))
     }
 
     /// How a rule fared whose writer's tool has the kernel's expressions say so; none where prints say it. It `is_vouched` for where
@@ -278,18 +331,4 @@ fn kept(is: &Held<'_>) -> Vec<Fate> {
         ..Fate::plain(RestoreVerdict::Kept)
     };
     (0..is.rules.len()).map(fate).collect()
-}
-
-/// Where no witness can print both, only the same rule at the same place, from the chain's head or from its end, proves
-/// anything.
-fn by_kernel(was: &[KernelRule<'_>], is: &[KernelRule<'_>]) -> Vec<Fate> {
-    let head = was.iter().zip(is).take_while(|(a, b)| a == b).count();
-    let ends = was[head..].iter().rev().zip(is[head..].iter().rev());
-    let end = ends.take_while(|(a, b)| a == b).count();
-    let fate = |at: usize| match () {
-        () if at < head || at >= was.len() - end => Fate::plain(RestoreVerdict::Kept),
-        () if is.len() == head + end => Fate::gone(Reason::RuleGone),
-        () => Fate::because(RestoreVerdict::Changed, Reason::NoWitnessPrint),
-    };
-    (0..was.len()).map(fate).collect()
 }

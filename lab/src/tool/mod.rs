@@ -26,6 +26,7 @@ pub use commands::{Argv, Command, Commands, ListedAs, NamedRule, PlainRule, Prog
 pub use dialect::{Component, Dialect, NearMiss, Shape};
 pub use fault::{Fault, InFile};
 pub use given::Given;
+pub use nft::mean_the_same;
 pub use piece::{Cut, Piece};
 pub use printed::{GivenUp, KnownRules, Printed, PrintedTable};
 pub use rules::Rules;

@@ -12,9 +12,8 @@ use crate::tool::{Change, Difference, HeldRule, Rewritten};
 pub fn rewritten(family: Family, was: HeldRule<'_>, is: HeldRule<'_>) -> Rewritten {
     let (before, after) = (pieces(family, was), pieces(family, is));
     let (was, is) = (was.rule, is.rule);
-    let mut essentials = before.iter().flat_map(|piece| &piece.as_it_is);
-    let same_compat = was.compat == is.compat || !essentials.any(Essential::is_of_xtables);
     let (meant, means) = (meanings(&before), meanings(&after));
+    let same_compat = was.compat == is.compat || !meant.iter().any(Means::is_of_xtables);
     if in_any_order(&meant) == in_any_order(&means) && same_compat && was.other == is.other {
         return Rewritten::Same;
     }
@@ -31,6 +30,11 @@ pub fn rewritten(family: Family, was: HeldRule<'_>, is: HeldRule<'_>) -> Rewritt
         gone: printed(gone),
         new: printed(added),
     }
+}
+
+/// Whether two rules of tables of `family` are known to do the same to packets, whoever wrote them.
+pub fn mean_the_same(family: Family, one: HeldRule<'_>, other: HeldRule<'_>) -> bool {
+    rewritten(family, one, other) == Rewritten::Same
 }
 
 fn meanings<'e>(pieces: &[Piece<'e>]) -> Vec<Means<'e>> {
@@ -126,6 +130,68 @@ mod tests {
     const ACCEPT: &str = "immediate reg 0 accept";
     const LO: &str = "meta load iifname => reg 1";
     const LO_OF_NFT: &str = "cmp eq reg 1 0x00006f6c 0x00000000 0x00000000 0x00000000";
+
+    /// Payloads as Debian's iptables 1.8.7 wrote them, and what nft 1.1.3 loaded of its own listing of these rules.
+    #[rstest]
+    #[case::mark(
+        "match name mark rev 1 info 0x00800000008000000000000000000000".to_owned(),
+        &[
+            "meta load mark => reg 1", "bitwise reg 1 = ( reg 1 & 0x00008000 ) ^ 0x00000000",
+            "cmp eq reg 1 0x00008000"
+        ],
+        true
+    )]
+    #[case::other_mark(
+        "match name mark rev 1 info 0x00800000008000000100000000000000".to_owned(),
+        &[
+            "meta load mark => reg 1", "bitwise reg 1 = ( reg 1 & 0x00008000 ) ^ 0x00000000",
+            "cmp eq reg 1 0x00008000"
+        ],
+        false
+    )]
+    #[case::mark_lost("match name mark rev 1 info 0x00800000008000000000000000000000".to_owned(), &[], false)]
+    #[case::states(conntrack("0100", "0000", "0600"), &STATES, true)]
+    #[case::state_by_its_old_name(conntrack("0120", "0000", "0600"), &STATES, true)]
+    #[case::all_but_these_states(conntrack("0100", "0100", "0600"), &STATES, false)]
+    #[case::translated(conntrack("0100", "0000", "8600"), &STATES, false)]
+    #[case::protocol_too(conntrack("0300", "0000", "0600"), &STATES, false)]
+    #[case::masquerade(
+        "target name MASQUERADE rev 0 info 0x010000000000000000000000000000000000000000000000".to_owned(),
+        &["masq"],
+        true
+    )]
+    #[case::masquerade_at_random(
+        "target name MASQUERADE rev 0 info 0x010000000400000000000000000000000000000000000000".to_owned(),
+        &["masq"],
+        false
+    )]
+    fn what_xtables_does_nf_tables_does_itself(
+        #[case] was: String,
+        #[case] is: &[&str],
+        #[case] same: bool,
+    ) {
+        let (was, is) = ([was.as_str(), ACCEPT], [is, &[ACCEPT]].concat());
+        // What protocol xtables took the packets for counts no more.
+        let was = NftRule {
+            compat: Some(Compat::default()),
+            ..rule(&was)
+        };
+        let is = rule(&is);
+        let same_now = mean_the_same(Family::Ipv4, held(&was, &[]), held(&is, &[]));
+        assert_eq!(same_now, same);
+    }
+
+    const STATES: [&str; 3] = [
+        "ct load state => reg 1",
+        "bitwise reg 1 = ( reg 1 & 0x00000006 ) ^ 0x00000000",
+        "cmp neq reg 1 0x00000000",
+    ];
+
+    /// A match of conntrack that looks at this, inverted so, with these states.
+    fn conntrack(looks_at: &str, inverted: &str, states: &str) -> String {
+        let (before, after) = ("00".repeat(146), "00".repeat(12));
+        format!("match name conntrack rev 3 info 0x{before}{looks_at}{inverted}{states}{after}")
+    }
 
     #[rstest]
     #[case::counter(&[ACCEPT], &["counter", ACCEPT], true)]

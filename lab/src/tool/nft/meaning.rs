@@ -13,6 +13,7 @@ use crate::observed::expression::{
 use crate::observed::{Name, NftSet, Value};
 use crate::tool::HeldRule;
 use crate::tool::nft::field::{self, FieldTest};
+use crate::tool::nft::xtables;
 
 /// What expressions mean: two that are equal decide alike about packets.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +53,7 @@ impl Essential<'_> {
     }
 
     /// Whether xtables, not nf_tables, carries it out.
-    pub fn is_of_xtables(&self) -> bool {
+    fn is_of_xtables(&self) -> bool {
         ["match", "target"].contains(&&*self.name())
     }
 }
@@ -83,6 +84,18 @@ pub fn pieces(family: Family, HeldRule { rule, sets }: HeldRule<'_>) -> Vec<Piec
     let mut loaded = Loaded::Other;
     let mut at = 0;
     while let Some(&expression) = expressions.get(at) {
+        if let Some(native) = of_xtables(expression) {
+            let plain = Essential::Expression(Cow::Borrowed(expression));
+            let mut as_it_is = vec![plain];
+            let all = native.into_iter().map(|of| Piece {
+                as_it_is: std::mem::take(&mut as_it_is),
+                means: Means::AsItIs(Essential::Expression(Cow::Owned(of))),
+            });
+            pieces.extend(all);
+            loaded = Loaded::Other;
+            at += 1;
+            continue;
+        }
         let protocol = protocol_loaded(family, expression);
         let rest = &expressions[at..];
         let field = match &protocol {
@@ -112,6 +125,15 @@ pub fn pieces(family: Family, HeldRule { rule, sets }: HeldRule<'_>) -> Vec<Piec
         pieces.push(piece);
     }
     pieces
+}
+
+/// What an extension of xtables does, in nf_tables' own expressions; none of what is no such extension, or is not known.
+fn of_xtables(expression: &Expression) -> Option<Vec<Expression>> {
+    match expression {
+        Expression::Match(extension) => xtables::of_match(extension),
+        Expression::Target(extension) => xtables::of_target(extension),
+        _ => None,
+    }
 }
 
 fn as_it_is(essential: Essential<'_>) -> Piece<'_> {
@@ -285,6 +307,14 @@ enum Step {
 }
 
 impl Means<'_> {
+    /// Whether only xtables can say what it does.
+    pub fn is_of_xtables(&self) -> bool {
+        match self {
+            Means::AsItIs(essential) => essential.is_of_xtables(),
+            Means::Field(_) | Means::Using(..) => false,
+        }
+    }
+
     fn step(&self) -> Step {
         let expression = match self {
             Means::Field(_) | Means::AsItIs(Essential::Beginning(_)) => return Step::Test,

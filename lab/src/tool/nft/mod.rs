@@ -12,8 +12,10 @@ mod own_chain;
 mod script;
 mod table;
 mod words;
+mod xtables;
 
 pub(super) use commands::write;
+pub use expressions::mean_the_same;
 pub(super) use expressions::weight;
 pub(super) use lines::Lines;
 pub use listing::without_handle;
