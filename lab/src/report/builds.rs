@@ -10,6 +10,7 @@ use super::by_reason;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
 use crate::catalog::{Build, BuildId, Image, Missing, Version};
 use crate::judge::verdict::Verdict;
+use crate::plan::WithoutBystander;
 
 /// What is known of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,19 @@ pub fn render(rows: &[Row], width: usize) -> String {
         let _ = write!(page, "{}", indented(&inert(reason), width));
     }
     page
+}
+
+/// Why a scenario is not run with writers of a backend: nobody is there who could write one of its layers.
+pub fn no_bystander(of: &WithoutBystander) -> String {
+    let WithoutBystander {
+        scenario,
+        layer,
+        tool,
+        backend,
+    } = of;
+    format!(
+        "{scenario} is not run with writers of backend {backend}: {tool} writes its layer {layer}, and no build of {tool} can be had"
+    )
 }
 
 /// What cannot be had here, in one line; the reasons are in the list of builds. None where nothing is missing. A version of which
