@@ -1,5 +1,6 @@
 //! Pairings and rules laid out in lanes, loads and steps. Pure: no clock, no I/O, no engine.
 
+mod burst;
 pub mod control;
 pub mod coroutine;
 pub mod fault;
