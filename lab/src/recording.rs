@@ -183,7 +183,8 @@ pub struct LoadRecord {
 }
 
 /// Who wrote a layer that was not the writer's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Bystander")]
 pub struct BystanderRecord {
     /// The layer's number, from 1.
     pub layer: usize,

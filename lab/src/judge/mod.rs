@@ -275,6 +275,7 @@ impl<'a> Pairing<'a> {
             scenario: self.evidence.load.scenario.clone(),
             family: self.family,
             writer: self.evidence.load.writer.clone(),
+            bystanders: self.evidence.load.bystanders.clone(),
             reader: reader.clone(),
             verdict,
             outcome: shared.outcome(outcome),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
-use crate::catalog::Tool;
+use crate::catalog::{BuildId, Tool};
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Impact, Verdict};
 use crate::judge::{Cell, ChainVerdict, NotRun, ProbeVerdict, Reason, RuleName, RuleVerdict};
@@ -79,6 +79,16 @@ pub enum Side {
     Writer,
     /// Who read them and changed something.
     Reader,
+}
+
+impl Side {
+    /// Who decoded a rule of a cell that this side encoded; none where it is a chain.
+    pub fn decoder(self, cell: &Cell, rule: Option<usize>) -> &BuildId {
+        match self {
+            Side::Writer => &cell.reader,
+            Side::Reader => rule.map_or(&cell.writer, |rule| cell.writer_of(rule)),
+        }
+    }
 }
 
 impl Harm {

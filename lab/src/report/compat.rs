@@ -78,7 +78,8 @@ pub fn compat(matrix: &Matrix) -> Compat {
                 let Some(encoding) = encoding else { continue };
                 for (part, form) in encoded_parts(cell, rule, encoding) {
                     let by_form = written.entry(part).or_default();
-                    by_form.entry(form).or_default().insert(cell.writer.clone());
+                    let by = cell.writer_of(rule).clone();
+                    by_form.entry(form).or_default().insert(by);
                 }
             }
         }
@@ -86,10 +87,7 @@ pub fn compat(matrix: &Matrix) -> Compat {
             for (part, encoded) in misread_parts(cell, &loss, &signature) {
                 let cause = KnownCauses::built_in().of(&signature);
                 let cause = cause.map_or_else(|| signature.id().to_string(), |of| of.name.clone());
-                let decoder = match loss.encoder {
-                    Side::Writer => &cell.reader,
-                    Side::Reader => &cell.writer,
-                };
+                let decoder = loss.encoder.decoder(cell, loss.rule);
                 let of_part = misread.entry(part).or_default();
                 let (by, confirmed) = of_part
                     .entry((encoded, signature.effect, cause))
