@@ -313,6 +313,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "sshuttle",
     "strongswan-updown",
     "tailscale",
+    "tailscale-beside-docker",
     "ufw",
     "upgrade-in-place",
     "upgrade-other-backend",

@@ -141,8 +141,13 @@ fn indented(text: &str, width: usize) -> String {
 mod tests {
     use rstest::rstest;
 
+    use std::path::Path;
+
     use super::*;
     use crate::catalog::{Backend, Catalog, Digest, Origin, Source, Tool};
+    use crate::matrix::Matrix;
+    use crate::recording;
+    use crate::report::{junit, markdown, screen, table};
 
     fn missing(id: &str, reason: &str) -> Row {
         Row::Missing(Missing {
@@ -203,6 +208,35 @@ mod tests {
         let said = not_available(&missing, [&there]);
         assert_eq!(said, Some(format!("{words}; see `iptables-lab builds`")));
         assert_eq!(not_available(&[], [&there]), None);
+        Ok(())
+    }
+
+    #[test]
+    fn every_report_names_a_scenario_that_nobody_was_there_to_write_a_layer_of()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/recordings/layers-by-debian-1.8.11.jsonl"
+        );
+        let mut recording = recording::read(Path::new(file))?.recording;
+        recording.loads.clear();
+        recording.head.without_bystander = vec![WithoutBystander {
+            scenario: recording.head.scenarios[0].name.clone(),
+            layer: 2,
+            tool: Tool::Nft,
+            backend: Backend::Nft,
+        }];
+        let matrix = Matrix::of(&recording);
+        let said = "is not run with writers of backend nft: nft writes its layer 2";
+        let reports = [
+            table::render(&matrix, 300),
+            screen::render(&matrix, 300),
+            markdown::render(&matrix, 60_000),
+            junit::render(&matrix)?,
+        ];
+        for report in reports {
+            assert!(report.contains(said), "{report}");
+        }
         Ok(())
     }
 

@@ -206,6 +206,32 @@ fn a_bystanders_set_is_lost_beside_rules_that_are_kept() {
     }
 }
 
+/// Tailscale sets its mark by an expression that iptables does not write, and masquerades by one that it cannot read: a rule in each
+/// of Docker's tables closes it.
+#[test]
+fn tailscales_nftables_mode_closes_two_of_dockers_tables() {
+    needs!(Native);
+    let ran = Ran::of(
+        "tailscale-beside-docker",
+        "debian-1.8.9-2-nft",
+        "debian-1.8.11-2-nft",
+    );
+    ran.packets_fare_as_expected();
+    for rule in &ran.cell.outcome.rules {
+        let at_fault = match &*rule.table {
+            "filter" => "ts-forward 1",
+            _ => "ts-postrouting 1",
+        };
+        if format!("{} {}", rule.chain, rule.index) == at_fault {
+            assert_eq!(words(rule, Operation::Save), "refused", "{rule:?}");
+            continue;
+        }
+        assert_eq!(culprits(rule, Operation::Save), [at_fault], "{rule:?}");
+        let without = rule.of(Operation::Rewrite);
+        assert_eq!(without, Some(Verdict::Kept), "{rule:?}");
+    }
+}
+
 /// A host's own table is none of iptables': kube-proxy's rules are read as if it were not there, and nft loses it with them or not.
 #[test]
 fn a_table_of_ones_own_is_in_nobodys_way() {
