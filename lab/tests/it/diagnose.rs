@@ -387,12 +387,17 @@ fn shipped_systems_side_by_side_are_sound() {
     assert!(pairs > 2000, "{pairs}");
 }
 
-/// What every writer prints of its own rules, in every scenario.
+/// What every writer prints of its own rules, in every scenario where nobody else wrote any.
 #[test]
 fn what_writers_really_print_of_their_own_is_sound() {
     let mut looked_at = 0;
     for file in prints::names() {
         let stored = Prints::stored(&file);
+        let name = file.rsplit_once('-').map_or("", |(name, _)| name);
+        let mut scenarios = scenarios().iter();
+        if scenarios.any(|of| of.name == name && !of.beside.is_empty()) {
+            continue;
+        }
         let own = stored.pairings().filter(|(_, reader)| reader.is_none());
         for (writer, _) in own.filter(|(writer, _)| !writer.starts_with("debian-nft-")) {
             let family = match file.ends_with("-ipv6") {
@@ -400,12 +405,8 @@ fn what_writers_really_print_of_their_own_is_sound() {
                 false => Family::Ipv4,
             };
             let print = stamp(family) + stored.of(writer, None).unwrap() + "\n";
-            let found = diagnosis(&print);
-            assert!(
-                found.findings.is_empty(),
-                "{file} {writer}: {:#?}",
-                found.findings
-            );
+            let found = diagnosis(&print).findings;
+            assert!(found.is_empty(), "{file} {writer}: {found:#?}");
             looked_at += 1;
         }
     }
