@@ -10,7 +10,8 @@ use super::repair::{Repair, repair};
 use crate::catalog::{Backend, BuildId, Origin};
 use crate::matrix::{BuildSet, Certainty, Member};
 
-/// Who may have done it: readers, and the writers whose rules they damage so.
+/// Who may have done it: readers, and the writers whose rules they damage so. Of two that rewrite in turn, whoever encoded what the
+/// other one decoded otherwise is the writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Likely {
     /// The writers.
@@ -88,7 +89,12 @@ fn likely(findings: &[Finding], known: &[Done<'_>], published: &Published) -> Op
                 && is_done(damage)
                 && damage.left.iter().any(|left| found.left.contains(left))
         });
-        let pairs: BTreeSet<_> = alike.flat_map(|done| done.pairs.iter().copied()).collect();
+        let parties = alike.flat_map(|done| {
+            let worst = done.damage.worst_of_parts();
+            let pairs = done.pairs.iter();
+            pairs.filter_map(move |pair| Some(worst?.parties(*pair)))
+        });
+        let pairs: BTreeSet<_> = parties.collect();
         for pair in pairs {
             *explained.entry(pair).or_insert(0) += 1;
         }

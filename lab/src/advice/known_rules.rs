@@ -233,9 +233,9 @@ impl<'a> KnownRules<'a> {
     /// The releases that print a rule so while the kernel still holds it as it was written.
     fn printers(&self, damages: &[&Done<'_>]) -> BTreeSet<String> {
         let builds = damages.iter().flat_map(|done| {
-            let is_writers = matches!(done.damage.verdict(), Some(Verdict::Misread));
+            let worst = done.damage.worst_of_parts();
             let pairs = done.pairs.iter();
-            pairs.map(move |(writer, reader)| if is_writers { *writer } else { *reader })
+            pairs.filter_map(move |pair| Some(worst?.parties(*pair).1))
         });
         let builds: BTreeSet<&BuildId> = builds.collect();
         let builds = builds

@@ -31,6 +31,5 @@ pub use node::{Node, node};
 pub use pair::{Found, Pair, Safety, between};
 pub use print::{OtherFamily, Section, sections};
 pub use products::{Chooses, Product, Products, ProductsError};
-pub use published::{Damage, Published, PublishedBuild, PublishedError, Tested, Untested};
-pub use publisher::PublishedBuilder;
+pub use published::{Caused, Damage, Published, PublishedBuild, PublishedError, Tested, Untested};
 pub use repair::{Repair, Step};

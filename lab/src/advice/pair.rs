@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::Changes;
 use super::member::Member;
-use super::published::{Damage, Published, Tested, Untested};
+use super::published::{Caused, Damage, Published, Tested, Untested};
 use crate::catalog::Backend;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{Certainty, Harm};
@@ -60,6 +60,8 @@ pub struct Found<'a> {
     pub damage: &'a Damage,
     /// The worst.
     pub harm: Harm,
+    /// What it is in the report: who encoded and who decoded, and the causes.
+    pub of: &'a Caused,
 }
 
 /// A writer and a reader, and what is known of them.
@@ -103,9 +105,12 @@ pub(super) fn pair<'a>(
         .iter()
         .filter_map(|damage| {
             let done = damage.harms.iter();
-            let done = done.filter_map(|harm| between(harm, writer.changes, reader.changes));
-            let harm = done.max_by_key(Harm::gravity)?;
-            Some(Found { damage, harm })
+            let done = done.filter_map(|of| {
+                let harm = between(&of.harm, writer.changes, reader.changes)?;
+                Some((harm, of))
+            });
+            let (harm, of) = done.max_by_key(|(harm, _)| harm.gravity())?;
+            Some(Found { damage, harm, of })
         })
         .collect();
     let untested = tested.untested.iter().copied();
@@ -144,7 +149,10 @@ pub fn between(harm: &Harm, writer: Changes, reader: Changes) -> Option<Harm> {
     let is_done = reader.count(harm.operation) && harm.is_harmful();
     let harm = is_done.then(|| harm.clone())?;
     let is_misread = harm.verdict == Verdict::Misread;
+    // It takes two that rewrite whole tables.
+    let is_in_turn = harm.operation == Operation::Cycle;
     match writer {
+        Changes::OwnChains | Changes::SingleRules if is_in_turn => None,
         Changes::WholeTable | Changes::Unknown => Some(harm),
         // It restores the rules that it wants, whatever it reads.
         Changes::OwnChains if is_misread => None,

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Tool, Variant, Version};
 use crate::judge::verdict::{Consequence, Verdict};
-use crate::matrix::{Certainty, Form, Harm, SubjectKind};
+use crate::matrix::{Certainty, Form, Harm, Side, SubjectKind};
 use crate::plan::Operation;
 use crate::recording::Host;
 
 /// The version of this form.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// Writers and readers, by their places among the builds: each group of writers with the readers they share.
 pub(super) type Pairs = Vec<(Vec<usize>, Vec<usize>)>;
@@ -93,7 +93,20 @@ pub struct Damage {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
     /// What is done to it, in the order of the operations. Never empty.
-    pub harms: Vec<Harm>,
+    pub harms: Vec<Caused>,
+}
+
+/// A harm, and what it comes of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Caused {
+    /// What is done.
+    #[serde(flatten)]
+    pub harm: Harm,
+    /// Who encoded what was decoded otherwise.
+    pub encoder: Side,
+    /// The names of its causes: of each part that it takes. None where it is no loss.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub causes: BTreeSet<String>,
 }
 
 /// A rule that could not be tested, or not with an operation.
@@ -118,11 +131,32 @@ pub struct Untested {
     pub reason: String,
 }
 
+impl Caused {
+    /// Who encoded and who decoded, of a writer and a reader between which it is done.
+    pub fn parties<T>(&self, (writer, reader): (T, T)) -> (T, T) {
+        match self.encoder {
+            Side::Writer => (writer, reader),
+            Side::Reader => (reader, writer),
+        }
+    }
+}
+
 impl Damage {
     /// The worst of what is done to it.
     pub fn worst(&self) -> Option<&Harm> {
         let by_verdict = |harm: &&Harm| (harm.verdict.severity(), harm.gravity());
-        self.harms.iter().max_by_key(by_verdict)
+        self.harms().max_by_key(by_verdict)
+    }
+
+    /// What is done to it.
+    pub fn harms(&self) -> impl Iterator<Item = &Harm> {
+        self.harms.iter().map(|of| &of.harm)
+    }
+
+    /// The worst of what takes parts of it; none where its parts stay.
+    pub fn worst_of_parts(&self) -> Option<&Caused> {
+        let taking = self.harms.iter().filter(|of| of.harm.takes_parts());
+        taking.max_by_key(|of| (Some(&of.harm) == self.worst(), of.harm.gravity()))
     }
 
     /// The worst of what is done, and to what.
@@ -153,7 +187,7 @@ impl Damage {
 
     /// Whether parts of the rule are lost, altered or added, so that what is left of it is another rule.
     pub fn takes_parts(&self) -> bool {
-        self.harms.iter().any(Harm::takes_parts)
+        self.harms().any(Harm::takes_parts)
     }
 }
 
@@ -348,7 +382,7 @@ mod tests {
             let of_cell = |of: &&&Damage| of.family == cell.family && of.scenario == cell.scenario;
             let said = tested.damages.iter().filter(of_cell).map(|of| {
                 let place = (of.table.as_str(), of.chain.as_str(), of.index);
-                (place, &of.harms)
+                (place, of.harms().collect::<Vec<_>>())
             });
             let harmed = harms(cell);
             let expected = harmed.iter().map(|of| {
@@ -358,7 +392,7 @@ mod tests {
                     subject.chain.as_str(),
                     subject.index,
                 );
-                (place, &of.harms)
+                (place, of.harms.iter().collect::<Vec<_>>())
             });
             let mut said: Vec<_> = said.collect();
             let mut expected: Vec<_> = expected.collect();

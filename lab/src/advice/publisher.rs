@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::published::{Damage, FORMAT, Pairs, Published, PublishedBuild, Ran, Stored, Untested};
-use crate::catalog::{Build, BuildId, Family, Tool};
+use super::published::{
+    Caused, Damage, FORMAT, Pairs, Published, PublishedBuild, Ran, Stored, Untested,
+};
+use crate::catalog::{BuildId, Family, Tool};
+use crate::cause::{Attribution, KnownCauses, Loss, Signature};
 use crate::judge::Cell;
-use crate::matrix::{Matrix, gaps, harms};
+use crate::matrix::{Harm, Matrix, gaps, harms};
 use crate::plan::Operation;
-use crate::recording::Host;
 
 /// Readers by writer.
 type PairSet = BTreeMap<usize, BTreeSet<usize>>;
 
-/// Makes a published report cell by cell, so that no whole matrix needs to be in memory.
-pub struct PublishedBuilder {
+/// Makes a published report cell by cell.
+struct Builder {
     places: BTreeMap<BuildId, usize>,
     operations: Vec<Operation>,
     ran: BTreeMap<(String, Family, usize, Vec<Operation>), PairSet>,
@@ -24,31 +26,24 @@ pub struct PublishedBuilder {
     head: Published,
 }
 
-impl PublishedBuilder {
-    /// Of a run of `builds` with `operations`.
-    pub fn new(
-        lab: &str,
-        host: &Host,
-        started: jiff::Timestamp,
-        builds: &[Build],
-        operations: &[Operation],
-    ) -> Self {
-        let named = builds.iter().enumerate();
-        PublishedBuilder {
+impl Builder {
+    fn new(matrix: &Matrix) -> Self {
+        let named = matrix.builds.iter().enumerate();
+        Builder {
             places: named
                 .map(|(place, build)| (build.id.clone(), place))
                 .collect(),
-            operations: operations.to_vec(),
+            operations: matrix.operations.clone(),
             ran: BTreeMap::new(),
             damages: BTreeMap::new(),
             gaps: BTreeMap::new(),
             sound: BTreeSet::new(),
             head: Published {
                 format: FORMAT,
-                lab: lab.to_owned(),
-                host: host.clone(),
-                started,
-                builds: builds.iter().map(PublishedBuild::of).collect(),
+                lab: matrix.lab.version.clone(),
+                host: matrix.host.clone(),
+                started: matrix.started,
+                builds: matrix.builds.iter().map(PublishedBuild::of).collect(),
                 ran: Vec::new(),
                 damages: Vec::new(),
                 gaps: Vec::new(),
@@ -57,7 +52,7 @@ impl PublishedBuilder {
     }
 
     /// Adds a cell. One between builds that the run does not name is left out.
-    pub fn add(&mut self, cell: &Cell) {
+    fn add(&mut self, cell: &Cell, losses: &[(Loss, Signature)]) {
         let place = |id| self.places.get(id).copied();
         let Some((writer, reader)) = place(&cell.writer).zip(place(&cell.reader)) else {
             return;
@@ -88,14 +83,13 @@ impl PublishedBuilder {
             let written = written.map(|text| (rule.table.to_string(), text.to_string()));
             self.sound.extend(written);
         }
-        for damage in damages(cell) {
+        for damage in damages(cell, losses) {
             let pairs = self.damages.entry(damage).or_default();
             pairs.entry(writer).or_default().insert(reader);
         }
     }
 
-    /// The report.
-    pub fn finish(self) -> Published {
+    fn finish(self) -> Published {
         let ran = self.ran.into_iter();
         let ran = ran.map(|((scenario, family, rules, operations), pairs)| Ran {
             scenario,
@@ -130,22 +124,31 @@ impl PublishedBuilder {
 
 impl From<&Matrix> for Published {
     fn from(matrix: &Matrix) -> Self {
-        let Matrix {
-            lab,
-            host,
-            started,
-            builds,
-            operations,
-            ..
-        } = matrix;
-        let mut builder = PublishedBuilder::new(&lab.version, host, *started, builds, operations);
-        matrix.cells.iter().for_each(|cell| builder.add(cell));
+        let mut builder = Builder::new(matrix);
+        let attribution = Attribution::new(matrix);
+        for cell in &matrix.cells {
+            builder.add(cell, &attribution.cell(cell));
+        }
         builder.finish()
     }
 }
 
-fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
-    harms(cell).into_iter().map(|harmed| {
+/// The names of the causes that a harm of a rule, or of a chain, comes of.
+fn names(losses: &[(Loss, Signature)], rule: Option<usize>, harm: &Harm) -> BTreeSet<String> {
+    let of_harm = losses
+        .iter()
+        .filter(|(loss, _)| loss.rule == rule && loss.harm == *harm);
+    let known = KnownCauses::built_in();
+    of_harm
+        .map(|(_, signature)| known.name(signature))
+        .collect()
+}
+
+fn damages<'c>(
+    cell: &'c Cell,
+    losses: &'c [(Loss, Signature)],
+) -> impl Iterator<Item = Damage> + 'c {
+    harms(cell).into_iter().map(move |harmed| {
         let rule = harmed.rule.and_then(|place| cell.outcome.rules.get(place));
         let written = rule.and_then(|rule| rule.written.as_deref());
         let left = rule
@@ -156,6 +159,12 @@ fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
             .filter(|text| Some(&***text) != written)
             .map(|text| text.to_string())
             .collect();
+        let rule = harmed.rule;
+        let caused = harmed.harms.into_iter().map(|harm| Caused {
+            causes: names(losses, rule, &harm),
+            encoder: harm.encoder_in(cell, rule.and_then(|at| cell.outcome.rules.get(at))),
+            harm,
+        });
         Damage {
             scenario: cell.scenario.clone(),
             family: cell.family,
@@ -164,7 +173,7 @@ fn damages(cell: &Cell) -> impl Iterator<Item = Damage> {
             index: harmed.subject.index,
             written: written.map(str::to_owned),
             left: left.into_iter().collect(),
-            harms: harmed.harms,
+            harms: caused.collect(),
         }
     })
 }

@@ -41,13 +41,18 @@ fn report(operations: &[Operation], gaps: &Value) -> Published {
         })
     };
     let lost = |operation: &str, verdict: &str, certainty: &str| {
+        let encoder = if operation == "recognition" {
+            "reader"
+        } else {
+            "writer"
+        };
         json!({
-            "operation": operation, "verdict": verdict, "lost": ["match mark"], "consequence": "blackhole",
+            "operation": operation, "encoder": encoder, "verdict": verdict, "lost": ["match mark"], "consequence": "blackhole",
             "certainty": certainty
         })
     };
     let value = json!({
-        "format": 2, "lab": "0.1.0", "started": "2026-11-29T00:00:00Z", "builds": builds,
+        "format": 3, "lab": "0.1.0", "started": "2026-11-29T00:00:00Z", "builds": builds,
         "host": { "kernel": "6.18", "arch": "x86_64", "engine": "native", "engine_reason": null, "notes": [] },
         "ran": [{
             "scenario": "kube", "family": "ipv4", "rules": 2, "operations": operations, "pairs": [[all, all]]
@@ -59,7 +64,7 @@ fn report(operations: &[Operation], gaps: &Value) -> Published {
             ),
             rule(json!([lost("recognition", "misread", "if-written-back")]), json!([[old, newer]])),
             rule(
-                json!([{ "operation": "check", "verdict": "not-found", "certainty": "predicted" }]),
+                json!([{ "operation": "check", "encoder": "writer", "verdict": "not-found", "certainty": "predicted" }]),
                 json!([[newer, [0]]])
             ),
         ],

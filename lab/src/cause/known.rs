@@ -252,6 +252,12 @@ impl KnownCauses {
         }
     }
 
+    /// What a cause of this signature is called: as people named it, else by the signature.
+    pub fn name(&self, signature: &Signature) -> String {
+        let named = self.of(signature).map(|of| of.name.clone());
+        named.unwrap_or_else(|| signature.id().to_string())
+    }
+
     /// The first that is told by this signature.
     pub fn of(&self, signature: &Signature) -> Option<&KnownCause> {
         let text = signature.to_string();

@@ -159,7 +159,7 @@ fn is_met(condition: Condition, advice: &Advice<'_>, members: &[Member]) -> bool
     let any = |is_it: &dyn Fn(&Harm) -> bool| {
         advice.pairs.iter().any(|pair| {
             let (writer, reader) = (members[pair.writer].changes, members[pair.reader].changes);
-            let harms = pair.harms.iter().flat_map(|found| &found.damage.harms);
+            let harms = pair.harms.iter().flat_map(|found| found.damage.harms());
             let mut harms = harms.filter_map(|harm| between(harm, writer, reader));
             harms.any(|harm| is_it(&harm))
         })

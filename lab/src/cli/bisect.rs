@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use miette::miette;
 
 use super::arguments::{Common, PaceArgs};
 use super::exit::Exit;
 use super::target;
 use crate::catalog::Tool;
-use crate::experiment::Failure;
 use crate::experiment::bisect::{BisectRequest, Bisected, bisect};
 use crate::experiment::causes;
 use crate::experiment::progress::say;
+use crate::experiment::{Failure, OrFailure};
 use crate::report;
 
 #[derive(Args)]
@@ -28,6 +29,9 @@ pub struct BisectArgs {
     /// Whose history the repository is.
     #[arg(long, value_enum, value_name = "TOOL", default_value = "iptables")]
     tool: OfTool,
+    /// The source tree of a libnftnl that all of nft's commits are linked with, the newest one best.
+    #[arg(long, value_name = "DIR")]
+    libnftnl: Option<PathBuf>,
     /// Put what is found into this file of causes (reports/causes.toml).
     #[arg(long, value_name = "FILE")]
     complete: Option<PathBuf>,
@@ -42,6 +46,28 @@ enum OfTool {
     Nft,
 }
 
+/// The libnftnl that is linked with, from wherever it is looked for.
+fn libnftnl(args: &BisectArgs) -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = &args.libnftnl else {
+        return Ok(None);
+    };
+    if !matches!(args.tool, OfTool::Nft) {
+        let error = miette!(
+            help = "add --tool nft, or leave it out",
+            "--libnftnl is what an nft is linked with"
+        );
+        return Err(Failure::bad_input(error));
+    }
+    let path = path.canonicalize().map_err(|error| {
+        miette!(
+            help = "give the source tree of a release of libnftnl",
+            "{} cannot be read: {error}",
+            path.display()
+        )
+    });
+    path.or_bad_input().map(Some)
+}
+
 pub async fn run(args: &BisectArgs, common: &Common) -> Result<Exit, Failure> {
     let request = BisectRequest {
         causes: args.causes.clone(),
@@ -51,6 +77,7 @@ pub async fn run(args: &BisectArgs, common: &Common) -> Result<Exit, Failure> {
             OfTool::Iptables => Tool::Iptables,
             OfTool::Nft => Tool::Nft,
         },
+        libnftnl: libnftnl(args)?,
         options: args.pace.options(),
     };
     let Bisected {

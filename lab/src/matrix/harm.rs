@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::side::Side;
 use super::subject::Subject;
-use crate::catalog::{BuildId, Tool};
+use crate::catalog::Tool;
 use crate::judge::core_message;
 use crate::judge::verdict::{Consequence, Effect, Impact, Verdict};
 use crate::judge::{Cell, ChainVerdict, NotRun, ProbeVerdict, Reason, RuleName, RuleVerdict};
@@ -67,28 +68,6 @@ pub enum PartChange {
     Altered,
     /// It is gone.
     Lost,
-}
-
-/// One of the two builds of a pairing.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// Who wrote the rules.
-    Writer,
-    /// Who read them and changed something.
-    Reader,
-}
-
-impl Side {
-    /// Who decoded a rule of a cell that this side encoded; none where it is a chain.
-    pub fn decoder(self, cell: &Cell, rule: Option<usize>) -> &BuildId {
-        match self {
-            Side::Writer => &cell.reader,
-            Side::Reader => rule.map_or(&cell.writer, |rule| cell.writer_of(rule)),
-        }
-    }
 }
 
 impl Harm {

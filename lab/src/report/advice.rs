@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 pub use basis::{Basis, Details, Source};
 pub use json::{render as json, schema};
-use pairs::pairs;
+use pairs::{named, pairs};
 use untested::{gaps, not_tested};
 use words::{list, name};
 
@@ -37,6 +37,7 @@ pub fn render(
     let _ = writeln!(page, "\n{}", paragraph(&source(basis), width));
     page.push_str(&who(members, width));
     page.push_str(&pairs(advice, members, details, width));
+    page.push_str(&named(advice, details, width));
     page.push_str(&two_backends(advice, members, width));
     page.push_str(&not_tested(advice, members, details, width));
     if details == Details::Short && has_more(advice) {

@@ -10,7 +10,6 @@ use crate::cause::{Attribution, Effect, KnownCauses, Loss, Signature, clauses_of
 use crate::judge::Cell;
 use crate::matrix::{Certainty, Matrix, Side};
 use crate::observed::Encoding;
-use crate::tool::iptables::{parts, tokens};
 
 /// The version of the form: a field may be added within it, and none may change or go.
 pub const VERSION: u32 = 1;
@@ -85,8 +84,7 @@ pub fn compat(matrix: &Matrix) -> Compat {
         }
         for (loss, signature) in attribution.cell(cell) {
             for (part, encoded) in misread_parts(cell, &loss, &signature) {
-                let cause = KnownCauses::built_in().of(&signature);
-                let cause = cause.map_or_else(|| signature.id().to_string(), |of| of.name.clone());
+                let cause = KnownCauses::built_in().name(&signature);
                 let decoder = loss.encoder.decoder(cell, loss.rule);
                 let of_part = misread.entry(part).or_default();
                 let (by, confirmed) = of_part
@@ -137,39 +135,18 @@ fn encoded_parts(cell: &Cell, rule: usize, encoding: &Encoding) -> Vec<(String, 
     names.into_iter().filter_map(part).collect()
 }
 
-/// The names of the parts of a rule of iptables'; none of one of nft's.
+/// The names of the parts of a rule; none of one whose parts only the kernel tells.
 fn names(cell: &Cell, rule: usize) -> Vec<String> {
     let Some(rule) = cell.outcome.rules.get(rule) else {
         return Vec::new();
     };
-    let text = rule.written.as_deref().unwrap_or(&rule.given);
-    if !text.starts_with("-A ") {
-        return Vec::new();
-    }
-    let words = tokens::tokens(text).skip(2);
-    let words: Vec<String> = words
-        .map_while(|word| Some(word.ok()?.text.into_owned()))
-        .collect();
-    let named = parts(&words).into_iter().filter_map(|part| {
-        let target = part
-            .text
-            .strip_prefix("-j ")
-            .filter(|_| part.name == "target");
-        match target.and_then(|text| text.split(' ').next()) {
-            Some(name) => Some(format!("target {name}")),
-            // An option of a match or target is encoded with it.
-            None if part.name.contains(" -") || part.name == "target" => None,
-            None => Some(part.name),
-        }
-    });
-    let mut names: Vec<String> = named.collect();
-    names.dedup();
-    names
+    let dialect = rule.tool.dialect();
+    let words = dialect.words(rule.written.as_deref().unwrap_or(&rule.given));
+    dialect.encoded_parts(&words.to_vec())
 }
 
 /// How a part is encoded.
 fn form_of(family: Family, part: &str, encoding: &Encoding) -> Option<String> {
-    let part = part.strip_prefix("target ").unwrap_or(part);
     let held = clauses_of(family, part, encoding);
     let forms: BTreeSet<String> = held.iter().map(|clause| clause.form()).collect();
     (!forms.is_empty()).then(|| forms.into_iter().collect::<Vec<_>>().join(" + "))

@@ -7,7 +7,7 @@ use super::show::commands::shell_word;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
 use super::wording::{self, Parts, builds, counted};
 use crate::advice::{
-    Damage, Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step,
+    Caused, Damage, Damaged, Diagnosis, Finding, Likely, Likeness, Place, Published, Step,
 };
 use crate::judge::verdict::Verdict;
 use crate::observed::nft_family;
@@ -28,6 +28,7 @@ pub fn render(diagnosis: &Diagnosis, published: &Published, width: usize) -> Str
     if let Some(likely) = &diagnosis.likely {
         let _ = write!(page, "\n{}", paragraph(&of_likely(likely), width));
     }
+    page.push_str(&causes(diagnosis, width));
     page.push_str(&repair(diagnosis, width));
     let basis = format!(
         "Compared with the built-in report of {} ({} scenarios, {} builds, Linux {}). Nothing was run, and nothing was changed.",
@@ -92,9 +93,7 @@ pub(super) fn words_of(finding: &Finding) -> (String, String) {
 
 /// What was done to the rule: `the reader drops `-m mark``.
 fn done(damage: &Damage) -> String {
-    let worst = damage.worst().filter(|harm| harm.takes_parts());
-    let harm = worst.or_else(|| damage.harms.iter().find(|harm| harm.takes_parts()));
-    let parts = harm.map(|harm| Parts {
+    let parts = damage.worst_of_parts().map(|Caused { harm, .. }| Parts {
         lost: &harm.lost,
         altered: &harm.altered,
         added: &harm.added,
@@ -137,7 +136,33 @@ fn of_damage(damaged: &Damaged) -> String {
         true => " The whole rule stands in the same chain: its program added it again.",
         false => "",
     };
-    format!("{said}{consequence}{beside}")
+    let causes = causes_of(damage);
+    let causes: Vec<&str> = causes
+        .iter()
+        .flat_map(|of| of.iter().map(String::as_str))
+        .collect();
+    let causes = match causes.is_empty() {
+        true => String::new(),
+        false => format!(" Cause: {}.", causes.join(", ")),
+    };
+    format!("{said}{consequence}{beside}{causes}")
+}
+
+/// The names of what a damaged rule comes of; none where that is not known.
+pub(super) fn causes_of(damage: &Damage) -> Option<&BTreeSet<String>> {
+    damage.worst_of_parts().map(|of| &of.causes)
+}
+
+/// The causes of all damaged rules, a paragraph each.
+fn causes(diagnosis: &Diagnosis, width: usize) -> String {
+    let damaged = diagnosis.findings.iter().filter_map(|of| match of {
+        Finding::Damaged(damaged) => causes_of(&damaged.damage),
+        _ => None,
+    });
+    let names: BTreeSet<&str> = damaged.flatten().map(String::as_str).collect();
+    let said = wording::causes_named(&names);
+    let said = said.iter().map(|said| paragraph(said, width));
+    said.map(|said| format!("\n{said}")).collect()
 }
 
 fn table(place: &Place) -> String {
@@ -153,7 +178,7 @@ fn name(system: Option<&str>) -> &str {
 
 fn of_likely(likely: &Likely) -> String {
     format!(
-        "Likely cause: {} wrote the rules, and {} read them and wrote them back. That explains {}. Use one release for both, the \
+        "Likely: {} wrote the rules, and {} read them and wrote them back. That explains {}. Use one release for both, the \
          newer one.",
         builds(&likely.writers),
         builds(&likely.readers),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::diagnosis::{sentences, shell_line, words_of};
+use super::diagnosis::{causes_of, sentences, shell_line, words_of};
 use crate::advice::{Damaged, Diagnosis, Finding, Likeness, Place, Published};
 use crate::catalog::{Backend, BuildId, Family};
 use crate::judge::verdict::{Consequence, Verdict};
@@ -99,6 +99,8 @@ struct Damage<'a> {
     verdict: Option<Verdict>,
     /// What it does to packets.
     consequence: Option<Consequence>,
+    /// The names of its causes, as `iptables-lab causes` has them.
+    causes: Vec<&'a str>,
 }
 
 /// How much a line is like one that is known.
@@ -239,5 +241,10 @@ fn damage(damaged: &Damaged) -> Damage<'_> {
         scenario: &damaged.damage.scenario,
         verdict: damaged.damage.verdict(),
         consequence: damaged.damage.consequence(),
+        causes: causes_of(&damaged.damage)
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect(),
     }
 }

@@ -78,6 +78,12 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// The parts of a rule of these words that are encoded each for itself, as [`Dialect::is_encoded_in`] names them; none where only
+    /// the kernel's clauses tell its parts.
+    fn encoded_parts(&self, _words: &[&str]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether its rules are made of xtables' matches and targets, in nf_tables too.
     fn is_xtables(&self) -> bool;
 

@@ -132,7 +132,7 @@ fn two_backends_on_one_node_are_never_safe(#[case] host: &str, #[case] pod: &str
 #[case("kube-router@1.5.1", "lossy", 1)]
 #[case("kube-router@1.5.1", "two-backends", 0)]
 #[case("tailscale@1.82.0", "two-backends", 1)]
-#[case("tailscale@1.82.0", "not-tested", 1)]
+#[case("calico-node@3.26", "not-tested", 1)]
 #[case("tailscale@1.82.0", "unsafe", 0)]
 fn what_fail_on_names_ends_with_status_1(
     #[case] pod: &str,

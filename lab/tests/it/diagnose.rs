@@ -759,7 +759,7 @@ fn the_page_says_what_is_damaged_who_did_it_and_what_mends_it() {
     for part in [
         "filter (ipv4) KUBE-FIREWALL 1: the reader drops `-m mark`",
         "Effect: blackhole (packets that the rules let through are dropped)",
-        "Likely cause: iptables-nft ",
+        "Likely: iptables-nft ",
         "iptables-nft -t filter -R KUBE-FIREWALL 1 -m comment --comment 'kubernetes firewall for dropping marked packets' -m mark \
          --mark 0x00008000/0x00008000 -j DROP",
     ] {

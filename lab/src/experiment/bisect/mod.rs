@@ -37,6 +37,8 @@ pub struct BisectRequest {
     pub tree: PathBuf,
     /// Whose history that is.
     pub tool: Tool,
+    /// The source tree of the libnftnl that commits of nft are linked with; the toolchain's where none is named.
+    pub libnftnl: Option<PathBuf>,
     /// How much at a time, and how long.
     pub options: RunOptions,
 }
@@ -247,7 +249,7 @@ impl<S: Fn() -> SessionOptions> Search<'_, S> {
             None => BuildId::named(name),
             Some(tree) => {
                 let file = self.folder.path().join(format!("{name}.toml"));
-                let text = own_build(name, tree, self.request.tool);
+                let text = own_build(name, tree, self.request);
                 std::fs::write(&file, text)
                     .map_err(|error| miette!("{}: {error}", file.display()))
                     .or_lacks()?;
@@ -368,12 +370,16 @@ fn build_name(commit: &str) -> String {
 }
 
 /// A file with a build that is made of a source tree.
-fn own_build(name: &str, tree: &Path, tool: Tool) -> String {
+fn own_build(name: &str, tree: &Path, request: &BisectRequest) -> String {
+    let path = |of: &Path| toml::Value::from(of.display().to_string());
     let mut text = toml::Table::new();
     let mut build = toml::Table::new();
     build.insert("name".to_owned(), name.into());
-    build.insert("tree".to_owned(), tree.display().to_string().into());
-    build.insert("tool".to_owned(), tool.as_str().into());
+    build.insert("tree".to_owned(), path(tree));
+    build.insert("tool".to_owned(), request.tool.as_str().into());
+    if let Some(libnftnl) = &request.libnftnl {
+        build.insert("libnftnl".to_owned(), path(libnftnl));
+    }
     text.insert("build".to_owned(), vec![toml::Value::Table(build)].into());
     text.to_string()
 }

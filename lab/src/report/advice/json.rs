@@ -161,6 +161,8 @@ struct Harmed<'a> {
     decoder: Side,
     #[serde(flatten)]
     harm: &'a Harm,
+    /// The names of its causes, as `iptables-lab causes` has them.
+    causes: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -293,7 +295,8 @@ fn both<'a>(pair: &'a Pair<'a>, members: &'a [Member]) -> Both<'a> {
 }
 
 fn harmed<'a>(found: &'a Found<'a>) -> Harmed<'a> {
-    let Found { damage, harm } = found;
+    let Found { damage, harm, of } = found;
+    let (encoder, decoder) = of.parties((Side::Writer, Side::Reader));
     Harmed {
         scenario: &damage.scenario,
         family: damage.family,
@@ -301,9 +304,10 @@ fn harmed<'a>(found: &'a Found<'a>) -> Harmed<'a> {
         chain: &damage.chain,
         index: damage.index,
         written: damage.written.as_deref(),
-        encoder: harm.encoder(),
-        decoder: harm.decoder(),
+        encoder,
+        decoder,
         harm,
+        causes: &of.causes,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::advice::{Advice, Changes, Found, Member, Pair, Safety};
 use crate::catalog::BuildId;
 use crate::matrix::Certainty;
 use crate::report::terminal::{HEADING, inert, paint, wrap};
-use crate::report::wording::counted;
+use crate::report::wording::{causes_named, counted};
 
 /// Pairs that are the same to everybody: of the same builds, the reader changing rules in the same way.
 pub(super) struct Same<'a> {
@@ -110,6 +110,34 @@ fn losses(alike: &[Alike<'_>], details: Details, width: usize) -> String {
     text
 }
 
+/// The names of what a loss comes of.
+fn causes<'a>(found: &Found<'a>) -> impl Iterator<Item = &'a str> {
+    found.of.causes.iter().map(String::as_str)
+}
+
+/// The causes in brackets, a paragraph each: in short those of the worst of each pair.
+pub(super) fn named(advice: &Advice<'_>, details: Details, width: usize) -> String {
+    let shown = advice.pairs.iter().flat_map(|pair| {
+        let worst = pair.harms.iter().max_by_key(|of| of.harm.gravity());
+        let (worst, all) = match details {
+            Details::Full => (None, pair.harms.as_slice()),
+            Details::Short => (worst, &[][..]),
+        };
+        worst.into_iter().chain(all)
+    });
+    let names: BTreeSet<&str> = shown.flat_map(causes).collect();
+    let said = causes_named(&names);
+    let mut text = match said.is_empty() {
+        true => String::new(),
+        false => format!("\n{}\n", paint(HEADING, "Causes")),
+    };
+    for said in said {
+        let lines = wrap(&inert(&said), width.saturating_sub(4));
+        let _ = writeln!(text, "  {}", lines.join("\n    "));
+    }
+    text
+}
+
 /// Rules that fare alike.
 struct Alike<'a> {
     deed: String,
@@ -160,10 +188,16 @@ impl Alike<'_> {
             some => format!(", {some} of them confirmed"),
         };
         let place = words::place(first);
+        let causes: BTreeSet<&str> = self.found.iter().flat_map(|of| causes(of)).collect();
+        let causes: Vec<&str> = causes.into_iter().collect();
+        let of = match causes.is_empty() {
+            true => String::new(),
+            false => format!(" [{}]", causes.join(", ")),
+        };
         match all {
-            1 => format!("{consequence}{}; {place}", self.deed),
+            1 => format!("{consequence}{}{of}; {place}", self.deed),
             rules => format!(
-                "{consequence}{}; {rules} rules of {}{confirmed}. Example: {place}",
+                "{consequence}{}{of}; {rules} rules of {}{confirmed}. Example: {place}",
                 self.deed,
                 counted(scenarios.len(), "scenario")
             ),

@@ -78,7 +78,7 @@ fn doer(harm: &Harm, reader: &str, changes: Changes) -> String {
 
 /// What a harm is, said of who does it.
 pub(super) fn deed(harm: &Harm, writer: &str, reader: &str, changes: Changes) -> String {
-    let reader = doer(harm, reader, changes);
+    let (name, reader) = (reader, doer(harm, reader, changes));
     let because = harm.reason.as_ref();
     let because = because.map_or_else(String::new, |said| format!(" ({})", inert(said)));
     match harm.verdict {
@@ -122,7 +122,7 @@ pub(super) fn deed(harm: &Harm, writer: &str, reader: &str, changes: Changes) ->
             let becomes = parts(harm).suffered();
             let becomes = becomes.unwrap_or_else(|| "changes".to_owned());
             format!(
-                "{reader}'s first rewrite keeps the rule; as {writer} and {reader} go on rewriting, it {becomes}"
+                "{name}'s first rewrite keeps the rule; as {writer} and {name} go on rewriting whole tables, it {becomes}"
             )
         }
         _ => format!("{reader} {}", loses(harm)),

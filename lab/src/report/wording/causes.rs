@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::counted::counted;
 use super::folded::{since, what_parts, worst};
-use crate::cause::{Cause, CauseKind, Effect, FoundCommit, Own, Signature};
+use crate::cause::{Cause, CauseKind, Effect, FoundCommit, KnownCauses, Own, Signature};
 
 /// What is lost by a cause, with few names: `-m mark lost`.
 pub fn lost(cause: &Cause) -> String {
@@ -16,6 +16,26 @@ pub fn cause_in_short(cause: &Cause) -> String {
     let since = since(cause).map_or_else(String::new, |said| format!("; {said}"));
     let found = counted(cause.scenarios.len(), "scenario");
     format!("{}{since}; {}; {found}", cause.name, worst(&cause.worst))
+}
+
+/// What happens by each of these causes, a sentence each, and where one reads more.
+pub fn causes_named(names: &BTreeSet<&str>) -> Vec<String> {
+    let known = KnownCauses::built_in();
+    let mut said: Vec<String> = names
+        .iter()
+        .filter_map(|name| {
+            let cause = known.iter().find(|of| of.name == **name)?;
+            Some(format!("{}: {}.", cause.name, cause.says))
+        })
+        .collect();
+    if let Some(last) = said.last_mut() {
+        let more = match names.len() {
+            1 => names.first().copied().unwrap_or_default(),
+            _ => "NAME",
+        };
+        last.push_str(&format!(" More: iptables-lab causes {more}"));
+    }
+    said
 }
 
 /// What kind of thing a cause is.

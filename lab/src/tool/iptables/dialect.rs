@@ -6,8 +6,8 @@ use foldhash::HashMap;
 
 use super::parse::without_counters;
 use super::{
-    Addresses, Iptables, between_stamps, compare, is_encoded_in, is_iptables_table, listed_rules,
-    near_misses, own_chain, part, read_list, read_with, reordered, target, tokens,
+    Addresses, Iptables, between_stamps, compare, encoded_parts, is_encoded_in, is_iptables_table,
+    listed_rules, near_misses, own_chain, part, read_list, read_with, reordered, target, tokens,
 };
 use crate::catalog::Family;
 use crate::observed::{Clause, Text};
@@ -55,6 +55,10 @@ impl Dialect for Iptables {
 
     fn is_encoded_in(&self, family: Family, part: &str, clause: &Clause) -> bool {
         is_encoded_in(family, part, clause)
+    }
+
+    fn encoded_parts(&self, words: &[&str]) -> Vec<String> {
+        encoded_parts(words)
     }
 
     fn is_xtables(&self) -> bool {

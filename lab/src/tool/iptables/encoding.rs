@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::parts;
 use crate::catalog::Family;
 use crate::observed::Clause;
 
@@ -62,6 +63,23 @@ const NATIVE: [(&str, &[&str]); 34] = [
     ("NFLOG", &["log"]),
 ];
 
+/// The parts of a rule that are encoded each for itself: `match mark`, `source`, `target NFLOG`. An option of a match or target is encoded
+/// with that.
+pub fn encoded_parts(words: &[&str]) -> Vec<String> {
+    let named = parts(words).into_iter().filter_map(|part| {
+        let target = part.text.strip_prefix("-j ");
+        let target = target.filter(|_| part.name == "target");
+        match target.and_then(|text| text.split(' ').next()) {
+            Some(name) => Some(format!("target {name}")),
+            None if part.name.contains(" -") || part.name == "target" => None,
+            None => Some(part.name),
+        }
+    });
+    let mut names: Vec<String> = named.collect();
+    names.dedup();
+    names
+}
+
 /// Whether a part of a rule, by its name, is encoded in a clause of the kernel's.
 pub fn is_encoded_in(family: Family, part: &str, clause: &Clause) -> bool {
     let steps_begin = |with: &[&str]| {
@@ -84,7 +102,9 @@ pub fn is_encoded_in(family: Family, part: &str, clause: &Clause) -> bool {
         "protocol" => reads(protocol) || steps_begin(&["meta l4proto", "protocol"]),
         "target" | "goto" => steps_begin(&TARGETS),
         _ => {
-            let name = part.strip_prefix("match ").unwrap_or(part);
+            let mut kinds = ["match ", "target "].into_iter();
+            let name = kinds.find_map(|kind| part.strip_prefix(kind));
+            let name = name.unwrap_or(part);
             let name = name.split(' ').next().unwrap_or(name);
             let of_xtables = [format!("match {name} "), format!("target {name} ")];
             let native = NATIVE.iter().find(|(of, _)| *of == name);

@@ -43,7 +43,7 @@ pub(super) use parse::parse_some;
 pub(super) use pieces::{needed_chains, of_pieces, ranges, with_chains};
 pub(super) use weight::weight;
 
-use encoding::is_encoded_in;
+use encoding::{encoded_parts, is_encoded_in};
 use near_miss::{near_misses, reordered};
 use parse::is_iptables_table;
 use parts::{atom_ranges, target, unit_ranges};
