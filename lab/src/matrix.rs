@@ -11,6 +11,7 @@ mod letter;
 mod losses;
 mod only;
 mod packets;
+mod side;
 mod subject;
 mod symptoms;
 mod unstable;
@@ -27,12 +28,13 @@ pub use difference::{Change, Difference, Direction, Inventory, difference};
 pub use example::{Example, ExampleTexts, PrintedBy, example_texts};
 pub use fold::{Folded, Layer, folded};
 pub use form::Form;
-pub use harm::{Certainty, Gap, GapReason, Harm, Harmed, PartChange, Side, gaps, harms};
+pub use harm::{Certainty, Gap, GapReason, Harm, Harmed, PartChange, gaps, harms};
 pub use known::{Known, KnownError, KnownLoss};
 pub use letter::{How, Letter, Letters, LostPart};
 pub(crate) use letter::{letters, parts};
 pub use losses::{Loss, Worst, losses, worst};
 pub use packets::{Broken, PacketChange, broken, packet_changes};
+pub use side::Side;
 pub use subject::{Subject, SubjectKind};
 pub use symptoms::{Seen, Sighting, Symptom, symptoms};
 pub use unstable::UnstableAnswer;
@@ -40,7 +42,7 @@ pub use untested::{Sampled, Tested, Untested, sampled, tested, untested};
 
 use crate::catalog::{Backend, Build, BuildId, Family, Missing, Tool};
 use crate::judge::{Case, Cell, SharedVerdicts, judge_among};
-use crate::plan::{Operation, is_pairing};
+use crate::plan::{Operation, WithoutBystander, is_pairing};
 use crate::recording::{Commands, CutShort, Head, Host, LoadRecord, Recording, RunEnd};
 use crate::scenario::{Pairings, Scenario};
 
@@ -104,9 +106,15 @@ pub struct ScenarioHead {
     /// Which program writes its rules; unknown in older reports.
     #[serde(default)]
     pub tool: Option<Tool>,
+    /// Which tools write the other systems' rules of it, layer by layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Tool>,
     /// Which pairings it is about; unknown in older reports.
     #[serde(default)]
     pub pairings: Option<Pairings>,
+    /// The layers that nobody was there to write: with writers of these backends it was not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_bystander: Vec<WithoutBystander>,
 }
 
 /// Why a pairing has no cell.
@@ -163,9 +171,12 @@ impl Matrix {
         // A run that is through has run every pairing of its scenarios.
         let is_through = self.cut_short.is_none();
         let is_pairing = || match (scenario.tool, &scenario.pairings) {
-            (Some(tool), Some(pairings)) => {
-                is_pairing(tool, pairings, (writer, reader), &self.builds)
-            }
+            (Some(tool), Some(pairings)) => is_pairing(
+                (tool, &scenario.beside),
+                pairings,
+                (writer, reader),
+                &self.builds,
+            ),
             _ => true,
         };
         match is_through || !is_pairing() {
@@ -314,6 +325,8 @@ impl<'h> MatrixBuilder<'h> {
             None => Some(CutShort::Killed.to_string()),
         };
         let witness = |backend| head.witness.get(&backend).cloned();
+        let scenario_head =
+            |scenario: &Scenario| ScenarioHead::of(scenario, &head.without_bystander);
         let mut host = head.host.clone();
         let unstable = UnstableAnswer::of(&head.builds, &cells);
         host.notes.extend(unstable.map(|of| of.to_string()));
@@ -331,7 +344,7 @@ impl<'h> MatrixBuilder<'h> {
             operations: head.operations.clone(),
             builds: head.builds.clone(),
             missing: head.missing.clone(),
-            scenarios: head.scenarios.iter().map(ScenarioHead::of).collect(),
+            scenarios: head.scenarios.iter().map(scenario_head).collect(),
             pairings: head.pairings,
             cut_short,
             commands: end.and_then(|end| end.commands),
@@ -342,11 +355,15 @@ impl<'h> MatrixBuilder<'h> {
 }
 
 impl ScenarioHead {
-    fn of(scenario: &Scenario) -> Self {
+    fn of(scenario: &Scenario, without_bystander: &[WithoutBystander]) -> Self {
+        let without = without_bystander.iter();
+        let without = without.filter(|of| of.scenario == scenario.name);
         ScenarioHead {
             name: scenario.name.clone(),
             title: scenario.title.clone(),
             tool: Some(scenario.tool()),
+            beside: scenario.tools_beside(),
+            without_bystander: without.cloned().collect(),
             pairings: Some(scenario.pairings.clone()),
         }
     }

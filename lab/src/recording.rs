@@ -20,7 +20,7 @@ use crate::observed::{End, SharedRules, State, Text};
 use crate::plan::sample::AskedRules;
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{LoadTrace, StepKind, StepRef};
-use crate::plan::{LaneKind, Operation, Shard};
+use crate::plan::{LaneKind, Operation, Shard, WithoutBystander};
 use crate::scenario::{Outcome, Scenario};
 
 pub use file::{RecordingError, RecordingReader, RecordingWriter, Stored, read};
@@ -63,6 +63,9 @@ pub struct Head {
     pub witness: BTreeMap<Backend, BuildId>,
     /// The scenarios, whole.
     pub scenarios: Vec<Scenario>,
+    /// Those of them that nobody was there to write a layer of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_bystander: Vec<WithoutBystander>,
     /// Which rules of a large ruleset readers are asked for one by one.
     #[serde(default)]
     pub asked_rules: AskedRules,
@@ -158,6 +161,9 @@ pub struct LoadRecord {
     pub family: Family,
     /// Who wrote.
     pub writer: BuildId,
+    /// Who wrote the other layers, in the order in which they were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bystanders: Vec<BystanderRecord>,
     /// Who read.
     pub readers: Vec<ReaderRecord>,
     /// The kind of lane.
@@ -176,6 +182,16 @@ pub struct LoadRecord {
     pub trace: LoadTrace,
 }
 
+/// Who wrote a layer that was not the writer's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Bystander")]
+pub struct BystanderRecord {
+    /// The layer's number, from 1.
+    pub layer: usize,
+    /// Who wrote it.
+    pub id: BuildId,
+}
+
 /// A reader of a load and its witness.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReaderRecord {
@@ -184,6 +200,9 @@ pub struct ReaderRecord {
     /// Who said what the kernel then held.
     #[serde(default)]
     pub witness: Option<BuildId>,
+    /// Who said it of what each bystander had written, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Option<BuildId>>,
 }
 
 /// The place of a text in its load's texts.
@@ -350,12 +369,19 @@ impl LoadRecord {
 
     fn ids(&self) -> impl Iterator<Item = &BuildId> {
         let readers = self.readers.iter();
-        let of_readers = readers.flat_map(|of| [Some(&of.id), of.witness.as_ref()]);
+        let of_readers = readers.flat_map(|of| {
+            let witnesses = [&of.witness].into_iter().chain(&of.beside);
+            [Some(&of.id)]
+                .into_iter()
+                .chain(witnesses.map(Option::as_ref))
+        });
+        let bystanders = self.bystanders.iter().map(|of| Some(&of.id));
         let of_commands = self.observations.iter().map(|of| match &of.seen {
             Seen::Command(command) => Some(&command.build),
             _ => None,
         });
         let of_traces = self.trace.readers.iter().map(|of| Some(&of.reader));
+        let of_readers = of_readers.chain(bystanders);
         let others = of_readers.chain(of_commands).chain(of_traces).flatten();
         std::iter::once(&self.writer).chain(others)
     }

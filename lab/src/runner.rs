@@ -323,8 +323,8 @@ async fn through<T, E: From<EngineError>>(
     }
 }
 
-/// Has the lane do the steps of a burst, in one request to the agent of the build whose commands they are. A command is
-/// killed after `timeout`.
+/// Has the lane do the steps of a burst, in one request to the agent of each build whose commands they are, in turn. A command
+/// is killed after `timeout`.
 async fn perform(
     lane: &mut dyn Lane,
     burst: &Burst,
@@ -343,24 +343,30 @@ async fn perform(
             Action::Command { .. } | Action::Dump | Action::DumpChain(_) | Action::Reset => {}
         }
     }
-    let place = burst
-        .build()
-        .map_or(Place::Holder, |build| Place::Build(build.clone()));
-    let requests: Result<_, _> = burst
-        .steps
-        .iter()
-        .map(|step| request(step, timeout))
-        .collect();
-    let request = Request::Burst {
-        requests: requests?,
-        until_failure: burst.until_failure,
-    };
-    match lane.ask(&place, &request).await? {
-        Reply::Burst { replies } => replies.into_iter().map(answer_of).collect(),
-        other => Err(EngineError::Fault(format!(
-            "an agent answered a burst with {other:?}"
-        ))),
+    let mut answers: Vec<Answer> = Vec::new();
+    for (build, steps) in burst.by_build() {
+        let place = build.map_or(Place::Holder, |build| Place::Build(build.clone()));
+        let requests: Result<_, _> = steps.iter().map(|step| request(step, timeout)).collect();
+        let request = Request::Burst {
+            requests: requests?,
+            until_failure: burst.until_failure,
+        };
+        match lane.ask(&place, &request).await? {
+            Reply::Burst { replies } => {
+                for reply in replies {
+                    answers.push(answer_of(reply)?);
+                }
+            }
+            other => {
+                let fault = format!("an agent answered a burst with {other:?}");
+                return Err(EngineError::Fault(fault));
+            }
+        }
+        if burst.until_failure && answers.last().is_some_and(Answer::is_failure) {
+            break;
+        }
     }
+    Ok(answers)
 }
 
 fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {

@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod ipset_file;
+mod layer;
 mod pairings;
 mod probe;
 mod reduced;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use file::schema;
 pub use ipset_file::IpsetFile;
+pub use layer::{Beside, By, InLayer, Layer, Stack, When};
 pub use pairings::{Detection, Look, Pairings, Pattern, Same};
 pub use probe::{Arrival, Expect, Outcome, Probe, ProbeKind, ProbePath};
 pub use set::{Entry, Part, SetKind};
@@ -30,6 +32,9 @@ pub use weight::Weight;
 
 use crate::catalog::{Family, Tool};
 use crate::tool::{Given, InFile, Rule, Ruleset, Write};
+
+/// The ruleset of a family that a scenario has no rules for.
+static NO_RULES: Ruleset = Ruleset { tables: Vec::new() };
 
 /// Both families, in the order in which every listing shows them.
 pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
@@ -60,8 +65,12 @@ pub struct Scenario {
     pub setup: Setup,
     /// The packets that are sent.
     pub probes: Vec<Probe>,
-    /// The rules, in the language of the tool that writes them.
+    /// The rules of its own system, in the language of the tool that writes them.
     pub rules: BTreeMap<Family, Given>,
+    /// The rules of other systems.
+    pub beside: Vec<Beside>,
+    /// All rules of a family together, where there are rules of other systems.
+    pub stacks: BTreeMap<Family, Stack>,
     /// The file as it stands.
     pub text: String,
 }
@@ -94,21 +103,32 @@ impl Scenario {
         self.rules.keys().copied()
     }
 
-    /// The tool that writes its rules.
+    /// The tool that writes the rules of its own system.
     pub fn tool(&self) -> Tool {
         self.write.tool()
     }
 
-    /// Its ruleset of a family; an empty one where it has none.
+    /// Its ruleset of a family, of all layers; an empty one where it has none.
     pub fn ruleset(&self, family: Family) -> &Ruleset {
-        static NONE: Ruleset = Ruleset { tables: Vec::new() };
-        self.rules.get(&family).map_or(&NONE, Given::ruleset)
+        let stack = self.stacks.get(&family);
+        stack.map_or_else(|| self.own_ruleset(family), |stack| &stack.ruleset)
     }
 
-    /// The text of its rules of a family whose place is kept, with all that they stand in; empty where it has none.
+    /// The text of its rules of a family whose place is kept, with all that they stand in; empty where it has none. Where it has
+    /// several layers, each begins with a comment.
     pub fn text_of(&self, family: Family, keep: impl Fn(usize) -> bool) -> String {
-        let given = self.rules.get(&family);
-        given.map_or_else(String::new, |given| given.only(keep))
+        let mut text = String::new();
+        for layer in self.layers() {
+            let Some(given) = layer.rules.get(&family) else {
+                continue;
+            };
+            if !self.beside.is_empty() {
+                text.push_str(&format!("# layer {}, {}\n", layer.number, layer.write));
+            }
+            let in_whole = |place| self.in_whole(family, layer.number, place);
+            text.push_str(&given.only(|place| keep(in_whole(place))));
+        }
+        text
     }
 
     /// Its rules in a family, in order: each with its place from 0, and its table.
@@ -249,6 +269,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "k0s-node",
     "kind-masq-agent",
     "kube-firewall",
+    "kube-proxy-beside-nftables-conf",
     "kube-proxy-ebpf-leftovers",
     "kube-proxy-ipvs",
     "kube-proxy-loadbalancer",
@@ -265,10 +286,12 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "libvirt",
     "linkerd-init",
     "lxd",
+    "mailcow-beside-docker",
     "mark-matches",
     "microk8s",
     "mixed-backends",
     "netavark-nft",
+    "netbird-beside-docker",
     "nft-ct-meta-mark",
     "nft-expressions",
     "nft-host-firewall",
@@ -290,6 +313,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "sshuttle",
     "strongswan-updown",
     "tailscale",
+    "tailscale-beside-docker",
     "ufw",
     "upgrade-in-place",
     "upgrade-other-backend",

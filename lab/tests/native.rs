@@ -38,6 +38,8 @@ mod given;
 mod init;
 #[path = "it/inventory.rs"]
 mod inventory;
+#[path = "it/layers.rs"]
+mod layers;
 #[path = "it/marks.rs"]
 mod marks;
 #[path = "it/memory.rs"]

@@ -26,7 +26,7 @@ impl Identities {
         for scenario in scenarios {
             let open = scenario.system.open_chains();
             for family in scenario.families() {
-                for table in &scenario.ruleset(family).tables {
+                for table in &scenario.own_ruleset(family).tables {
                     let own = table.chains.iter().filter(|chain| chain.policy.is_none());
                     for chain in own {
                         let key = (table.name.clone(), shape::name(&chain.name));
@@ -36,7 +36,7 @@ impl Identities {
                         };
                     }
                 }
-                for (_, _, rule) in scenario.placed_rules(family) {
+                for (_, _, rule) in scenario.own_rules(family) {
                     known
                         .comments
                         .extend(values(rule, "--comment").filter_map(telling));

@@ -57,7 +57,7 @@ impl<'a> KnownRules<'a> {
         };
         for scenario in scenarios {
             for family in scenario.families() {
-                for (_, table, rule) in scenario.placed_rules(family) {
+                for (_, table, rule) in scenario.own_rules(family) {
                     let shape = Shape::of(&rule.chain, &rule.tokens().to_vec(), Addresses::Any);
                     known.sound.insert((table.to_owned(), shape));
                 }
@@ -227,7 +227,7 @@ impl<'a> KnownRules<'a> {
             .find(|table| table.name == damage.table)?;
         let mut rules = table.rules.iter().filter(|rule| rule.chain == damage.chain);
         let rule = rules.nth(damage.index?.checked_sub(1)?)?;
-        Some((scenario.tool() != PRINTED_BY, rule.text.to_string()))
+        Some((rule.tool != PRINTED_BY, rule.text.to_string()))
     }
 
     /// The releases that print a rule so while the kernel still holds it as it was written.
@@ -256,7 +256,7 @@ impl<'a> KnownRules<'a> {
         {
             let families = scenario.families();
             for of in families.filter(|of| section.family.is_none_or(|family| family == *of)) {
-                for table in &scenario.ruleset(of).tables {
+                for table in &scenario.own_ruleset(of).tables {
                     let Some(there) = has_all_chains(&section.printed, table) else {
                         continue;
                     };

@@ -117,10 +117,7 @@ impl<'m> Attribution<'m> {
         let told = of.harms.iter().filter(|harm| self.is_loss(harm));
         for harm in told {
             let encoder = harm.encoder_in(cell, verdict);
-            let decoder = match encoder {
-                Side::Writer => &cell.reader,
-                Side::Reader => &cell.writer,
-            };
+            let decoder = encoder.decoder(cell, of.rule);
             for part in parts(harm) {
                 let effect = Effect::of(part.how, harm.operation);
                 let between = of.rule.map(|rule| Between {
@@ -382,10 +379,7 @@ impl<'m> Attribution<'m> {
         if let Some(found) = found.and_then(|of| of.found.as_ref()) {
             return found.clone();
         }
-        let decoder = match loss.encoder {
-            Side::Writer => &cell.reader,
-            Side::Reader => &cell.writer,
-        };
+        let decoder = loss.encoder.decoder(cell, loss.rule);
         let encoded = match loss.rule {
             Some(_) if sought.effect.is_of_part() => named_only(&loss.part.name),
             Some(_) => String::new(),

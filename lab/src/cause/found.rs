@@ -130,6 +130,9 @@ impl<'a> Found<'a> {
         let mut list = BTreeSet::new();
         for (loss, signature) in losses {
             let rule = loss.rule.and_then(|at| cell.outcome.rules.get(at));
+            let by = loss.rule.map(|rule| cell.writer_of(rule));
+            let writer = by.map_or(writer, |by| place(self.builds, by));
+            self.encoders.insert(writer);
             let pair = match loss.encoder {
                 Side::Writer => (writer, reader),
                 Side::Reader => (reader, writer),

@@ -76,24 +76,26 @@ impl<'m> OwnRules<'m> {
         let place = (cell.scenario.as_str(), cell.family);
         let writers = self.writers.get(&place)?;
         let of = |writer: &&'m Cell| writer.encoded.by_writer(rule).map(AsRef::as_ref);
-        let itself = writers.iter().find(|of| of.writer == *build);
+        let itself = writers.iter().find(|of| of.writer_of(rule) == build);
         if let Some(own) = itself.and_then(of) {
             return Some(own);
         }
         let decoder = self.build(build)?;
         let alike = writers.iter().filter_map(|writer| {
-            let by = self.build(&writer.writer)?;
+            let by = self.build(writer.writer_of(rule))?;
             let is_alike = by.tool == decoder.tool && by.backend == decoder.backend;
-            Some((by, of(writer).filter(|_| is_alike)?))
+            Some((by, &writer.writer, of(writer).filter(|_| is_alike)?))
         });
-        let mut alike: Vec<(&Build, &Encoding)> = alike.collect();
-        alike.sort_by(|(one, _), (other, _)| one.version.cmp(&other.version));
+        let mut alike: Vec<(&Build, &BuildId, &Encoding)> = alike.collect();
+        alike.sort_by(|(one, ..), (other, ..)| one.version.cmp(&other.version));
         let (older, newer): (Vec<_>, Vec<_>) = alike
             .into_iter()
-            .partition(|(by, _)| by.version < decoder.version);
+            .partition(|(by, ..)| by.version < decoder.version);
         let mut near = newer.into_iter().chain(older.into_iter().rev());
-        let is_well = |by: &BuildId| !self.suffers(place, (by, build), (rule, effect, part));
-        near.find(|(by, _)| is_well(&by.id)).map(|(_, of)| of)
+        let is_well =
+            |writer: &BuildId| !self.suffers(place, (writer, build), (rule, effect, part));
+        near.find(|(_, writer, _)| is_well(writer))
+            .map(|(.., of)| of)
     }
 
     /// The sets that `build` leaves itself where it writes the rules of a cell.
@@ -111,7 +113,7 @@ impl<'m> OwnRules<'m> {
         build: &'m BuildId,
         (rule, effect, part): (usize, Effect, &str),
     ) -> bool {
-        if cell.writer == cell.reader {
+        if cell.writer_of(rule) == &cell.reader {
             return true;
         }
         const OF_ALL: [Effect; 3] = [
@@ -122,10 +124,14 @@ impl<'m> OwnRules<'m> {
         if OF_ALL.contains(&effect) {
             let read = self.read.get(build).into_iter().flatten();
             let mut own = read.filter(|((_, writer), _)| *writer == build);
-            return own.any(|(_, known)| known.fates().iter().any(|(_, of, _)| *of == effect));
+            return own.any(|(_, Known { cell, fates })| {
+                let mut fates = fates.get_or_init(|| self::fates(cell)).iter();
+                fates.any(|(rule, of, _)| *of == effect && cell.writer_of(*rule) == build)
+            });
         }
         let place = (cell.scenario.as_str(), cell.family);
-        self.suffers(place, (build, build), (rule, effect, part))
+        cell.writer_of(rule) == &cell.writer
+            && self.suffers(place, (build, build), (rule, effect, part))
     }
 
     /// Whether a rule of that writer suffers so from that reader.

@@ -3,13 +3,14 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::matrix::Matrix;
 
-const RECORDINGS: [&str; 6] = [
+const RECORDINGS: [&str; 7] = [
     "docker-by-1.8.10.jsonl",
     "docker-ipv6-by-1.8.4.jsonl",
     "kube-firewall-by-1.8.9.jsonl",
     "kube-firewall-by-debian-1.8.7.jsonl",
     "kube-firewall-doubled.jsonl",
     "kube-router-by-debian-1.8.7.jsonl",
+    "layers-by-debian-1.8.11.jsonl",
 ];
 
 fn matrix(name: &str) -> Matrix {
@@ -21,6 +22,15 @@ fn matrix(name: &str) -> Matrix {
 fn names(matrix: &Matrix) -> BTreeSet<String> {
     let all = causes(matrix).causes.into_iter();
     all.map(|of| of.name).collect()
+}
+
+/// A reader that is the writer too refuses what a bystander wrote: no rule of its own.
+#[test]
+fn what_a_bystander_wrote_is_no_own_rule_of_the_writers() {
+    let found = names(&matrix("layers-by-debian-1.8.11.jsonl"));
+    assert!(found.contains("nft-expressions"), "{found:?}");
+    let of_own = "noflush-from-standard-input";
+    assert!(!found.contains(of_own), "{found:?}");
 }
 
 #[test]

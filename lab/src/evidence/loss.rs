@@ -284,6 +284,7 @@ mod tests {
             scenario: "own".to_owned(),
             family: Family::Ipv4,
             writer: BuildId::named("1.8.8-nft"),
+            bystanders: Vec::new(),
             reader: BuildId::named("1.8.7-nft"),
             verdict: Verdict::Changed,
             outcome: Outcome {

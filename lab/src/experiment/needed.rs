@@ -41,8 +41,13 @@ impl Session {
             true => self.provide(images, Effort::Usual).await?,
             false => self.try_provide(images, Effort::Usual).await?,
         };
-        for kind in witnesses(&provision, pairs) {
-            self.add_witnesses(&mut provision, &mut asked, kind, pairs.readers)
+        let beside = tools_beside(scenarios);
+        for kind in bystanders(&provision, pairs, &beside) {
+            self.add_witnesses(&mut provision, &mut asked, kind, None)
+                .await?;
+        }
+        for kind in witnesses(&provision, pairs, &beside) {
+            self.add_witnesses(&mut provision, &mut asked, kind, Some(pairs.readers))
                 .await?;
         }
         Ok(provision)
@@ -72,8 +77,8 @@ impl Session {
             writers: &ids,
             readers: &ids,
         };
-        for kind in witnesses(&provision, pairs) {
-            self.add_witnesses(&mut provision, &mut asked, kind, &[])
+        for kind in witnesses(&provision, pairs, &BTreeSet::new()) {
+            self.add_witnesses(&mut provision, &mut asked, kind, Some(&[]))
                 .await?;
         }
         Ok(provision)
@@ -110,13 +115,14 @@ impl Session {
         images.filter(|image| is_needed(image)).cloned().collect()
     }
 
-    /// Provides witnesses of a tool and backend, the newest first, until one is had that these readers have in a run of all builds.
+    /// Provides witnesses of a tool and backend, the newest first, until one is had that these readers have in a run of all builds;
+    /// without readers, until one is had whoever reads: a bystander may be the reader itself.
     async fn add_witnesses(
         &self,
         provision: &mut Provision,
         asked: &mut BTreeSet<String>,
         kind: (Tool, Backend),
-        readers: &[String],
+        readers: Option<&[String]>,
     ) -> Result<(), Failure> {
         while let Some(image) = self.newer_witness(provision, kind, readers, asked) {
             asked.insert(image.name.clone());
@@ -149,12 +155,12 @@ impl Session {
         &self,
         provision: &Provision,
         (tool, backend): (Tool, Backend),
-        readers: &[String],
+        readers: Option<&[String]>,
         asked: &BTreeSet<String>,
     ) -> Option<Image> {
         let builds = session::builds(provision);
         let first = witness(&builds, tool, backend, None);
-        let is_reader = |build: &&Build| matches(readers, &build.id);
+        let is_reader = |build: &&Build| readers.is_some_and(|readers| matches(readers, &build.id));
         // No build is its own witness: where the newest one reads, the next newest is needed too.
         let least = match first.filter(is_reader) {
             Some(reader) => witness(&builds, tool, backend, Some(&reader.id)),
@@ -314,19 +320,46 @@ fn matches(patterns: &[String], id: &BuildId) -> bool {
     patterns.is_empty() || patterns.iter().any(is_it)
 }
 
-/// Of which tools and backends the witnesses are of what these pairs write.
-fn witnesses(provision: &Provision, pairs: Pairs<'_>) -> BTreeSet<(Tool, Backend)> {
+/// The tools that write layers beside the writer's.
+fn tools_beside(scenarios: &[Scenario]) -> BTreeSet<Tool> {
+    scenarios.iter().flat_map(Scenario::tools_beside).collect()
+}
+
+/// Of which tools and backends the bystanders are, where these `tools` write layers beside those of these pairs' writers.
+fn bystanders(
+    provision: &Provision,
+    pairs: Pairs<'_>,
+    tools: &BTreeSet<Tool>,
+) -> BTreeSet<(Tool, Backend)> {
+    let builds = provision.builds.iter().map(|ready| &ready.build);
+    let writing = builds.filter(|build| matches(pairs.writers, &build.id));
+    let backends: BTreeSet<Backend> = writing.map(|build| build.backend).collect();
+    let kinds = tools
+        .iter()
+        .flat_map(|tool| backends.iter().map(move |backend| (*tool, *backend)));
+    kinds
+        .filter(|(tool, backend)| tool.commands().has_backend(*backend))
+        .collect()
+}
+
+/// Of which tools and backends the witnesses are of what these pairs write, and of what the tools `beside` write with them.
+fn witnesses(
+    provision: &Provision,
+    pairs: Pairs<'_>,
+    beside: &BTreeSet<Tool>,
+) -> BTreeSet<(Tool, Backend)> {
     let builds = || provision.builds.iter().map(|ready| &ready.build);
     let writing = builds().filter(|build| matches(pairs.writers, &build.id));
     let reading = builds().filter(|build| matches(pairs.readers, &build.id));
     let reading: BTreeSet<Tool> = reading.map(|build| build.tool).collect();
-    let of_writer = |writer: &Build| {
-        let (commands, backend) = (writer.tool.commands(), writer.backend);
+    let of_writer = |(writer, backend): (Tool, Backend)| {
         let tools = reading.iter();
-        let kinds = tools.map(move |reader| (commands.witness(*reader), backend));
+        let kinds = tools.map(move |reader| (writer.commands().witness(*reader), backend));
         kinds.collect::<Vec<_>>()
     };
-    writing.flat_map(of_writer).collect()
+    let own = writing.map(|build| (build.tool, build.backend));
+    let all = own.chain(bystanders(provision, pairs, beside));
+    all.flat_map(of_writer).collect()
 }
 
 #[cfg(test)]

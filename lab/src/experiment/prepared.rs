@@ -11,9 +11,9 @@ use crate::catalog::{Backend, Build, Missing, Tool};
 use crate::engine::Engine;
 use crate::images::Provision;
 use crate::plan::sample::AskedRules;
-use crate::plan::{Load, Operation, Plan, Selection, Shard, witness};
+use crate::plan::{Load, Operation, Plan, Selection, Shard, WithoutBystander, witness};
 use crate::recording::{self, Head, Host, LoadRecord, Recording};
-use crate::report::builds::not_available;
+use crate::report::builds::{no_bystander, not_available};
 use crate::scenario::Scenario;
 
 /// A plan with everything it needs, ready to be run.
@@ -86,9 +86,20 @@ impl Prepared {
         let is_planned =
             |scenario: &Scenario| plan.loads.iter().any(|load| load.scenario == scenario.name);
         if plan.loads.is_empty() {
-            return Err(nothing_to_run(&scenarios));
+            return Err(nothing_to_run(&scenarios, &plan.without_bystander));
         }
-        for scenario in scenarios.iter().filter(|of| !is_planned(of)) {
+        for of in &plan.without_bystander {
+            session.progress.note(&no_bystander(of));
+        }
+        let is_said = |scenario: &Scenario| {
+            plan.without_bystander
+                .iter()
+                .any(|of| of.scenario == scenario.name)
+        };
+        for scenario in scenarios
+            .iter()
+            .filter(|of| !is_planned(of) && !is_said(of))
+        {
             session.progress.left_out(scenario);
         }
         let engine_of = Host {
@@ -151,7 +162,16 @@ impl Prepared {
 }
 
 /// Not one of the scenarios has a writer and a reader among those chosen.
-fn nothing_to_run(scenarios: &[Scenario]) -> Failure {
+fn nothing_to_run(scenarios: &[Scenario], without: &[WithoutBystander]) -> Failure {
+    if !without.is_empty() {
+        let said: Vec<String> = without.iter().map(no_bystander).collect();
+        let error = miette!(
+            help = "`iptables-lab builds list` says which builds there are, and why others cannot be had",
+            "nothing is left to run: {}",
+            said.join("; ")
+        );
+        return Failure::lacks(error);
+    }
     let names: Vec<String> = scenarios
         .iter()
         .map(|scenario| format!("{} ({})", scenario.name, scenario.tool()))
@@ -200,6 +220,7 @@ fn head(
         pairings: plan.pairings(),
         shard: None,
         scenarios,
+        without_bystander: plan.without_bystander.clone(),
         asked_rules: AskedRules::default(),
     }
 }

@@ -82,7 +82,14 @@ impl Progress {
     /// A scenario that nobody of those chosen can write is not run.
     pub fn left_out(&self, scenario: &Scenario) {
         let (name, tool) = (&scenario.name, scenario.tool());
-        let words = format!("{name} is not run: {tool} writes it, and none of the writers is one");
+        let beside = scenario.tools_beside().into_iter();
+        let beside: String = beside.map(|of| format!(" beside {of}")).collect();
+        let words = match beside.is_empty() {
+            true => format!("{name} is not run: {tool} writes it, and none of the writers is one"),
+            false => format!(
+                "{name} is not run: {tool} writes it{beside}, into the same backend's tables, and none of the writers does so"
+            ),
+        };
         self.note(&words);
     }
 

@@ -9,6 +9,7 @@ use super::encoded::Encoded;
 use super::outcome::Outcome;
 use super::verdict::Verdict;
 use crate::catalog::{BuildId, Family};
+use crate::recording::BystanderRecord;
 
 /// What the judge concludes about one pairing in one scenario and family.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Cell {
     pub family: Family,
     /// Who wrote.
     pub writer: BuildId,
+    /// Who wrote the other layers of the scenario.
+    pub bystanders: Vec<BystanderRecord>,
     /// Who read.
     pub reader: BuildId,
     /// The worst of all verdicts about what the reader did.
@@ -48,6 +51,14 @@ pub struct KnownSubject {
 }
 
 impl Cell {
+    /// Who wrote the rule at a place, from 0.
+    pub fn writer_of(&self, rule: usize) -> &BuildId {
+        let layer = self.outcome.rules.get(rule).map(|rule| rule.layer);
+        let mut bystanders = self.bystanders.iter();
+        let bystander = bystanders.find(|of| Some(of.layer) == layer);
+        bystander.map_or(&self.writer, |of| &of.id)
+    }
+
     /// The place among the matrix's known losses of the first that names what befell a rule, or a chain itself.
     pub fn known_of(&self, table: &str, chain: &str, index: Option<usize>) -> Option<usize> {
         let is_it =

@@ -20,7 +20,7 @@ type Judged = (RestoreVerdict, Option<Reason>, Option<Consequence>);
 impl<'a> Pairing<'a> {
     /// The verdicts about every chain that the writer's rules made or used, and about those that a restore made.
     pub(super) fn chains(&self, reading: &Reading<'a>) -> Vec<ChainVerdict> {
-        let Some(baseline) = self.evidence.baseline(reading.rules) else {
+        let Some(baseline) = self.evidence.baseline(reading.rules, self.writer) else {
             return Vec::new();
         };
         let mut verdicts = Vec::new();

@@ -1,4 +1,5 @@
-//! One chain as the writer wrote it into the lane, for one reading: who prints what of it, and how its rules fared.
+//! One chain as it was written into the lane, for one reading: how those who wrote a layer of it and their witness print it, and how
+//! its rules fared.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -196,10 +197,10 @@ impl<'l> RuleInLane<'l, '_> {
 
 /// The chains of one reader's readings, each made when it is first asked for, and kept until its last rule was.
 pub struct ChainsInLane<'a> {
-    /// By the numbers of the reading and of the chain; none where the recording holds no dump of what was written.
-    chains: HashMap<(usize, usize), Option<Rc<ChainInLane<'a>>>>,
-    /// By the number of the reading.
-    baselines: HashMap<usize, Option<Rc<Baseline<'a>>>>,
+    /// By the numbers of the layer, the reading and the chain; none where the recording holds no dump of what was written.
+    chains: HashMap<(usize, usize, usize), Option<Rc<ChainInLane<'a>>>>,
+    /// By the numbers of the layer and of the reading.
+    baselines: HashMap<(usize, usize), Option<Rc<Baseline<'a>>>>,
 }
 
 impl<'a> ChainsInLane<'a> {
@@ -220,13 +221,14 @@ impl<'a> ChainsInLane<'a> {
     ) -> Option<Rc<ChainInLane<'a>>> {
         let baselines = &mut self.baselines;
         let new = || {
-            let baseline = baselines
-                .entry(number)
-                .or_insert_with(|| pairing.evidence.baseline(reading.rules).map(Rc::new));
+            let baseline = baselines.entry((pairing.layer, number)).or_insert_with(|| {
+                let of = pairing.evidence.baseline(reading.rules, pairing.writer);
+                of.map(Rc::new)
+            });
             let chain = ChainInLane::new(pairing, location, baseline.as_ref()?, reading.clone());
             Some(Rc::new(chain))
         };
-        let key = (number, location.chain);
+        let key = (pairing.layer, number, location.chain);
         let is_last = location.index == pairing.locations.of_chain(location.chain).len();
         match is_last {
             true => self.chains.remove(&key).unwrap_or_else(new),

@@ -17,7 +17,8 @@ impl<'a> Pairing<'a> {
     pub(super) fn crashes(&self, reader: &BuildId) -> Vec<Crash> {
         let mut least: BTreeMap<(&BuildId, Role), (&RuleSet, &CommandRecord, i32)> =
             BTreeMap::new();
-        let writer = &self.evidence.load.writer;
+        let builds = self.writers_and_witnesses();
+        let is_one = |build: &BuildId| builds.iter().any(|(_, of)| *of == build);
         let seen = self.evidence.load.observations.iter().filter_map(|seen| {
             let Seen::Command(command) = &seen.seen else {
                 return None;
@@ -25,7 +26,7 @@ impl<'a> Pairing<'a> {
             let is_of_pairing = match &seen.reader {
                 Some(of) => of == reader,
                 // Another reader may have another witness.
-                None => &command.build == writer || Some(&command.build) == self.witness,
+                None => is_one(&command.build),
             };
             is_of_pairing.then_some((seen.role, &seen.rules, command))
         });
@@ -54,19 +55,29 @@ impl<'a> Pairing<'a> {
     fn prints_of_left(&self, reading: &Reading<'a>) -> Vec<(Role, &'a RuleSet, &'a CommandRecord)> {
         let restored = reading.rewrite.iter().chain(&reading.cycle);
         let restored = restored.chain(&reading.sync).chain(&reading.sync_noflush);
-        let found = self.evidence.baseline(reading.rules);
+        let found = self.evidence.baseline(reading.rules, self.writer);
         let dumps = found.map(|of| of.dump).into_iter();
         let dumps = dumps.chain(restored.map(|of| of.dump));
-        let builds = [
-            (Role::WriterPrint, Some(&self.evidence.load.writer)),
-            (Role::WitnessPrint, self.witness),
-        ];
-        let prints = dumps.flat_map(|dump| builds.map(|(role, build)| (role, build, dump)));
+        let builds = self.writers_and_witnesses();
+        let prints = dumps.flat_map(|dump| {
+            let builds = builds.iter();
+            builds.map(move |(role, build)| (*role, *build, dump))
+        });
         let prints = prints.filter_map(|(role, build, dump)| {
-            let print = self.evidence.print_of(build?, dump)?;
+            let print = self.evidence.print_of(build, dump)?;
             Some((role, reading.rules, print.command))
         });
         prints.collect()
+    }
+
+    /// Everybody who wrote, and who prints that a second time, with what they print for.
+    fn writers_and_witnesses(&self) -> Vec<(Role, &'a BuildId)> {
+        let layers = [self].into_iter().chain(&self.beside);
+        let builds = layers.flat_map(|of| {
+            let witness = of.witness.map(|witness| (Role::WitnessPrint, witness));
+            [Some((Role::WriterPrint, of.writer)), witness]
+        });
+        builds.flatten().collect()
     }
 
     /// The text of some of the scenario's rules, with all its chains, in the language in which it has them.

@@ -120,8 +120,11 @@ impl<'a> Pairing<'a> {
     /// fault, or what it is without those that are.
     pub(super) fn reread_in_parts(&self, in_lane: RuleInLane<'_, 'a>) -> Reread<'a> {
         let reading = &in_lane.chain.reading;
-        let failing = least_failing(&reading.reread);
-        let well = reading.reread.iter().filter(|part| part.is_well);
+        let parts = reading.reread.iter();
+        let parts = parts.filter(|part| part.print.command.build == *self.writer);
+        let parts: Vec<&RereadPart<'a>> = parts.collect();
+        let failing = least_failing(&parts);
+        let well = parts.iter().filter(|part| part.is_well);
         let Some(well) = well.max_by_key(|part| part.rules.len()) else {
             return Reread::AtFault;
         };
@@ -136,7 +139,7 @@ impl<'a> Pairing<'a> {
         match line {
             Some(line) if failing.iter().any(|of| of.contains(line)) => Reread::AtFault,
             _ => Reread::Innocent {
-                part: well.clone(),
+                part: (*well).clone(),
                 because_of: self.names_of_lines(&lines, &failing),
             },
         }
@@ -187,7 +190,7 @@ pub enum Reread<'a> {
 }
 
 /// The least parts that the writer could not print.
-fn least_failing<'a>(parts: &[RereadPart<'a>]) -> Vec<&'a RuleSet> {
+fn least_failing<'a>(parts: &[&RereadPart<'a>]) -> Vec<&'a RuleSet> {
     let failing = parts.iter().filter(|part| !part.is_well);
     let failing: Vec<&'a RuleSet> = failing.map(|part| part.rules).collect();
     let is_part = |one: &RuleSet, of: &RuleSet| one.len() < of.len() && one.without(of).is_empty();

@@ -69,7 +69,7 @@ impl<'a> Pairing<'a> {
         let Some(whole) = self.readings.first() else {
             return (BTreeSet::new(), None);
         };
-        let baseline = self.evidence.baseline(whole.rules);
+        let baseline = self.evidence.baseline(whole.rules, self.writer);
         let written = baseline
             .map(|baseline| of(baseline.dump))
             .unwrap_or_default();

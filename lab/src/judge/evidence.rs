@@ -198,11 +198,12 @@ impl<'a> Evidence<'a> {
         listed.entry(command.stdout).or_insert_with(read).clone()
     }
 
-    /// What the writer listed of a table as it had written it; none where it was not asked, or could not.
-    pub fn listed_by_writer(&self, table: &str) -> Option<Rc<Listed>> {
-        let mut lists = self.load.trace.listed.iter();
-        let list = lists.find(|of| of.listed_as == ListedAs::Table && of.table == table)?;
-        let command = self.load.command(list.command);
+    /// What `writer` listed of a table as it was written; none where it was not asked, or could not.
+    pub fn listed_by_writer(&self, writer: &BuildId, table: &str) -> Option<Rc<Listed>> {
+        let lists = self.load.trace.listed.iter();
+        let lists = lists.filter(|of| of.listed_as == ListedAs::Table && of.table == table);
+        let mut commands = lists.map(|of| self.load.command(of.command));
+        let command = commands.find(|of| of.build == *writer)?;
         (command.end == End::Exit(0)).then(|| self.listed_table(command))
     }
 
@@ -246,10 +247,10 @@ impl<'a> Evidence<'a> {
         refusals.get(&index).copied()
     }
 
-    /// What was seen after the writer wrote `rules`.
-    pub fn baseline(&self, rules: &RuleSet) -> Option<Baseline<'a>> {
+    /// What was seen after `rules` were written, and how the one of those who wrote them that is `writer` prints them.
+    pub fn baseline(&self, rules: &RuleSet, writer: &BuildId) -> Option<Baseline<'a>> {
         let dump = *self.written.get(rules)?;
-        let written = self.print_of(&self.load.writer, dump);
+        let written = self.print_of(writer, dump);
         Some(Baseline { dump, written })
     }
 

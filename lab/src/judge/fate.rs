@@ -122,6 +122,8 @@ impl Fates {
 /// of the chain in both.
 #[derive(PartialEq, Eq, Hash)]
 pub struct FatesKey {
+    /// The layer whose rules are asked for: its witness speaks of them.
+    pub layer: usize,
     /// The chain's number among the scenario's.
     pub chain: usize,
     /// The states before and after.

@@ -37,6 +37,9 @@ impl<'a> Pairing<'a> {
         match operation {
             _ if reading.is_none() => NotRun::NotWritten,
             Operation::Reassert if !self.crossed => NotRun::SameBackend,
+            Operation::Reassert if self.layer != self.case.scenario.own_layer() => {
+                NotRun::OtherLayer
+            }
             Operation::Write if !self.witness_speaks_like_writer() => NotRun::OtherWords,
             _ if !self.suits(operation) && self.speak_alike() => NotRun::NoCommand,
             _ if !self.suits(operation) => NotRun::OtherWords,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::as_run::RuleName;
-use crate::tool::{Rule, Ruleset, Table};
+use crate::catalog::Family;
+use crate::scenario::Scenario;
+use crate::tool::{Rule, Table};
 
 /// Where a rule stands in its scenario.
 pub struct Location<'a> {
@@ -19,6 +21,8 @@ pub struct Location<'a> {
     pub chain: usize,
     /// The rule.
     pub rule: &'a Rule,
+    /// The number of its layer, from 1.
+    pub layer: usize,
     /// What its verdicts call its table and chain.
     pub names: Names,
 }
@@ -51,8 +55,9 @@ pub struct Locations<'a> {
 }
 
 impl<'a> Locations<'a> {
-    /// Those of `ruleset`.
-    pub fn of(ruleset: &'a Ruleset) -> Self {
+    /// Those of a scenario's rules of a family.
+    pub fn of(scenario: &'a Scenario, family: Family) -> Self {
+        let ruleset = scenario.ruleset(family);
         let mut numbers: HashMap<(&str, &str), (usize, Names)> = HashMap::default();
         let mut chains: Vec<Vec<usize>> = Vec::new();
         let rules = ruleset.rules().enumerate();
@@ -73,6 +78,7 @@ impl<'a> Locations<'a> {
                 table: &table.name,
                 chain: *chain,
                 rule,
+                layer: scenario.in_layer(family, global).layer,
                 names: names.clone(),
             }
         };
@@ -88,6 +94,12 @@ impl<'a> Locations<'a> {
     /// Those of the chain with that number, by their places in the whole ruleset, in order.
     pub fn of_chain(&self, chain: usize) -> &[usize] {
         &self.chains[chain]
+    }
+
+    /// How many of the rules of the chain with that number are of a layer.
+    pub fn count_of(&self, chain: usize, layer: usize) -> usize {
+        let of_chain = self.chains[chain].iter();
+        of_chain.filter(|at| self.all[**at].layer == layer).count()
     }
 
     /// The rule at a place in the whole ruleset.

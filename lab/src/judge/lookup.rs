@@ -99,7 +99,9 @@ impl<'a> Pairing<'a> {
         if printed.len() < written.listing.rules().len() {
             return differs();
         }
-        let by_writer = self.evidence.listed_by_writer(in_lane.location.table);
+        let by_writer = self
+            .evidence
+            .listed_by_writer(self.writer, in_lane.location.table);
         let own = by_writer.as_ref().and_then(|of| of.get(chain));
         let own = own.filter(|own| own.len() == printed.len());
         let pair = own.zip(in_lane.written_place());

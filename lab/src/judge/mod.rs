@@ -102,12 +102,19 @@ impl Case<'_> {
     }
 }
 
-/// One pairing under judgement.
+/// One pairing under judgement: what a reader makes of what one build has written. Where the scenario has several layers, that is
+/// the writer, and the bystanders are beside it.
 struct Pairing<'a> {
     case: Case<'a>,
     evidence: &'a Evidence<'a>,
     locations: &'a Locations<'a>,
     family: Family,
+    /// The number of the layer, from 1.
+    layer: usize,
+    /// Who wrote it.
+    writer: &'a BuildId,
+    /// Who wrote the other layers; none beside a bystander.
+    beside: Vec<Pairing<'a>>,
     /// The writer's tool and the reader's.
     tools: (Tool, Tool),
     /// The backend whose tables hold the rules: the writer's.
@@ -132,27 +139,35 @@ pub fn judge(load: &LoadRecord, case: Case<'_>) -> Vec<Cell> {
 pub fn judge_among(load: &LoadRecord, case: Case<'_>, shared: &mut SharedVerdicts) -> Vec<Cell> {
     let evidence = Evidence::new(load, case);
     let backend = case.backend(&load.writer);
-    let locations = Locations::of(case.scenario.ruleset(load.family));
+    let locations = Locations::of(case.scenario, load.family);
     let shared = shared.0.entry((load.scenario.clone(), load.family));
     let shared = shared.or_default();
     let cells = load.readers.iter().map(|reader| {
         let crossed = case.backend(&reader.id) != backend;
-        let witness = reader.witness.as_ref();
         let readings = evidence.readings(&reader.id);
-        let pairing = Pairing {
+        let look_ups = evidence.look_ups(&reader.id);
+        let of_layer = |layer, writer, witness, beside| Pairing {
             whole: readings.first().map(|whole| whole.rules),
-            look_ups: evidence.look_ups(&reader.id),
-            readings,
+            look_ups: look_ups.clone(),
+            readings: readings.clone(),
             case,
             evidence: &evidence,
             locations: &locations,
             family: load.family,
-            tools: (case.tool(&load.writer), case.tool(&reader.id)),
+            layer,
+            writer,
+            beside,
+            tools: (case.tool(writer), case.tool(&reader.id)),
             backend,
             crossed,
             witness,
         };
-        pairing.cell(&reader.id, shared)
+        let bystanders = load.bystanders.iter().zip(&reader.beside);
+        let beside = bystanders
+            .map(|(of, witness)| of_layer(of.layer, &of.id, witness.as_ref(), Vec::new()))
+            .collect();
+        let (layer, witness) = (case.scenario.own_layer(), reader.witness.as_ref());
+        of_layer(layer, &load.writer, witness, beside).cell(&reader.id, shared)
     });
     cells.collect()
 }
@@ -195,7 +210,7 @@ impl<'a> Pairing<'a> {
         let reasserted = self.reasserted(reader);
         let baseline = readings
             .first()
-            .and_then(|whole| self.evidence.baseline(whole.rules));
+            .and_then(|whole| self.evidence.baseline(whole.rules, self.writer));
         let probes = self.probes(
             readings.first().map(Rc::as_ref),
             reasserted.as_ref(),
@@ -260,6 +275,7 @@ impl<'a> Pairing<'a> {
             scenario: self.evidence.load.scenario.clone(),
             family: self.family,
             writer: self.evidence.load.writer.clone(),
+            bystanders: self.evidence.load.bystanders.clone(),
             reader: reader.clone(),
             verdict,
             outcome: shared.outcome(outcome),
@@ -304,12 +320,13 @@ impl<'a> Pairing<'a> {
         let culprits = Culprits::of(readings);
         let mut chains = ChainsInLane::new();
         let verdict = move |location: &Location<'a>| {
+            let of = self.of_layer(location.layer);
             if let Some(lacks) = self.evidence.lacks() {
-                let verdict = self.not_written(self.lacking(location, lacks));
+                let verdict = of.not_written(of.lacking(location, lacks));
                 return (verdict, RuleEncoded::default());
             }
             let Some(number) = culprits.deciding(readings, location.global) else {
-                let verdict = self.not_written(self.refused_by_writer(location));
+                let verdict = of.not_written(of.refused_by_writer(location));
                 return (verdict, RuleEncoded::default());
             };
             let failing: Vec<&Reading<'a>> = culprits
@@ -322,28 +339,34 @@ impl<'a> Pairing<'a> {
                     .iter()
                     .any(|of| of.tried().contains(location.global));
             let reading = (number, &readings[number]);
-            let (mut verdict, encoded) = match chains.get(self, location, reading) {
+            let (mut verdict, encoded) = match chains.get(of, location, reading) {
                 Some(chain) => {
                     let in_lane = chain.rule(location);
-                    (self.rule(in_lane), self.encoded(in_lane))
+                    (of.rule(in_lane), of.encoded(in_lane))
                 }
-                None => (self.unknown(location), RuleEncoded::default()),
+                None => (of.unknown(location), RuleEncoded::default()),
             };
             if let Some(whole) = readings.first()
-                && let Some(chain) = chains.get(self, location, (0, whole))
+                && let Some(chain) = chains.get(of, location, (0, whole))
             {
                 if is_innocent {
-                    self.beside_culprits(chain.rule(location), &failing, &mut verdict);
+                    of.beside_culprits(chain.rule(location), &failing, &mut verdict);
                 }
-                self.look_up(chain.rule(location), &mut verdict);
+                of.look_up(chain.rule(location), &mut verdict);
             }
             if let Some(reasserted) = reasserted {
                 self.reassert(location, reasserted, &mut verdict);
             }
-            self.note_not_run(Some(readings[number].as_ref()), &mut verdict);
+            of.note_not_run(Some(readings[number].as_ref()), &mut verdict);
             (verdict, encoded)
         };
         self.locations.iter().map(verdict)
+    }
+
+    /// What the reader makes of a layer.
+    fn of_layer(&self, layer: usize) -> &Pairing<'a> {
+        let mut beside = self.beside.iter();
+        beside.find(|of| of.layer == layer).unwrap_or(self)
     }
 
     /// The verdicts about chains, which no split takes apart: on all the rules that the writer took and, where that

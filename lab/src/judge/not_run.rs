@@ -25,6 +25,8 @@ pub enum NotRun {
     OtherBackend,
     /// Only a reader of the other backend writes rules anew that it does not find.
     SameBackend,
+    /// The rule is of a bystander's layer, and a reader writes the writer's anew.
+    OtherLayer,
     /// The rule is in another tool's words than the reader's, or than the witness's.
     OtherWords,
     /// The reader's tool has no command for that.
@@ -33,7 +35,7 @@ pub enum NotRun {
 
 impl NotRun {
     /// Every reason.
-    pub const ALL: [NotRun; 10] = [
+    pub const ALL: [NotRun; 11] = [
         NotRun::NotWritten,
         NotRun::Averted,
         NotRun::NotSampled,
@@ -42,6 +44,7 @@ impl NotRun {
         NotRun::NothingRestored,
         NotRun::OtherBackend,
         NotRun::SameBackend,
+        NotRun::OtherLayer,
         NotRun::OtherWords,
         NotRun::NoCommand,
     ];

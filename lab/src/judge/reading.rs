@@ -104,7 +104,7 @@ pub struct RereadPart<'a> {
 }
 
 /// What was seen of one reader that looked rules up.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct LookUps<'a> {
     /// Its `-S` and `-L -n -v`, by the table.
     pub lists: HashMap<(ListedAs, &'a str), &'a CommandRecord>,

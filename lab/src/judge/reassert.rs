@@ -62,7 +62,7 @@ impl<'a> Pairing<'a> {
         (reasserted, baseline): (&Reasserted<'a>, &Baseline<'a>),
         verdict: &mut RuleVerdict,
     ) {
-        if verdict.not_tested().is_some() {
+        if verdict.not_tested().is_some() || location.layer != self.layer {
             return;
         }
         let backend = match self.backend {
@@ -79,7 +79,7 @@ impl<'a> Pairing<'a> {
         let mut chains = reasserted.chains.borrow_mut();
         let known = chains.entry((table, chain)).or_insert_with(doubled);
         let Doubled { is_kept, own } = *known;
-        let given = self.locations.of_chain(location.chain).len();
+        let given = self.locations.count_of(location.chain, self.layer);
         let (outcome, reason) = match reasserted.seen.refusal {
             Some(refusal) if own < given => {
                 let said = Reason::Complaint(self.complaint(refusal));

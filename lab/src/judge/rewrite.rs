@@ -74,6 +74,7 @@ impl<'a> Pairing<'a> {
             .filter(|print| print.vouches_for(table));
         let text = |print: Option<&Print<'a>>| print.map(|print| print.command.stdout);
         let key = FatesKey {
+            layer: self.layer,
             chain: location.chain,
             dumps: (before.dump, restored.dump),
             prints: (text(before.witness), text(print.as_ref())),
@@ -264,8 +265,7 @@ impl<'a> Pairing<'a> {
         let rewrite = reading.rewrite.as_ref()?;
         let is_asked =
             self.case.wants(Operation::Recognition) && self.suits(Operation::Recognition);
-        let writer = &self.evidence.load.writer;
-        is_asked.then(|| self.evidence.print_of(writer, rewrite.dump))?
+        is_asked.then(|| self.evidence.print_of(self.writer, rewrite.dump))?
     }
 
     /// Whether the writer knows the rule after the rewrite. Returns the rule as it then prints it. Where the kernel says that the

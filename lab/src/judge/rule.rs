@@ -152,8 +152,8 @@ impl<'a> Pairing<'a> {
             table: location.names.table.clone(),
             chain: location.names.chain.clone(),
             index: location.index,
-            tool: self.case.scenario.write.tool(),
-            layer: 1,
+            tool: location.rule.tool,
+            layer: location.layer,
             given: location.rule.text.clone(),
             ..RuleVerdict::default()
         }

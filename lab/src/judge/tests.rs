@@ -1,5 +1,7 @@
 //! The judge on real observations, and on real observations that were spoiled.
 
+mod layers;
+
 use std::sync::Arc;
 
 use rstest::rstest;

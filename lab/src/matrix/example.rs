@@ -379,6 +379,7 @@ mod tests {
                     scenario: "antrea".to_owned(),
                     family: Family::Ipv4,
                     writer: writer.id.clone(),
+                    bystanders: Vec::new(),
                     reader: builds[2].id.clone(),
                     verdict: Verdict::Lossy,
                     outcome: Outcome {

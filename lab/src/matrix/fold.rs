@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Matrix;
 use super::build_set::{BuildSet, place};
-use super::harm::Side;
 use super::letter::{Letters, letters, of_whole_table};
+use super::side::Side;
 use crate::catalog::{Backend, Build, Family};
 use crate::judge::Cell;
 use crate::plan::Operation;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::side::Side;
 use super::subject::Subject;
 use crate::catalog::Tool;
 use crate::judge::core_message;
@@ -67,18 +68,6 @@ pub enum PartChange {
     Altered,
     /// It is gone.
     Lost,
-}
-
-/// One of the two builds of a pairing.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// Who wrote the rules.
-    Writer,
-    /// Who read them and changed something.
-    Reader,
 }
 
 impl Harm {

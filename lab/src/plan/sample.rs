@@ -34,10 +34,9 @@ pub fn sample(scenario: &Scenario, family: Family) -> Option<RuleSet> {
     if scenario.rule_count(family) <= ALL_UP_TO {
         return None;
     }
-    let dialect = scenario.tool().dialect();
     let mut last: BTreeMap<(&str, Shape), usize> = BTreeMap::new();
     for (place, table, rule) in scenario.placed_rules(family) {
-        last.insert((table, dialect.shape(rule)?), place);
+        last.insert((table, rule.tool.dialect().shape(rule)?), place);
     }
     let places: RuleSet = last.into_values().collect();
     let every = places.len().div_ceil(MOST).max(1);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::burst::Burst;
 use super::fault::Fault;
 use crate::catalog::BuildId;
 use crate::observed::{ChainName, End, Ran, RulePlace, State, Text};
@@ -259,15 +260,6 @@ pub struct Step {
     pub action: Action,
 }
 
-/// Steps that follow each other whatever comes of them, or up to the first command that fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Burst {
-    /// In order. The commands are all of one build; dumps and resets anyone in the lane can do.
-    pub steps: Vec<Step>,
-    /// Whether the first command that does not exit with status 0 is the last step.
-    pub until_failure: bool,
-}
-
 impl Action {
     /// A command of `build` that names no rule by its handle.
     pub fn command(build: BuildId, argv: Vec<String>, stdin: Option<Text>) -> Self {
@@ -277,36 +269,6 @@ impl Action {
             stdin,
             handle_of: None,
         }
-    }
-}
-
-impl Burst {
-    /// All of these steps.
-    pub fn all(steps: Vec<Step>) -> Self {
-        Burst {
-            steps,
-            until_failure: false,
-        }
-    }
-
-    /// These steps, up to the first command that fails.
-    pub fn until_failure(steps: Vec<Step>) -> Self {
-        Burst {
-            steps,
-            until_failure: true,
-        }
-    }
-
-    /// The build whose commands these are; none where there is no command.
-    pub fn build(&self) -> Option<&BuildId> {
-        self.steps.iter().find_map(|step| match &step.action {
-            Action::Command { build, .. } => Some(build),
-            Action::Dump
-            | Action::DumpChain(_)
-            | Action::Reset
-            | Action::Furnish(_)
-            | Action::Probe(_) => None,
-        })
     }
 }
 

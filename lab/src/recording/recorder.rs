@@ -6,7 +6,9 @@ use std::sync::{Arc, Weak};
 use foldhash::HashMap;
 use foldhash::fast::RandomState;
 
-use super::{CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef};
+use super::{
+    BystanderRecord, CommandRecord, DumpRef, LoadRecord, Observation, ReaderRecord, Seen, TextRef,
+};
 use crate::observed::{SharedRules, State, Text};
 use crate::plan::Load;
 use crate::plan::step::{Action, Answer, Step};
@@ -30,14 +32,20 @@ impl LoadRecorder {
     /// An empty record of `load`.
     pub fn new(load: &Load) -> Self {
         let readers = load.readers.iter();
+        let bystanders = load.bystanders.iter().map(|of| BystanderRecord {
+            layer: of.layer,
+            id: of.build.id.clone(),
+        });
         let record = LoadRecord {
             scenario: load.scenario.clone(),
             family: load.family,
             writer: load.writer.id.clone(),
+            bystanders: bystanders.collect(),
             readers: readers
                 .map(|r| ReaderRecord {
                     id: r.build.id.clone(),
                     witness: r.witness.clone(),
+                    beside: r.beside.clone(),
                 })
                 .collect(),
             kind: load.kind,

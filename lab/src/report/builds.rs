@@ -10,6 +10,7 @@ use super::by_reason;
 use super::terminal::{ASIDE, HEADING, inert, paint, style, wrap};
 use crate::catalog::{Build, BuildId, Image, Missing, Version};
 use crate::judge::verdict::Verdict;
+use crate::plan::WithoutBystander;
 
 /// What is known of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,19 @@ pub fn render(rows: &[Row], width: usize) -> String {
         let _ = write!(page, "{}", indented(&inert(reason), width));
     }
     page
+}
+
+/// Why a scenario is not run with writers of a backend: nobody is there who could write one of its layers.
+pub fn no_bystander(of: &WithoutBystander) -> String {
+    let WithoutBystander {
+        scenario,
+        layer,
+        tool,
+        backend,
+    } = of;
+    format!(
+        "{scenario} is not run with writers of backend {backend}: {tool} writes its layer {layer}, and no build of {tool} can be had"
+    )
 }
 
 /// What cannot be had here, in one line; the reasons are in the list of builds. None where nothing is missing. A version of which
@@ -127,8 +141,13 @@ fn indented(text: &str, width: usize) -> String {
 mod tests {
     use rstest::rstest;
 
+    use std::path::Path;
+
     use super::*;
     use crate::catalog::{Backend, Catalog, Digest, Origin, Source, Tool};
+    use crate::matrix::Matrix;
+    use crate::recording;
+    use crate::report::{junit, markdown, screen, table};
 
     fn missing(id: &str, reason: &str) -> Row {
         Row::Missing(Missing {
@@ -189,6 +208,35 @@ mod tests {
         let said = not_available(&missing, [&there]);
         assert_eq!(said, Some(format!("{words}; see `iptables-lab builds`")));
         assert_eq!(not_available(&[], [&there]), None);
+        Ok(())
+    }
+
+    #[test]
+    fn every_report_names_a_scenario_that_nobody_was_there_to_write_a_layer_of()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/recordings/layers-by-debian-1.8.11.jsonl"
+        );
+        let mut recording = recording::read(Path::new(file))?.recording;
+        recording.loads.clear();
+        recording.head.without_bystander = vec![WithoutBystander {
+            scenario: recording.head.scenarios[0].name.clone(),
+            layer: 2,
+            tool: Tool::Nft,
+            backend: Backend::Nft,
+        }];
+        let matrix = Matrix::of(&recording);
+        let said = "is not run with writers of backend nft: nft writes its layer 2";
+        let reports = [
+            table::render(&matrix, 300),
+            screen::render(&matrix, 300),
+            markdown::render(&matrix, 60_000),
+            junit::render(&matrix)?,
+        ];
+        for report in reports {
+            assert!(report.contains(said), "{report}");
+        }
         Ok(())
     }
 

@@ -77,17 +77,15 @@ pub fn compat(matrix: &Matrix) -> Compat {
                 let Some(encoding) = encoding else { continue };
                 for (part, form) in encoded_parts(cell, rule, encoding) {
                     let by_form = written.entry(part).or_default();
-                    by_form.entry(form).or_default().insert(cell.writer.clone());
+                    let by = cell.writer_of(rule).clone();
+                    by_form.entry(form).or_default().insert(by);
                 }
             }
         }
         for (loss, signature) in attribution.cell(cell) {
             for (part, encoded) in misread_parts(cell, &loss, &signature) {
                 let cause = KnownCauses::built_in().name(&signature);
-                let decoder = match loss.encoder {
-                    Side::Writer => &cell.reader,
-                    Side::Reader => &cell.writer,
-                };
+                let decoder = loss.encoder.decoder(cell, loss.rule);
                 let of_part = misread.entry(part).or_default();
                 let (by, confirmed) = of_part
                     .entry((encoded, signature.effect, cause))

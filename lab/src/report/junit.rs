@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::builds::no_bystander;
 use super::facts::{self, Fact, Said};
 use super::terminal::inert;
 use super::tone::Tone;
@@ -36,7 +37,7 @@ pub fn render(matrix: &Matrix) -> Result<String, quick_junit::SerializeError> {
     if !known.is_empty() {
         report.add_test_suite(known_suite(&known));
     }
-    if !matrix.missing.is_empty() {
+    if !matrix.missing.is_empty() || !wording::without_bystander(matrix).is_empty() {
         report.add_test_suite(missing(matrix));
     }
     let mut text = report.to_string()?;
@@ -148,6 +149,11 @@ fn missing(matrix: &Matrix) -> TestSuite {
         let mut status = TestCaseStatus::skipped();
         status.set_message(inert(&missing.reason));
         suite.add_test_case(TestCase::new(inert(missing.id.as_str()), status));
+    }
+    for of in matrix.scenarios.iter().flat_map(|of| &of.without_bystander) {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(inert(&no_bystander(of)));
+        suite.add_test_case(TestCase::new(inert(&of.scenario), status));
     }
     suite
 }

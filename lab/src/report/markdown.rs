@@ -115,7 +115,7 @@ fn tail(matrix: &Matrix) -> String {
             let _ = writeln!(text, "- {}: {}", ids.join(", "), escape(reason));
         }
     }
-    for said in wording::known(matrix) {
+    for said in [wording::without_bystander(matrix), wording::known(matrix)].concat() {
         let _ = writeln!(text, "\n{}", escape(&said));
     }
     let _ = writeln!(

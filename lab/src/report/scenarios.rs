@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::terminal::{ASIDE, HEADING, inert, paint};
-use crate::scenario::{InterfaceKind, Pairings, Pattern, ProbeKind, Same, Scenario, Setup};
+use crate::scenario::{By, InterfaceKind, Pairings, Pattern, ProbeKind, Same, Scenario, Setup};
 
 /// Name, families, number of rules and title of each, by group.
 pub fn list(scenarios: &[Scenario]) -> String {
@@ -50,16 +50,21 @@ pub fn show(scenario: &Scenario) -> String {
         paint(HEADING, &scenario.name),
         inert(&scenario.title)
     );
-    if let Some(source) = &scenario.source {
-        let _ = writeln!(
-            page,
-            "{} {}, {}",
-            inert(&source.project),
-            inert(&source.version),
-            inert(&source.url)
-        );
+    for layer in scenario.layers() {
+        if !scenario.beside.is_empty() {
+            let _ = writeln!(page, "layer {}, of {}", layer.number, by(layer.by));
+        }
+        if let Some(source) = layer.source {
+            let _ = writeln!(
+                page,
+                "{} {}, {}",
+                inert(&source.project),
+                inert(&source.version),
+                inert(&source.url)
+            );
+        }
+        let _ = writeln!(page, "written with {}", layer.write);
     }
-    let _ = writeln!(page, "written with {}", scenario.write);
     if !scenario.own_chains.is_empty() {
         let owned = scenario.own_chains.join(", ");
         let _ = writeln!(page, "its own chains are {}", inert(&owned));
@@ -72,6 +77,14 @@ pub fn show(scenario: &Scenario) -> String {
     page.push_str(&setup(&scenario.setup));
     page.push_str(&probes(scenario));
     page
+}
+
+/// Who writes a layer.
+fn by(by: By) -> &'static str {
+    match by {
+        By::Writer => "the writer",
+        By::Bystander => "a bystander: the newest build of its tool",
+    }
 }
 
 /// Which pairings it is about, where not all.

@@ -230,6 +230,9 @@ fn end(
     if let Some(said) = wording::not_available(matrix) {
         say(&said, 3);
     }
+    for said in wording::without_bystander(matrix) {
+        say(&said, 2);
+    }
     for said in wording::known(matrix) {
         say(&said, 1);
     }

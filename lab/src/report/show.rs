@@ -93,7 +93,7 @@ fn verdicts(cell: &Cell, witness: Option<&BuildId>) -> String {
         if facts::is_unharmed(rule) {
             unharmed += 1;
         } else {
-            text.push_str(&of_rule(rule, witness));
+            text.push_str(&of_rule(cell, rule, witness));
         }
     }
     for chain in &cell.outcome.chains {
@@ -110,8 +110,12 @@ fn verdicts(cell: &Cell, witness: Option<&BuildId>) -> String {
     text
 }
 
-fn of_rule(rule: &RuleVerdict, witness: Option<&BuildId>) -> String {
-    let place = format!("  {} {} {}\n", rule.table, rule.chain, rule.index);
+fn of_rule(cell: &Cell, rule: &RuleVerdict, witness: Option<&BuildId>) -> String {
+    let mut bystanders = cell.bystanders.iter();
+    let by = bystanders.find(|of| of.layer == rule.layer);
+    let by = by.map(|of| format!(", which {} wrote (layer {})", of.id, of.layer));
+    let by = by.unwrap_or_default();
+    let place = format!("  {} {} {}{by}\n", rule.table, rule.chain, rule.index);
     place + &lines([facts::texts(rule, witness), facts::of_rule(rule)].concat())
 }
 

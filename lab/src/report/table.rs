@@ -230,6 +230,7 @@ fn summary(matrix: &Matrix, width: usize) -> String {
     let mut text = String::new();
     // What could not be run never vanishes.
     let all = wording::not_available(matrix).into_iter();
+    let all = all.chain(wording::without_bystander(matrix));
     for said in all.chain([
         wording::count(matrix),
         wording::machine(matrix),

@@ -199,6 +199,12 @@ pub fn not_available(matrix: &Matrix) -> Option<String> {
     super::builds::not_available(&matrix.missing, &matrix.builds)
 }
 
+/// The scenarios that were not run because nobody was there to write one of their layers, a line each.
+pub fn without_bystander(matrix: &Matrix) -> Vec<String> {
+    let of_scenarios = matrix.scenarios.iter().flat_map(|of| &of.without_bystander);
+    of_scenarios.map(super::builds::no_bystander).collect()
+}
+
 /// When the run began, and how long it took where its end is known.
 pub fn when(matrix: &Matrix) -> String {
     let began = matrix.started.strftime("%Y-%m-%d %H:%M UTC");

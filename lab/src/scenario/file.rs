@@ -1,6 +1,6 @@
 //! A scenario file as TOML has it, checked: every fault is shown at its place in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::{self, SetupInFile};
-use super::{FAMILIES, Pairings, Probe, Scenario, Source, System};
+use super::{Beside, FAMILIES, Layer, Pairings, Probe, Scenario, Source, Stack, System, When};
 use crate::catalog::Family;
 use crate::tool::{Fault, Given, Write};
 
@@ -36,6 +36,10 @@ struct File {
     /// How the system really writes them.
     #[serde(default)]
     write: Write,
+    /// Rules of other systems, which bystanders write.
+    #[serde(default, rename = "layer")]
+    #[schemars(with = "Vec<LayerInFile>")]
+    layers: Vec<LayerInFile>,
     /// The chains that the reader owns, for sync-noflush.
     #[serde(default)]
     own_chains: Vec<String>,
@@ -49,6 +53,24 @@ struct File {
     #[serde(default, rename = "probe")]
     #[schemars(with = "Vec<Probe>")]
     probes: Vec<Spanned<Probe>>,
+}
+
+/// Rules of another system.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Layer")]
+struct LayerInFile {
+    /// When they are written.
+    #[serde(default)]
+    when: When,
+    /// How that system really writes them. The newest build of the tool that is there does.
+    #[schemars(with = "Write")]
+    write: Spanned<Write>,
+    /// Where they were taken from.
+    source: Source,
+    /// The rules, as those of the scenario's own system are given.
+    #[schemars(with = "Rules")]
+    rules: Spanned<Rules>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -101,23 +123,96 @@ impl Scenario {
             pairings: file.pairings,
             setup,
             probes: file.probes.into_iter().map(Spanned::into_inner).collect(),
-            rules: BTreeMap::new(),
+            rules: given(file.rules.get_ref(), file.write, text)?,
+            beside: Vec::new(),
+            stacks: BTreeMap::new(),
             text: text.to_owned(),
         };
-        for family in FAMILIES {
-            if let Some(rules) = file.rules.get_ref().of(family) {
-                scenario.take_rules(family, rules)?;
-            }
+        let mut places = Vec::new();
+        for layer in file.layers {
+            check_layer(&layer, &families, text)?;
+            let write = *layer.write.get_ref();
+            places.push((layer.when, layer.write.span()));
+            scenario.beside.push(Beside {
+                when: layer.when,
+                write,
+                source: layer.source,
+                rules: given(layer.rules.get_ref(), write, text)?,
+            });
         }
+        scenario.pile_up();
+        check_order(&scenario, file.rules.span(), &places)?;
         Ok(scenario)
     }
 
-    fn take_rules(&mut self, family: Family, rules: &Spanned<String>) -> Result<(), Fault> {
-        let given = Given::parse(self.tool(), family, rules.get_ref())
-            .map_err(|fault| moved_into(&self.text, rules, fault))?;
-        self.rules.insert(family, given);
-        Ok(())
+    /// Puts the rules of all layers together, where there are several.
+    fn pile_up(&mut self) {
+        let families = self.rules.keys().filter(|_| !self.beside.is_empty());
+        let stack = |family: &Family| (*family, Stack::of(self.layers(), *family));
+        self.stacks = families.map(stack).collect();
     }
+}
+
+/// The rules of each family, in the language of the tool that writes them.
+fn given(rules: &Rules, write: Write, text: &str) -> Result<BTreeMap<Family, Given>, Fault> {
+    let mut all = BTreeMap::new();
+    for family in FAMILIES {
+        if let Some(rules) = rules.of(family) {
+            let given = Given::parse(write.tool(), family, rules.get_ref());
+            let given = given.map_err(|fault| moved_into(text, rules, fault))?;
+            all.insert(family, given);
+        }
+    }
+    Ok(all)
+}
+
+/// A layer has rules, and only of the scenario's families.
+fn check_layer(layer: &LayerInFile, families: &[Family], text: &str) -> Result<(), Fault> {
+    let rules = layer.rules.get_ref();
+    for family in FAMILIES {
+        if let (Some(rules), false) = (rules.of(family), families.contains(&family)) {
+            let message = format!("these rules are for {family}, which families does not name");
+            let fault = Fault::at(text, rules.span(), message);
+            return Err(fault.with_help(format!("add \"{family}\" to families")));
+        }
+    }
+    if FAMILIES.iter().all(|family| rules.of(*family).is_none()) {
+        let fault = Fault::at(text, layer.rules.span(), "this layer has no rules");
+        return Err(fault.with_help("add ipv4 = '''…''' or ipv6 = '''…'''"));
+    }
+    Ok(())
+}
+
+/// No layer takes away what one before it has written. `own` and `places` say where in the file each of them is.
+fn check_order(
+    scenario: &Scenario,
+    own: Range<usize>,
+    places: &[(When, Range<usize>)],
+) -> Result<(), Fault> {
+    let of_when = |when| places.iter().filter(move |(of, _)| *of == when);
+    let before = of_when(When::Before).map(|(_, place)| place.clone());
+    let after = of_when(When::After).map(|(_, place)| place.clone());
+    let places = before.chain([own]).chain(after);
+    let tables = |layer: &Layer<'_>| -> BTreeSet<(Family, String)> {
+        let rules = layer.rules.iter();
+        let tables = rules.flat_map(|(family, given)| {
+            let tables = given.ruleset().tables.iter();
+            tables.map(|table| (*family, table.name.clone()))
+        });
+        tables.collect()
+    };
+    let mut there: BTreeSet<(Family, String)> = BTreeSet::new();
+    for (layer, place) in scenario.layers().zip(places) {
+        let own = tables(&layer);
+        let lost = own.iter().find(|table| there.contains(*table));
+        if let Some((_, table)) = lost.filter(|_| layer.write.replaces()) {
+            let message = format!("this takes away what layers before it have in table {table}");
+            let fault = Fault::at(&scenario.text, place, message);
+            return Err(fault.with_help("write = \"restore-noflush\" leaves it"));
+        }
+        there.extend(own);
+    }
+    Ok(())
 }
 
 /// A fault in a string of a TOML file as a fault of the file. Where the string is not written literally (escapes), the

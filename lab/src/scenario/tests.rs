@@ -106,6 +106,52 @@ expect = "to 127.0.0.3:8080"
     assert_eq!(scenario.families().collect::<Vec<_>>(), [Family::Ipv4]);
 }
 
+/// A file with a layer that is written so, with these rules; what is wrong with it, and where.
+#[rstest]
+#[case::no_such_way(
+    "write = 'ipset'",
+    "ipv4 = '''\nadd table ip t\n'''",
+    "unknown variant `ipset`",
+    "12:9"
+)]
+#[case::no_rules("write = 'nft'", "", "this layer has no rules", "14:1")]
+#[case::another_family(
+    "write = 'nft'",
+    "ipv6 = '''\nadd table ip6 t\n'''",
+    "these rules are for ipv6, which families does not name",
+    "15:8"
+)]
+#[case::no_such_chain(
+    "write = 'nft'",
+    "ipv4 = '''\nadd table ip t\nadd rule ip t c accept\n'''",
+    "the table t has no such chain",
+    "17:15"
+)]
+#[case::what_takes_the_others_away(
+    "write = 'restore'",
+    "ipv4 = '''\n*filter\n-A INPUT -j ACCEPT\nCOMMIT\n'''",
+    "this takes away what layers before it have in table filter",
+    "12:9"
+)]
+#[case::what_is_taken_away(
+    "write = 'append'\nwhen = 'before'",
+    "ipv4 = '''\n*filter\n-A INPUT -j ACCEPT\nCOMMIT\n'''",
+    "this takes away what layers before it have in table filter",
+    "5:1"
+)]
+fn what_is_wrong_with_a_layer_is_shown_at_its_place(
+    #[case] head: &str,
+    #[case] rules: &str,
+    #[case] message: &str,
+    #[case] place: &str,
+) {
+    let source = "source = { project = 'q', url = 'u', version = '1' }";
+    let layer = format!("[[layer]]\n{head}\n{source}\n[layer.rules]\n{rules}\n");
+    let text = shown(&wrong(&format!("{HEAD}{RULES}{layer}")));
+    assert!(text.contains(message), "{text}");
+    assert!(text.contains(&format!("wrong.toml:{place}]")), "{text}");
+}
+
 #[test]
 fn rules_for_nft_are_a_ruleset_like_others() {
     let rules = "add table ip t\nadd chain ip t c\nadd rule ip t c drop\n";

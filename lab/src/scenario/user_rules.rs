@@ -49,6 +49,8 @@ impl Scenario {
             setup: surroundings(given.ruleset(), family, sets),
             probes: Vec::new(),
             rules: BTreeMap::from([(family, given)]),
+            beside: Vec::new(),
+            stacks: BTreeMap::new(),
             text: text.to_owned(),
         })
     }

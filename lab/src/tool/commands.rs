@@ -80,6 +80,9 @@ pub trait Commands: Sync {
     /// The name of the file that a build is run by: `xtables-nft-multi`, `nft`.
     fn binary(&self, backend: Backend) -> String;
 
+    /// Whether it has builds of a backend: whether its rules can lie in the tables of that.
+    fn has_backend(&self, backend: Backend) -> bool;
+
     /// Whether its builds read what a build of `writer` wrote where nobody says who shall read.
     fn reads_unasked(&self, writer: Tool) -> bool;
 

@@ -90,7 +90,13 @@ impl Given {
     ) -> Vec<Command> {
         match &self.0 {
             Language::Iptables(ruleset) => iptables::write(program, how, &ruleset.only(keep)),
-            Language::Nft(script) => nft::write(program, script.only(keep)),
+            Language::Nft(script) => nft::write(
+                program,
+                match how.is_in_front() {
+                    true => script.in_front(keep),
+                    false => script.only(keep),
+                },
+            ),
         }
     }
 }
@@ -116,5 +122,11 @@ mod tests {
         assert_eq!(argv.join(" "), "nft -f -");
         let expected = "add table ip t\nadd chain ip t c\nadd rule ip t c drop\n";
         assert_eq!(stdin.to_lossy(), expected);
+        let commands = given.commands(program, Write::NftInsert, |_| true);
+        let [(_, Some(stdin))] = commands.as_slice() else {
+            panic!("{commands:?}");
+        };
+        let expected = "add table ip t\nadd chain ip t c\ninsert rule ip t c drop\ninsert rule ip t c accept\n";
+        assert_eq!(stdin.to_lossy(), expected, "the last one goes in first");
     }
 }

@@ -22,6 +22,8 @@ pub enum Write {
     RestoreNoflush,
     /// `nft -f`, not iptables; the rules are text for it.
     Nft,
+    /// The same, but each rule goes in front of what its chain holds: `insert rule`.
+    NftInsert,
 }
 
 impl Write {
@@ -31,15 +33,28 @@ impl Write {
             Write::Restore | Write::Append | Write::Insert | Write::RestoreNoflush => {
                 Tool::Iptables
             }
-            Write::Nft => Tool::Nft,
+            Write::Nft | Write::NftInsert => Tool::Nft,
         }
+    }
+
+    /// Whether its rules stand in front of those that their chains hold already.
+    pub fn is_in_front(self) -> bool {
+        match self {
+            Write::Insert | Write::NftInsert => true,
+            Write::Restore | Write::Append | Write::RestoreNoflush | Write::Nft => false,
+        }
+    }
+
+    /// Whether what its tables hold already is gone then.
+    pub fn replaces(self) -> bool {
+        self == Write::Restore
     }
 
     /// Whether each rule takes a command of its own.
     pub fn is_rule_by_rule(self) -> bool {
         match self {
             Write::Append | Write::Insert => true,
-            Write::Restore | Write::RestoreNoflush | Write::Nft => false,
+            Write::Restore | Write::RestoreNoflush | Write::Nft | Write::NftInsert => false,
         }
     }
 }
@@ -52,6 +67,7 @@ impl fmt::Display for Write {
             Write::Insert => "iptables -I, rule by rule",
             Write::RestoreNoflush => "iptables-restore --noflush",
             Write::Nft => "nft -f",
+            Write::NftInsert => "nft -f, each rule in front of its chain",
         })
     }
 }

@@ -374,6 +374,7 @@ fn where_nothing_is_lost_no_folder_is_made() {
 #[rstest]
 #[case(&["--writer", WRITER, "--reader", READER], "name it with --scenario")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-*"], "a report is about one scenario")]
+#[case(&["--writer", WRITER, "--reader", READER, "--scenario", "netbird-beside-docker"], "has rules of several systems")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "nft-native-filter"], "nothing is left to run: of nft-native-filter")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-firewall", "--loss", "all"], "invalid value 'all' for '--loss <KIND>'")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-proxy-nat", "--family", "ipv6"], "has no ipv6 rules")]

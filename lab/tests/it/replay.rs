@@ -9,7 +9,7 @@ use iptables_lab::plan::coroutine::{Coroutine, Next};
 use iptables_lab::plan::procedure::procedure;
 use iptables_lab::plan::step::{Action, Answer, Step};
 use iptables_lab::plan::trace::LoadTrace;
-use iptables_lab::plan::{Load, Reader};
+use iptables_lab::plan::{Bystander, Load, Reader};
 use iptables_lab::recording::{LoadRecord, Observation, Seen};
 
 use super::lab::{both, full_run, iptables_lab, small_run};
@@ -134,14 +134,20 @@ fn coroutine_of(record: &LoadRecord) -> Coroutine<LoadTrace> {
             .clone()
     };
     let readers = record.readers.iter();
+    let bystanders = record.bystanders.iter().map(|of| Bystander {
+        layer: of.layer,
+        build: build(&of.id),
+    });
     let load = Load {
         scenario: record.scenario.clone(),
         family: record.family,
         writer: build(&record.writer),
+        bystanders: bystanders.collect(),
         readers: readers
             .map(|r| Reader {
                 build: build(&r.id),
                 witness: r.witness.clone(),
+                beside: r.beside.clone(),
             })
             .collect(),
         kind: record.kind,

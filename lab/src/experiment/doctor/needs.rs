@@ -55,12 +55,12 @@ pub fn needs(scenarios: &[Scenario], tool: Tool) -> BTreeMap<Need, Asking<'_>> {
     let mut needs: BTreeMap<Need, (usize, Asking<'_>)> = BTreeMap::new();
     for scenario in scenarios.iter().filter(|of| of.tool() == tool) {
         for family in scenario.families() {
-            let tables = &scenario.ruleset(family).tables;
+            let tables = &scenario.own_ruleset(family).tables;
             let is_chain = |name: &str| {
                 let mut chains = tables.iter().flat_map(|table| &table.chains);
                 chains.any(|chain| chain.name == name)
             };
-            for (rule, _, given) in scenario.placed_rules(family) {
+            for (rule, _, given) in scenario.own_rules(family) {
                 let words = given.tokens().to_vec();
                 let names = tool.dialect().extensions(&words, &is_chain);
                 for name in &names {

@@ -129,7 +129,10 @@ async fn write<'s>(
         Program::of(build, need.family),
     );
     let commands = given.map_or_else(Vec::new, |given| {
-        given.commands(program, how, |place| place == rule)
+        let own = scenario.own_layer();
+        given.commands(program, how, |place| {
+            scenario.in_whole(need.family, own, place) == rule
+        })
     });
     let runs = commands.into_iter().map(|(argv, stdin)| Request::Run {
         argv,

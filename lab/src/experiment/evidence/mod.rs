@@ -76,6 +76,14 @@ fn the_scenario(given: &ScenarioChoice) -> Result<Scenario, Failure> {
             scenario.name
         ));
     }
+    if !scenario.beside.is_empty() {
+        return refuse(miette!(
+            help =
+                "`iptables-lab show WRITER READER --scenario NAME` says what every rule comes to",
+            "{} has rules of several systems, and a report's script writes with one build",
+            scenario.name
+        ));
+    }
     Ok(scenario)
 }
 

@@ -1,20 +1,18 @@
 //! The lane as the procedure knows it: which rules are in it, what the kernel holds, and who printed what of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::scene::Scene;
-use crate::catalog::{Build, BuildId, Tool};
+use crate::catalog::{BuildId, Tool};
 use crate::observed::{End, Interner, Ran, State, Text};
 use crate::plan::coroutine::Performer;
 use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Burst, Role, RuleSet, Stage, Step};
-use crate::plan::trace::{
-    LoadTrace, PacketsInto, PrintOf, Refused, RereadPart, Restored, StepRef, Written,
-};
+use crate::plan::trace::{LoadTrace, PacketsInto, PrintOf, RereadPart, Restored, StepRef};
 use crate::plan::{Load, Operation, Reader};
 use crate::scenario::{Namespace, Probe, Scenario};
-use crate::tool::{self, Argv, Program, Write};
+use crate::tool::Argv;
 
 /// A command as it ended, and its place among the load's steps.
 #[derive(Clone)]
@@ -61,23 +59,25 @@ pub struct TrackedLane {
     pub(super) operations: Arc<[Operation]>,
     /// What the steps were to the operations, so far.
     pub trace: LoadTrace,
+    /// Those who wrote and have listed what they wrote.
+    pub listed_by: BTreeSet<BuildId>,
     /// All the rules that the writer takes, once that is known.
     pub whole: Option<RuleSet>,
     /// The rules that are in the lane exactly as the writer left them.
-    in_lane: Option<RuleSet>,
+    pub(super) in_lane: Option<RuleSet>,
     /// What the kernel held when the writer had written a set of rules.
-    baselines: BTreeMap<RuleSet, Dumped>,
+    pub(super) baselines: BTreeMap<RuleSet, Dumped>,
     /// Sets of rules that come to something else when they are restored at once.
-    is_slow: Vec<RuleSet>,
+    pub(super) is_slow: Vec<RuleSet>,
     /// Every state of the kernel that was seen in this load, once: states that are equal are then one in memory, and told apart
     /// by looking at nothing else.
     states: Interner<State>,
     /// What the kernel holds, as it was last dumped; none while nothing is known of it.
-    held: Option<Dumped>,
+    pub(super) held: Option<Dumped>,
     /// Who printed what of which kernel state.
     prints: Vec<(BuildId, Dumped, Command)>,
-    /// The parts in which the writer was given what rewrites of a tool's builds had left that it could not print.
-    pub reread: Vec<(Tool, Dumped, Vec<RereadPart>)>,
+    /// The parts in which somebody who had written was given what rewrites of a tool's builds had left that it could not print.
+    pub reread: Vec<(Tool, BuildId, Dumped, Vec<RereadPart>)>,
     /// The rules that a reader failed at, alone: the next one will at most of them.
     pub at_fault: RuleSet,
     /// The rules of a reader's print that the writer could not read, alone, by their place in it.
@@ -102,6 +102,7 @@ impl TrackedLane {
             scenario,
             operations,
             trace: LoadTrace::default(),
+            listed_by: BTreeSet::new(),
             whole: None,
             in_lane: None,
             baselines: BTreeMap::new(),
@@ -124,92 +125,11 @@ impl TrackedLane {
 
     /// Whether an operation was asked for that is done with `reader`.
     pub fn wants_of(&self, reader: &Reader, operation: Operation) -> bool {
-        self.wants(operation) && operation.suits(self.load.writer.tool, reader.build.tool)
-    }
-
-    /// Empties the lane and has the writer write `rules`, unless they are there untouched. Says whether it took them.
-    ///
-    /// Rules that were written one by one before are restored at once, if the dump proves that to come to the same.
-    pub async fn write(&mut self, scene: Scene<'_>) -> Result<bool, Fault> {
-        if self.in_lane.as_ref() == Some(scene.rules) {
-            return Ok(true);
-        }
-        self.in_lane = None;
-        let load = &self.load;
-        let written = |how| self.write_commands(&load.writer, how, scene.rules);
-        let known = self.baseline(scene.rules).cloned();
-        let how = self.scenario.write;
-        let is_slow = !how.is_rule_by_rule() || self.is_slow.contains(scene.rules);
-        let quickly = known.clone().filter(|_| !is_slow);
-        let quickly = quickly.map(|known| (known, written(load.writer.tool.commands().at_once())));
-        let slowly = written(how);
-        if let Some((known, commands)) = quickly {
-            let quick = self.run_writes(scene, commands).await?;
-            if quick.is_ok_and(|state| state.is(&known)) {
-                self.in_lane = Some(scene.rules.clone());
-                return Ok(true);
-            }
-            self.is_slow.push(scene.rules.clone());
-        }
-        let state = match self.run_writes(scene, slowly).await? {
-            Ok(state) => state,
-            Err(command) => {
-                let rules = scene.rules.clone();
-                self.trace.refused.push(Refused { rules, command });
-                return Ok(false);
-            }
-        };
-        if known.is_none() {
-            self.trace.written.push(Written {
-                rules: scene.rules.clone(),
-                left: state.step,
-            });
-            self.baselines.insert(scene.rules.clone(), state);
-        }
-        self.in_lane = Some(scene.rules.clone());
-        Ok(true)
-    }
-
-    /// The commands with which `build` writes `rules` in the way of `how`.
-    pub fn write_commands(&self, build: &Build, how: Write, rules: &RuleSet) -> Vec<tool::Command> {
-        let family = self.load.family;
-        let given = self.scenario.rules.get(&family);
-        given.map_or_else(Vec::new, |given| {
-            given.commands(Program::of(build, family), how, |rule| rules.contains(rule))
-        })
-    }
-
-    /// Empties the lane and has the writer run `commands`. Returns what the kernel then holds, or the command that failed.
-    async fn run_writes(
-        &mut self,
-        scene: Scene<'_>,
-        commands: Vec<tool::Command>,
-    ) -> Result<Result<Dumped, StepRef>, Fault> {
-        let writes = commands.into_iter().map(|(argv, stdin)| {
-            let build = self.load.writer.id.clone();
-            scene.step(Role::Write, Action::command(build, argv, stdin))
-        });
-        let reset = scene.step(Role::Reset, Action::Reset);
-        let dump = scene.step(Role::Dump, Action::Dump);
-        let steps: Vec<Step> = [reset].into_iter().chain(writes).chain([dump]).collect();
-        self.held = None;
-        let mut answers = self.performer.perform(Burst::until_failure(steps)).await?;
-        // The dump is there only if every write succeeded.
-        let Some((step, last)) = answers.pop() else {
-            return Err(Fault::NotDone {
-                step: "a write".to_owned(),
-            });
-        };
-        if last.is_failure() {
-            return Ok(Err(step));
-        }
-        let state = self.state(step, last.dumped()?);
-        self.held = Some(state.clone());
-        Ok(Ok(state))
+        self.wants(operation) && self.load.suits(operation, reader)
     }
 
     /// What was dumped at `step`: the state that is equal to it, if one was seen before.
-    fn state(&mut self, step: StepRef, dump: Arc<State>) -> Dumped {
+    pub(super) fn state(&mut self, step: StepRef, dump: Arc<State>) -> Dumped {
         let mut holds = dump;
         self.states.share(&mut holds);
         Dumped { step, holds }
@@ -228,24 +148,17 @@ impl TrackedLane {
         })
     }
 
-    /// Has the writer and `witness` print the rules that are in the lane, each once for each set of rules.
-    pub async fn print_baseline(
-        &mut self,
-        rules: &RuleSet,
-        witness: Option<&BuildId>,
-    ) -> Result<(), Fault> {
+    /// Has everybody who wrote, and the witnesses of `reader`, print the rules that are in the lane, each once for each set of rules.
+    pub async fn print_baseline(&mut self, rules: &RuleSet, reader: &Reader) -> Result<(), Fault> {
         let scene = Scene {
             rules,
             reader: None,
             stage: Stage::Baseline,
         };
-        let writer = self.load.writer.id.clone();
-        let prints = [
-            (Role::WriterPrint, Some(&writer)),
-            (Role::WitnessPrint, witness),
-        ];
-        for (role, build) in prints {
-            let Some(build) = build else { continue };
+        let load = self.load.clone();
+        let of_writers = load.writers().map(|of| (Role::WriterPrint, &of.id));
+        let of_witnesses = reader.witnesses().map(|of| (Role::WitnessPrint, of));
+        for (role, build) in of_writers.chain(of_witnesses) {
             if self.write(scene).await? {
                 self.print(scene, role, build, Print::IfNew).await?;
             }
@@ -315,7 +228,7 @@ impl TrackedLane {
         command: (Argv, Text),
     ) -> Result<(Command, Restored), Fault> {
         let restored = self.restore_only(scene, build, command).await?;
-        if let Some(witness) = scene.reader.and_then(|reader| reader.witness.as_ref()) {
+        for witness in scene.reader.into_iter().flat_map(Reader::witnesses) {
             self.print(scene, Role::WitnessPrint, witness, Print::IfNew)
                 .await?;
         }

@@ -58,19 +58,20 @@ impl TrackedLane {
         Ok(())
     }
 
-    /// Has the writer list what it wrote, once: listings of readers of the same tool are compared with that.
+    /// Has each of those who wrote, and are of the reader's tool, list that, once: listings of readers are compared with that.
     async fn list_by_writer(&mut self, reader: &Reader, rules: &RuleSet) -> Result<(), Fault> {
         let scene = Scene {
             rules,
             reader: None,
             stage: Stage::List,
         };
-        let in_other_words = reader.build.tool != self.load.writer.tool;
-        if in_other_words || !self.trace.listed.is_empty() || !self.write(scene).await? {
-            return Ok(());
-        }
         let load = self.load.clone();
-        self.trace.listed = self.list(scene, &load.writer).await?;
+        for writer in load.writers().filter(|of| of.tool == reader.build.tool) {
+            if self.listed_by.insert(writer.id.clone()) && self.write(scene).await? {
+                let listed = self.list(scene, writer).await?;
+                self.trace.listed.extend(listed);
+            }
+        }
         Ok(())
     }
 
@@ -127,7 +128,8 @@ impl TrackedLane {
         let mut changed: BTreeMap<String, usize> = BTreeMap::new();
         let (mut steps, mut asked_for) = (Vec::new(), Vec::new());
         for &(index, table, rule) in &placed {
-            if !scene.rules.contains(index) || !self.is_asked(index) {
+            let in_its_words = Operation::Check.suits(rule.tool, tool);
+            if !scene.rules.contains(index) || !self.is_asked(index) || !in_its_words {
                 continue;
             }
             let mut ask = |role, asked, tokens: &[String]| {
@@ -184,7 +186,7 @@ impl TrackedLane {
             stage: Stage::Delete,
             ..scene
         };
-        let mut pending = self.by_chain(scene.rules);
+        let mut pending = self.by_chain(scene.rules, reader);
         while !pending.is_empty() && self.write(scene).await? {
             for chain in &mut pending {
                 let steps = self.deletions(scene, reader, chain);
@@ -211,20 +213,24 @@ impl TrackedLane {
         asked.is_none_or(|asked| asked.contains(index))
     }
 
-    /// The rules of each chain that are to be deleted, in order.
-    fn by_chain(&self, rules: &RuleSet) -> Vec<Vec<InChain>> {
+    /// The rules of each chain that the reader is to delete, in order: those that its tool has a command for.
+    fn by_chain(&self, rules: &RuleSet, reader: &Reader) -> Vec<Vec<InChain>> {
+        let is_asked = |index: usize, of: &Rule| {
+            self.is_asked(index) && Operation::Delete.suits(of.tool, reader.build.tool)
+        };
         let placed = self.scenario.placed_rules(self.load.family);
         let in_lane = placed.filter(|(index, ..)| rules.contains(*index));
-        let mut chains: BTreeMap<(&str, &str), Vec<InChain>> = BTreeMap::new();
+        let mut chains: BTreeMap<(&str, &str), (usize, Vec<InChain>)> = BTreeMap::new();
         for (index, table, rule) in in_lane {
-            let chain = chains.entry((table, &rule.chain)).or_default();
-            let place = chain.len();
-            chain.push(InChain { index, place });
+            let (place, chain) = chains.entry((table, &rule.chain)).or_default();
+            if is_asked(index, rule) {
+                let place = *place;
+                chain.push(InChain { index, place });
+            }
+            *place += 1;
         }
-        let mut chains: Vec<Vec<InChain>> = chains.into_values().collect();
-        for chain in &mut chains {
-            chain.retain(|rule| self.is_asked(rule.index));
-        }
+        let chains = chains.into_values().map(|(_, chain)| chain);
+        let mut chains: Vec<Vec<InChain>> = chains.collect();
         chains.retain(|chain| !chain.is_empty());
         chains
     }

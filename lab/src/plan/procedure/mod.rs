@@ -13,6 +13,7 @@ mod reassert;
 mod reread;
 mod scene;
 mod split_print;
+mod writing;
 
 use std::sync::Arc;
 
@@ -63,8 +64,7 @@ impl TrackedLane {
         if !self.picks_its_backend(reader, accepted, &mut trace).await? {
             return Ok(trace);
         }
-        self.print_baseline(accepted, reader.witness.as_ref())
-            .await?;
+        self.print_baseline(accepted, reader).await?;
         let failures = self.reading(reader, accepted, &mut trace).await?;
         if !failures.is_empty() && accepted.len() > 1 {
             self.split_reading(reader, (accepted, failures), &mut trace)

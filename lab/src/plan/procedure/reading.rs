@@ -106,13 +106,15 @@ impl TrackedLane {
         let text = reader.build.tool.dialect().written_back(&saved.ran.stdout);
         let (command, restored) = self.restore(scene, &reader.build.id, text).await?;
         reading.rewrite = Some(restored);
-        let mut unreadable = None;
+        let mut unreadable = Vec::new();
         if self.wants_of(reader, Operation::Recognition) {
-            let writer = self.load.writer.id.clone();
-            let reread = self.print(scene, Role::WriterPrint, &writer, Print::IfNew);
-            let reread = reread.await?;
-            if command.succeeded() && !self.printed_whole(&writer, &reread) {
-                unreadable = Some((self.held()?, reread));
+            let writers: BTreeSet<BuildId> = self.load.writers().map(|of| of.id.clone()).collect();
+            for writer in writers {
+                let reread = self.print(scene, Role::WriterPrint, &writer, Print::IfNew);
+                let reread = reread.await?;
+                if command.succeeded() && !self.printed_whole(&writer, &reread) {
+                    unreadable.push((self.held()?, (writer, reread)));
+                }
             }
         }
         // A reader of the other backend rewrites its own tables, which are empty.
@@ -123,9 +125,9 @@ impl TrackedLane {
             };
             self.cycle(scene, reader, &mut reading.cycle).await?;
         }
-        if let Some((left, reread)) = unreadable {
-            let found = self.reread_in_parts(scene, reader, saved, (&left, &reread));
-            reading.reread = found.await?;
+        for (left, (writer, reread)) in unreadable {
+            let found = self.reread_in_parts(scene, (reader, saved), (&left, &writer, &reread));
+            reading.reread.extend(found.await?);
         }
         Ok(command.succeeded())
     }
@@ -307,9 +309,7 @@ struct Readings<'a> {
 
 impl Readings<'_> {
     async fn failures(&mut self, rules: &RuleSet) -> Result<Failures, Fault> {
-        self.lane
-            .print_baseline(rules, self.reader.witness.as_ref())
-            .await?;
+        self.lane.print_baseline(rules, self.reader).await?;
         self.lane.reading(self.reader, rules, self.trace).await
     }
 }

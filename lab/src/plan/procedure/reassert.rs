@@ -6,9 +6,10 @@ use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Role, RuleSet, Stage, Step};
 use crate::plan::trace::{ReaderTrace, Reassertion};
 use crate::plan::{Operation, Reader};
+use crate::scenario::By;
 
 impl TrackedLane {
-    /// Has `reader` write `rules` too, and writer and reader print what they then see; then packets are sent, and both
+    /// Has `reader` write `rules` of the writer's layer too, and writer and reader print what they then see; then packets are sent, and both
     /// say which rules those met: of a state of the kernel once, for whichever reader it came from.
     pub async fn reassert(
         &mut self,
@@ -31,7 +32,10 @@ impl TrackedLane {
         if !self.write(scene).await? {
             return Ok(());
         }
-        let commands = self.write_commands(&reader.build, self.scenario.write, rules);
+        let own = self.scenario.layers().find(|of| of.by == By::Writer);
+        let commands = own.map_or_else(Vec::new, |own| {
+            self.write_commands(&reader.build, (own, own.write), rules)
+        });
         let writes = commands.into_iter().map(|(argv, stdin)| {
             let build = reader.build.id.clone();
             scene.step(Role::Write, Action::command(build, argv, stdin))

@@ -4,36 +4,49 @@ use std::collections::BTreeMap;
 
 use super::lane::{Command, Dumped, Print, TrackedLane};
 use super::scene::Scene;
+use crate::catalog::{BuildId, Tool};
 use crate::observed::Text;
 use crate::plan::Reader;
 use crate::plan::fault::Fault;
 use crate::plan::isolate::{Trial, alone, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
+use crate::tool::GivenUp;
 
 impl TrackedLane {
-    /// Has the reader restore ever smaller parts of what it had `saved`, and the writer print each, until the rules that the
-    /// writer cannot read stand alone. `left` is what the whole of it left, and how the writer printed that. What was found
-    /// out for an earlier reader of the same tool that left the same is known.
+    /// Has the reader restore ever smaller parts of what it had `saved`, and `writer` print each, until the rules that the
+    /// writer cannot read stand alone. `left` is what the whole of it left, and `reread` how the writer printed that. What was found
+    /// out for an earlier reader of the same tool that left the same is known. What the writer could not print before the rewrite
+    /// either is not the rewrite's doing.
     pub async fn reread_in_parts(
         &mut self,
         scene: Scene<'_>,
-        reader: &Reader,
-        saved: &Command,
-        (left, reread): (&Dumped, &Command),
+        (reader, saved): (&Reader, &Command),
+        (left, writer, reread): (&Dumped, &BuildId, &Command),
     ) -> Result<Vec<RereadPart>, Fault> {
         let tool = reader.build.tool;
         let mut known = self.reread.iter();
-        if let Some((.., known)) = known.find(|(by, of, _)| *by == tool && of.is(left)) {
+        let is_known = |(by, of, state, _): &&(Tool, BuildId, Dumped, Vec<RereadPart>)| {
+            *by == tool && of == writer && state.is(left)
+        };
+        if let Some((.., known)) = known.find(is_known) {
             return Ok(known.clone());
         }
+        let before = self.print_of(writer, scene.rules).cloned();
+        if before.as_ref().is_some_and(|before| !before.succeeded()) {
+            return Ok(Vec::new());
+        }
+        let before = before.map_or_else(Vec::new, |before| self.read(writer, &before).given_up);
         let scene = Scene {
             stage: Stage::Reread,
             ..scene
         };
         let (text, dialect) = (saved.ran.stdout.clone(), reader.build.tool.dialect());
-        let given_up = self.read(&self.load.writer.id, reread).given_up;
-        let is_given_up = |table: &str| given_up.iter().any(|of| of.table == table);
+        let given_up = self.read(writer, reread).given_up;
+        let is_given_up = |table: &str| {
+            let names = |of: &GivenUp| of.table == table;
+            given_up.iter().any(names) && !before.iter().any(names)
+        };
         let print = text.to_lossy();
         let places = dialect.places(self.load.family, &print).into_iter();
         let tables = places.map(|(table, _)| table);
@@ -53,6 +66,7 @@ impl TrackedLane {
             lane: self,
             scene,
             reader,
+            writer,
             text: text.clone(),
             known: BTreeMap::from([(in_question.clone(), false)]),
             parts: Vec::new(),
@@ -62,7 +76,8 @@ impl TrackedLane {
         let found: RuleSet = alone(&isolated.faulty).collect();
         let parts = trial.parts;
         self.unreadable.extend(&found);
-        self.reread.push((tool, left.clone(), parts.clone()));
+        let known = (tool, writer.clone(), left.clone(), parts.clone());
+        self.reread.push(known);
         Ok(parts)
     }
 }
@@ -72,6 +87,7 @@ struct Parts<'a> {
     lane: &'a mut TrackedLane,
     scene: Scene<'a>,
     reader: &'a Reader,
+    writer: &'a BuildId,
     /// What the reader had printed.
     text: Text,
     /// The rules of tables that the writer could print: they stay.
@@ -91,11 +107,10 @@ impl Trial for Parts<'_> {
             .lane
             .restore_part(self.scene, self.reader, (&self.text, &kept));
         let (command, restored) = restored.await?;
-        let writer = self.lane.load.writer.id.clone();
         let (lane, scene) = (&mut self.lane, self.scene);
-        let print = lane.print(scene, Role::WriterPrint, &writer, Print::IfNew);
+        let print = lane.print(scene, Role::WriterPrint, self.writer, Print::IfNew);
         let print = print.await?;
-        let well = command.succeeded() && self.lane.printed_whole(&writer, &print);
+        let well = command.succeeded() && self.lane.printed_whole(self.writer, &print);
         self.parts.push(RereadPart {
             rules: rules.clone(),
             restored,

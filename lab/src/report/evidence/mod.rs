@@ -259,6 +259,7 @@ mod tests {
             scenario: "own".to_owned(),
             family: crate::catalog::Family::Ipv4,
             writer: BuildId::named("1.8.8-nft"),
+            bystanders: Vec::new(),
             reader: BuildId::named("1.8.7-nft"),
             verdict,
             outcome: Outcome {

@@ -148,7 +148,7 @@ impl Page {
             machine: wording::machine(matrix),
             operations: matrix.operations.iter().map(|of| of.as_str()).collect(),
             cut_short: wording::cut_short(matrix),
-            known: wording::known(matrix),
+            known: [wording::without_bystander(matrix), wording::known(matrix)].concat(),
             folded: folded(matrix),
             groups: causes(matrix).causes.iter().map(cause_view).collect(),
             symptoms: symptom_views(matrix),

@@ -15,7 +15,7 @@ use crate::judge::verdict::Verdict;
 use crate::judge::{Cell, Encoded, KnownSubject, Outcome};
 use crate::matrix::{KnownLoss, Lab, Matrix, ScenarioHead, Witness};
 use crate::plan::Operation;
-use crate::recording::{Commands, Host};
+use crate::recording::{BystanderRecord, Commands, Host};
 use crate::report::causes;
 
 /// The version of the form. It only grows.
@@ -82,6 +82,9 @@ pub struct CellForm<'m> {
     family: Family,
     /// Who wrote.
     writer: Cow<'m, BuildId>,
+    /// Who wrote the other layers of the scenario.
+    #[serde(default, skip_serializing_if = "<[BystanderRecord]>::is_empty")]
+    bystanders: Cow<'m, [BystanderRecord]>,
     /// Who read.
     reader: Cow<'m, BuildId>,
     /// The worst of all verdicts about what the reader did.
@@ -141,6 +144,7 @@ impl<'m> From<&'m Matrix> for Report<'m> {
             scenario: Cow::Borrowed(&cell.scenario),
             family: cell.family,
             writer: Cow::Borrowed(&cell.writer),
+            bystanders: Cow::Borrowed(&cell.bystanders),
             reader: Cow::Borrowed(&cell.reader),
             verdict: cell.verdict,
             outcome: outcomes.place(&cell.outcome),
@@ -222,6 +226,7 @@ impl Report<'_> {
                 scenario: cell.scenario.into_owned(),
                 family: cell.family,
                 writer: cell.writer.into_owned(),
+                bystanders: cell.bystanders.into_owned(),
                 reader: cell.reader.into_owned(),
                 verdict: cell.verdict,
                 outcome,

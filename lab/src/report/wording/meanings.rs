@@ -63,6 +63,9 @@ pub fn not_run_meaning(of: NotRun) -> &'static str {
         NotRun::NothingRestored => "the reader could not print and restore the rules",
         NotRun::OtherBackend => "it is in the other backend's tables",
         NotRun::SameBackend => "only a reader of the other backend writes it anew",
+        NotRun::OtherLayer => {
+            "it is a bystander's rule: a reader writes only the writer's rules anew"
+        }
         NotRun::OtherWords => "it is in another tool's words, in which the reader is not asked",
         NotRun::NoCommand => "the reader's tool has no command for that",
     }

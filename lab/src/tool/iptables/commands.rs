@@ -56,6 +56,10 @@ impl Commands for Iptables {
         format!("xtables-{backend}-multi")
     }
 
+    fn has_backend(&self, _backend: Backend) -> bool {
+        true
+    }
+
     fn reads_unasked(&self, _writer: Tool) -> bool {
         true
     }
@@ -142,7 +146,7 @@ pub fn write(program: Program, how: Write, ruleset: &Ruleset) -> Vec<Command> {
         }
         Write::Append => one_by_one(program, ruleset, "-A"),
         Write::Insert => one_by_one(program, ruleset, "-I"),
-        Write::Nft => Vec::new(),
+        Write::Nft | Write::NftInsert => Vec::new(),
     }
 }
 

@@ -27,6 +27,10 @@ impl Commands for Nft {
         "nft".to_owned()
     }
 
+    fn has_backend(&self, backend: Backend) -> bool {
+        backend == Backend::Nft
+    }
+
     /// Of what iptables wrote it takes apart so much that a run of all scenarios takes twice as long.
     fn reads_unasked(&self, writer: Tool) -> bool {
         writer == Tool::Nft

@@ -55,6 +55,17 @@ impl Script {
         let kept = commands.filter(|(_, rule)| rule.is_none_or(&keep));
         kept.map(|(command, _)| format!("{command}\n")).collect()
     }
+
+    /// The same with each rule in front of what its chain holds: all that is no rule first, then the rules, the last one first.
+    pub fn in_front(&self, keep: impl Fn(usize) -> bool) -> String {
+        let all = || self.commands.iter();
+        let declared = all().filter(|(_, rule)| rule.is_none());
+        let declared = declared.map(|(command, _)| format!("{command}\n"));
+        let rules = all().rev().filter(|(_, rule)| rule.is_some_and(&keep));
+        let inserted =
+            rules.map(|(command, _)| format!("{}\n", command.replacen("add", "insert", 1)));
+        declared.chain(inserted).collect()
+    }
 }
 
 /// A line of commands without its end.

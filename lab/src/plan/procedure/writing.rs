@@ -1,0 +1,125 @@
+//! The rules are written into the lane, layer by layer: by the writer, and by bystanders.
+
+use super::lane::{Dumped, TrackedLane};
+use super::scene::Scene;
+use crate::catalog::{Build, BuildId};
+use crate::plan::fault::Fault;
+use crate::plan::step::{Action, Burst, Role, RuleSet, Step};
+use crate::plan::trace::{Refused, StepRef, Written};
+use crate::scenario::Layer;
+use crate::tool::{self, Program, Write};
+
+/// How layers are written.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// Each as its system writes it.
+    AsItsSystem,
+    /// The first at once.
+    FirstAtOnce,
+}
+
+impl TrackedLane {
+    /// Empties the lane and has the writer write `rules`, and bystanders those of other layers, unless they are there untouched.
+    /// Says whether all were taken.
+    ///
+    /// Rules that were written one by one before are restored at once, if the dump proves that to come to the same.
+    pub async fn write(&mut self, scene: Scene<'_>) -> Result<bool, Fault> {
+        if self.in_lane.as_ref() == Some(scene.rules) {
+            return Ok(true);
+        }
+        self.in_lane = None;
+        let known = self.baseline(scene.rules).cloned();
+        // What is restored at once takes away what layers before it have.
+        let first = self.scenario.layers().next().map(|layer| layer.write);
+        let is_slow =
+            !first.is_some_and(Write::is_rule_by_rule) || self.is_slow.contains(scene.rules);
+        let quickly = known.clone().filter(|_| !is_slow);
+        let quickly = quickly.map(|known| (known, self.writes(scene.rules, Pace::FirstAtOnce)));
+        let slowly = self.writes(scene.rules, Pace::AsItsSystem);
+        if let Some((known, commands)) = quickly {
+            let quick = self.run_writes(scene, commands).await?;
+            if quick.is_ok_and(|state| state.is(&known)) {
+                self.in_lane = Some(scene.rules.clone());
+                return Ok(true);
+            }
+            self.is_slow.push(scene.rules.clone());
+        }
+        let state = match self.run_writes(scene, slowly).await? {
+            Ok(state) => state,
+            Err(command) => {
+                let rules = scene.rules.clone();
+                self.trace.refused.push(Refused { rules, command });
+                return Ok(false);
+            }
+        };
+        if known.is_none() {
+            self.trace.written.push(Written {
+                rules: scene.rules.clone(),
+                left: state.step,
+            });
+            self.baselines.insert(scene.rules.clone(), state);
+        }
+        self.in_lane = Some(scene.rules.clone());
+        Ok(true)
+    }
+
+    /// The commands with which all layers of `rules` are written, and whose they are.
+    fn writes(&self, rules: &RuleSet, pace: Pace) -> Vec<(BuildId, tool::Command)> {
+        let layers = self.scenario.layers().enumerate();
+        let commands = layers.flat_map(|(at, layer)| {
+            let build = self.load.writer_of(layer.number);
+            let how = match pace {
+                Pace::FirstAtOnce if at == 0 => build.tool.commands().at_once(),
+                Pace::FirstAtOnce | Pace::AsItsSystem => layer.write,
+            };
+            let commands = self.write_commands(build, (layer, how), rules).into_iter();
+            commands.map(|command| (build.id.clone(), command))
+        });
+        commands.collect()
+    }
+
+    /// The commands with which `build` writes those of `rules` that are of a layer, in the way of `how`.
+    pub fn write_commands(
+        &self,
+        build: &Build,
+        (layer, how): (Layer<'_>, Write),
+        rules: &RuleSet,
+    ) -> Vec<tool::Command> {
+        let family = self.load.family;
+        let given = layer.rules.get(&family);
+        let in_whole = |place| self.scenario.in_whole(family, layer.number, place);
+        given.map_or_else(Vec::new, |given| {
+            given.commands(Program::of(build, family), how, |place| {
+                rules.contains(in_whole(place))
+            })
+        })
+    }
+
+    /// Empties the lane and has builds run `commands`. Returns what the kernel then holds, or the command that failed.
+    async fn run_writes(
+        &mut self,
+        scene: Scene<'_>,
+        commands: Vec<(BuildId, tool::Command)>,
+    ) -> Result<Result<Dumped, StepRef>, Fault> {
+        let writes = commands.into_iter().map(|(build, (argv, stdin))| {
+            scene.step(Role::Write, Action::command(build, argv, stdin))
+        });
+        let reset = scene.step(Role::Reset, Action::Reset);
+        let dump = scene.step(Role::Dump, Action::Dump);
+        let steps: Vec<Step> = [reset].into_iter().chain(writes).chain([dump]).collect();
+        self.held = None;
+        let mut answers = self.performer.perform(Burst::until_failure(steps)).await?;
+        // The dump is there only if every write succeeded.
+        let Some((step, last)) = answers.pop() else {
+            return Err(Fault::NotDone {
+                step: "a write".to_owned(),
+            });
+        };
+        if last.is_failure() {
+            return Ok(Err(step));
+        }
+        let state = self.state(step, last.dumped()?);
+        self.held = Some(state.clone());
+        Ok(Ok(state))
+    }
+}
