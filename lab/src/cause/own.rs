@@ -13,6 +13,9 @@ use crate::observed::Encoding;
 /// A scenario and family.
 type Rules<'m> = (&'m str, Family);
 
+/// What is known of a build in a scenario.
+type ByScenario<'m, T> = HashMap<(&'m BuildId, &'m str), Rc<HashSet<T>>>;
+
 /// What becomes of a rule in a cell: the rule's place, what is made of it, and the part's name.
 type Fate = (usize, Effect, String);
 
@@ -25,9 +28,9 @@ pub struct OwnRules<'m> {
     writers: HashMap<Rules<'m>, Vec<&'m Cell>>,
     /// The forms of clauses for which each build did not give up a rule, by scenario: what others show is no measure, for a run of one
     /// scenario finds the causes that a run of all finds.
-    well_read: RefCell<HashMap<(&'m BuildId, &'m str), Rc<HashSet<String>>>>,
+    well_read: RefCell<ByScenario<'m, String>>,
     /// The sets among which each build read every rule, by scenario.
-    well_read_sets: RefCell<HashMap<(&'m BuildId, &'m str), Rc<HashSet<&'m String>>>>,
+    well_read_sets: RefCell<ByScenario<'m, &'m String>>,
 }
 
 struct Known<'m> {
