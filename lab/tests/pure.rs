@@ -17,6 +17,8 @@ mod refuse;
 mod advice;
 #[path = "it/bare.rs"]
 mod bare;
+#[path = "it/causes.rs"]
+mod causes;
 #[path = "it/docs.rs"]
 mod docs;
 #[path = "it/gate.rs"]

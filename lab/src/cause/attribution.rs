@@ -1,6 +1,8 @@
 //! Which cause each loss of a run has: exactly one.
 
-use super::clauses::{clauses_of, counterpart, is_elsewhere, is_reordered, joined, named_only};
+use super::clauses::{
+    clauses_of, counterpart, is_elsewhere, is_plain, is_reordered, joined, named_only,
+};
 use super::own::OwnRules;
 use super::signature::{Effect, Own, Signature};
 use crate::catalog::{BuildId, Family};
@@ -218,7 +220,11 @@ impl<'m> Attribution<'m> {
         let is_as_written = side == Side::Reader
             && cell.encoded.by_reader(rule) == cell.encoded.by_writer(rule)
             && cell.encoded.sets_rewritten.is_none();
-        (is_as_written && !is_as_run(told.verdict, told.harm))
+        // A print that is restored whole, and not without a flush, is not at fault.
+        let is_of_noflush =
+            told.effect == Effect::UnrestorableNoflush && is_restored_whole(cell, side);
+        is_of_noflush
+            || (is_as_written && !is_as_run(told.verdict, told.harm))
             || self.own.does_to_its_own(cell, decoder, told.known())
     }
 
@@ -277,9 +283,14 @@ impl<'m> Attribution<'m> {
             Side::Reader => between.cell.encoded.sets_by_reader(),
         };
         let own = self.own.sets(between.cell, between.decoder)?;
-        let well_read = self.own.well_read_sets(between.decoder);
+        let well_read = self
+            .own
+            .well_read_sets(between.decoder, &between.cell.scenario);
         let mut new = left.difference(own);
-        let unread = new.clone().find(|of| !well_read.contains(*of));
+        let unread = new.clone().filter(|of| !well_read.contains(*of));
+        // That lacks what it says of itself is a fault before anything that is only new.
+        let lacking = unread.clone().find(|of| of.contains(" without "));
+        let unread = lacking.or_else(|| unread.clone().next());
         let new = unread.or_else(|| new.next())?;
         // Of the same kind, up to what is kept with it.
         let kind = |of: &str| of.split(" key-").next().unwrap_or_default().to_owned();
@@ -307,8 +318,11 @@ impl<'m> Attribution<'m> {
             Some(own) => forms.filter(|form| !own.has(form)).collect(),
             None => forms.collect(),
         };
-        let well_read = self.own.well_read(told.between.decoder);
-        let unread = new.iter().find(|form| !well_read.contains(*form));
+        let Between { cell, decoder, .. } = told.between;
+        let well_read = self.own.well_read(decoder, &cell.scenario);
+        let mut unread = new.iter().filter(|form| !well_read.contains(*form));
+        let other = unread.clone().find(|form| !is_plain(form));
+        let unread = other.or_else(|| unread.next());
         let can_be_of_sets = matches!(told.effect, Effect::Refused | Effect::Replaced);
         if unread.is_none()
             && can_be_of_sets
@@ -446,6 +460,17 @@ fn followed_gladly(all: &[Sought], at: usize) -> Option<&Signature> {
         _ => None,
     };
     found.and_then(|of| of.found.as_ref())
+}
+
+/// Whether the reader could restore what it printed.
+fn is_restored_whole(cell: &Cell, side: Side) -> bool {
+    let rules = cell.outcome.rules.iter();
+    let mut restored = rules
+        .filter_map(|rule| rule.of(Operation::Rewrite))
+        .peekable();
+    side == Side::Writer
+        && restored.peek().is_some()
+        && restored.all(|verdict| verdict != Verdict::Unrestorable)
 }
 
 /// Whether a verdict is what others bring upon the rule.

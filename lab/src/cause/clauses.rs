@@ -9,13 +9,29 @@ pub fn counterpart(form: &str, encoded: &Encoding, own: &Encoding) -> Option<Str
     let others = own.clauses().map(Clause::form);
     let others: Vec<String> = others.filter(|form| !encoded.has(form)).collect();
     let is_extension = |form: &str| form.starts_with("match ") || form.starts_with("target ");
-    let extension = others.iter().find(|of| is_extension(of));
+    let is_target = |form: &&String| form.starts_with("target ");
+    let target = others
+        .iter()
+        .find(is_target)
+        .filter(|_| !is_plain(form) && !is_extension(form));
+    let extension = target.or_else(|| others.iter().find(|of| is_extension(of)));
     let extension = extension.filter(|_| !is_extension(form));
     let forms = encoded.clauses().map(Clause::form);
     let before = forms.take_while(|of| of != form);
     let before = before.filter(|of| !own.has(of)).count();
     let in_place = others.get(before).or(others.last());
     extension.or(in_place).cloned()
+}
+
+/// Whether a clause is made only of what every iptables-nft knows (`nft_is_expr_compatible` of 1.8.4): it does not refuse a table because
+/// of such a clause, but passes it over.
+pub fn is_plain(form: &str) -> bool {
+    const KNOWN: [&str; 4] = ["payload", "meta", "cmp", "bitwise"];
+    let mut expressions = form.split("; ");
+    expressions.all(|of| {
+        let kind = of.split(' ').next().unwrap_or_default();
+        KNOWN.contains(&kind) && !of.contains(" set ")
+    })
 }
 
 /// Whether something else follows the part in one encoding than in the other.

@@ -9,7 +9,7 @@ use super::attribution::{Attribution, Loss};
 use super::gravest::{Gravest, Gravity};
 use super::known::{KnownCause, KnownCauses};
 use super::shown::{
-    Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, PairSeen, WorstScenario,
+    Cause, CauseCell, Causes, Edge, Ends, ExampleRule, LostPartOf, PairSeen, WorstScenario,
 };
 use super::sighting::{Ranks, Sighting, Spot};
 use super::signature::Signature;
@@ -53,7 +53,8 @@ pub fn causes(matrix: &Matrix) -> Causes {
 /// What was seen of a cause.
 struct Seen<'a> {
     known: Option<&'static KnownCause>,
-    signatures: BTreeSet<Signature>,
+    /// Each with the pairs whose losses tell it by themselves.
+    signatures: BTreeMap<Signature, BTreeSet<(usize, usize)>>,
     /// Between which builds, by their places: who encoded, and who decodes.
     pairs: BTreeMap<(usize, usize), Sighting<'a>>,
     /// The cell with the fewest rules of each pair.
@@ -90,7 +91,7 @@ impl<'a> Found<'a> {
         let place = self.causes.iter().position(is_it).unwrap_or_else(|| {
             self.causes.push(Seen {
                 known: entry,
-                signatures: BTreeSet::new(),
+                signatures: BTreeMap::new(),
                 pairs: BTreeMap::new(),
                 least: BTreeMap::new(),
                 parts: BTreeSet::new(),
@@ -99,7 +100,8 @@ impl<'a> Found<'a> {
             });
             self.causes.len() - 1
         });
-        self.causes[place].signatures.insert(signature.clone());
+        let signatures = &mut self.causes[place].signatures;
+        signatures.insert(signature.clone(), BTreeSet::new());
         self.names.insert(signature, place);
         place
     }
@@ -146,7 +148,7 @@ impl<'a> Found<'a> {
             if loss.harm.is_harmful() {
                 self.scenario(scenario, spot, letters(&loss.harm));
             }
-            let place = self.place(signature);
+            let place = self.place(signature.clone());
             of_cell.insert(place);
             list.insert(LostPartOf {
                 rule: loss.rule,
@@ -157,6 +159,7 @@ impl<'a> Found<'a> {
             *seen.letters.entry(loss.part.letter).or_default() += usize::from(loss.is_direct);
             seen.parts.insert(loss.part);
             if loss.is_direct {
+                seen.signatures.entry(signature).or_default().insert(pair);
                 let least = seen.least.entry(pair).or_insert(cell);
                 if cell.outcome.rules.len() < least.outcome.rules.len() {
                     *least = cell;
@@ -255,9 +258,9 @@ impl<'a> Found<'a> {
             known: seen.known.cloned(),
             name: match seen.known {
                 Some(entry) => entry.name.clone(),
-                None => seen.signatures.first()?.id().to_string(),
+                None => seen.signatures.keys().next()?.id().to_string(),
             },
-            signatures: seen.signatures.clone(),
+            signatures: self.ends(seen),
             letter: letter.map_or(Letter::Whole, |(letter, _)| *letter),
             pairs: seen
                 .least
@@ -294,6 +297,18 @@ impl<'a> Found<'a> {
             parts: seen.parts.clone(),
         };
         Some((all.worst.harm.gravity(), cause))
+    }
+
+    /// The signatures, each with who encodes and who decodes so.
+    fn ends(&self, seen: &Seen<'a>) -> BTreeMap<Signature, Ends> {
+        let ends = seen.signatures.iter().map(|(signature, pairs)| {
+            let ends = Ends {
+                encoders: self.set(&pairs.iter().map(|of| of.0).collect(), &self.encoders),
+                decoders: self.set(&pairs.iter().map(|of| of.1).collect(), &self.decoders),
+            };
+            (signature.clone(), ends)
+        });
+        ends.collect()
     }
 
     fn set(&self, chosen: &BTreeSet<usize>, ran: &BTreeSet<usize>) -> BuildSet {

@@ -222,6 +222,16 @@ impl KnownCauses {
         self.causes.iter()
     }
 
+    /// What they are called.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.causes.iter().map(|of| of.name.clone())
+    }
+
+    /// The one of that name.
+    pub fn named(&self, name: &str) -> Option<&KnownCause> {
+        self.causes.iter().find(|of| of.name == name)
+    }
+
     /// The one of that name, to be changed.
     pub fn named_mut(&mut self, name: &str) -> Option<&mut KnownCause> {
         self.causes.iter_mut().find(|of| of.name == name)
@@ -256,6 +266,39 @@ impl KnownCauses {
     pub fn name(&self, signature: &Signature) -> String {
         let named = self.of(signature).map(|of| of.name.clone());
         named.unwrap_or_else(|| signature.id().to_string())
+    }
+
+    /// Causes that a run showed, each with the first day on which it was seen as these have it.
+    pub fn with_first_days(&self, mut shown: Vec<KnownCause>) -> Vec<KnownCause> {
+        for cause in &mut shown {
+            let earlier = self.named(&cause.name).and_then(|of| of.seen.as_ref());
+            if let (Some(seen), Some(earlier)) = (&mut cause.seen, earlier) {
+                seen.first = earlier.first.clone().min(std::mem::take(&mut seen.first));
+            }
+        }
+        shown
+    }
+
+    /// Takes in when other such causes were seen: the first day, and the last sight. Causes that only they have are taken in whole.
+    pub fn take_in_days(&mut self, earlier: &KnownCauses) {
+        for other in &earlier.causes {
+            let Some(known) = self.named_mut(&other.name) else {
+                self.causes.push(other.clone());
+                continue;
+            };
+            let Some(of_other) = &other.seen else {
+                continue;
+            };
+            let first = match &known.seen {
+                Some(seen) => of_other.first.clone().min(seen.first.clone()),
+                None => of_other.first.clone(),
+            };
+            let newest = known.seen.take().filter(|seen| seen.last >= of_other.last);
+            known.seen = Some(Seen {
+                first,
+                ..newest.unwrap_or_else(|| of_other.clone())
+            });
+        }
     }
 
     /// The first that is told by this signature.

@@ -7,9 +7,11 @@
 
 mod attribution;
 mod clauses;
+mod difference;
 mod found;
 mod gravest;
 pub mod known;
+mod named;
 mod own;
 mod shown;
 mod sighting;
@@ -20,9 +22,13 @@ mod tests;
 
 pub use attribution::{Attribution, Loss};
 pub use clauses::clauses_of;
+pub use difference::{CauseChange, CauseDirection, cause_changes};
 pub use found::causes;
 pub use gravest::Gravest;
 pub use known::Found as FoundCommit;
 pub use known::{CauseKind, Commits, KnownCause, KnownCauses, Seen, SeenCell};
-pub use shown::{Cause, CauseCell, Causes, Edge, ExampleRule, LostPartOf, PairSeen, WorstScenario};
+pub use named::mark;
+pub use shown::{
+    Cause, CauseCell, Causes, Edge, Ends, ExampleRule, LostPartOf, PairSeen, WorstScenario,
+};
 pub use signature::{CauseId, Effect, Own, Signature};

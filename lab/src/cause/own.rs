@@ -13,6 +13,9 @@ use crate::observed::Encoding;
 /// A scenario and family.
 type Rules<'m> = (&'m str, Family);
 
+/// What is known of a build in a scenario.
+type ByScenario<'m, T> = HashMap<(&'m BuildId, &'m str), Rc<HashSet<T>>>;
+
 /// What becomes of a rule in a cell: the rule's place, what is made of it, and the part's name.
 type Fate = (usize, Effect, String);
 
@@ -23,10 +26,11 @@ pub struct OwnRules<'m> {
     read: HashMap<&'m BuildId, HashMap<(Rules<'m>, &'m BuildId), Known<'m>>>,
     /// Who wrote in each scenario and family.
     writers: HashMap<Rules<'m>, Vec<&'m Cell>>,
-    /// The forms of clauses for which each build did not give up a rule.
-    well_read: RefCell<HashMap<&'m BuildId, Rc<HashSet<String>>>>,
-    /// The sets among which each build read every rule.
-    well_read_sets: RefCell<HashMap<&'m BuildId, Rc<HashSet<&'m String>>>>,
+    /// The forms of clauses for which each build did not give up a rule, by scenario: what others show is no measure, for a run of one
+    /// scenario finds the causes that a run of all finds.
+    well_read: RefCell<ByScenario<'m, String>>,
+    /// The sets among which each build read every rule, by scenario.
+    well_read_sets: RefCell<ByScenario<'m, &'m String>>,
 }
 
 struct Known<'m> {
@@ -106,7 +110,7 @@ impl<'m> OwnRules<'m> {
     }
 
     /// Whether `build` does this to the rule where it wrote it itself. That it cannot restore its own print, or takes rules for others,
-    /// is its own fault in all rules if it is in one.
+    /// is its own fault in all rules of a scenario if it is in one.
     pub fn does_to_its_own(
         &self,
         cell: &'m Cell,
@@ -123,7 +127,9 @@ impl<'m> OwnRules<'m> {
         ];
         if OF_ALL.contains(&effect) {
             let read = self.read.get(build).into_iter().flatten();
-            let mut own = read.filter(|((_, writer), _)| *writer == build);
+            let mut own = read.filter(|(((scenario, _), writer), _)| {
+                *writer == build && *scenario == cell.scenario
+            });
             return own.any(|(_, Known { cell, fates })| {
                 let mut fates = fates.get_or_init(|| self::fates(cell)).iter();
                 fates.any(|(rule, of, _)| *of == effect && cell.writer_of(*rule) == build)
@@ -146,31 +152,39 @@ impl<'m> OwnRules<'m> {
         known.is_some_and(|of| of.fates().contains(&(rule, effect, part.to_owned())))
     }
 
-    /// The sets among which `build` read every rule.
-    pub fn well_read_sets(&self, build: &'m BuildId) -> Rc<HashSet<&'m String>> {
-        if let Some(known) = self.well_read_sets.borrow().get(build) {
+    /// What `build` read in a scenario.
+    fn read_in(&self, build: &'m BuildId, scenario: &'m str) -> impl Iterator<Item = &Known<'m>> {
+        let read = self.read.get(build).into_iter().flatten();
+        let is_in =
+            move |((place, _), _): &(&(Rules<'m>, &'m BuildId), &Known<'m>)| place.0 == scenario;
+        read.filter(is_in).map(|(_, known)| known)
+    }
+
+    /// The sets among which `build` read every rule of a scenario.
+    pub fn well_read_sets(&self, build: &'m BuildId, scenario: &'m str) -> Rc<HashSet<&'m String>> {
+        if let Some(known) = self.well_read_sets.borrow().get(&(build, scenario)) {
             return known.clone();
         }
-        let read = self.read.get(build).into_iter().flatten();
         let whole = |of: &&Known<'m>| {
             let fates = fates(of.cell);
             !fates.iter().any(|(_, effect, _)| effect.spreads())
         };
-        let well = read.map(|(_, of)| of).filter(whole);
+        let well = self.read_in(build, scenario).filter(whole);
         let sets: Rc<HashSet<&String>> =
             Rc::new(well.flat_map(|of| &of.cell.encoded.sets).collect());
-        self.well_read_sets.borrow_mut().insert(build, sets.clone());
+        let mut known = self.well_read_sets.borrow_mut();
+        known.insert((build, scenario), sets.clone());
         sets
     }
 
-    /// The forms of clauses for which `build` gave up no rule: it read them, well or otherwise.
-    pub fn well_read(&self, build: &'m BuildId) -> Rc<HashSet<String>> {
-        if let Some(known) = self.well_read.borrow().get(build) {
+    /// The forms of clauses for which `build` gave up no rule of a scenario: it read them, well or otherwise.
+    pub fn well_read(&self, build: &'m BuildId, scenario: &'m str) -> Rc<HashSet<String>> {
+        if let Some(known) = self.well_read.borrow().get(&(build, scenario)) {
             return known.clone();
         }
         let mut forms = HashSet::new();
         let mut seen: HashSet<*const Encoding> = HashSet::new();
-        for known in self.read.get(build).into_iter().flatten().map(|(_, of)| of) {
+        for known in self.read_in(build, scenario) {
             // They are asked for once, and there are many.
             let fates = fates(known.cell);
             let harmed = fates
@@ -186,7 +200,8 @@ impl<'m> OwnRules<'m> {
             }
         }
         let forms = Rc::new(forms);
-        self.well_read.borrow_mut().insert(build, forms.clone());
+        let mut known = self.well_read.borrow_mut();
+        known.insert((build, scenario), forms.clone());
         forms
     }
 }

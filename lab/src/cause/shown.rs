@@ -25,8 +25,8 @@ pub struct Causes {
 pub struct Cause {
     /// The name that people gave it, else the one that follows from its signature.
     pub name: String,
-    /// What it is told by, one signature or several that are known to have the same commits.
-    pub signatures: BTreeSet<Signature>,
+    /// What it is told by, one signature or several that are known to have the same commits; each with who encodes and who decodes so.
+    pub signatures: BTreeMap<Signature, Ends>,
     /// What people know of it.
     pub known: Option<KnownCause>,
     /// What is lost.
@@ -55,6 +55,15 @@ pub struct Cause {
     pub example: Option<ExampleRule>,
     /// What a program said of the worst, where it is no part.
     pub reason: Option<String>,
+}
+
+/// Who encodes so, and who decodes it otherwise; nobody where it is told only by what follows from other losses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    /// The writers, and readers that rewrote rules.
+    pub encoders: BuildSet,
+    /// Who decodes.
+    pub decoders: BuildSet,
 }
 
 /// Where a cause is seen between two builds, in as few rules as a scenario has them.

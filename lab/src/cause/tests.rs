@@ -121,6 +121,79 @@ fn a_run_with_fewer_builds_finds_the_same_causes() {
     }
 }
 
+/// All recordings as one run of several scenarios.
+fn together() -> Matrix {
+    let mut all = RECORDINGS.iter().map(|name| matrix(name));
+    let first = all.next().unwrap();
+    all.fold(first, |mut all, other| {
+        for build in other.builds {
+            if all.builds.iter().all(|of| of.id != build.id) {
+                all.builds.push(build);
+            }
+        }
+        for head in other.scenarios {
+            if all.scenarios.iter().all(|of| of.name != head.name) {
+                all.scenarios.push(head);
+            }
+        }
+        all.cells.extend(other.cells);
+        all
+    })
+}
+
+/// The signature of each loss of each cell.
+fn told(matrix: &Matrix) -> Vec<Vec<Signature>> {
+    let attribution = Attribution::new(matrix);
+    let cells = matrix.cells.iter().map(|cell| {
+        let losses = attribution.cell(cell).into_iter();
+        losses.map(|(_, signature)| signature).collect()
+    });
+    cells.collect()
+}
+
+/// What other scenarios of a run show is no part of what a cause is told by: a run of one finds what a run of all finds.
+#[test]
+fn a_scenario_alone_has_the_causes_that_it_has_among_others() {
+    let all = together();
+    assert!(all.scenarios.len() > 2);
+    let of_all = told(&all);
+    for head in &all.scenarios {
+        let mut alone = all.clone();
+        alone.cells.retain(|cell| cell.scenario == head.name);
+        let among = all.cells.iter().zip(&of_all);
+        let among = among.filter(|(cell, _)| cell.scenario == head.name);
+        let among: Vec<_> = among.map(|(_, told)| told.clone()).collect();
+        assert_eq!(told(&alone), among, "{}", head.name);
+        assert!(!among.is_empty());
+    }
+}
+
+/// A machine that has only Debian's builds finds what a machine that has all of them finds.
+#[test]
+fn debians_builds_alone_find_the_same_causes() {
+    for name in RECORDINGS {
+        let all = matrix(name);
+        let mut fewer = all.clone();
+        let is_debians = |id: &crate::catalog::BuildId| id.as_str().starts_with("debian-");
+        fewer
+            .cells
+            .retain(|of| is_debians(&of.writer) && is_debians(&of.reader));
+        fewer.builds.retain(|of| is_debians(&of.id));
+        assert!(names(&fewer).is_subset(&names(&all)), "{name}");
+    }
+}
+
+/// A print that is restored whole and not without a flush has its cause in the program, in whatever scenario it shows.
+#[test]
+fn what_only_a_restore_without_a_flush_loses_is_the_programs_own() {
+    let all = together();
+    let signatures = told(&all).into_iter().flatten();
+    let of_noflush = signatures.filter(|of| of.effect == Effect::UnrestorableNoflush);
+    let all: BTreeSet<String> = of_noflush.map(|of| of.to_string()).collect();
+    let own = "iptables-nft cannot restore without a flush [] of its own, too";
+    assert!(all.is_subset(&BTreeSet::from([own.to_owned()])), "{all:?}");
+}
+
 #[test]
 fn the_order_of_cells_makes_no_difference_to_names() {
     let all = matrix("docker-by-1.8.10.jsonl");

@@ -87,7 +87,7 @@ pub async fn run(args: &BisectArgs, common: &Common) -> Result<Exit, Failure> {
         tries,
     } = bisect(request, || common.session_options()).await?;
     if let Some(path) = &args.complete {
-        causes::complete(path, &found)?;
+        causes::complete(path, None, &found)?;
     }
     let width = target::width();
     let text: Vec<String> = found

@@ -21,10 +21,14 @@ pub struct CausesArgs {
     /// A report in JSON, or a recording: its causes, with whom they hit. Without it, what this program knows of causes.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Put what the run shows into this file of causes (reports/causes.toml), new causes too.
+    /// Put what the run shows into this file of causes (reports/causes.toml), new causes too. One that is not there is made of what
+    /// this program knows.
     #[arg(long, value_name = "FILE", requires = "from")]
     complete: Option<PathBuf>,
-    /// Write a page of Markdown for each into this folder, which must be there: NAME.md.
+    /// Such a file of earlier runs: when each cause was seen is taken from it, and causes that only it has.
+    #[arg(long, value_name = "FILE", requires = "complete")]
+    earlier: Option<PathBuf>,
+    /// Write a page of Markdown for each into this folder, which must be there: NAME.md. With --complete, for each in its file.
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
     /// How they are printed [default: text]. Repeats, each with its --output.
@@ -64,15 +68,17 @@ pub fn run(args: &CausesArgs) -> Result<Exit, Failure> {
         Some(matrix) => causes::of_matrix(matrix),
         None => causes::built_in(),
     };
+    let mut paged = all.clone();
     if let Some(path) = &args.complete {
-        let Completed { known, new } = causes::complete(path, &all)?;
+        let Completed { known, new, all } = causes::complete(path, args.earlier.as_deref(), &all)?;
         say(format_args!(
             "{}: {known} causes seen again, {new} new",
             path.display()
         ));
+        paged = all;
     }
     if let Some(folder) = &args.pages {
-        for cause in &all {
+        for cause in &paged {
             let page = folder.join(format!("{}.md", cause.name));
             target::write(&page, &report::causes::markdown(cause))?;
         }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::target::Targets;
+use crate::cause::cause_changes;
 use crate::experiment::Failure;
 use crate::experiment::stored::matrix_of_file;
 use crate::matrix::difference;
@@ -51,14 +52,17 @@ enum DiffCondition {
 pub fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     let targets = Targets::open(&args.format, DiffFormat::Text, &args.output)?;
     let (old, new) = (matrix_of_file(&args.old)?, matrix_of_file(&args.new)?);
+    let causes = cause_changes(&old, &new);
     let difference = difference(&old, &new);
     targets.write(|format, width, to| {
         let text = match format {
-            DiffFormat::Text => width.text(|width| report::difference::text(&difference, width)),
-            DiffFormat::Markdown => {
-                report::difference::markdown(&difference, report::markdown::COMMENT)
+            DiffFormat::Text => {
+                width.text(|width| report::difference::text(&difference, &causes, width))
             }
-            DiffFormat::Json => report::difference::json(&difference)?,
+            DiffFormat::Markdown => {
+                report::difference::markdown(&difference, &causes, report::markdown::COMMENT)
+            }
+            DiffFormat::Json => report::difference::json(&difference, &causes)?,
         };
         to.write_all(text.as_bytes())
     })?;

@@ -75,7 +75,7 @@ enum Command {
 
 Without --operation it runs what decides about a pairing: write, save, rewrite, recognition, effect. Left out are list, cycle, \
 sync, sync-noflush, check, delete and reassert; --operation all runs these too.")]
-    Matrix(matrix::MatrixArgs),
+    Matrix(Box<matrix::MatrixArgs>),
     /// Show one cell in full: the commands as run, both texts, the verdicts and why.
     #[command(mut_arg("scenario", |arg| arg.help(OF_SHOW)), after_help = "Examples:
   iptables-lab show 1.8.9-nft debian-1.8.7-1-nft --scenario kube-firewall

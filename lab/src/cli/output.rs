@@ -9,7 +9,9 @@ use miette::miette;
 use super::condition::{Condition, met, parse_condition};
 use super::exit::Exit;
 use super::target::{Targets, Width};
+use crate::cause::{KnownCauses, cause_changes, mark};
 use crate::experiment::Failure;
+use crate::experiment::causes;
 use crate::experiment::stored::{known_of_file, matrix_of_file};
 use crate::matrix::{Known, Matrix, difference};
 use crate::report;
@@ -51,6 +53,10 @@ pub struct OutputArgs {
     /// A file of known losses (TOML). They are shown as known, and --fail-on ignores them.
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
+    /// A file of causes, as `causes --complete` keeps it from run to run: the page says by it when each was seen. Without it, what
+    /// this program was built with.
+    #[arg(long, value_name = "FILE")]
+    pub causes: Option<PathBuf>,
     /// Print the tables and losses of every scenario. Without it, more than three scenarios are shown on one screen.
     #[arg(long)]
     pub full: bool,
@@ -71,6 +77,7 @@ pub struct Outputs {
     conditions: Vec<Condition>,
     baseline: Option<Matrix>,
     known: Option<Known>,
+    causes: Option<KnownCauses>,
     extent: Extent,
 }
 
@@ -94,6 +101,7 @@ impl Outputs {
             conditions: args.fail_on.clone(),
             baseline: args.baseline.as_deref().map(matrix_of_file).transpose()?,
             known: args.known.as_deref().map(known_of_file).transpose()?,
+            causes: args.causes.as_deref().map(causes::of_file).transpose()?,
             extent: match args.full {
                 true => Extent::Full,
                 false => Extent::Screen,
@@ -122,28 +130,33 @@ impl Outputs {
         transcripts: Option<Transcripts>,
     ) -> Result<Exit, Failure> {
         if let Some(known) = &self.known {
-            matrix.mark(known);
+            mark(&mut matrix, known);
         }
-        let difference = self.baseline.map(|old| difference(&old, &matrix));
+        let difference = self
+            .baseline
+            .map(|old| (difference(&old, &matrix), cause_changes(&old, &matrix)));
         let transcripts = transcripts.unwrap_or_default();
         self.targets.write(|format, width, to| {
             let report = Report {
                 matrix: &matrix,
                 transcripts: &transcripts,
+                causes: self.causes.as_ref().unwrap_or(KnownCauses::built_in()),
                 format,
                 extent: self.extent,
             };
             match (format, width, &difference) {
-                (Format::Table, Width::Of(width), Some(difference)) => {
-                    to.write_all(report::difference::text(difference, width).as_bytes())
+                (Format::Table, Width::Of(width), Some((difference, causes))) => {
+                    let text = report::difference::text(difference, causes, width);
+                    to.write_all(text.as_bytes())
                 }
                 _ => report.write(to, width),
             }
         })?;
-        if let Some(said) = difference.as_ref().and_then(report::difference::less) {
+        let difference = difference.as_ref().map(|(of_losses, _)| of_losses);
+        if let Some(said) = difference.and_then(report::difference::less) {
             eprintln!("{said}");
         }
-        let is_met = met(&matrix, difference.as_ref(), &self.conditions);
+        let is_met = met(&matrix, difference, &self.conditions);
         Ok(if is_met { Exit::Found } else { Exit::Ran })
     }
 }
@@ -152,6 +165,7 @@ impl Outputs {
 struct Report<'a> {
     matrix: &'a Matrix,
     transcripts: &'a Transcripts,
+    causes: &'a KnownCauses,
     format: Format,
     extent: Extent,
 }
@@ -165,7 +179,7 @@ impl Report<'_> {
             Format::Table => width.text(|columns| table(self.matrix, self.extent, columns)),
             Format::Markdown => report::markdown::render(self.matrix, report::markdown::COMMENT),
             Format::Junit => report::junit::render(self.matrix).map_err(std::io::Error::other)?,
-            Format::Html => report::html::render(self.matrix, self.transcripts)
+            Format::Html => report::html::render(self.matrix, self.transcripts, self.causes)
                 .map_err(std::io::Error::other)?,
         };
         to.write_all(text.as_bytes())

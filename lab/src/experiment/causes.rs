@@ -33,26 +33,47 @@ pub fn named<'c>(all: &'c [KnownCause], name: &str) -> Result<&'c KnownCause, Fa
         .or_bad_input()
 }
 
+/// What a file of causes holds.
+///
+/// # Errors
+/// It cannot be read, or is none of causes.
+pub fn of_file(path: &Path) -> Result<KnownCauses, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
+        .or_bad_input()?;
+    KnownCauses::read(&text)
+        .map_err(|error| miette!("{}: {error}", path.display()))
+        .or_bad_input()
+}
+
 /// What a file of causes gained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completed {
     /// How many that were in it were seen again.
     pub known: usize,
     /// How many are new.
     pub new: usize,
+    /// All that it holds now.
+    pub all: Vec<KnownCause>,
 }
 
-/// Puts what a run showed of causes into a file of them.
+/// Puts what a run showed of causes into a file of them, and when an `earlier` file has seen them. One that is not there is made of what
+/// this program knows.
 ///
 /// # Errors
-/// The file cannot be read or written, or is none of causes.
-pub fn complete(path: &Path, shown: &[KnownCause]) -> Result<Completed, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
-        .or_bad_input()?;
-    let mut known = KnownCauses::read(&text)
-        .map_err(|error| miette!("{}: {error}", path.display()))
-        .or_bad_input()?;
+/// A file cannot be read or written, or is none of causes.
+pub fn complete(
+    path: &Path,
+    earlier: Option<&Path>,
+    shown: &[KnownCause],
+) -> Result<Completed, Failure> {
+    let mut known = match path.exists() {
+        true => of_file(path)?,
+        false => KnownCauses::built_in().clone(),
+    };
+    if let Some(earlier) = earlier {
+        known.take_in_days(&of_file(earlier)?);
+    }
     let before = known.iter().count();
     known.take_in(shown.to_vec());
     let new = known.iter().count() - before;
@@ -63,5 +84,6 @@ pub fn complete(path: &Path, shown: &[KnownCause]) -> Result<Completed, Failure>
     Ok(Completed {
         known: shown.len() - new,
         new,
+        all: known.iter().cloned().collect(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cause;
 use crate::judge::Cell;
 use crate::matrix::{Known, Matrix, MatrixBuilder};
 use crate::plan::Plan;
@@ -51,7 +52,7 @@ impl<'a> Results<'a> {
             ..MatrixBuilder::new(self.head).finish(None)
         };
         if let Some(known) = self.known {
-            matrix.mark(known);
+            cause::mark(&mut matrix, known);
         }
         Some(report::result::line(&matrix, &load.scenario))
     }

@@ -9,6 +9,7 @@ use miette::miette;
 use super::failure::{Failure, OrFailure};
 use super::progress::say;
 use super::replay::replay;
+use crate::cause::KnownCauses;
 use crate::matrix::{Known, KnownError, Matrix};
 use crate::recording::RecordingReader;
 use crate::report;
@@ -54,7 +55,8 @@ pub fn known_of_file(path: &Path) -> Result<Known, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| miette!("{} cannot be read: {error}", path.display()))
         .or_bad_input()?;
-    let known = Known::read(&path.display().to_string(), &text);
+    let causes: Vec<String> = KnownCauses::built_in().names().collect();
+    let known = Known::read(&path.display().to_string(), &text, &causes);
     if let Err(KnownError::OldForm { entries, .. }) = &known {
         // Within an error's help its lines would be broken.
         say(format_args!("{entries}"));

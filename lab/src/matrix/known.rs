@@ -46,6 +46,9 @@ pub struct KnownLoss {
     /// Only losses of which a program said this; any where unknown.
     #[serde(default)]
     pub said: Option<String>,
+    /// Only losses of this cause; any where unknown.
+    #[serde(default)]
+    pub cause: Option<String>,
     /// Only these rules and chains; any where there is none.
     #[serde(default)]
     pub rules: Vec<String>,
@@ -58,15 +61,30 @@ pub struct KnownLoss {
     /// In how many of these it happened.
     pub happened: usize,
 }
+
+/// A loss of a cell, and the name of its cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedLoss {
+    /// The rule's place among the cell's rules; none where a chain suffers.
+    pub rule: Option<usize>,
+    /// What was said of it.
+    pub verdict: Verdict,
+    /// The part that is lost; empty where it is the whole.
+    pub part: String,
+    /// What its cause is called.
+    pub cause: String,
+}
+
 impl Matrix {
     /// Marks the losses that are known, each by the first entry that names it, and the cells all of whose losses are, and
-    /// says of every entry what came of it.
-    pub fn mark(&mut self, known: &Known) {
+    /// says of every entry what came of it. `losses` are those of each cell by their causes, which may be missing where no entry names one.
+    pub fn mark(&mut self, known: &Known, losses: &[Vec<NamedLoss>]) {
         let entries = known.entries.iter();
         self.known = entries
             .map(|(entry, _)| KnownLoss::of(entry.clone()))
             .collect();
-        for cell in &mut self.cells {
+        for (at, cell) in self.cells.iter_mut().enumerate() {
+            let losses = losses.get(at).map(Vec::as_slice).unwrap_or_default();
             (cell.known, cell.known_losses) = (None, Vec::new());
             let harms = worst(cell);
             let mut named: Vec<Option<usize>> = vec![None; harms.len()];
@@ -78,7 +96,7 @@ impl Matrix {
                 loss.run += 1;
                 let mut happened = false;
                 for (harm, named) in harms.iter().zip(&mut named) {
-                    if entry.names(globs, cell, harm) {
+                    if entry.names(globs, cell, harm, losses) {
                         happened = true;
                         *named = named.or(Some(place));
                     }
@@ -115,6 +133,7 @@ impl KnownLoss {
             altered: entry.altered,
             added: entry.added,
             said: entry.said,
+            cause: entry.cause.map(toml::Spanned::into_inner),
             rules: entry.rules,
             url: entry.url,
             reason: entry.reason,
@@ -164,7 +183,10 @@ mod tests {
             entry("*", "verdict = 'crashed'\n"),
             entry("none", ""),
         ];
-        matrix.mark(&Known::read("known.toml", &text.concat()).unwrap());
+        matrix.mark(
+            &Known::read("known.toml", &text.concat(), &[]).unwrap(),
+            &[],
+        );
         let counts: Vec<(usize, usize)> = matrix
             .known
             .iter()
@@ -207,7 +229,7 @@ mod tests {
     fn an_entry_names_only_what_it_says(#[case] more: &str, #[case] names: &[&str]) {
         let mut matrix = matrix_of("docker-by-1.8.10.jsonl");
         let entry = entry("*", more).replace("kube-*", "docker");
-        matrix.mark(&Known::read("known.toml", &entry).unwrap());
+        matrix.mark(&Known::read("known.toml", &entry, &[]).unwrap(), &[]);
         let mut happened = 0;
         for cell in matrix.cells.iter().filter(|cell| !worst(cell).is_empty()) {
             let known = cell.known_losses.iter();
@@ -239,7 +261,7 @@ mod tests {
         let of =
             |part: &str| entry("*", &format!("altered = ['{part}']\n")).replace("kube-*", "docker");
         let text = of("source") + &of("*");
-        matrix.mark(&Known::read("known.toml", &text).unwrap());
+        matrix.mark(&Known::read("known.toml", &text, &[]).unwrap(), &[]);
         let cell = matrix.cells.iter().find(|cell| cell.known.is_some());
         let cell = cell.unwrap();
         assert_eq!(cell.known, Some(0));
@@ -259,7 +281,9 @@ mod tests {
         "` is no glob: invalid range pattern, at character 1"
     )]
     fn what_is_no_such_file_is_refused(#[case] text: &str, #[case] words: &str) {
-        let error = Known::read("known.toml", text).unwrap_err().to_string();
+        let error = Known::read("known.toml", text, &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(words), "{error}");
     }
 }

@@ -1,10 +1,43 @@
 //! A cell as it would be if only some of its operations had been run: two runs are compared by what both did.
 
+use std::collections::HashSet;
+
 use super::Matrix;
+use crate::catalog::{BuildId, Family};
 use crate::judge::by_operation::{Answer, ByOperation, PrintVerdict};
 use crate::judge::verdict::{Impact, Verdict};
 use crate::judge::{Cell, Outcome, RuleVerdict};
 use crate::plan::Operation;
+
+/// Both runs, each as if only the pairings and operations that both ran had been run. What is known in the newer one is in neither.
+pub fn what_both_ran(old: &Matrix, new: &Matrix) -> [Matrix; 2] {
+    let common = Common::of(old, new);
+    let is_same = old.operations == new.operations;
+    let is_new: HashSet<Key<'_>> = new
+        .cells
+        .iter()
+        .filter(|of| of.known.is_none())
+        .map(key)
+        .collect();
+    let is_old: HashSet<Key<'_>> = old.cells.iter().map(key).collect();
+    [old, new].map(|matrix| {
+        let mut both = matrix.clone();
+        let is_both = |cell: &Cell| is_new.contains(&key(cell)) && is_old.contains(&key(cell));
+        both.cells.retain(is_both);
+        if !is_same {
+            both.cells = both.cells.iter().map(|cell| common.cell(cell)).collect();
+        }
+        both.operations.clone_from(&common.operations);
+        both
+    })
+}
+
+/// A pairing in a scenario.
+type Key<'a> = (&'a str, Family, &'a BuildId, &'a BuildId);
+
+fn key(cell: &Cell) -> Key<'_> {
+    (&cell.scenario, cell.family, &cell.writer, &cell.reader)
+}
 
 /// Operations that both of two runs did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ fn known(matrix: &Matrix, cause: &Cause) -> KnownCause {
         worst: wording::worst(&cause.worst),
         before: cause.example.as_ref().map(|of| of.before.clone()),
         after: cause.example.as_ref().map(|of| of.after.clone()),
-        told_by: cause.signatures.iter().map(ToString::to_string).collect(),
+        told_by: cause.signatures.keys().map(ToString::to_string).collect(),
         reason: cause.reason.clone(),
         cell: SeenCell {
             scenario: cell.scenario.clone(),
@@ -42,9 +42,9 @@ fn known(matrix: &Matrix, cause: &Cause) -> KnownCause {
     };
     let unknown = || KnownCause {
         name: cause.name.clone(),
-        says: wording::signatures(&cause.signatures),
+        says: wording::signatures(cause.signatures.keys()),
         kind: None,
-        signatures: cause.signatures.iter().map(ToString::to_string).collect(),
+        signatures: cause.signatures.keys().map(ToString::to_string).collect(),
         remedy: None,
         reports: Vec::new(),
         commits: crate::cause::Commits::default(),
@@ -99,7 +99,7 @@ pub fn table(causes: &[KnownCause], width: usize) -> String {
 }
 
 /// What is said of a cause one after the other: what kind it is, what is lost, whom it hits, since when, and what to do.
-fn facts(cause: &KnownCause) -> Vec<(&'static str, String)> {
+pub fn facts(cause: &KnownCause) -> Vec<(&'static str, String)> {
     let kind = cause.kind.map_or("not known", wording::cause_kind);
     let mut facts = vec![("kind", kind.to_owned())];
     if let Some(seen) = &cause.seen {

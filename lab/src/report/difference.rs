@@ -1,4 +1,4 @@
-//! What differs between two matrices: for the terminal, as Markdown, as JSON.
+//! What differs between two matrices, causes first: for the terminal, as Markdown, as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,17 +8,39 @@ use serde::Serialize;
 use super::terminal::{HEADING, inert, paint, sign, style, wrap};
 use super::{markdown, wording};
 use crate::catalog::Family;
+use crate::cause::{CauseChange, CauseDirection, Ends};
 use crate::judge::verdict::{Consequence, Verdict};
 use crate::matrix::{
-    BuildSet, Certainty, Change, Difference, Direction, Example, Form, Inventory, Subject,
+    BuildSet, Certainty, Change, Difference, Direction, Example, Form, Inventory, Letters, Subject,
 };
 
 /// What is said where nothing differs.
 const NOTHING: &str = "no loss came, went or changed";
 
 /// For the terminal, in `width` columns.
-pub fn text(difference: &Difference, width: usize) -> String {
+pub fn text(difference: &Difference, causes: &[CauseChange], width: usize) -> String {
     let mut page = String::new();
+    for direction in CAUSE_DIRECTIONS {
+        let mut changes = causes
+            .iter()
+            .filter(|of| of.direction == direction)
+            .peekable();
+        if changes.peek().is_none() {
+            continue;
+        }
+        let _ = writeln!(
+            page,
+            "{}",
+            paint(HEADING, wording::cause_direction(direction))
+        );
+        for change in changes {
+            let said = inert(&wording::cause_change(change));
+            let lines = wrap(&said, width.saturating_sub(6));
+            let mark = paint(style(change.worst.verdict), cause_sign(change));
+            let _ = writeln!(page, "  {mark} {}", lines.join("\n      "));
+        }
+        page.push('\n');
+    }
     for direction in DIRECTIONS {
         let changes = of_direction(difference, direction);
         if changes.is_empty() {
@@ -44,7 +66,7 @@ pub fn text(difference: &Difference, width: usize) -> String {
 }
 
 /// As GitHub's Markdown, in at most `limit` characters.
-pub fn markdown(difference: &Difference, limit: usize) -> String {
+pub fn markdown(difference: &Difference, causes: &[CauseChange], limit: usize) -> String {
     let mut page = "## What changed in what one iptables loses of another's rules\n".to_owned();
     let inventory = inventory(difference).into_iter();
     let end: String = inventory
@@ -52,15 +74,32 @@ pub fn markdown(difference: &Difference, limit: usize) -> String {
         .collect();
     let mut room = limit.saturating_sub(markdown::length(&page) + markdown::length(&end) + 100);
     let mut left_out = 0;
-    for direction in DIRECTIONS {
-        let changes = of_direction(difference, direction);
-        if changes.is_empty() {
+    let line = |sign: char, said: &str| {
+        format!(
+            "- {} {}\n",
+            markdown::code(&sign.to_string()),
+            markdown::escape(said)
+        )
+    };
+    let of_causes = CAUSE_DIRECTIONS.map(|direction| {
+        let changes = causes.iter().filter(|of| of.direction == direction);
+        let lines = changes.map(|of| line(cause_sign(of), &wording::cause_change(of)));
+        (
+            wording::cause_direction(direction),
+            lines.collect::<Vec<_>>(),
+        )
+    });
+    let of_losses = DIRECTIONS.map(|direction| {
+        let changes = of_direction(difference, direction).into_iter();
+        let lines = changes.map(|of| line(sign(worst(of)), &wording::change(of)));
+        (heading(direction), lines.collect::<Vec<_>>())
+    });
+    for (heading, lines) in of_causes.into_iter().chain(of_losses) {
+        if lines.is_empty() {
             continue;
         }
-        let mut section = format!("\n### {}\n\n", heading(direction));
-        for change in changes {
-            let sign = markdown::code(&sign(worst(change)).to_string());
-            let line = format!("- {sign} {}\n", markdown::escape(&wording::change(change)));
+        let mut section = format!("\n### {heading}\n\n");
+        for line in lines {
             if left_out > 0 || markdown::length(&section) + markdown::length(&line) > room {
                 left_out += 1;
             } else {
@@ -83,8 +122,8 @@ pub fn markdown(difference: &Difference, limit: usize) -> String {
 ///
 /// # Errors
 /// Never in practice: every field has a JSON form.
-pub fn json(difference: &Difference) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string_pretty(&DifferenceView::of(difference))?;
+pub fn json(difference: &Difference, causes: &[CauseChange]) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string_pretty(&DifferenceView::of(difference, causes))?;
     Ok(format!("{}\n", super::json::inert(&text)))
 }
 
@@ -95,7 +134,30 @@ struct DifferenceView<'a> {
     operations: &'a [String],
     came: &'a Inventory,
     went: &'a Inventory,
+    causes: Vec<CauseView<'a>>,
     changes: Vec<ChangeView<'a>>,
+}
+
+/// A cause that differs.
+#[derive(Serialize)]
+struct CauseView<'a> {
+    direction: CauseDirection,
+    name: &'a str,
+    says: Option<&'a str>,
+    /// Whom it hits now and did not before.
+    came: Vec<EndsView<'a>>,
+    /// Whom it hit before and does not now.
+    went: Vec<EndsView<'a>>,
+    verdict: Verdict,
+    consequence: Option<Consequence>,
+    certainty: Certainty,
+}
+
+/// Who encodes and who decodes.
+#[derive(Serialize)]
+struct EndsView<'a> {
+    encoders: &'a BuildSet,
+    decoders: &'a BuildSet,
 }
 
 /// A loss that differs.
@@ -123,7 +185,7 @@ struct FormView {
 }
 
 impl<'a> DifferenceView<'a> {
-    fn of(difference: &'a Difference) -> Self {
+    fn of(difference: &'a Difference, causes: &'a [CauseChange]) -> Self {
         let Difference {
             compared,
             operations,
@@ -136,7 +198,30 @@ impl<'a> DifferenceView<'a> {
             operations,
             came,
             went,
+            causes: causes.iter().map(CauseView::of).collect(),
             changes: changes.iter().map(ChangeView::of).collect(),
+        }
+    }
+}
+
+impl<'a> CauseView<'a> {
+    fn of(change: &'a CauseChange) -> Self {
+        let ends = |all: &'a [Ends]| {
+            let all = all.iter().map(|of| EndsView {
+                encoders: &of.encoders,
+                decoders: &of.decoders,
+            });
+            all.collect()
+        };
+        CauseView {
+            direction: change.direction,
+            name: &change.name,
+            says: change.says.as_deref(),
+            came: ends(&change.came),
+            went: ends(&change.went),
+            verdict: change.worst.verdict,
+            consequence: change.worst.consequence,
+            certainty: change.worst.certainty,
         }
     }
 }
@@ -190,6 +275,17 @@ pub fn less(difference: &Difference) -> Option<String> {
     let named = named.map(|(what, names)| format!("{what} that are missing: {}", names.join(", ")));
     let all: Vec<String> = pairings.into_iter().chain(named).collect();
     Some(inert(&format!("not compared: {}", all.join("; "))))
+}
+
+const CAUSE_DIRECTIONS: [CauseDirection; 3] = [
+    CauseDirection::New,
+    CauseDirection::Changed,
+    CauseDirection::Gone,
+];
+
+fn cause_sign(change: &CauseChange) -> char {
+    let signs = Letters::of(change.letter, change.worst.certainty).signs();
+    signs.chars().next().unwrap_or(' ')
 }
 
 const DIRECTIONS: [Direction; 4] = [

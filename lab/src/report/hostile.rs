@@ -12,6 +12,7 @@ use super::evidence::reproducer::{self, Reproducer};
 use super::evidence::{Evidence, Shrunk, Tried};
 use super::transcripts::Transcripts;
 use crate::catalog::{BuildId, Family, Missing};
+use crate::cause::KnownCauses;
 use crate::evidence::{Damaged, History, Loss, LossKind, Smaller};
 use crate::judge::Cell;
 use crate::judge::verdict::Verdict;
@@ -113,6 +114,7 @@ impl Run {
             altered: None,
             added: None,
             said: Some(text.to_owned()),
+            cause: Some(text.to_owned()),
             rules: vec![text.to_owned()],
             url: text.to_owned(),
             reason: text.to_owned(),
@@ -348,8 +350,8 @@ proptest! {
         let own = ["What one iptables loses of another's rules"];
         prop_assert_eq!(foreign_markup(&markdown, &own), [""; 0], "{}", markdown);
 
-        let html = super::html::render(&run.matrix, &run.transcripts).unwrap();
-        let of_calm = super::html::render(&calm.matrix, &calm.transcripts).unwrap();
+        let html = super::html::render(&run.matrix, &run.transcripts, KnownCauses::built_in()).unwrap();
+        let of_calm = super::html::render(&calm.matrix, &calm.transcripts, KnownCauses::built_in()).unwrap();
         let ((counts, names), calm_ones) = (elements(&html), elements(&of_calm));
         prop_assert_eq!(counts, calm_ones.0, "{}", html);
         prop_assert!(names.is_subset(&calm_ones.1), "{names:?}");
@@ -422,6 +424,6 @@ fn what_is_not_inert_is_seen() {
         assert_ne!(loose, scripts);
         assert!(reproduce_in_a_shell(&loose), "{loose}");
     }
-    let html = super::html::render(&run.matrix, &run.transcripts).unwrap();
+    let html = super::html::render(&run.matrix, &run.transcripts, KnownCauses::built_in()).unwrap();
     assert!(html.contains("&lt;b&gt;bold&lt;/b&gt;"));
 }

@@ -6,8 +6,11 @@
 //! page's own policy lets only its one script run.
 
 mod address;
+mod causes;
 mod details;
+mod distinct;
 mod maps;
+mod packed;
 mod view;
 
 use std::fmt;
@@ -18,6 +21,7 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
 
 use super::transcripts::Transcripts;
+use crate::cause::KnownCauses;
 use crate::matrix::Matrix;
 
 const TEMPLATE: &str = include_str!("html/page.html");
@@ -38,11 +42,15 @@ pub enum PageError {
     Pack(#[from] std::io::Error),
 }
 
-/// The whole page, with what `transcripts` holds of the cells.
+/// The whole page, with what `transcripts` holds of the cells, and when causes were seen according to `history`.
 ///
 /// # Errors
 /// Never in practice: templates are the program's own, and every view has a JSON form.
-pub fn render(matrix: &Matrix, transcripts: &Transcripts) -> Result<String, PageError> {
+pub fn render(
+    matrix: &Matrix,
+    transcripts: &Transcripts,
+    history: &KnownCauses,
+) -> Result<String, PageError> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_formatter(|to, state, value| match value.as_str() {
@@ -52,7 +60,7 @@ pub fn render(matrix: &Matrix, transcripts: &Transcripts) -> Result<String, Page
     environment.add_filter("address", address::encoded);
     environment.add_template("page", TEMPLATE)?;
     let page = environment.get_template("page")?.render(context! {
-        view => Value::from(Serde(view::Page::new(matrix, transcripts)?)),
+        view => Value::from(Serde(view::Page::new(matrix, transcripts, history)?)),
         style => STYLE,
         style_hash => policy_hash(STYLE),
         script => SCRIPT,

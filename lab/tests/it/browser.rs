@@ -93,6 +93,14 @@ impl Browser {
         self.ask("Emulation.setEmulatedMedia", media);
     }
 
+    /// Has pages that are opened from now on run no scripts of their own.
+    pub fn without_scripts(&mut self) {
+        self.ask(
+            "Emulation.setScriptExecutionDisabled",
+            json!({ "value": true }),
+        );
+    }
+
     /// Opens a file, at an address within it.
     pub fn go(&mut self, file: &Path, address: &str) {
         let url = format!("file://{}{address}", file.display());

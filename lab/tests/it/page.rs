@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use iptables_lab::cause::KnownCauses;
 use iptables_lab::judge::Cell;
 use iptables_lab::matrix::Matrix;
 use iptables_lab::report::transcripts::Transcripts;
@@ -152,9 +153,86 @@ fn a_cell_opens_by_address(#[case] suffix: &str, #[case] family: &str) {
     assert_eq!(focus, lossy());
     // A link within the page goes there too.
     browser.evaluate("location.hash = '#no/such/cell'");
-    browser.evaluate("document.querySelector('.headlines a').click()");
+    browser.evaluate("document.querySelector('.cause .go a').click()");
     browser.until(OPEN);
     assert_eq!(browser.complaints, [""; 0]);
+}
+
+/// A page of a recording in the repository.
+fn page_of_mark(name: &str) -> PathBuf {
+    let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings");
+    page_of(&recordings.join("kube-firewall-by-1.8.9.jsonl"), name)
+}
+
+#[test]
+fn a_cause_opens_by_its_address_and_leads_to_cells_and_back() {
+    needs!(Chromium);
+    let page = page_of_mark("cause");
+    let mut browser = Browser::open(1400, 1000);
+    browser.go(&page, "#cause-native-mark");
+    browser.until("document.getElementById('cause-native-mark').open");
+    let said = browser.text("document.getElementById('cause-native-mark').innerText");
+    for words in [
+        "blackhole (predicted)",
+        "-m mark --mark 0x8000/0x8000",
+        "meta mark; bitwise; cmp",
+        "match mark rev ?",
+        "fewest rules: kube-firewall, 4 rules",
+        "94309632a130, 2022-05-02: nft: native mark matching support",
+        "https://github.com/kubernetes/kubernetes/issues/112477",
+        "ship 1.8.8 or newer wherever one of the tools on a node is 1.8.8 or newer",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    browser.screenshot(&folder("pages").join("cause.png"));
+    browser.click("#cause-native-mark .go a");
+    browser.until(OPEN);
+    browser.evaluate("document.querySelector('#cell .because a').click()");
+    browser.until(SHUT);
+    assert_eq!(browser.text("location.hash"), "#cause-native-mark");
+    // Of what other runs showed it says when that was.
+    browser.evaluate("location.hash = '#cause-two-backends'");
+    browser.until("document.querySelector('.unseen').open");
+    let said = browser.text("document.getElementById('cause-two-backends').innerText");
+    assert!(said.contains("(seen on 20"), "{said}");
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+/// Whoever has scripts off opens causes, too, and is not led to cells that do not open.
+#[test]
+fn without_scripts_causes_open() {
+    needs!(Chromium);
+    let page = page_of_mark("cause-without-scripts");
+    let mut browser = Browser::open(1400, 1000);
+    browser.without_scripts();
+    browser.go(&page, "");
+    browser.click("#cause-native-mark summary");
+    browser.until("document.getElementById('cause-native-mark').open");
+    let shown = "getComputedStyle(document.querySelector('#cause-native-mark .go')).display";
+    assert_eq!(browser.text(shown), "none");
+    let said = browser.text("document.querySelector('noscript').innerText");
+    assert!(said.contains("Scripts are off"), "{said}");
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+/// In a narrow window nothing of a cause is cut off, and the page does not scroll sideways.
+#[test]
+fn causes_fit_narrow_windows() {
+    needs!(Chromium);
+    let page = page_of_mark("cause-narrow");
+    let mut browser = Browser::open(390, 844);
+    for scheme in ["light", "dark"] {
+        browser.media("screen", scheme);
+        browser.go(&page, "#cause-native-mark");
+        browser.until("document.getElementById('cause-native-mark').open");
+        browser.screenshot(&folder("pages").join(format!("cause-narrow-{scheme}.png")));
+        let wider = browser.evaluate("document.documentElement.scrollWidth > innerWidth");
+        assert_eq!(
+            wider,
+            serde_json::Value::Bool(false),
+            "the page scrolls sideways"
+        );
+    }
 }
 
 #[test]
@@ -193,9 +271,9 @@ fn the_page_looks_as_it_is_kept() {
 fn without_javascript_maps_and_losses_are_in_the_markup() {
     needs!(Engine);
     let page = std::fs::read_to_string(page_of(&small_run().file, "markup")).unwrap();
-    let cell = format!("<td id=\"{}\" class=silent>X", lossy());
-    assert!(page.contains(&cell), "{cell}");
     for words in [
+        "<td class=silent>X",
+        "<details class=\"cause\" id=\"cause-native-mark\">",
         "<del>-m mark --mark 0x8000/0x8000 </del>",
         "lossy: match mark lost; iptables-nft ",
         "cannot ping localhost",
@@ -282,7 +360,12 @@ fn what_was_not_run_looks_otherwise_than_what_is_not_the_scenarios() {
         let is_there = lines.iter().any(|line| line.join(" ").starts_with(legend));
         assert!(is_there, "{legend}: {table}");
     }
-    let page = iptables_lab::report::html::render(&matrix, &Transcripts::default()).unwrap();
+    let page = iptables_lab::report::html::render(
+        &matrix,
+        &Transcripts::default(),
+        KnownCauses::built_in(),
+    )
+    .unwrap();
     assert!(page.contains("<td class=due>"), "one class, and no text");
     let file = folder("pages").join("absent.html");
     std::fs::write(&file, page).unwrap();
@@ -330,8 +413,9 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
         let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
         transcripts.add(load, scenario.unwrap(), &cells);
     }
-    let render =
-        |matrix: &Matrix| iptables_lab::report::html::render(matrix, &transcripts).unwrap();
+    let render = |matrix: &Matrix| {
+        iptables_lab::report::html::render(matrix, &transcripts, KnownCauses::built_in()).unwrap()
+    };
     let page = render(&run.matrix);
     let mut empty = run.matrix.clone();
     empty.cells.clear();

@@ -73,7 +73,7 @@ impl EndOf {
 
 /// The end of a cause among the releases of `tool` that ran.
 pub fn end<'m>(cause: &Cause, builds: &'m [Build], of: EndOf, tool: Tool) -> End<'m> {
-    let is_own = cause.signatures.iter().all(|of| of.own == Own::Itself);
+    let is_own = cause.signatures.keys().all(|of| of.own == Own::Itself);
     if of.is_of_encoder() && is_own {
         return End::Not("whoever encoded it".to_owned());
     }

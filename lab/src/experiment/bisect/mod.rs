@@ -355,7 +355,7 @@ fn without(because: String) -> FoundCommit {
 /// Whether both are the same cause: by name, or as what is read so, whatever the decoder would have written itself.
 fn is_same(one: &Cause, other: &Cause) -> bool {
     let told = |of: &Cause| -> Vec<(String, Effect, String)> {
-        let all = of.signatures.iter();
+        let all = of.signatures.keys();
         all.map(|of| (of.decoder.clone(), of.effect, of.encoded.clone()))
             .collect()
     };
@@ -387,7 +387,7 @@ fn own_build(name: &str, tree: &Path, request: &BisectRequest) -> String {
 /// What readers must do for the cause to be seen.
 fn operations(cause: &Cause) -> Vec<Operation> {
     let mut all = Operation::DECISIVE.to_vec();
-    let effects = cause.signatures.iter().map(|of| of.effect);
+    let effects = cause.signatures.keys().map(|of| of.effect);
     for effect in effects {
         match effect {
             Effect::HitsAnother | Effect::Misses => {

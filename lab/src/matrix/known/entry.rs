@@ -28,6 +28,8 @@ pub struct Entry {
     pub added: Option<Vec<String>>,
     /// Only losses of which a program said this, or a glob; any where absent.
     pub said: Option<String>,
+    /// Only losses of this cause, by its name; any where absent.
+    pub cause: Option<toml::Spanned<String>>,
     /// Only these rules and chains: `KUBE-FIREWALL 2`, `INPUT 1-3+7`, `chain INPUT`, or all of `KUBE-*`, its table before
     /// it where that matters; any where there is none.
     #[serde(default)]

@@ -31,7 +31,7 @@ pub enum KnownError {
     #[error("{} is no file of known losses: {message}", path.display())]
     #[diagnostic(help(
         "it is made of [[known]] with scenario, writers, readers, url and reason, and verdict, lost, altered, added, said, \
-         operation or rules if only that is known"
+         operation, cause or rules if only that is known"
     ))]
     Malformed {
         /// The file.
@@ -63,11 +63,11 @@ pub enum KnownError {
 }
 
 impl Known {
-    /// Reads the text of the file at `path`.
+    /// Reads the text of the file at `path`. Its entries name causes among `causes`, or such as nobody named.
     ///
     /// # Errors
-    /// It is not of the form, with the place; or of an older one, with the same in this one.
-    pub fn read(path: &str, text: &str) -> Result<Self, KnownError> {
+    /// It is not of the form, or names a cause that there is not, with the place; or it is of an older form, with the same in this one.
+    pub fn read(path: &str, text: &str, causes: &[String]) -> Result<Self, KnownError> {
         let source = || Arc::new(NamedSource::new(path, text.to_owned()).with_language("TOML"));
         let error =
             |message: String, place: Option<std::ops::Range<usize>>| KnownError::Malformed {
@@ -88,6 +88,20 @@ impl Known {
                 place: first.span().into(),
             });
         }
+        let named = file
+            .known
+            .iter()
+            .filter_map(|of| of.get_ref().cause.as_ref());
+        let is_known = |name: &String| causes.contains(name) || is_unnamed(name);
+        let mut unknown = named.filter(|name| !is_known(name.get_ref()));
+        if let Some(name) = unknown.next() {
+            let message = format!(
+                "no cause is called {}; there are: {}",
+                name.get_ref(),
+                causes.join(", ")
+            );
+            return Err(error(message, Some(name.span())));
+        }
         let entries = file.known.into_iter().map(|entry| {
             let place = entry.span();
             let entry = entry.into_inner();
@@ -97,4 +111,15 @@ impl Known {
         let entries = entries.collect::<Result<Vec<_>, KnownError>>()?;
         Ok(Known { entries })
     }
+
+    /// Whether an entry names a cause.
+    pub fn names_causes(&self) -> bool {
+        self.entries.iter().any(|(entry, _)| entry.cause.is_some())
+    }
+}
+
+/// Whether a cause that nobody has named can be called so: `c` and eight hexadecimal digits.
+fn is_unnamed(name: &str) -> bool {
+    let digits = name.strip_prefix('c').unwrap_or_default();
+    digits.len() == 8 && digits.chars().all(|of| matches!(of, '0'..='9' | 'a'..='f'))
 }

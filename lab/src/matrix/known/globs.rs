@@ -6,9 +6,9 @@ use glob::{Pattern, PatternError};
 
 use super::entry::Entry;
 use crate::judge::Cell;
-use crate::matrix::Harm;
 use crate::matrix::losses::Worst;
 use crate::matrix::subject::Subject;
+use crate::matrix::{Harm, NamedLoss};
 
 /// A text that is no glob.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +150,7 @@ fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
 
 impl Entry {
     /// Whether it names what comes to harm in a cell that it names.
-    pub fn names(&self, globs: &Globs, cell: &Cell, worst: &Worst) -> bool {
+    pub fn names(&self, globs: &Globs, cell: &Cell, worst: &Worst, losses: &[NamedLoss]) -> bool {
         let harm = &worst.form.harm;
         let verdict = match self.names_all(globs) {
             true => cell.verdict,
@@ -161,12 +161,28 @@ impl Entry {
             && self.operation.is_none_or(|of| of == harm.operation)
             && globs.name_parts(harm)
             && globs.name_said(harm)
+            && self.names_cause(worst, losses)
             && (globs.rules.is_empty() || globs.rules.iter().any(is_rule))
+    }
+
+    /// Whether all that is lost is lost by its cause.
+    fn names_cause(&self, worst: &Worst, losses: &[NamedLoss]) -> bool {
+        let Some(cause) = &self.cause else {
+            return true;
+        };
+        let harm = &worst.form.harm;
+        let is_of = |loss: &&NamedLoss| {
+            let is_part = harm.parts().any(|(part, _)| part == loss.part);
+            let is_whole = !harm.takes_parts() && loss.verdict == harm.verdict;
+            loss.rule == worst.rule && (is_part || is_whole)
+        };
+        let mut of_harm = losses.iter().filter(is_of).peekable();
+        of_harm.peek().is_some() && of_harm.all(|loss| loss.cause == *cause.get_ref())
     }
 
     /// Whether it names all losses of its cells.
     fn names_all(&self, globs: &Globs) -> bool {
         let is_any = globs.parts.is_none() && globs.said.is_none() && globs.rules.is_empty();
-        is_any && self.operation.is_none()
+        is_any && self.operation.is_none() && self.cause.is_none()
     }
 }

@@ -223,18 +223,19 @@ mod tests {
     fn the_old_form_is_refused_with_the_new_one(#[case] loss: &str, #[case] names: &str) {
         let old = entry(&format!("loss = {loss:?}\n"));
         let text = entry("") + &old;
-        let KnownError::OldForm { entries, .. } = Known::read("known.toml", &text).unwrap_err()
+        let KnownError::OldForm { entries, .. } =
+            Known::read("known.toml", &text, &[]).unwrap_err()
         else {
             panic!("{loss}");
         };
         assert_eq!(entries, entry(names));
-        Known::read("known.toml", &entries).unwrap();
+        Known::read("known.toml", &entries, &[]).unwrap();
     }
 
     #[test]
     fn what_names_no_part_whole_is_left_to_who_wrote_it() {
         let text = entry("loss = \"source *\"\nrules = [\"INPUT 2\"]\n");
-        let error = Known::read("known.toml", &text).unwrap_err();
+        let error = Known::read("known.toml", &text, &[]).unwrap_err();
         let KnownError::OldForm { entries, .. } = error else {
             panic!("{error}");
         };

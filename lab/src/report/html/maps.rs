@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::super::terminal::sign;
 use super::super::tone::Tone;
 use super::super::wording;
-use super::address::address;
 use crate::catalog::{Build, Family};
 use crate::judge::verdict::{Effect, Verdict};
 use crate::judge::{Cell, ChainVerdict};
@@ -56,18 +55,12 @@ struct Row {
     cells: Vec<Square>,
 }
 
-/// A cell, or where there is none, only a class.
+/// A cell, or where there is none, only a class. Whose cell it is say the headers of its row and column.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Square {
-    Cell {
-        id: String,
-        tone: &'static str,
-        sign: char,
-    },
-    None {
-        class: &'static str,
-    },
+    Cell { tone: &'static str, sign: char },
+    None { class: &'static str },
 }
 
 /// The class of a square that has no cell; the style sheet has its sign.
@@ -110,11 +103,9 @@ impl Maps {
                 }
             }
         }
-        let is_only = groups.len() == 1;
         let mut views = Vec::new();
         for (grid, families, places) in groups {
-            let suffix = families.first().copied().filter(|_| !is_only);
-            views.push(grid.view(&scenario.name, &families, suffix));
+            views.push(grid.view(&families));
             self.places.push(places);
         }
         views
@@ -170,17 +161,11 @@ impl Maps {
 }
 
 impl Grid {
-    fn view(&self, scenario: &str, families: &[Family], suffix: Option<Family>) -> MapView {
-        let rows = self
-            .writers
-            .iter()
-            .zip(headers(&self.writers))
-            .zip(&self.verdicts);
-        let rows = rows.map(|((writer, header), verdicts)| {
-            let cells = self.readers.iter().zip(verdicts);
-            let square = |(reader, verdict): (&Build, &Result<Verdict, Absence>)| match *verdict {
+    fn view(&self, families: &[Family]) -> MapView {
+        let rows = headers(&self.writers).into_iter().zip(&self.verdicts);
+        let rows = rows.map(|(header, verdicts)| {
+            let square = |verdict: &Result<Verdict, Absence>| match *verdict {
                 Ok(verdict) => Square::Cell {
-                    id: address(&writer.id, &reader.id, scenario, suffix),
                     tone: Tone::of(verdict).as_str(),
                     sign: sign(verdict),
                 },
@@ -190,7 +175,7 @@ impl Grid {
             };
             Row {
                 header,
-                cells: cells.map(square).collect(),
+                cells: verdicts.iter().map(square).collect(),
             }
         });
         let names: Vec<&str> = families.iter().map(|family| family.as_str()).collect();

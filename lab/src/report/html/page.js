@@ -1,5 +1,5 @@
 "use strict";
-// Filters the heat maps and opens cells. All text gets into the page as text, never as markup.
+// Filters the heat maps, opens causes and cells. All text gets into the page as text, never as markup.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const panel = document.getElementById("cell");
@@ -21,16 +21,21 @@
     return element;
   };
 
-  // The maps: for each square its row, column, writer and reader.
+  // The maps: for each square its row, column, writer and reader. Its address is WRITER/READER/SCENARIO, with the map's first family
+  // where the scenario has several maps.
   const squares = new Map();
   tables.forEach((table, number) => {
     const readers = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent);
     const rows = [...table.tBodies[0].rows];
+    const scenario = table.closest(".scenario");
+    const isOnly = scenario.querySelectorAll("table").length === 1;
+    const of = scenario.dataset.scenario + (isOnly ? "" : "/" + table.dataset.families.split(" and ")[0]);
     table.setAttribute("role", "grid");
     rows.forEach((row, at) => {
       const writer = row.cells[0].textContent.trim();
       [...row.cells].slice(1).forEach((square, to) => {
-        if (!square.id) return;
+        if (square.classList.contains("due") || square.classList.contains("no")) return;
+        square.id = `${writer}/${readers[to]}/${of}`;
         squares.set(square, { number, at, to, writer, reader: readers[to] });
         square.tabIndex = -1;
       });
@@ -123,19 +128,73 @@
       const packed = atob(scenario.querySelector("script.block").textContent);
       const bytes = Uint8Array.from(packed, (char) => char.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-      blocks.set(scenario, new Response(stream).json().then((all) => {
-        for (const rule of all.rules)
-          for (const list of ["texts", "facts"]) rule[list] = rule[list].map((at) => all.facts[at]);
-        return all;
-      }));
+      blocks.set(scenario, new Response(stream).json().then(unpacked));
     }
     return blocks.get(scenario);
   };
 
+  // What a column refers to in a list: 0 is the place behind the farthest so far, another number that place and one, -1 nothing.
+  const from = (list) => (column) => {
+    let next = 0;
+    const one = (of) => {
+      if (Array.isArray(of)) return of.map(one);
+      if (of < 0) return null;
+      if (of === 0) return list[next++];
+      next = Math.max(next, of);
+      return list[of - 1];
+    };
+    return column.map(one);
+  };
+  // Columns by name as a list of things.
+  const things = (columns) => {
+    const names = Object.keys(columns);
+    return columns[names[0]].map((_, at) => Object.fromEntries(names.map((name) => [name, columns[name][at]])));
+  };
+  const pairs = (flat) => flat.flatMap((one, at) => (at % 2 ? [] : [[one, flat[at + 1]]]));
+  const unpacked = (all) => {
+    const texts = from(all.texts);
+    const facts = ({ name, said, verdict }) =>
+      things({ name: texts(name), said: texts(said), verdict: texts(verdict) }).map((of) => [of.name, of.said, of.verdict]);
+    const pieces = texts(all.pieces).map((lines) => lines.join("\n"));
+    const commands = from(pieces)(all.commands);
+    const two = things({ written: texts(all.pairs.written), other: texts(all.pairs.other), label: texts(all.pairs.label) });
+    const rules = things({
+      place: texts(all.rules.place),
+      pair: from(two)(all.rules.pair),
+      texts: from(from(facts(all.printed))(all.texts_of_rules))(all.rules.texts),
+      facts: from(from(facts(all.known))(all.facts_of_rules))(all.rules.facts),
+      known: texts(all.rules.known),
+      causes: texts(all.rules.causes),
+    });
+    const packets = things({ name: texts(all.packets.name), facts: all.packets.facts.map(facts), worst: texts(all.packets.worst) });
+    const lines = texts(all.prints.map((print) => print.lines));
+    const prints = all.prints.map((print, at) => {
+      const [alike, rest] = [[...print.alike], [...lines[at]]];
+      return [...print.kinds].map((kind) => [kind, kind === "a" ? alike.shift() : rest.shift()]);
+    });
+    const cells = things({
+      verdict: texts(all.cells.verdict),
+      rules: from(from(rules)(all.rules_of_cells))(all.cells.rules),
+      unharmed: all.cells.unharmed,
+      all: all.cells.all,
+      packets: from(from(packets)(all.packets_of_cells))(all.cells.packets),
+      warnings: from(texts(all.warnings).map(pairs))(all.cells.warnings),
+      picked: texts(all.cells.picked),
+      known: texts(all.cells.known),
+      crashes: texts(all.cells.crashes).map(pairs),
+      prints: from(prints)(all.cells.prints),
+      commands: from(commands)(all.cells.commands),
+    });
+    const maps = Object.entries(all.of).map(([family, of]) =>
+      [family, { cell: from(cells)(of.cell), witness: from(all.witnesses)(of.witness) }]);
+    return Object.fromEntries(maps);
+  };
+
   const word = (verdict) =>
     make("span", { class: "word " + data.verdicts[verdict][1] }, data.verdicts[verdict][0] + " " + verdict);
+  // By turns what both texts have and what only this one has.
   const marked = (pieces, mark) =>
-    make("code", {}, ...pieces.map((piece) => piece.kind === "own" ? make(mark, {}, piece.text) : piece.text));
+    make("code", {}, ...pieces.map((piece, at) => at % 2 ? make(mark, {}, piece) : piece));
   const known = (facts) =>
     make("dl", { class: "known" }, ...facts.flatMap(([name, said, verdict]) => [
       make("dt", {}, name),
@@ -158,6 +217,10 @@
   const rule = (detail) => {
     const part = [make("h4", {}, detail.place)];
     if (detail.known) part.push(make("p", {}, "Known: " + detail.known));
+    if (detail.causes.length) {
+      const links = detail.causes.flatMap((name) => [" ", make("a", { href: "#cause-" + encodeURIComponent(name) }, name)]);
+      part.push(make("p", { class: "because" }, "Cause:", ...links));
+    }
     if (detail.pair) {
       part.push(make("div", { class: "pair" },
         make("div", {}, make("b", {}, "as it was written"), marked(detail.pair.written, "del")),
@@ -187,13 +250,12 @@
 
   const prints = (rows, writer, reader) => {
     const both = (left, right) => [make("div", {}, left), make("div", {}, right)];
-    const side = (row) => {
-      const [[kind, said]] = Object.entries(row);
+    const side = ([kind, said]) => {
       switch (kind) {
-        case "alike": return [make("div", { class: "alike" }, `${said} lines alike`)];
-        case "both": return both(said, said);
-        case "changed": return both(marked(said[0], "del"), marked(said[1], "ins"));
-        case "written": return both(make("del", {}, said), "");
+        case "a": return [make("div", { class: "alike" }, `${said} lines alike`)];
+        case "b": return both(said, said);
+        case "c": return both(marked(said[0], "del"), marked(said[1], "ins"));
+        case "w": return both(make("del", {}, said), "");
         default: return both("", make("ins", {}, said));
       }
     };
@@ -229,18 +291,17 @@
     const all = await block(scenario);
     if (mine !== turn) return;
     const key = `${of.writer}/${of.reader}`;
-    const place = (family) => all.of[family]?.[of.writer]?.[of.reader];
-    const families = Object.keys(data.maps[of.number]).filter(place);
+    const families = Object.keys(data.maps[of.number]).filter((family) => all[family].cell[of.at][of.to]);
     const chosen = families.includes(family) ? family : families[0];
-    const [at, witness] = place(chosen);
-    const detail = all.cells[at];
+    const detail = all[chosen].cell[of.at][of.to];
+    const witness = all[chosen].witness[of.at][of.to];
     if (opened) opened.classList.remove("open");
     opened = cameFrom = square;
     square.classList.add("open");
     const address = chosen === families[0] && !family ? square.id : `${key}/${name}/${chosen}`;
     history.replaceState(null, "", "#" + address.split("/").map(encodeURIComponent).join("/"));
     document.title = `${of.writer} → ${of.reader}, ${name}`;
-    const text = detail.commands === null ? null : script(all.commands[detail.commands].map((each) => all.pieces[each]).join(""), of.writer, of.reader, witness);
+    const text = detail.commands === null ? null : script(detail.commands.join(""), of.writer, of.reader, witness);
     const parts = [
       make("button", { type: "button", class: "close", onclick: shut, "aria-label": "Close" }, "✕"),
       make("h2", {}, `${of.writer} → ${of.reader}`),
@@ -254,7 +315,7 @@
         make("span", { class: "s " + data.verdicts[detail.verdict][1] }, data.verdicts[detail.verdict][0]),
         `${detail.verdict}: ${data.verdicts[detail.verdict][2]}`),
     ];
-    const facts = detail.rules.flatMap((each) => all.rules[each].facts);
+    const facts = detail.rules.flatMap((each) => each.facts);
     const consequences = facts.filter(([name]) => name === "consequence").map(([, said]) => said);
     const predicted = facts.filter(([name]) => name === "predicted").map(([, said]) => said);
     if (consequences.length) {
@@ -268,17 +329,17 @@
     }
     if (detail.picked) parts.push(make("p", {}, `The reader looks first, and takes its ${detail.picked} backend.`));
     if (detail.rules.length) parts.push(make("h3", {}, "Rules"));
-    for (const each of detail.rules) parts.push(...rule(all.rules[each]));
+    for (const each of detail.rules) parts.push(...rule(each));
     parts.push(make("p", { class: "quiet" }, `${detail.unharmed} of ${detail.all} rules: nothing lost`));
     if (detail.packets.length) {
-      parts.push(make("h3", {}, "Packets, before and after"), packets(detail.packets.map((each) => all.packets[each])));
+      parts.push(make("h3", {}, "Packets, before and after"), packets(detail.packets));
     }
     if (detail.warnings.length) {
       parts.push(make("h3", {}, "Warnings"), known(detail.warnings));
     }
     if (detail.prints !== null) {
       parts.push(make("h3", {}, "What both print of the same rules in the kernel"),
-        prints(all.prints[detail.prints], of.writer, of.reader));
+        prints(detail.prints, of.writer, of.reader));
     }
     if (text !== null) {
       parts.push(make("h3", {}, "Commands, as a shell script"), copy("Copy the script", text), make("pre", { tabindex: "0" }, text));
@@ -337,12 +398,21 @@
     } while (true);
   });
 
-  // By address: WRITER/READER/SCENARIO, with a family or without.
+  // By address: a cause; or WRITER/READER/SCENARIO, with a family or without.
   const go = () => {
     let address;
     try {
       address = decodeURIComponent(location.hash.slice(1));
     } catch {
+      return;
+    }
+    const named = address.startsWith("cause-") ? document.getElementById(address) : null;
+    if (named) {
+      const hash = location.hash;
+      shut();
+      history.replaceState(null, "", hash);
+      for (let of = named; of; of = of.parentElement.closest("details")) if (of.tagName === "DETAILS") of.open = true;
+      named.scrollIntoView();
       return;
     }
     if (address.split("/").length < 3) return;

@@ -10,16 +10,17 @@ use super::super::terminal::sign;
 use super::super::tone::Tone;
 use super::super::transcripts::Transcripts;
 use super::super::word_diff::{Piece, word_diff};
-use super::super::{by_reason, folded, screen, wording};
+use super::super::{by_reason, causes as known_causes, folded, screen, wording};
 use super::PageError;
 use super::address::address;
-use super::details;
+use super::causes::{self, CauseView, UnseenView};
+use super::details::{self, CausesOfCells};
 use super::maps::{self, MapView, Maps, Places, Profile};
 use crate::catalog::name_in_docker;
-use crate::cause::{Cause, causes};
+use crate::cause::KnownCauses;
 use crate::judge::verdict::Verdict;
 use crate::matrix::{
-    Example, Letters, Loss, Matrix, ScenarioHead, Seen, broken, losses, packet_changes, symptoms,
+    Example, Loss, Matrix, ScenarioHead, Seen, broken, losses, packet_changes, symptoms,
 };
 
 /// The page.
@@ -35,7 +36,9 @@ pub struct Page {
     known: Vec<String>,
     /// The folded matrix with its legend, as the terminal shows it.
     folded: String,
-    groups: Vec<LossView>,
+    causes: Vec<CauseView>,
+    /// Causes that earlier runs showed and this one does not.
+    unseen: Vec<UnseenView>,
     symptoms: Vec<SymptomView>,
     signs: Vec<SignView>,
     /// Class, name and meaning of squares without a cell.
@@ -120,11 +123,25 @@ struct Data<'a> {
 
 impl Page {
     /// The view of a matrix and of what was seen besides.
-    pub fn new(matrix: &Matrix, transcripts: &Transcripts) -> Result<Self, PageError> {
+    pub fn new(
+        matrix: &Matrix,
+        transcripts: &Transcripts,
+        history: &KnownCauses,
+    ) -> Result<Self, PageError> {
+        let found = crate::cause::causes(matrix);
+        let of_cells = CausesOfCells::new(matrix, &found);
+        let known = history.with_first_days(known_causes::shown(matrix, &found));
+        let views = found.causes.iter().zip(&known);
+        let views = views
+            .map(|(cause, known)| causes::view(matrix, cause, known))
+            .collect();
+        let is_unseen =
+            |of: &&crate::cause::KnownCause| known.iter().all(|seen| seen.name != of.name);
+        let unseen = history.iter().filter(is_unseen).map(causes::unseen);
         let mut maps = Maps::default();
         let scenarios = matrix.scenarios.iter();
-        let scenarios =
-            scenarios.map(|head| ScenarioView::new(matrix, head, transcripts, &mut maps));
+        let scenarios = scenarios
+            .map(|head| ScenarioView::new(matrix, head, transcripts, &of_cells, &mut maps));
         let scenarios = scenarios.collect::<Result<Vec<_>, PageError>>()?;
         let (profiles, maps) = maps.finish();
         let (backends, images) = (matrix.builds.iter(), matrix.builds.iter());
@@ -150,7 +167,8 @@ impl Page {
             cut_short: wording::cut_short(matrix),
             known: [wording::without_bystander(matrix), wording::known(matrix)].concat(),
             folded: folded(matrix),
-            groups: causes(matrix).causes.iter().map(cause_view).collect(),
+            causes: views,
+            unseen: unseen.collect(),
             symptoms: symptom_views(matrix),
             signs: wording::verdicts(matrix)
                 .into_iter()
@@ -184,35 +202,6 @@ impl Page {
 fn folded(matrix: &Matrix) -> String {
     let lines = folded::lines(matrix, screen::COLUMNS).join("\n");
     anstream::adapter::strip_str(&lines).to_string()
-}
-
-fn cause_view(of: &Cause) -> LossView {
-    let cell = &of.cell;
-    let sign = Letters::of(of.letter, of.worst.certainty).signs();
-    let rule = of.example.as_ref().map(|example| {
-        let (written, other) = word_diff(&example.before, &example.after);
-        let (writer, reader, family) = (&cell.writer, &cell.reader, cell.family);
-        ExampleView {
-            place: format!("{}, {writer} → {reader}, {family}", cell.scenario),
-            written,
-            other,
-            label: facts::printed_by(example.by).to_owned(),
-        }
-    });
-    LossView {
-        line: Line {
-            tone: Tone::of(of.worst.verdict).as_str(),
-            sign: sign.chars().next().unwrap_or(' '),
-            said: wording::cause(of).into_iter().next().unwrap_or_default(),
-            example: Some(address(
-                &cell.writer,
-                &cell.reader,
-                &cell.scenario,
-                Some(cell.family),
-            )),
-        },
-        rule,
-    }
 }
 
 fn of_example(scenario: &str, example: &Example) -> String {
@@ -257,6 +246,7 @@ impl ScenarioView {
         matrix: &Matrix,
         head: &ScenarioHead,
         transcripts: &Transcripts,
+        causes: &CausesOfCells<'_>,
         maps: &mut Maps,
     ) -> Result<Self, PageError> {
         let losses = losses(matrix, &head.name);
@@ -298,7 +288,7 @@ impl ScenarioView {
                 .collect(),
             packets: untested.chain(broken).chain(changes).collect(),
             quiet,
-            block: details::block(matrix, &head.name, transcripts)?,
+            block: details::block(matrix, head, transcripts, causes)?,
             maps,
         })
     }

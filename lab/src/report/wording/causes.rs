@@ -2,9 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::builds::builds_by_number;
 use super::counted::counted;
 use super::folded::{since, what_parts, worst};
-use crate::cause::{Cause, CauseKind, Effect, FoundCommit, KnownCauses, Own, Signature};
+use super::sent;
+use crate::cause::{
+    Cause, CauseChange, CauseDirection, CauseKind, Effect, Ends, FoundCommit, KnownCauses, Own,
+    Signature,
+};
+use crate::judge::ProbeVerdict;
+use crate::judge::verdict::Effect as PacketEffect;
 
 /// What is lost by a cause, with few names: `-m mark lost`.
 pub fn lost(cause: &Cause) -> String {
@@ -36,6 +43,105 @@ pub fn causes_named(names: &BTreeSet<&str>) -> Vec<String> {
         last.push_str(&format!(" More: iptables-lab causes {more}"));
     }
     said
+}
+
+/// Whom a cause hits: who writes so, and who reads it.
+pub fn cause_between(cause: &Cause) -> String {
+    let (from, to) = (&cause.encoders, &cause.decoders);
+    format!("{} → {}", builds_by_number(from), builds_by_number(to))
+}
+
+/// Causes that differ from an earlier run, as a heading.
+pub fn cause_direction(direction: CauseDirection) -> &'static str {
+    match direction {
+        CauseDirection::New => "new causes",
+        CauseDirection::Changed => "causes that hit other builds than before",
+        CauseDirection::Gone => "causes that are gone",
+    }
+}
+
+/// A cause that differs from an earlier run, in one line.
+pub fn cause_change(change: &CauseChange) -> String {
+    let name = &change.name;
+    let (came, went) = (all_ends(&change.came), all_ends(&change.went));
+    let says = change
+        .says
+        .as_ref()
+        .map_or_else(String::new, |says| format!("{says}; "));
+    let worst = worst(&change.worst);
+    match change.direction {
+        CauseDirection::New => format!("{name}: {says}{came}; {worst}"),
+        CauseDirection::Gone => format!("{name}: {says}it hit {went}"),
+        CauseDirection::Changed if went.is_empty() => {
+            format!("{name}: now hits {came} too; {worst}")
+        }
+        CauseDirection::Changed if came.is_empty() => {
+            format!("{name}: no longer hits {went}; {worst}")
+        }
+        CauseDirection::Changed => {
+            format!("{name}: now hits {came} too; no longer hits {went}; {worst}")
+        }
+    }
+}
+
+fn all_ends(all: &[Ends]) -> String {
+    let ends = all.iter().map(|of| {
+        let (from, to) = (&of.encoders, &of.decoders);
+        format!("{} → {}", builds_by_number(from), builds_by_number(to))
+    });
+    ends.collect::<Vec<_>>().join(", ")
+}
+
+/// What a reader makes of what it reads, beside what the kernel holds.
+pub fn read_as(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Dropped => "nothing: it leaves that part out",
+        Effect::Altered => "another value",
+        Effect::Added => "a part that is not there",
+        Effect::Replaced => "another rule, or none",
+        Effect::Refused => "an error: it refuses the rule or its table",
+        Effect::Crashes => "the end: it dies",
+        Effect::Hangs => "no end: it hangs",
+        Effect::Unrestorable => "a text that it cannot load again",
+        Effect::UnrestorableNoflush => "a text that it cannot load again with --noflush",
+        Effect::HitsAnother => "a rule that -C or -D takes another one for",
+        Effect::Misses => "a rule that -C or -D does not find",
+        Effect::Doubled => "no rule of its own: it writes it once more",
+    }
+}
+
+/// What a reader would have the kernel hold, had it written the rule.
+pub fn own_encoding(own: &Own) -> &str {
+    match own {
+        Own::As(own) if own.is_empty() => "nothing",
+        Own::As(own) => own,
+        Own::InAnotherOrder => "the same in another order",
+        Own::Itself => "the same: it does this to its own rules too",
+        Own::Unknown => "not known",
+    }
+}
+
+/// The smallest scenario of a run that shows a cause.
+pub fn least_scenario(scenario: &str, rules: usize) -> String {
+    format!("fewest rules: {scenario}, {}", counted(rules, "rule"))
+}
+
+/// A packet that fares otherwise in a cell: before, and after which operations. None where it fares as before.
+pub fn cause_packet(probe: &ProbeVerdict) -> Option<String> {
+    let otherwise = probe
+        .after
+        .iter()
+        .filter(|(_, of)| **of != PacketEffect::AsBefore);
+    let after = otherwise.map(|(operation, effect)| {
+        let then = probe
+            .then
+            .get(operation)
+            .map_or_else(|| effect.to_string(), Clone::clone);
+        format!("{then} after {operation}")
+    });
+    let after: Vec<String> = after.collect();
+    let before = sent(probe.written.as_deref());
+    (!after.is_empty()).then(|| format!("{}: {before}, and {}", probe.name, after.join(", ")))
 }
 
 /// What kind of thing a cause is.
@@ -80,8 +186,8 @@ pub fn found_commit(found: &FoundCommit) -> String {
 }
 
 /// What the signatures of a cause say that nobody has named: of the first of them.
-pub fn signatures(all: &BTreeSet<Signature>) -> String {
-    all.first().map(signature).unwrap_or_default()
+pub fn signatures<'s>(mut all: impl Iterator<Item = &'s Signature>) -> String {
+    all.next().map(signature).unwrap_or_default()
 }
 
 fn signature(of: &Signature) -> String {

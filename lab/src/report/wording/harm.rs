@@ -116,6 +116,7 @@ pub(super) fn known_losses_of(known: &KnownLoss) -> String {
         altered,
         added,
         said,
+        cause,
         rules,
         ..
     } = known;
@@ -138,6 +139,7 @@ pub(super) fn known_losses_of(known: &KnownLoss) -> String {
     all.extend(loss.clone());
     all.extend(operation.map(|of| format!("with {of}")));
     all.extend(said.clone());
+    all.extend(cause.clone());
     all.extend(rules.iter().cloned());
     all.join("; ")
 }
