@@ -332,13 +332,17 @@ impl<'a> Found<'a> {
         let alike: BTreeSet<usize> = alike.copied().collect();
         let encoders = if alike.is_empty() { encoders } else { &alike };
         let first_encoder = self.one_kind(encoders, &self.encoders).and_then(|ran| {
-            let first = ran.iter().position(|at| encoders.contains(at))?;
-            (first > 0).then(|| self.name(ran[first], &self.encoders))?
+            let first = *ran.iter().find(|at| encoders.contains(at))?;
+            let version = |at: usize| &self.builds[at].version;
+            // A build of the same release that lacks something is no older one.
+            let is_after_others = version(*ran.first()?) < version(first);
+            is_after_others.then(|| self.name(first, &self.encoders))?
         });
         let failing: BTreeSet<usize> = seen.pairs.keys().map(|(_, of)| *of).collect();
         let mended_in = self.one_kind(decoders, &self.decoders).and_then(|ran| {
-            let last = ran.iter().rposition(|at| failing.contains(at))?;
-            let next = *ran.get(last + 1)?;
+            let last = *ran.iter().rfind(|at| failing.contains(at))?;
+            let version = |at: usize| &self.builds[at].version;
+            let next = *ran.iter().find(|at| version(**at) > version(last))?;
             self.name(next, &self.decoders)
         });
         Edge {
