@@ -533,7 +533,13 @@ fn shipped_losses() -> (Vec<Left>, Vec<Left>) {
             continue;
         };
         let spot = (damage.table.clone(), damage.chain.clone(), index);
-        for left in &damage.left {
+        // What nft prints stands in no print of iptables'.
+        let left: Vec<&String> = damage
+            .left
+            .iter()
+            .filter(|of| of.starts_with("-A "))
+            .collect();
+        for left in &left {
             single.insert((&damage.scenario, damage.family, spot.clone(), left), ());
         }
         for (writer, reader) in pairs {
@@ -542,11 +548,11 @@ fn shipped_losses() -> (Vec<Left>, Vec<Left>) {
                 damage.family,
                 format!("{writer} {reader}"),
             );
-            if let Some(left) = damage.left.first() {
+            if let Some(left) = left.first() {
                 by_pair
                     .entry(key)
                     .or_default()
-                    .insert(spot.clone(), left.clone());
+                    .insert(spot.clone(), (*left).clone());
             }
         }
     }
