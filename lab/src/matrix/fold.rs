@@ -1,7 +1,8 @@
 //! The matrix of all scenarios folded into one: builds that behave alike are one row and one column, and a cell says by letters
 //! what is lost.
 //!
-//! A row is who encoded the rules: the writer, and after a rewrite the reader. A column is who decodes them.
+//! A row is who encoded the rules: the writer, and after a rewrite the reader. A column is who decodes them. Scenarios with rules of
+//! several programs are not in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -186,7 +187,9 @@ fn seen(matrix: &Matrix, builds: &[&Build]) -> Seen {
     let scenarios: BTreeMap<&str, usize> =
         scenarios.map(|(at, of)| (of.name.as_str(), at)).collect();
     let mut seen = Seen::new();
-    for cell in &matrix.cells {
+    // What befalls rules of several programs in one table says nothing of two of them.
+    let of_two = |cell: &&Cell| cell.bystanders.is_empty();
+    for cell in matrix.cells.iter().filter(of_two) {
         let Some(scenario) = scenarios.get(cell.scenario.as_str()) else {
             continue;
         };

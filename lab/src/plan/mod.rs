@@ -122,8 +122,7 @@ impl Plan {
         let pairings = &scenario.pairings;
         let beside = scenario.tools_beside();
         let pairs = selection.readers.iter().filter(|build| {
-            let mut tools = scenario.layers().map(|layer| layer.tool());
-            let reads_unasked = tools.any(|tool| build.tool.commands().reads_unasked(tool));
+            let reads_unasked = build.tool.commands().reads_unasked(scenario.tool());
             (selection.are_readers_named || reads_unasked)
                 && is_pairing(
                     (scenario.tool(), &beside),

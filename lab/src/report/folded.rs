@@ -25,6 +25,13 @@ pub fn lines(matrix: &Matrix, width: usize) -> Vec<String> {
         let said = wrap(&wording::nothing_lost(of), width).into_iter();
         lines.extend(said.map(|line| paint(style(Verdict::Same), line)));
     }
+    if let Some(said) = wording::of_several_programs(matrix) {
+        lines.extend(
+            wrap(&said, width)
+                .into_iter()
+                .map(|line| paint(ASIDE, line)),
+        );
+    }
     lines
 }
 

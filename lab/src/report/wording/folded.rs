@@ -47,6 +47,22 @@ fn programs(builds: &[BuildSet], of: Backend) -> String {
     programs.into_iter().collect::<Vec<_>>().join(", ")
 }
 
+/// That scenarios with rules of several programs are not in the folded matrix; none where there are none.
+pub fn of_several_programs(matrix: &Matrix) -> Option<String> {
+    let cells = matrix.cells.iter().filter(|of| !of.bystanders.is_empty());
+    let scenarios: BTreeSet<&str> = cells.map(|of| of.scenario.as_str()).collect();
+    let said = match scenarios.len() {
+        0 => return None,
+        1 => "a scenario",
+        _ => "scenarios",
+    };
+    let names: Vec<&str> = scenarios.into_iter().collect();
+    Some(format!(
+        "not in this table: {said} with rules of several programs, {}",
+        names.join(", ")
+    ))
+}
+
 /// The families of a layer, where it is not of all.
 pub fn layer(of: &Layer, all: &[Layer]) -> Option<String> {
     let families: Vec<&str> = of.families.iter().map(|of| of.as_str()).collect();
