@@ -232,7 +232,7 @@ fn the_newest_build_of_its_tool_writes_a_layer_and_has_a_witness_of_its_own() {
         ..nft()
     };
     all.extend([older.clone(), newest]);
-    let plan = plan_of_layers(&all, false);
+    let plan = plan_of_layers(&all, true);
     assert_eq!(plan.without_bystander, []);
     assert!(!plan.loads.is_empty());
     for load in &plan.loads {
@@ -267,9 +267,12 @@ fn the_newest_build_of_its_tool_writes_a_layer_and_has_a_witness_of_its_own() {
         }
     }
     let readers = plan.loads.iter().flat_map(|load| &load.readers);
+    assert!(readers.into_iter().any(|of| of.build.tool == Tool::Nft));
+    let unasked = plan_of_layers(&all, false).loads;
+    let mut readers = unasked.iter().flat_map(|load| &load.readers);
     assert!(
-        readers.into_iter().any(|of| of.build.tool == Tool::Nft),
-        "nft reads what nft wrote"
+        readers.all(|of| of.build.tool == Tool::Iptables),
+        "unasked nft reads what nft wrote, and not what is written beside iptables' rules"
     );
 }
 
