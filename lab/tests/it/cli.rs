@@ -377,9 +377,10 @@ fn what_decides_is_run_where_nothing_else_is_asked_for(
     #[case] asked: &[&str],
     #[case] operations: &[&str],
 ) {
-    needs!(Engine);
+    needs!(Native);
     let words = ["--scenario", "kube-firewall", "--format", "json"];
-    let matrix = json(&run(one_pairing(&[&words, asked].concat())));
+    let native = ["--engine", "native"];
+    let matrix = json(&run(one_pairing(&[&words[..], &native, asked].concat())));
     assert_eq!(matrix["operations"], serde_json::json!(operations));
 }
 

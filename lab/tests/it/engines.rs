@@ -92,7 +92,8 @@ fn what_differs_by_a_builds_own_doing_is_said_where_it_was_asked() {
     assert_eq!(said, [true, false]);
 }
 
-/// In each run of the tests in some scenarios, which a seed chooses.
+/// In each run of the tests in some scenarios, which a seed chooses; with an old and a new build of each tool: it is the
+/// engines that are compared here.
 #[test]
 fn packets_fare_alike_on_both_engines() {
     needs!(Native, Docker);
@@ -110,6 +111,16 @@ fn packets_fare_alike_on_both_engines() {
     command
         .arg(&json)
         .args(["--operation", "save", "--operation", "effect"]);
+    for builds in [
+        "debian-1.8.7-1-*",
+        "debian-1.8.11-2-*",
+        "debian-nft-1.1.3-1",
+    ] {
+        command.args(["--writer", builds]);
+    }
+    for builds in ["debian-1.8.7-1-*", "debian-1.8.11-2-*"] {
+        command.args(["--reader", builds]);
+    }
     for scenario in scenarios.iter().skip(first).step_by(ONE_IN) {
         command.args(["--scenario", &scenario.name]);
     }
@@ -117,6 +128,16 @@ fn packets_fare_alike_on_both_engines() {
     assert!(output.status.success(), "{}", both(&output));
     let docker = cells(&fs::read_to_string(&json).unwrap());
     are_equal(&docker, &cells(&wide_run().json));
+}
+
+/// Two scenarios, which a seed chooses; those of iptables' rules are each beside one of another kind.
+fn some_scenarios() -> [&'static str; 2] {
+    static CHOSEN: OnceLock<[&str; 2]> = OnceLock::new();
+    // Every seed is odd.
+    *CHOSEN.get_or_init(|| match (seed() / 2).is_multiple_of(2) {
+        true => ["kube-firewall", "docker-swarm-task"],
+        false => ["kubelet-mark-drop", "nft-native-filter"],
+    })
 }
 
 /// A plan that can be run over and over, with either engine.
@@ -161,12 +182,7 @@ impl Bench {
         let provision = runtime
             .block_on(images::provide(&request, chosen.roots(), &listener))
             .unwrap();
-        let wanted = [
-            "kube-firewall",
-            "kubelet-mark-drop",
-            "nft-native-filter",
-            "docker-swarm-task",
-        ];
+        let wanted = some_scenarios();
         let scenarios = scenario::shipped().unwrap().into_iter();
         Bench {
             builds: provision
@@ -339,8 +355,8 @@ fn a_reading_does_not_depend_on_what_ran_before_or_beside_it() {
     let seed = seed();
     let mut numbers = Numbers(seed);
     let in_order = seen(in_order());
-    assert!(in_order.len() > 20, "{:?}", in_order.keys());
-    let many = [2, 4, 8][usize::try_from(seed / 2).unwrap() % 3];
+    assert!(in_order.len() > 10, "{:?}", in_order.keys());
+    let many = [2, 4][usize::try_from(seed / 2).unwrap() % 2];
     for (on, lanes) in [(On::Native, many), (On::Docker, 2)] {
         let bench = match on {
             On::Native => &native,
@@ -669,37 +685,29 @@ fn digest_of(id: &str, listed: &str) -> Option<String> {
 /// Its tarball comes from Debian's sources, so it is there wherever Debian's packages are.
 const RELEASE: &str = "1.8.11-nft";
 
+/// What the engine that `auto` takes has made of it lies in the store. Here it is made natively, without a daemon, and with a toolchain
+/// that is put together anew.
 #[test]
 fn a_release_comes_to_the_same_digest_however_it_is_compiled() {
     needs!(Native, Docker, Release);
-    // Natively without a daemon, with a toolchain that is put together anew; in a container of the usual one.
-    let compile = |on: On| {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store_of_its_own(folder.path());
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_of_its_own(folder.path());
+    let build = |store: &Path| {
         let mut lab = iptables_lab();
-        lab.args(["--engine", on.as_str(), "builds", "build", RELEASE])
-            .arg("--store")
-            .arg(&store);
-        let made = match on {
-            On::Docker => &["builds", "digests"][..],
-            On::Native => &["builds", "digests", "toolchains"],
-        };
-        for made in made {
-            fs::remove_dir_all(store.join(made)).unwrap();
-        }
-        if on == On::Native {
-            lab.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
-        }
+        lab.args(["--engine", "native", "builds", "build", RELEASE]);
+        lab.arg("--store").arg(store);
+        lab.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
         let output = lab.output().unwrap();
         assert!(output.status.success(), "{}", both(&output));
-        let said = unwrapped(&output.stderr);
-        assert!(said.contains("compil"), "nothing was compiled: {said}");
-        digest_of(RELEASE, &String::from_utf8_lossy(&output.stdout)).unwrap()
+        let digest = digest_of(RELEASE, &String::from_utf8_lossy(&output.stdout));
+        (digest.unwrap(), unwrapped(&output.stderr))
     };
-    let [docker, native] = std::thread::scope(|scope| {
-        [On::Docker, On::Native]
-            .map(|on| scope.spawn(move || compile(on)))
-            .map(|compiled| compiled.join().unwrap())
-    });
-    assert_eq!(docker, native);
+    let (stored, said) = build(&store);
+    assert!(!said.contains("compil"), "it was compiled: {said}");
+    for made in ["builds", "digests", "toolchains"] {
+        fs::remove_dir_all(store.join(made)).unwrap();
+    }
+    let (digest, said) = build(&store);
+    assert!(said.contains("compil"), "nothing was compiled: {said}");
+    assert_eq!(digest, stored);
 }

@@ -146,10 +146,12 @@ fn the_report_says_first_what_a_maintainer_asks_first() {
 
 #[test]
 fn of_a_misread_rule_the_report_speaks_of_the_writers_releases() {
-    needs!(Docker);
+    needs!(Root, Native);
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("report");
-    let output = of(READER, WRITER, &folder);
+    let mut words = vec!["--engine", "native", "--scenario", "kube-firewall"];
+    words.extend(["--writer", READER, "--reader", WRITER]);
+    let output = evidence(&folder, &words);
     assert!(output.status.success(), "{}", both(&output));
     let report = read(&folder, "REPORT.md");
     for said in [
@@ -297,10 +299,11 @@ pub fn read(folder: &Path, name: &str) -> String {
 
 #[test]
 fn a_loss_of_another_kind_than_the_pairing_has_is_none() {
-    needs!(Docker);
+    needs!(Native);
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("report");
-    let mut words = vec!["--scenario", "kube-firewall", "--loss", "crashed"];
+    let mut words = vec!["--engine", "native", "--scenario", "kube-firewall"];
+    words.extend(["--loss", "crashed"]);
     words.extend(["--writer", WRITER, "--reader", READER]);
     let output = evidence(&folder, &words);
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));

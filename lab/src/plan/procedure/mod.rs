@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::coroutine::Performer;
 use super::fault::Fault;
-use super::isolate::{Trial, isolate};
+use super::isolate::{Suspects, Trial, isolate};
 use super::step::{RuleSet, Stage};
 use super::trace::{LoadTrace, ReaderTrace};
 use super::{Load, Operation, Reader};
@@ -100,8 +100,8 @@ impl TrackedLane {
         let accepted = if self.write(scene).await? {
             all.clone()
         } else {
-            let nothing = RuleSet::default();
-            let isolated = isolate(&all, &nothing, &mut Writing { lane: self }).await?;
+            let nobody = Suspects::default();
+            let isolated = isolate(&all, &nobody, &mut Writing { lane: self }).await?;
             if isolated.innocent.is_empty() {
                 return Ok(None);
             }

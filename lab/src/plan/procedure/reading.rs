@@ -7,7 +7,7 @@ use super::scene::Scene;
 use super::{OWN_CHAIN, ROUNDS};
 use crate::catalog::BuildId;
 use crate::plan::fault::Fault;
-use crate::plan::isolate::{Trial, alone, isolate};
+use crate::plan::isolate::{Suspects, Trial, alone, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::{ReaderTrace, Reading, Restored};
 use crate::plan::{Operation, Reader};
@@ -223,6 +223,17 @@ impl TrackedLane {
         Ok(command.succeeded())
     }
 
+    /// The rules of layers that `reader` could not have written.
+    fn rules_of_other_tools(&self, reader: &Reader) -> RuleSet {
+        let (scenario, family) = (&self.scenario, self.load.family);
+        let layers = scenario.layers();
+        let others = layers.filter(|layer| layer.tool() != reader.build.tool);
+        let others: BTreeSet<usize> = others.map(|layer| layer.number).collect();
+        (0..scenario.rule_count(family))
+            .filter(|rule| others.contains(&scenario.in_layer(family, *rule).layer))
+            .collect()
+    }
+
     /// Runs the reading on ever smaller sets, until the rules that this reader fails at stand alone, and on all others
     /// together. What it fails at without any rule is no rule's fault: 1.8.4 at every restore with `--noflush`.
     pub async fn split_reading(
@@ -257,8 +268,11 @@ impl TrackedLane {
                 return Ok(());
             }
         }
-        let suspected = trial.lane.at_fault.clone();
-        let isolated = isolate(&failing, &suspected, &mut trial).await?;
+        let suspects = Suspects {
+            alone: trial.lane.at_fault.clone(),
+            among: trial.lane.rules_of_other_tools(reader),
+        };
+        let isolated = isolate(&failing, &suspects, &mut trial).await?;
         let found: RuleSet = alone(&isolated.faulty).collect();
         trial.lane.at_fault.extend(&found);
         for group in isolated.faulty.into_iter().chain([isolated.innocent]) {

@@ -8,7 +8,7 @@ use crate::catalog::{BuildId, Tool};
 use crate::observed::Text;
 use crate::plan::Reader;
 use crate::plan::fault::Fault;
-use crate::plan::isolate::{Trial, alone, isolate};
+use crate::plan::isolate::{Suspects, Trial, alone, isolate};
 use crate::plan::step::{Role, RuleSet, Stage};
 use crate::plan::trace::RereadPart;
 use crate::tool::GivenUp;
@@ -71,8 +71,11 @@ impl TrackedLane {
             known: BTreeMap::from([(in_question.clone(), false)]),
             parts: Vec::new(),
         };
-        let suspected = trial.lane.unreadable.clone();
-        let isolated = isolate(&in_question, &suspected, &mut trial).await?;
+        let suspects = Suspects {
+            alone: trial.lane.unreadable.clone(),
+            ..Suspects::default()
+        };
+        let isolated = isolate(&in_question, &suspects, &mut trial).await?;
         let found: RuleSet = alone(&isolated.faulty).collect();
         let parts = trial.parts;
         self.unreadable.extend(&found);

@@ -9,7 +9,7 @@ use super::scene::Scene;
 use crate::observed::Text;
 use crate::plan::Reader;
 use crate::plan::fault::Fault;
-use crate::plan::isolate::{Trial, alone, isolate};
+use crate::plan::isolate::{Suspects, Trial, alone, isolate};
 use crate::plan::step::{RuleSet, Stage};
 use crate::plan::trace::{Part, ReaderTrace, Reading, Restored};
 
@@ -39,7 +39,10 @@ impl TrackedLane {
         let Some((places, others)) = self.places_of(reader, rules, &print) else {
             return Ok(Vec::new());
         };
-        let suspected = self.at_fault.clone();
+        let suspects = Suspects {
+            alone: self.at_fault.clone(),
+            ..Suspects::default()
+        };
         let mut trial = Lines {
             lane: self,
             scene,
@@ -49,7 +52,7 @@ impl TrackedLane {
             others,
             known: BTreeMap::new(),
         };
-        let isolated = isolate(rules, &suspected, &mut trial).await?;
+        let isolated = isolate(rules, &suspects, &mut trial).await?;
         let known = trial.known;
         if isolated.faulty.contains(rules) {
             return Ok(Vec::new());

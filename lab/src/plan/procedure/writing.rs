@@ -18,6 +18,9 @@ enum Pace {
     FirstAtOnce,
 }
 
+/// The commands with which one layer is written, in order, and whose they are.
+type LayerWrites = Vec<(BuildId, tool::Command)>;
+
 impl TrackedLane {
     /// Empties the lane and has the writer write `rules`, and bystanders those of other layers, unless they are there untouched.
     /// Says whether all were taken.
@@ -63,19 +66,21 @@ impl TrackedLane {
         Ok(true)
     }
 
-    /// The commands with which all layers of `rules` are written, and whose they are.
-    fn writes(&self, rules: &RuleSet, pace: Pace) -> Vec<(BuildId, tool::Command)> {
+    /// The commands with which each layer of `rules` is written, and whose they are.
+    fn writes(&self, rules: &RuleSet, pace: Pace) -> Vec<LayerWrites> {
         let layers = self.scenario.layers().enumerate();
-        let commands = layers.flat_map(|(at, layer)| {
+        let layers = layers.map(|(at, layer)| {
             let build = self.load.writer_of(layer.number);
             let how = match pace {
                 Pace::FirstAtOnce if at == 0 => build.tool.commands().at_once(),
                 Pace::FirstAtOnce | Pace::AsItsSystem => layer.write,
             };
             let commands = self.write_commands(build, (layer, how), rules).into_iter();
-            commands.map(|command| (build.id.clone(), command))
+            commands
+                .map(|command| (build.id.clone(), command))
+                .collect()
         });
-        commands.collect()
+        layers.collect()
     }
 
     /// The commands with which `build` writes those of `rules` that are of a layer, in the way of `how`.
@@ -95,29 +100,40 @@ impl TrackedLane {
         })
     }
 
-    /// Empties the lane and has builds run `commands`. Returns what the kernel then holds, or the command that failed.
+    /// Empties the lane and has builds write `layers`. Returns what the kernel then holds, or the command that failed.
+    ///
+    /// What each layer leaves is looked at: parts of the rules that differ in a later layer have the earlier ones in common, and
+    /// so have writers that leave the same.
     async fn run_writes(
         &mut self,
         scene: Scene<'_>,
-        commands: Vec<(BuildId, tool::Command)>,
+        layers: Vec<LayerWrites>,
     ) -> Result<Result<Dumped, StepRef>, Fault> {
-        let writes = commands.into_iter().map(|(build, (argv, stdin))| {
-            scene.step(Role::Write, Action::command(build, argv, stdin))
-        });
-        let reset = scene.step(Role::Reset, Action::Reset);
-        let dump = scene.step(Role::Dump, Action::Dump);
-        let steps: Vec<Step> = [reset].into_iter().chain(writes).chain([dump]).collect();
+        let mut first = vec![scene.step(Role::Reset, Action::Reset)];
+        let mut written = None;
         self.held = None;
-        let mut answers = self.performer.perform(Burst::until_failure(steps)).await?;
-        // The dump is there only if every write succeeded.
-        let Some((step, last)) = answers.pop() else {
+        for (at, commands) in layers.into_iter().enumerate() {
+            if at > 0 && commands.is_empty() {
+                continue;
+            }
+            let writes = commands.into_iter().map(|(build, (argv, stdin))| {
+                scene.step(Role::Write, Action::command(build, argv, stdin))
+            });
+            let dump = scene.step(Role::Dump, Action::Dump);
+            let steps: Vec<Step> = first.drain(..).chain(writes).chain([dump]).collect();
+            let mut answers = self.performer.perform(Burst::until_failure(steps)).await?;
+            // The dump is there only if every write succeeded.
+            let last = answers.pop();
+            if let Some((step, _)) = last.as_ref().filter(|(_, last)| last.is_failure()) {
+                return Ok(Err(*step));
+            }
+            written = last;
+        }
+        let Some((step, last)) = written else {
             return Err(Fault::NotDone {
                 step: "a write".to_owned(),
             });
         };
-        if last.is_failure() {
-            return Ok(Err(step));
-        }
         let state = self.state(step, last.dumped()?);
         self.held = Some(state.clone());
         Ok(Ok(state))
