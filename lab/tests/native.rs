@@ -19,13 +19,14 @@ mod prints;
 #[path = "it/refuse.rs"]
 mod refuse;
 #[allow(dead_code, reason = "shared with other targets")]
+#[path = "it/shipped.rs"]
+mod shipped;
+#[allow(dead_code, reason = "shared with other targets")]
 #[path = "it/user.rs"]
 mod user;
 
 #[path = "it/bare.rs"]
 mod bare;
-#[path = "it/diagnose.rs"]
-mod diagnose;
 #[path = "it/doctor.rs"]
 mod doctor;
 #[path = "it/everywhere.rs"]
@@ -44,6 +45,8 @@ mod layers;
 mod marks;
 #[path = "it/memory.rs"]
 mod memory;
+#[path = "it/mends.rs"]
+mod mends;
 #[path = "it/native.rs"]
 mod native;
 #[path = "it/own_builds.rs"]

@@ -10,8 +10,14 @@ mod need;
 #[path = "it/lab.rs"]
 mod lab;
 #[allow(dead_code, reason = "shared with other targets")]
+#[path = "it/prints.rs"]
+mod prints;
+#[allow(dead_code, reason = "shared with other targets")]
 #[path = "it/refuse.rs"]
 mod refuse;
+#[allow(dead_code, reason = "shared with other targets")]
+#[path = "it/shipped.rs"]
+mod shipped;
 
 #[path = "it/advice.rs"]
 mod advice;
@@ -19,6 +25,8 @@ mod advice;
 mod bare;
 #[path = "it/causes.rs"]
 mod causes;
+#[path = "it/diagnose.rs"]
+mod diagnose;
 #[path = "it/docs.rs"]
 mod docs;
 #[path = "it/gate.rs"]

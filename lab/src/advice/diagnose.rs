@@ -91,8 +91,8 @@ fn likely(findings: &[Finding], known: &[Done<'_>], published: &Published) -> Op
         });
         let parties = alike.flat_map(|done| {
             let worst = done.damage.worst_of_parts();
-            let pairs = done.pairs.iter();
-            pairs.filter_map(move |pair| Some(worst?.parties(*pair)))
+            let pairs = published.pairings(done.pairs);
+            pairs.filter_map(move |pair| Some(worst?.parties(pair)))
         });
         let pairs: BTreeSet<_> = parties.collect();
         for pair in pairs {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::finding::{Damaged, Finding, Likeness, Place};
 use super::identity::{Identities, has_strange_address};
 use super::print::Section;
-use super::published::{Damage, Published};
+use super::published::{Damage, Pairs, Published};
 use crate::catalog::{BuildId, Tool};
 use crate::judge::verdict::Verdict;
 use crate::scenario::{Scenario, System};
@@ -34,10 +34,10 @@ pub struct KnownRules<'a> {
     sound: BTreeSet<(String, Shape)>,
 }
 
-/// A damage, and who does it.
+/// A damage, and between whom it is done.
 pub(super) struct Done<'a> {
     pub damage: &'a Damage,
-    pub pairs: Vec<(&'a BuildId, &'a BuildId)>,
+    pub pairs: &'a Pairs,
 }
 
 impl<'a> KnownRules<'a> {
@@ -63,8 +63,12 @@ impl<'a> KnownRules<'a> {
                 }
             }
         }
+        let mut written = BTreeSet::new();
         for (place, damage) in known.damages.iter().map(|done| done.damage).enumerate() {
-            if let Some((chain, words)) = damage.written.as_deref().and_then(split) {
+            let line = damage.written.as_deref();
+            // Most are damaged in several ways.
+            let line = line.filter(|line| written.insert((&damage.table, *line)));
+            if let Some((chain, words)) = line.and_then(split) {
                 let shape = Shape::of(&chain, &words.to_vec(), Addresses::Any);
                 known.sound.insert((damage.table.clone(), shape));
             }
@@ -234,8 +238,8 @@ impl<'a> KnownRules<'a> {
     fn printers(&self, damages: &[&Done<'_>]) -> BTreeSet<String> {
         let builds = damages.iter().flat_map(|done| {
             let worst = done.damage.worst_of_parts();
-            let pairs = done.pairs.iter();
-            pairs.filter_map(move |pair| Some(worst?.parties(*pair).1))
+            let pairs = self.published.pairings(done.pairs);
+            pairs.filter_map(move |pair| Some(worst?.parties(pair).1))
         });
         let builds: BTreeSet<&BuildId> = builds.collect();
         let builds = builds

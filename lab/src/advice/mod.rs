@@ -16,6 +16,7 @@ mod products;
 mod published;
 mod publisher;
 mod repair;
+mod stored;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -31,5 +32,6 @@ pub use node::{Node, node};
 pub use pair::{Found, Pair, Safety, between};
 pub use print::{OtherFamily, Section, sections};
 pub use products::{Chooses, Product, Products, ProductsError};
-pub use published::{Caused, Damage, Published, PublishedBuild, PublishedError, Tested, Untested};
+pub use published::{Caused, Damage, Pairs, Published, PublishedBuild, Tested, Untested};
 pub use repair::{Repair, Step};
+pub use stored::PublishedError;

@@ -1,10 +1,10 @@
 //! A report in its least form: which pairings were run with which operations, what comes to harm in them, and what could not
 //! be tested. Part of the binary.
 //!
-//! It is JSON, compressed. What is the same in several pairings is there once, with its writers and readers.
+//! What is the same in several pairings is there once, with its writers and readers. `stored` has its file.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +14,12 @@ use crate::matrix::{Certainty, Form, Harm, Side, SubjectKind};
 use crate::plan::Operation;
 use crate::recording::Host;
 
-/// The version of this form.
-pub(super) const FORMAT: u32 = 3;
-
 /// Writers and readers, by their places among the builds: each group of writers with the readers they share.
-pub(super) type Pairs = Vec<(Vec<usize>, Vec<usize>)>;
+pub type Pairs = Vec<(Vec<usize>, Vec<usize>)>;
 
 /// A report in its least form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Published {
-    pub(super) format: u32,
     /// The lab's version.
     pub lab: String,
     /// Where the run was made.
@@ -33,8 +29,8 @@ pub struct Published {
     /// The builds that took part.
     pub builds: Vec<PublishedBuild>,
     pub(super) ran: Vec<Ran>,
-    pub(super) damages: Vec<Stored<Damage>>,
-    pub(super) gaps: Vec<Stored<Untested>>,
+    pub(super) damages: Vec<Between<Damage>>,
+    pub(super) gaps: Vec<Between<Untested>>,
 }
 
 /// A build that took part.
@@ -54,25 +50,24 @@ pub struct PublishedBuild {
 }
 
 /// A scenario and family, and the pairings in which it was run with the same operations.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ran {
     pub scenario: String,
     pub family: Family,
     pub rules: usize,
     pub operations: Vec<Operation>,
-    pub pairs: Pairs,
+    pub pairs: Arc<Pairs>,
 }
 
-/// Something that is so in several pairings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Stored<T> {
-    #[serde(flatten)]
+/// Something that is so between several writers and readers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Between<T> {
     pub what: T,
-    pub pairs: Pairs,
+    pub pairs: Arc<Pairs>,
 }
 
 /// What comes to harm, and what each operation does to it; the same in all of its pairings.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Damage {
     /// The scenario.
     pub scenario: String,
@@ -83,17 +78,14 @@ pub struct Damage {
     /// The chain.
     pub chain: String,
     /// The rule's place in its chain, from 1; none where the chain itself suffers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
     /// The rule as its writer prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
     /// What is left of it for whoever prints it later: as the reader prints it, or, where the kernel's rule was changed,
     /// as the witness does. What some writer prints of a rule of its own is not among them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
     /// What is done to it, in the order of the operations. Never empty.
-    pub harms: Vec<Caused>,
+    pub harms: Arc<[Caused]>,
 }
 
 /// A harm, and what it comes of.
@@ -206,72 +198,7 @@ pub struct Tested<'a> {
     pub untested: Vec<&'a Untested>,
 }
 
-/// Why a published report cannot be read.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum PublishedError {
-    /// It is damaged, or no such report.
-    #[error("this is no published report: {0}")]
-    Malformed(String),
-    /// It is of another format.
-    #[error("this is a published report of format {0}, and this program reads format {FORMAT}")]
-    OtherFormat(u32),
-}
-
 impl Published {
-    /// The report that is part of the binary.
-    ///
-    /// # Errors
-    /// Never in practice: a test reads it.
-    pub fn embedded() -> Result<Self, PublishedError> {
-        Self::decode(include_bytes!("../../../reports/losses.json.xz"))
-    }
-
-    /// Reads one.
-    ///
-    /// # Errors
-    /// It is damaged, no such report, or of another format.
-    pub fn decode(bytes: &[u8]) -> Result<Self, PublishedError> {
-        let malformed =
-            |error: &dyn std::fmt::Display| PublishedError::Malformed(error.to_string());
-        let mut text = String::new();
-        liblzma::read::XzDecoder::new(bytes)
-            .read_to_string(&mut text)
-            .map_err(|error| malformed(&error))?;
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
-        let Format { format } = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
-        if format != FORMAT {
-            return Err(PublishedError::OtherFormat(format));
-        }
-        let read: Published = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
-        let known = |(writers, readers): &(Vec<usize>, Vec<usize>)| {
-            writers
-                .iter()
-                .chain(readers)
-                .all(|place| *place < read.builds.len())
-        };
-        let of_damages = read.damages.iter().flat_map(|stored| &stored.pairs);
-        let of_gaps = read.gaps.iter().flat_map(|stored| &stored.pairs);
-        let of_runs = read.ran.iter().flat_map(|ran| &ran.pairs);
-        let mut pairs = of_runs.chain(of_damages).chain(of_gaps);
-        match pairs.all(known) {
-            true => Ok(read),
-            false => Err(malformed(&"it refers to a build that it does not name")),
-        }
-    }
-
-    /// The same as bytes.
-    ///
-    /// # Errors
-    /// Never in practice: all of it has a JSON form, and memory can be written to.
-    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
-        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 9);
-        encoder.write_all(&serde_json::to_vec(self)?)?;
-        encoder.finish()
-    }
-
     /// The build of this id.
     pub fn build(&self, id: &str) -> Option<&PublishedBuild> {
         self.builds.iter().find(|build| build.id.as_str() == id)
@@ -311,30 +238,35 @@ impl Published {
             tested.operations.retain(|of| operations.contains(of));
         }
         let mut tested = tested?;
-        for stored in &self.damages {
-            if is_asked(&stored.what.scenario) && has(&stored.pairs) {
-                tested.damages.push(&stored.what);
+        for of in &self.damages {
+            if is_asked(&of.what.scenario) && has(&of.pairs) {
+                tested.damages.push(&of.what);
             }
         }
-        for stored in &self.gaps {
-            if is_asked(&stored.what.scenario) && has(&stored.pairs) {
-                tested.untested.push(&stored.what);
+        for of in &self.gaps {
+            if is_asked(&of.what.scenario) && has(&of.pairs) {
+                tested.untested.push(&of.what);
             }
         }
         Some(tested)
     }
 
     /// Every damage, with the writers and readers between which it is done.
-    pub fn damages(&self) -> impl Iterator<Item = (&Damage, Vec<(&BuildId, &BuildId)>)> {
-        let id = |place: usize| &self.builds[place].id;
-        self.damages.iter().map(move |stored| {
-            let pairs = stored.pairs.iter().flat_map(|(writers, readers)| {
-                writers
-                    .iter()
-                    .flat_map(move |writer| readers.iter().map(move |reader| (*writer, *reader)))
-            });
-            let pairs = pairs.map(|(writer, reader)| (id(writer), id(reader)));
-            (&stored.what, pairs.collect())
+    pub fn damages(&self) -> impl Iterator<Item = (&Damage, &Pairs)> {
+        self.damages.iter().map(|of| (&of.what, &*of.pairs))
+    }
+
+    /// The writers and readers at these places, each two that are a pairing.
+    pub fn pairings<'p>(
+        &'p self,
+        pairs: &'p Pairs,
+    ) -> impl Iterator<Item = (&'p BuildId, &'p BuildId)> {
+        let id = |place: &usize| &self.builds[*place].id;
+        pairs.iter().flat_map(move |(writers, readers)| {
+            let pairs = writers
+                .iter()
+                .flat_map(move |writer| readers.iter().map(move |reader| (writer, reader)));
+            pairs.map(move |(writer, reader)| (id(writer), id(reader)))
         })
     }
 }
@@ -358,13 +290,11 @@ impl PublishedBuild {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use rstest::rstest;
-
+pub(super) mod tests {
     use super::*;
     use crate::matrix::{Matrix, harms};
 
-    fn recorded() -> Matrix {
+    pub fn recorded() -> Matrix {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings");
         let file = std::path::Path::new(folder).join("kube-firewall-by-1.8.9.jsonl");
         Matrix::of(&crate::recording::read(&file).unwrap().recording)
@@ -423,26 +353,5 @@ mod tests {
                 .damages()
                 .all(|(damage, _)| !damage.harms.is_empty())
         );
-    }
-
-    #[rstest]
-    #[case::empty(b"", "this is no published report")]
-    #[case::other(b"{\"format\": 1}", "this is no published report")]
-    fn what_is_no_report_is_named_as_such(#[case] bytes: &[u8], #[case] said: &str) {
-        let error = Published::decode(bytes).unwrap_err();
-        assert!(error.to_string().contains(said), "{error}");
-    }
-
-    #[test]
-    fn a_report_of_another_format_or_with_dangling_builds_is_refused() {
-        let matrix = recorded();
-        let mut published = Published::from(&matrix);
-        published.format = 99;
-        let error = Published::decode(&published.encode().unwrap()).unwrap_err();
-        assert!(matches!(error, PublishedError::OtherFormat(99)), "{error}");
-        published.format = FORMAT;
-        published.builds.pop();
-        let error = Published::decode(&published.encode().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("does not name"), "{error}");
     }
 }

@@ -1,10 +1,9 @@
 //! Makes a published report of a run, cell by cell.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::published::{
-    Caused, Damage, FORMAT, Pairs, Published, PublishedBuild, Ran, Stored, Untested,
-};
+use super::published::{Between, Caused, Damage, Pairs, Published, PublishedBuild, Ran, Untested};
 use crate::catalog::{BuildId, Family, Tool};
 use crate::cause::{Attribution, KnownCauses, Loss, Signature};
 use crate::judge::Cell;
@@ -39,7 +38,6 @@ impl Builder {
             gaps: BTreeMap::new(),
             sound: BTreeSet::new(),
             head: Published {
-                format: FORMAT,
                 lab: matrix.lab.version.clone(),
                 host: matrix.host.clone(),
                 started: matrix.started,
@@ -104,12 +102,12 @@ impl Builder {
             damage
                 .left
                 .retain(|left| !sound.contains(&(table.clone(), left.clone())));
-            Stored {
+            Between {
                 what: damage,
                 pairs: grouped(pairs),
             }
         });
-        let gaps = self.gaps.into_iter().map(|(what, pairs)| Stored {
+        let gaps = self.gaps.into_iter().map(|(what, pairs)| Between {
             what,
             pairs: grouped(pairs),
         });
@@ -198,7 +196,7 @@ fn untested(
 }
 
 /// Writers with the same readers together.
-fn grouped(pairs: PairSet) -> Pairs {
+fn grouped(pairs: PairSet) -> Arc<Pairs> {
     let mut groups: BTreeMap<BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
     for (writer, readers) in pairs {
         groups.entry(readers).or_default().push(writer);
@@ -206,5 +204,5 @@ fn grouped(pairs: PairSet) -> Pairs {
     let group = |(readers, writers): (BTreeSet<usize>, Vec<usize>)| {
         (writers, readers.into_iter().collect())
     };
-    groups.into_iter().map(group).collect()
+    Arc::new(groups.into_iter().map(group).collect())
 }

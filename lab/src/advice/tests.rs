@@ -34,7 +34,7 @@ fn report(operations: &[Operation], gaps: &Value) -> Published {
     });
     let all: Vec<usize> = (0..BUILDS.len()).collect();
     let (old, newer) = ([0, 1], [2, 3, 4, 5]);
-    let rule = |harms: Value, pairs: Value| {
+    let rule = |harms: usize, pairs: usize| {
         json!({
             "scenario": "kube", "family": "ipv4", "table": "filter", "chain": "KUBE", "index": 1,
             "written": "-A KUBE -m mark --mark 0x8000/0x8000 -j DROP", "harms": harms, "pairs": pairs
@@ -52,25 +52,23 @@ fn report(operations: &[Operation], gaps: &Value) -> Published {
         })
     };
     let value = json!({
-        "format": 3, "lab": "0.1.0", "started": "2026-11-29T00:00:00Z", "builds": builds,
+        "format": 4, "lab": "0.1.0", "started": "2026-11-29T00:00:00Z", "builds": builds,
         "host": { "kernel": "6.18", "arch": "x86_64", "engine": "native", "engine_reason": null, "notes": [] },
-        "ran": [{
-            "scenario": "kube", "family": "ipv4", "rules": 2, "operations": operations, "pairs": [[all, all]]
-        }],
-        "damages": [
-            rule(
-                json!([lost("save", "lossy", "shown"), lost("rewrite", "changed", "shown")]),
-                json!([[newer, old]])
-            ),
-            rule(json!([lost("recognition", "misread", "if-written-back")]), json!([[old, newer]])),
-            rule(
-                json!([{ "operation": "check", "encoder": "writer", "verdict": "not-found", "certainty": "predicted" }]),
-                json!([[newer, [0]]])
-            ),
+        "pairings": [
+            [[all, all]], [[newer, old]], [[old, newer]], [[newer, [0]]], [[[2], [4]]], [[[2, 3, 4], all]],
         ],
+        "harms": [
+            [lost("save", "lossy", "shown"), lost("rewrite", "changed", "shown")],
+            [lost("recognition", "misread", "if-written-back")],
+            [{ "operation": "check", "encoder": "writer", "verdict": "not-found", "certainty": "predicted" }],
+        ],
+        "ran": [{
+            "scenario": "kube", "family": "ipv4", "rules": 2, "operations": operations, "pairs": 0
+        }],
+        "damages": [rule(0, 1), rule(1, 2), rule(2, 3)],
         "gaps": gaps,
     });
-    serde_json::from_value(value).unwrap()
+    Published::of_text(&value.to_string()).unwrap()
 }
 
 const ALL: [Operation; 9] = [
@@ -186,7 +184,7 @@ fn rules_that_cannot_be_written_are_not_tested(#[case] indices: &[usize], #[case
         .map(|index| {
             json!({
                 "scenario": "kube", "family": "ipv4", "table": "filter", "chain": "KUBE", "index": index,
-                "given": "-A KUBE -m nfacct --nfacct-name x", "reason": "unknown object", "pairs": [[[2], [4]]]
+                "given": "-A KUBE -m nfacct --nfacct-name x", "reason": "unknown object", "pairs": 4
             })
         })
         .collect();
@@ -288,7 +286,7 @@ fn a_change_keeps_every_backend() {
 fn a_change_leaves_nothing_untested_that_is_tested_today() {
     let gap = json!([{
         "scenario": "kube", "family": "ipv4", "table": "filter", "chain": "KUBE", "index": 2, "given": "-A KUBE -j X",
-        "reason": "unknown option", "pairs": [[[2, 3, 4], (0..BUILDS.len()).collect::<Vec<_>>()]]
+        "reason": "unknown option", "pairs": 5
     }]);
     let published = report(&ALL, &gap);
     let members = [

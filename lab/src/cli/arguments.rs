@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::interrupt;
-use crate::catalog::Family;
+use crate::catalog::{Backend, Family};
 use crate::experiment::{EngineChoice, MemoryOptions, RunOptions, ScenarioChoice, SessionOptions};
 use crate::plan::sample::AskedRules;
 
@@ -168,6 +168,13 @@ pub fn parse_family(text: &str) -> Result<Family, String> {
         "ipv6" | "6" => Ok(Family::Ipv6),
         _ => Err("ipv4 or ipv6".to_owned()),
     }
+}
+
+/// A backend by its name.
+pub fn parse_backend(text: &str) -> Result<Backend, String> {
+    let mut all = Backend::ALL.into_iter();
+    all.find(|of| of.as_str() == text)
+        .ok_or_else(|| "nft or legacy".to_owned())
 }
 
 /// The longest that a command may be given.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use miette::miette;
 
-use super::arguments::{Common, RunArgs};
+use super::arguments::{Common, RunArgs, parse_backend};
 use super::condition::require_possible;
 use super::exit::Exit;
 use super::operation::{Asked, operations};
 use super::output::{OutputArgs, Outputs};
 use super::target;
+use crate::catalog::Backend;
 use crate::experiment;
 use crate::experiment::Failure;
 use crate::experiment::matrix::{MatrixRequest, Record};
@@ -29,6 +30,9 @@ pub struct MatrixArgs {
     /// Builds that read, by id or glob [default: all]. Repeats.
     #[arg(long, value_name = "ID")]
     reader: Vec<String>,
+    /// Only builds of this backend, as writers and as readers [default: both, and pairings across]. Every nft is of backend nft.
+    #[arg(long, value_parser = parse_backend, value_name = "nft|legacy")]
+    backend: Option<Backend>,
     /// What readers do [default: write, save, rewrite, recognition and effect, which decide about a pairing]. An operation brings
     /// those that it needs. Repeats.
     #[arg(long, value_enum, value_name = "OPERATION")]
@@ -67,6 +71,7 @@ pub async fn run(args: &MatrixArgs, common: &Common) -> Result<Exit, Failure> {
         pairs: Pairs {
             writers: &args.writer,
             readers: &args.reader,
+            backend: args.backend,
         },
         shard: args.shard,
         record: match (&args.record, &args.resume) {

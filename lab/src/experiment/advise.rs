@@ -6,6 +6,7 @@ use miette::miette;
 
 use super::failure::{Failure, FailureKind, OrFailure};
 use super::input::{self, Input};
+use super::needed::Pairs;
 use super::prepared::Prepared;
 use super::run::RunOptions;
 use super::scenarios::{self, ScenarioChoice};
@@ -185,7 +186,12 @@ async fn live(
         .map(|id| glob::Pattern::escape(id.as_str()))
         .collect();
     let operations = Changes::operations(members.iter().map(|member| member.changes));
-    let prepared = Prepared::of(&session, &provision, operations, scenarios, &ids, &ids).await?;
+    let pairs = Pairs {
+        writers: &ids,
+        readers: &ids,
+        backend: None,
+    };
+    let prepared = Prepared::of(&session, &provision, operations, scenarios, pairs).await?;
     let ran = prepared.run(&session, options, None, |_, _| {}).await?;
     ran.ended?;
     Ok(Published::from(&ran.matrix))

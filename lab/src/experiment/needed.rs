@@ -17,6 +17,8 @@ pub struct Pairs<'a> {
     pub writers: &'a [String],
     /// Who reads.
     pub readers: &'a [String],
+    /// The backend of both; any where none is named.
+    pub backend: Option<Backend>,
 }
 
 impl Session {
@@ -76,6 +78,7 @@ impl Session {
         let pairs = Pairs {
             writers: &ids,
             readers: &ids,
+            backend: None,
         };
         for kind in witnesses(&provision, pairs, &BTreeSet::new()) {
             self.add_witnesses(&mut provision, &mut asked, kind, Some(&[]))

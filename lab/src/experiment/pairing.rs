@@ -65,6 +65,7 @@ impl PairingsSeen {
         let pairs = Pairs {
             writers: &[glob::Pattern::escape(request.writer)],
             readers: &[glob::Pattern::escape(request.reader)],
+            backend: None,
         };
         let (operations, run) = (request.operations, request.scenarios);
         let prepared = Prepared::new(&session, operations, run, pairs).await?;

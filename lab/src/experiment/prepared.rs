@@ -42,8 +42,7 @@ impl Prepared {
         if let Some(words) = not_available(&provision.missing, ready) {
             session.progress.note(&words);
         }
-        let Pairs { writers, readers } = pairs;
-        Prepared::of(session, &provision, operations, scenarios, writers, readers).await
+        Prepared::of(session, &provision, operations, scenarios, pairs).await
     }
 
     /// Lays out the plan of builds that are there.
@@ -55,14 +54,13 @@ impl Prepared {
         provision: &Provision,
         operations: Vec<Operation>,
         scenarios: Vec<Scenario>,
-        writers: &[String],
-        readers: &[String],
+        pairs: Pairs<'_>,
     ) -> Result<Self, Failure> {
         let engine = session.engine(provision);
         let mut available = session::builds(provision);
         let mut missing = provision.missing.clone();
         // What is asked for is looked at before the kernel is.
-        choose_both(&available, &missing, writers, readers)?;
+        choose_both(&available, &missing, pairs)?;
         let lacking = session.lacking(engine.as_ref()).await?;
         available.retain(|build| {
             let reason = lacking.get(&build.backend);
@@ -72,8 +70,8 @@ impl Prepared {
             }));
             reason.is_none()
         });
-        let are_readers_named = !readers.is_empty();
-        let (writers, readers) = choose_both(&available, &missing, writers, readers)?;
+        let are_readers_named = !pairs.readers.is_empty();
+        let (writers, readers) = choose_both(&available, &missing, pairs)?;
         let selection = Selection {
             available: &available,
             writers: &writers,
@@ -96,12 +94,9 @@ impl Prepared {
                 .iter()
                 .any(|of| of.scenario == scenario.name)
         };
-        for scenario in scenarios
-            .iter()
-            .filter(|of| !is_planned(of) && !is_said(of))
-        {
-            session.progress.left_out(scenario);
-        }
+        let left_out = scenarios.iter();
+        let left_out = left_out.filter(|of| !is_planned(of) && !is_said(of));
+        session.progress.left_out(left_out);
         let engine_of = Host {
             engine: engine.name(),
             engine_reason: Some(session.why.to_owned()),
@@ -177,8 +172,8 @@ fn nothing_to_run(scenarios: &[Scenario], without: &[WithoutBystander]) -> Failu
         .map(|scenario| format!("{} ({})", scenario.name, scenario.tool()))
         .collect();
     let error = miette!(
-        help = "what nft writes needs an nft such as debian-nft-1.1.3-1 as --writer, all else an iptables; every \
-                --reader is an iptables; `builds list` says which there are",
+        help = "what nft writes needs an nft such as debian-nft-1.1.3-1 as --writer, all else an iptables; `builds list` says \
+                which there are",
         "nothing is left to run: of {} none has both a writer and a reader among those chosen",
         names.join(", ")
     );
@@ -244,9 +239,12 @@ fn machine() -> Host {
 fn choose_both(
     available: &[Build],
     missing: &[Missing],
-    writers: &[String],
-    readers: &[String],
+    pairs: Pairs<'_>,
 ) -> Result<(Vec<Build>, Vec<Build>), Failure> {
-    let chosen = |patterns| chosen_builds(available, missing, patterns);
-    Ok((chosen(writers)?, chosen(readers)?))
+    let chosen = |patterns| {
+        let mut builds = chosen_builds(available, missing, patterns)?;
+        builds.retain(|build| pairs.backend.is_none_or(|of| of == build.backend));
+        Ok::<_, Failure>(builds)
+    };
+    Ok((chosen(pairs.writers)?, chosen(pairs.readers)?))
 }

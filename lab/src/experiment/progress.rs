@@ -1,12 +1,13 @@
 //! Progress on standard error: bars where people look at a terminal, else a line a step. The only room with indicatif.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::catalog::Tool;
 use crate::images;
 use crate::report::wording::counted;
 use crate::runner;
@@ -79,18 +80,16 @@ impl Progress {
         }
     }
 
-    /// A scenario that nobody of those chosen can write is not run.
-    pub fn left_out(&self, scenario: &Scenario) {
-        let (name, tool) = (&scenario.name, scenario.tool());
-        let beside = scenario.tools_beside().into_iter();
-        let beside: String = beside.map(|of| format!(" beside {of}")).collect();
-        let words = match beside.is_empty() {
-            true => format!("{name} is not run: {tool} writes it, and none of the writers is one"),
-            false => format!(
-                "{name} is not run: {tool} writes it{beside}, into the same backend's tables, and none of the writers does so"
-            ),
-        };
-        self.note(&words);
+    /// Scenarios that nobody of those chosen can write are not run.
+    pub fn left_out<'s>(&self, scenarios: impl Iterator<Item = &'s Scenario>) {
+        let mut names: BTreeMap<(Tool, Vec<Tool>), Vec<&str>> = BTreeMap::new();
+        for scenario in scenarios {
+            let tools = (scenario.tool(), scenario.tools_beside());
+            names.entry(tools).or_default().push(&scenario.name);
+        }
+        for ((tool, beside), names) in names {
+            self.note(&not_run(&names, tool, &beside));
+        }
     }
 
     /// Something that people who wait may want to know.
@@ -183,6 +182,32 @@ impl Progress {
 /// A line on standard error. That nobody reads it any more is no reason to end a run.
 pub fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Of so many scenarios each is named that is not run; of more the first ones are.
+const NAMED: usize = 3;
+
+/// That nobody is there who writes these scenarios' rules: those of `tool`, and where they lie beside others', these too.
+fn not_run(names: &[&str], tool: Tool, beside: &[Tool]) -> String {
+    let (are, them) = match names.len() {
+        1 => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    let named = names[..names.len().min(NAMED)].join(", ");
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let beside: String = beside.iter().map(|of| format!(" beside {of}")).collect();
+    match beside.is_empty() {
+        true => format!(
+            "{named}{more} {are} not run: {tool} writes {them}, and none of the writers is one"
+        ),
+        false => format!(
+            "{named}{more} {are} not run: {tool} writes {them}{beside}, into the same backend's tables, and none of the \
+             writers does so"
+        ),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -41,14 +41,21 @@ fn refused(output: &Output, status: i32, words: &str) {
     assert!(said(output).contains(words), "{}", both(output));
 }
 
-/// A matrix of one pairing, without what is said meanwhile.
+/// A matrix of one pairing, run natively, without what is said meanwhile.
 fn one_pairing<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let small = small_run();
-    let (writer, reader) = (small.writer.as_str(), small.reader.as_str());
-    let mut words = vec!["matrix", "--quiet", "--writer", writer, "--reader", reader];
+    let mut words = vec!["--engine", "native", "matrix", "--quiet"];
+    words.extend(SAME_PAIRING);
     words.extend(more);
     words
 }
+
+/// The pairing of [`small_run`] in which the mark is lost.
+const SAME_PAIRING: [&str; 4] = [
+    "--writer",
+    "debian-1.8.9-2-nft",
+    "--reader",
+    "debian-1.8.7-1-nft",
+];
 
 fn json(output: &Output) -> Value {
     assert!(output.status.success(), "{}", both(output));
@@ -353,7 +360,7 @@ fn tables_fit(#[case] columns: usize) {
 
 #[test]
 fn results_are_on_standard_output_and_nothing_else_is() {
-    needs!(Engine);
+    needs!(Native);
     let words = one_pairing(&["--scenario", "kube-firewall", "--format", "json"]);
     let quiet = run(&words);
     assert_eq!(json(&quiet)["schema"], 2);
@@ -379,8 +386,7 @@ fn what_decides_is_run_where_nothing_else_is_asked_for(
 ) {
     needs!(Native);
     let words = ["--scenario", "kube-firewall", "--format", "json"];
-    let native = ["--engine", "native"];
-    let matrix = json(&run(one_pairing(&[&words[..], &native, asked].concat())));
+    let matrix = json(&run(one_pairing(&[&words[..], asked].concat())));
     assert_eq!(matrix["operations"], serde_json::json!(operations));
 }
 
@@ -407,7 +413,7 @@ fn a_verdict_that_nothing_which_runs_can_come_to_is_refused(
 
 #[test]
 fn a_save_alone_says_what_differs_and_nothing_of_the_kernel() {
-    needs!(Engine);
+    needs!(Native);
     let words = [
         "--scenario",
         "kube-firewall",
@@ -636,7 +642,7 @@ COMMIT
 
 #[test]
 fn a_ruleset_of_ones_own_runs_whatever_is_in_it() {
-    needs!(Engine);
+    needs!(Native);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Own rules.save");
     fs::write(&file, ODD.replace("ESCAPE", "\x1b")).unwrap();
@@ -675,7 +681,7 @@ fn a_ruleset_of_ones_own_runs_whatever_is_in_it() {
 
 #[test]
 fn a_command_has_the_time_that_it_is_given_and_the_control_has_its_own() {
-    needs!(Engine);
+    needs!(Native);
     // No iptables is that fast: every one is killed, but for those of the control.
     let words = [
         "--scenario",
@@ -693,10 +699,15 @@ fn a_command_has_the_time_that_it_is_given_and_the_control_has_its_own() {
 #[test]
 fn that_nobody_reads_what_is_said_ends_no_run() {
     needs!(Docker);
-    let mut words = one_pairing(&["--scenario", "kube-firewall"]);
-    words.retain(|word| *word != "--quiet");
     let mut child = iptables_lab()
-        .args(words)
+        .args([
+            "--engine",
+            "docker",
+            "matrix",
+            "--scenario",
+            "kube-firewall",
+        ])
+        .args(SAME_PAIRING)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -734,7 +745,7 @@ fn results_that_cannot_be_written_are_no_success(
 
 #[test]
 fn a_recording_that_can_be_written_no_further_ends_the_run_in_good_order() {
-    needs!(Engine);
+    needs!(Native);
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("run.jsonl");
     // Room for the head and a load or two; the limit counts blocks of 512 bytes.
@@ -746,7 +757,7 @@ fn a_recording_that_can_be_written_no_further_ends_the_run_in_good_order() {
         .args(["-c", &limited])
         .arg(lab.get_program())
         .args(lab.get_args())
-        .args(["matrix", "--operation", "all"])
+        .args(["--engine", "native", "matrix", "--operation", "all"])
         .args(["--scenario", "kube-firewall", "--record"])
         .arg(&record)
         .args(["--writer", "debian-*-nft", "--reader", "debian-*-nft"])

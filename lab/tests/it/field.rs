@@ -145,8 +145,8 @@ fn every_operation_has_a_verdict_about_every_rule_or_says_why_not() {
     needs!(Native);
     let run = full_run();
     let (mut with, mut without) = (0, 0);
-    for cell in &run.matrix.cells {
-        let asked = run.matrix.operations.iter();
+    for cell in &run.matrix().cells {
+        let asked = run.matrix().operations.iter();
         for operation in asked.filter(|of| **of != Operation::Effect) {
             for rule in &cell.outcome.rules {
                 let outcome = rule.operations.of(*operation);

@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use iptables_lab::agent::protocol::Request;
@@ -20,7 +21,7 @@ use rstest::rstest;
 
 use super::docker::{docker, wait};
 use super::lab::{both, compiled, iptables_lab};
-use super::lane::{On, TestLane, store_of_its_own, usual_store};
+use super::lane::{On, TestLane, store_of_its_own};
 use super::user::User;
 
 /// Says what it could do, a line each. Its arguments are a port of the host's and the name of an abstract socket there.
@@ -360,7 +361,6 @@ impl SourceTree {
         if !tree.store.exists() {
             store_of_its_own(folder);
         }
-        link_toolchain(&tree.store);
         let source = folder.join("source");
         fs::create_dir(&source).unwrap();
         let install = [
@@ -394,6 +394,13 @@ impl SourceTree {
 
     /// Has it compiled.
     fn compile(&self, on: On) -> Output {
+        if on == On::Native {
+            link_roots(unpacked(), &self.store);
+        }
+        self.compile_with_what_is_there(on)
+    }
+
+    fn compile_with_what_is_there(&self, on: On) -> Output {
         let mut command = iptables_lab();
         command.args(["--engine", on.as_str(), "--builds"]);
         command.arg(self.builds()).arg("--store").arg(&self.store);
@@ -431,22 +438,29 @@ impl Drop for SourceTree {
     }
 }
 
-/// The usual store's toolchain need not be put together nor unpacked again.
-fn link_toolchain(store: &Path) {
-    let usual = usual_store().canonicalize().unwrap();
-    let link = |kind: &str, name: &str| {
-        let (from, to) = (usual.join(kind).join(name), store.join(kind).join(name));
-        fs::create_dir_all(store.join(kind)).unwrap();
-        if from.exists() && !to.exists() {
-            symlink(from, to).unwrap();
-        }
-    };
-    for entry in fs::read_dir(usual.join("toolchains")).unwrap() {
+/// A store in which the toolchain is unpacked, made once: natively that takes longer than what is compiled in it.
+fn unpacked() -> &'static Path {
+    static STORE: OnceLock<PathBuf> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unpacked");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let tree = SourceTree::new(&folder, "");
+        let output = tree.compile_with_what_is_there(On::Native);
+        assert!(output.status.success(), "{}", both(&output));
+        tree.store.clone()
+    })
+}
+
+/// What is unpacked in one store need not be in another.
+fn link_roots(unpacked: &Path, store: &Path) {
+    let roots = store.join("roots");
+    fs::create_dir_all(&roots).unwrap();
+    for entry in fs::read_dir(unpacked.join("roots")).unwrap() {
         let entry = entry.unwrap();
-        link("toolchains", entry.file_name().to_str().unwrap());
-        if entry.path().extension() == Some("json".as_ref()) {
-            let digest = fs::read_to_string(entry.path()).unwrap();
-            link("roots", digest.trim().trim_matches('"'));
+        let link = roots.join(entry.file_name());
+        if !link.exists() {
+            symlink(entry.path().canonicalize().unwrap(), link).unwrap();
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use iptables_lab::catalog::Backend;
+use iptables_lab::judge::Cell;
 use iptables_lab::judge::verdict::Verdict;
 use iptables_lab::matrix::Matrix;
 use iptables_lab::recording::{self, Recording};
@@ -34,20 +36,30 @@ pub fn iptables_lab() -> Command {
 
 /// A run and what came of it. It is read and judged where a test looks at that.
 pub struct FullRun {
-    /// Everything that was seen.
-    pub recording: LazyLock<Recording>,
     /// The recording's file.
     pub file: PathBuf,
     /// What was printed as JSON.
     pub json: String,
     /// What was printed as tables.
     pub table: String,
+    recording: OnceLock<Recording>,
+    matrix: OnceLock<Matrix>,
+}
+
+impl FullRun {
+    /// Everything that was seen.
+    pub fn recording(&self) -> &Recording {
+        self.recording.get_or_init(|| read(&self.file))
+    }
+
     /// What the judge makes of the recording.
-    pub matrix: LazyLock<Matrix>,
+    pub fn matrix(&self) -> &Matrix {
+        self.matrix.get_or_init(|| Matrix::of(self.recording()))
+    }
 }
 
 /// The scenarios of [`full_run`].
-pub const FULL: [&str; 10] = [
+pub const FULL: [&str; 8] = [
     "--scenario",
     "detect-v1",
     "--scenario",
@@ -55,42 +67,49 @@ pub const FULL: [&str; 10] = [
     "--scenario",
     "kube-router",
     "--scenario",
-    "mark-matches",
-    "--scenario",
     "nft-native-filter",
 ];
 
 /// A run of every operation in all pairings of the builds that this machine has, in some scenarios.
 pub fn full_run() -> &'static FullRun {
     static RUN: OnceLock<FullRun> = OnceLock::new();
-    RUN.get_or_init(|| {
-        let options = [&FULL[..], &["--operation", "all"]].concat();
-        let (file, json, table) = run("full-run", &options);
-        FullRun {
-            recording: LazyLock::new(|| read(&full_run().file)),
-            matrix: LazyLock::new(|| Matrix::of(&full_run().recording)),
-            file,
-            json,
-            table,
-        }
+    RUN.get_or_init(|| run("full-run", &[&FULL[..], &["--operation", "all"]].concat()))
+}
+
+/// A run of what decides about a pairing in all pairings of the builds that this machine has, in the scenarios of marks.
+pub fn marks_run() -> &'static FullRun {
+    static RUN: OnceLock<FullRun> = OnceLock::new();
+    let scenarios = ["--scenario", "kube-firewall", "--scenario", "mark-matches"];
+    RUN.get_or_init(|| run("marks-run", &scenarios))
+}
+
+/// Scenarios with pairings that are all, or for some writers all, across backends.
+const ACROSS: [&str; 3] = [
+    "detect-v3-before-kubelet",
+    "mixed-backends",
+    "upgrade-other-backend",
+];
+
+/// Runs of all scenarios in all pairings within a backend of the builds that this machine has, nft's first, and of those which
+/// are of others: what is printed of what was written, and what becomes of packets. Across backends nothing of another's rules
+/// is printed; [`full_run`] has that.
+pub fn wide_runs() -> &'static [FullRun; 3] {
+    static RUNS: OnceLock<[FullRun; 3]> = OnceLock::new();
+    let only = ["--operation", "save", "--operation", "effect"];
+    RUNS.get_or_init(|| {
+        let [nft, legacy] = Backend::ALL.map(|backend| {
+            let of_backend = [&only[..], &["--backend", backend.as_str()]].concat();
+            run(&format!("wide-run-{backend}"), &of_backend)
+        });
+        let named = ACROSS.iter().flat_map(|name| ["--scenario", name]);
+        let across: Vec<&str> = only.into_iter().chain(named).collect();
+        [nft, legacy, run("wide-run-across", &across)]
     })
 }
 
-/// A run of all scenarios in all pairings of the builds that this machine has: what is printed of what was written, and
-/// what becomes of packets.
-pub fn wide_run() -> &'static FullRun {
-    static RUN: OnceLock<FullRun> = OnceLock::new();
-    let only = ["--operation", "save", "--operation", "effect"];
-    RUN.get_or_init(|| {
-        let (file, json, table) = run("wide-run", &only);
-        FullRun {
-            recording: LazyLock::new(|| read(&wide_run().file)),
-            matrix: LazyLock::new(|| Matrix::of(&wide_run().recording)),
-            file,
-            json,
-            table,
-        }
-    })
+/// All cells of the wide runs.
+pub fn wide_cells() -> impl Iterator<Item = &'static Cell> {
+    wide_runs().iter().flat_map(|run| &run.matrix().cells)
 }
 
 /// Has `make` put something into a folder, unless another target of this suite has done so. The suite's name is written
@@ -112,8 +131,8 @@ fn read(file: &Path) -> Recording {
     stored.recording
 }
 
-/// Runs natively, which is quicker: the recording's file, and what was printed as JSON and as tables.
-fn run(name: &str, options: &[&str]) -> (PathBuf, String, String) {
+/// Runs natively, which is quicker.
+fn run(name: &str, options: &[&str]) -> FullRun {
     let folder = folder(name);
     let (file, json, table) = (
         folder.join("run.jsonl"),
@@ -137,7 +156,13 @@ fn run(name: &str, options: &[&str]) -> (PathBuf, String, String) {
         fs::write(&table, output.stdout).expect("the folder can be written");
     });
     let [json, table] = [json, table].map(|path| fs::read_to_string(path).expect("it is text"));
-    (file, json, table)
+    FullRun {
+        file,
+        json,
+        table,
+        recording: OnceLock::new(),
+        matrix: OnceLock::new(),
+    }
 }
 
 /// A run of kubelet's rule between Debian's nft builds: the smallest one in which a mark is lost.

@@ -43,25 +43,48 @@ struct Ended {
     recording: Recording,
 }
 
+/// Eight loads, for which one lane is opened.
+const FEW: [&str; 8] = [
+    "--scenario",
+    "kube-firewall",
+    "--scenario",
+    "kube-router",
+    "--writer",
+    "debian-1.8.[79]-?-nft",
+    "--reader",
+    "debian-1.8.[79]-?-nft",
+];
+
+/// More loads than any lane takes.
+const MANY: [&str; 8] = [
+    "--scenario",
+    "kube-*",
+    "--scenario",
+    "mark-*",
+    "--writer",
+    "debian-*",
+    "--reader",
+    "debian-*",
+];
+
 impl LongRun {
-    /// Of Debian's nft builds, in few lanes: a container costs more than what is run in it.
+    /// Of two builds, in one lane: a container costs more than what is run in it.
     fn start() -> Self {
-        Self::with("debian-*-nft", |command| command.args(["--lanes", "1"]))
+        Self::with(&FEW, |command| command)
     }
 
-    fn of(builds: &str) -> Self {
-        Self::with(builds, |command| command.args(["--lanes", "2"]))
+    /// In lanes of every kind, and so with the most containers at once.
+    fn in_many_lanes() -> Self {
+        Self::with(&MANY, |command| command.args(["--lanes", "2"]))
     }
 
     /// Through another socket than the daemon's own.
     fn through(socket: &Path) -> Self {
         let host = format!("unix://{}", socket.display());
-        Self::with("debian-*-nft", |command| {
-            command.args(["--lanes", "1"]).env("DOCKER_HOST", host)
-        })
+        Self::with(&FEW, |command| command.env("DOCKER_HOST", host))
     }
 
-    fn with(builds: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+    fn with(of: &[&str], set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         // So that images are made before, and containers of this process are its lanes'.
         small_run();
         let folder = tempfile::tempdir().unwrap();
@@ -69,9 +92,8 @@ impl LongRun {
         // The smallest load comes first.
         let mut command = iptables_lab();
         command
-            .args(["matrix", "--scenario", "kube-*", "--scenario", "mark-*"])
-            .args(["--operation", "all", "--full"])
-            .args(["--writer", builds, "--reader", builds])
+            .args(["matrix", "--operation", "all", "--full"])
+            .args(of)
             .arg("--record")
             .arg(&record);
         let mut child = set(&mut command)
@@ -167,8 +189,7 @@ fn an_interrupted_run_keeps_what_it_saw_and_leaves_no_container(#[case] signal: 
 #[test]
 fn a_run_that_is_interrupted_while_its_lanes_open_leaves_no_container() {
     needs!(Docker);
-    // Lanes of every kind, and so the most containers at once.
-    let run = LongRun::of("debian-*");
+    let run = LongRun::in_many_lanes();
     let pid = run.pid();
     // Before that there is a container too: it tells whether the kernel has legacy tables.
     run.says("lane 1: starting");
@@ -225,7 +246,7 @@ fn is_holder(container: &str) -> bool {
 #[case::that_holds_a_lane(true)]
 fn a_container_that_dies_ends_the_run_and_what_was_recorded_is_said(#[case] holder: bool) {
     needs!(Docker);
-    // One that dies while another lane comes up may be missed there first, as one that cannot be joined.
+    // The only lane is there when a load is through: one that dies while a lane comes up is told as one that cannot be joined.
     let run = LongRun::start();
     run.records();
     let pid = run.pid();

@@ -5,7 +5,7 @@ use iptables_lab::judge::verdict::{Consequence, Effect, Verdict};
 use iptables_lab::judge::{Cell, RuleVerdict};
 use iptables_lab::plan::Operation;
 
-use super::lab::full_run;
+use super::lab::marks_run;
 
 /// From 1.8.8 on the nft backend matches the mark with a native expression.
 fn writes_native_marks(build: &Build) -> bool {
@@ -18,21 +18,18 @@ fn reads_native_marks(build: &Build) -> bool {
 }
 
 fn build(id: &iptables_lab::catalog::BuildId) -> &'static Build {
-    full_run()
-        .matrix
+    marks_run()
+        .matrix()
         .builds
         .iter()
         .find(|build| &build.id == id)
         .expect("every cell's builds took part")
 }
 
-/// Every rule with a mark match, in every cell of the mark scenarios.
+/// Every rule with a mark match, in every cell.
 fn mark_rules() -> Vec<(&'static Cell, &'static RuleVerdict)> {
-    let cells = &full_run().matrix.cells;
-    let of_marks = cells
-        .iter()
-        .filter(|cell| ["kube-firewall", "mark-matches"].contains(&cell.scenario.as_str()));
-    let rules = of_marks.flat_map(|cell| cell.outcome.rules.iter().map(move |rule| (cell, rule)));
+    let cells = marks_run().matrix().cells.iter();
+    let rules = cells.flat_map(|cell| cell.outcome.rules.iter().map(move |rule| (cell, rule)));
     let rules: Vec<_> = rules
         .filter(|(_, rule)| rule.given.contains("-m mark "))
         .collect();

@@ -400,7 +400,7 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
     needs!(Native, Chromium);
     let run = full_run();
     let mut transcripts = Transcripts::default();
-    for load in &run.recording.loads {
+    for load in &run.recording().loads {
         let of_load = |cell: &&Cell| {
             let is_reader = load.readers.iter().any(|reader| reader.id == cell.reader);
             cell.scenario == load.scenario
@@ -408,24 +408,24 @@ fn a_page_of_400_pairings_in_60_scenarios_would_stay_small() {
                 && cell.writer == load.writer
                 && is_reader
         };
-        let cells: Vec<Cell> = run.matrix.cells.iter().filter(of_load).cloned().collect();
-        let mut scenarios = run.recording.head.scenarios.iter();
+        let cells: Vec<Cell> = run.matrix().cells.iter().filter(of_load).cloned().collect();
+        let mut scenarios = run.recording().head.scenarios.iter();
         let scenario = scenarios.find(|scenario| scenario.name == load.scenario);
         transcripts.add(load, scenario.unwrap(), &cells);
     }
     let render = |matrix: &Matrix| {
         iptables_lab::report::html::render(matrix, &transcripts, KnownCauses::built_in()).unwrap()
     };
-    let page = render(&run.matrix);
-    let mut empty = run.matrix.clone();
+    let page = render(run.matrix());
+    let mut empty = run.matrix().clone();
     empty.cells.clear();
     empty.scenarios.clear();
     let fixed = render(&empty).len();
     let of_cells = page.len() - fixed;
-    let all = fixed + of_cells * 24_000 / run.matrix.cells.len();
+    let all = fixed + of_cells * 24_000 / run.matrix().cells.len();
     let said = format!(
         "{} cells: {of_cells} bytes; 24000 would be {all}",
-        run.matrix.cells.len()
+        run.matrix().cells.len()
     );
     // 5.34 MB on 30 November 2026; it was under 5 before each operation had a verdict about each rule.
     assert!(all < 5_500_000, "{said}");

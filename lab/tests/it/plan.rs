@@ -8,11 +8,12 @@ use iptables_lab::recording::{
     DumpRef, LoadRecord, Observation, Recording, Seen, distinct_transitions,
 };
 
-use crate::lab;
+use crate::lab::{self, FullRun};
 
-fn recordings() -> [&'static Recording; 3] {
-    let [full, wide] = [lab::full_run(), lab::wide_run()].map(|run| &*run.recording);
-    [full, wide, &lab::small_run().recording]
+fn recordings() -> Vec<&'static Recording> {
+    let runs = lab::wide_runs().iter().chain([lab::full_run()]);
+    let recordings = runs.map(FullRun::recording);
+    recordings.chain([&lab::small_run().recording]).collect()
 }
 
 /// What a lane was known to hold as a load went on.
@@ -142,7 +143,7 @@ fn a_print_of_a_state_that_was_printed_is_found() {
 #[test]
 fn little_more_is_run_than_is_distinct() {
     needs!(Native);
-    let recording = &lab::full_run().recording;
+    let recording = lab::full_run().recording();
     let commands = recording.end.as_ref().and_then(|end| end.commands);
     let commands = commands.expect("the run came to its end");
     let observations = recording.loads.iter().flat_map(|load| &load.observations);

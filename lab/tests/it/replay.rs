@@ -47,9 +47,9 @@ fn the_table_of_a_replay_is_the_table_of_the_run() {
 fn verdicts_do_not_depend_on_the_order_of_the_loads() {
     needs!(Native);
     let run = full_run();
-    let mut turned = run.recording.clone();
+    let mut turned = run.recording().clone();
     turned.loads.reverse();
-    assert!(iptables_lab::matrix::Matrix::of(&turned) == *run.matrix);
+    assert!(iptables_lab::matrix::Matrix::of(&turned) == *run.matrix());
 }
 
 #[test]
@@ -86,8 +86,7 @@ fn the_recording_of_a_killed_run_is_read_up_to_its_last_whole_load() {
 #[test]
 fn the_procedure_asks_for_the_recorded_steps_when_given_the_recorded_answers() {
     needs!(Native);
-    let run = full_run();
-    for load in &run.recording.loads {
+    for load in &full_run().recording().loads {
         let mut coroutine = coroutine_of(load);
         let mut answers: Option<Vec<Answer>> = None;
         let mut seen = load.observations.iter();
@@ -125,7 +124,7 @@ fn the_procedure_asks_for_the_recorded_steps_when_given_the_recorded_answers() {
 }
 
 fn coroutine_of(record: &LoadRecord) -> Coroutine<LoadTrace> {
-    let head = &full_run().recording.head;
+    let head = &full_run().recording().head;
     let build = |id: &BuildId| {
         head.builds
             .iter()

@@ -3,7 +3,7 @@
 //! There is one file a scenario and family (prints.rs says what is in it). A run replaces the lines of the builds that
 //! this machine has, and the merged text must be what is stored: the builds that it lacks keep theirs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ use iptables_lab::catalog::{Backend, Family, Tool};
 use iptables_lab::observed::End;
 use iptables_lab::plan::step::{Role, Stage};
 use iptables_lab::recording::{CommandRecord, LoadRecord, Seen};
-use iptables_lab::scenario;
+use iptables_lab::scenario::{self, Scenario};
 use iptables_lab::tool::iptables::normalise_save;
 use rstest::rstest;
 
-use super::lab::wide_run;
+use super::lab::wide_runs;
 use super::prints::{self, Prints};
 
 /// What a command printed: its text, and how it ended where that was not well.
@@ -38,7 +38,7 @@ fn has_no_rule(text: &str) -> bool {
 }
 
 fn backend(id: &str) -> Option<Backend> {
-    let mut builds = wide_run().matrix.builds.iter();
+    let mut builds = wide_runs().iter().flat_map(|run| &run.matrix().builds);
     let build = builds.find(|build| build.id.as_str() == id)?;
     Some(build.backend)
 }
@@ -47,9 +47,17 @@ fn has_run(id: &str) -> bool {
     backend(id).is_some()
 }
 
+/// The scenarios that were run.
+fn scenarios() -> BTreeMap<&'static str, &'static Scenario> {
+    let scenarios = wide_runs()
+        .iter()
+        .flat_map(|run| &run.recording().head.scenarios);
+    scenarios.map(|of| (of.name.as_str(), of)).collect()
+}
+
 /// The loads of a scenario and family.
 fn loads(scenario: &str, family: Family) -> impl Iterator<Item = &'static LoadRecord> {
-    let loads = wide_run().recording.loads.iter();
+    let loads = wide_runs().iter().flat_map(|run| &run.recording().loads);
     loads.filter(move |load| load.scenario == scenario && load.family == family)
 }
 
@@ -73,9 +81,7 @@ impl Known {
             }
             return known;
         }
-        let scenarios = &wide_run().recording.head.scenarios;
-        let mut scenarios = scenarios.iter();
-        let is_of_nft = scenarios.any(|of| of.name == scenario && of.tool() == Tool::Nft);
+        let is_of_nft = scenarios()[scenario].tool() == Tool::Nft;
         for (writer, reader) in stored.pairings() {
             known.writers.insert(writer.clone());
             match reader {
@@ -163,7 +169,7 @@ fn every_reader_prints_what_was_recorded(#[files("../scenarios/*.toml")] file: P
 fn how_many_pairings_are_compared_is_said() {
     needs!(Native);
     let (mut checked, mut not_run, mut unrecorded) = (0, 0, 0);
-    for scenario in &wide_run().recording.head.scenarios {
+    for scenario in scenarios().into_values() {
         for family in [Family::Ipv4, Family::Ipv6] {
             let stored = Prints::stored(&prints::name(&scenario.name, family.as_str()));
             let known = Known::new(&scenario.name, family, &stored);

@@ -278,6 +278,7 @@ impl<S: Fn() -> SessionOptions> Search<'_, S> {
             pairs: Pairs {
                 writers: &ids,
                 readers: &ids,
+                backend: None,
             },
             shard: None,
             record: Record::No,

@@ -38,6 +38,7 @@ pub async fn make(
     let pairs = Pairs {
         writers: &[glob::Pattern::escape(&request.writer)],
         readers: &[glob::Pattern::escape(&request.reader)],
+        backend: None,
     };
     let provision = session
         .provide_for(std::slice::from_ref(&scenario), pairs)

@@ -7,6 +7,7 @@ use super::request::EvidenceRequest;
 use crate::catalog::{Build, Family};
 use crate::evidence::{Loss, Shrink, Subject};
 use crate::experiment::failure::{Failure, OrFailure};
+use crate::experiment::needed::Pairs;
 use crate::experiment::prepared::Prepared;
 use crate::experiment::select::chosen_builds;
 use crate::experiment::session::{self, Session};
@@ -205,15 +206,13 @@ impl Lab<'_> {
         file: Option<&mut RecordingWriter>,
     ) -> Result<(Matrix, Vec<LoadRecord>), Failure> {
         let operations = Operation::with_needs(operations);
-        let prepared = Prepared::of(
-            self.session,
-            &self.provision,
-            operations,
-            scenarios,
+        let pairs = Pairs {
             writers,
             readers,
-        )
-        .await?;
+            backend: None,
+        };
+        let prepared =
+            Prepared::of(self.session, &self.provision, operations, scenarios, pairs).await?;
         let mut loads = Vec::new();
         let keep = |load: &LoadRecord, _: &[Cell]| loads.push(load.clone());
         let ran = prepared
