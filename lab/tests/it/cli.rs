@@ -472,7 +472,7 @@ fn the_json_has_every_field_of_its_schema() {
     for cell in matrix["cells"].as_array().unwrap() {
         has_fields(
             cell,
-            "scenario family writer reader verdict outcome known known_losses",
+            "scenario family writer reader verdict outcome losses encoded",
         );
         assert!(cell["outcome"].as_u64() < u64::try_from(outcomes.len()).ok());
     }

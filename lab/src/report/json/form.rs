@@ -97,9 +97,12 @@ pub struct CellForm<'m> {
     /// How its rules are encoded in the kernel: a place in the lists of `encodings`, from 0; unknown in reports of older releases.
     #[serde(default)]
     encoded: Option<usize>,
-    /// Where all its losses are known: the place in the report's `known_losses`, from 0, of the first that names one of them.
+    /// Where all its losses are known: the place in the report's `known_losses`, from 0, of the first that names one of them; else
+    /// not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     known: Option<usize>,
-    /// Which of its losses are known, all or some.
+    /// Which of its losses are known, all or some; not there where none is: most cells of a report are many and short.
+    #[serde(default, skip_serializing_if = "<[KnownSubject]>::is_empty")]
     known_losses: Cow<'m, [KnownSubject]>,
 }
 
