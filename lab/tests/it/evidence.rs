@@ -381,6 +381,7 @@ fn where_nothing_is_lost_no_folder_is_made() {
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-*"], "a report is about one scenario")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "netbird-beside-docker"], "has rules of several systems")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "nft-native-filter"], "nothing is left to run: of nft-native-filter")]
+#[case(&["--writer", WRITER, "--reader", "debian-nft-1.1.3-1", "--scenario", "kube-firewall", "--loss", "not-deleted"], "the script of a report has no sync and no deletion of nft's")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-firewall", "--loss", "all"], "invalid value 'all' for '--loss <KIND>'")]
 #[case(&["--writer", WRITER, "--reader", READER, "--scenario", "kube-proxy-nat", "--family", "ipv6"], "has no ipv6 rules")]
 #[case(&["--writer", "nobody", "--reader", READER, "--scenario", "kube-firewall"], "no build is called `nobody`")]

@@ -10,6 +10,7 @@ use super::evidence::{READER, WRITER, read, rootfs, rootfs_of};
 use super::lab::{both, iptables_lab};
 
 const NFT: &str = "debian-nft-1.1.3-1";
+const OLD_NFT: &str = "debian-nft-1.0.6-2+deb12u2";
 
 /// The folder of a loss, from bare namespaces: what comes of containers is tested of one loss (evidence.rs).
 fn evidence(folder: &Path, words: &[&str]) -> Output {
@@ -66,6 +67,46 @@ add chain ip filter OTHER
 add rule ip filter OTHER ip saddr 192.0.2.1 accept
 '''
 "#;
+
+/// What nft lists is loaded in place of all that is there, whatever became of the listing.
+#[rstest]
+#[case::of_a_set_of_a_newer_nft("kube-proxy-nftables", (NFT, OLD_NFT), "changed")]
+#[case::of_a_listing_that_ends_in_a_crash("kube-proxy-nftables", (NFT, OLD_NFT), "crashed")]
+#[case::of_what_iptables_wrote("fail2ban", (WRITER, NFT), "changed")]
+fn what_an_nft_makes_of_others_rules_is_reproduced(
+    #[case] scenario: &str,
+    #[case] (writer, reader): (&str, &str),
+    #[case] kind: &str,
+) {
+    needs!(Root, Native, Engine);
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("report");
+    let words = ["--scenario", scenario, "--loss", kind];
+    let pairing = ["--writer", writer, "--reader", reader];
+    let output = evidence(&folder, &[words, pairing].concat());
+    assert!(output.status.success(), "{}", both(&output));
+    let report = read(&folder, "REPORT.md");
+    assert!(
+        report.contains("exit status 1: the loss is there"),
+        "{report}"
+    );
+    let script = |reader: &str| {
+        let mut script = Command::new("sh");
+        script
+            .arg(folder.join("reproduce.sh"))
+            .args([rootfs_of(&folder, writer), rootfs_of(&folder, reader)]);
+        let output = script.output().unwrap();
+        (output.status.code(), both(&output))
+    };
+    let (status, said) = script(reader);
+    assert_eq!(status, Some(1), "{said}");
+    if writer == NFT {
+        let tree = "with the tree of nftables as the reader";
+        assert!(report.contains(tree), "{report}");
+        let (status, said) = script(writer);
+        assert_eq!(status, Some(0), "{said}");
+    }
+}
 
 #[test]
 fn a_policy_that_is_reset_is_shrunk_to_its_chain_and_reproduced() {

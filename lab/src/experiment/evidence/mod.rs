@@ -10,6 +10,7 @@ use super::failure::{Failure, OrFailure};
 use super::needed::Pairs;
 use super::scenarios::{ScenarioChoice, scenarios};
 use super::session::{Session, SessionOptions};
+use crate::catalog::Tool;
 use crate::evidence::{Found, History, Loss, LossKind};
 use crate::judge::Cell;
 use crate::plan::Operation;
@@ -101,7 +102,16 @@ impl Lab<'_> {
             None => LossKind::ALL.as_slice(),
         };
         let seen_by = kinds.iter().flat_map(|kind| kind.seen_by());
-        let seen_by: Vec<Operation> = seen_by.copied().chain([Operation::Rewrite]).collect();
+        let seen_by = seen_by.filter(|of| is_in_a_script(reader.tool, **of));
+        let mut seen_by: Vec<Operation> = seen_by.copied().collect();
+        if seen_by.is_empty() {
+            let error = miette!(
+                help = "`iptables-lab show WRITER READER --scenario NAME` says what every rule comes to",
+                "the script of a report has no sync and no deletion of nft's, by which such a loss is seen"
+            );
+            return Err(Failure::bad_input(error));
+        }
+        seen_by.push(Operation::Rewrite);
         let whole = self.whole(scenario, seen_by).await?;
         let Some(found) = Loss::worst_of(&whole, kinds) else {
             let pairing = format!("{} between {} and {}", scenario.name, writer.id, reader.id);
@@ -177,6 +187,13 @@ impl Lab<'_> {
         let load = loads.into_iter().next();
         Ok((cell, load.ok_or_else(|| comes_and_goes(loss))?))
     }
+}
+
+/// Whether a report's script has what a reader does. It adds a component's own chain to what iptables printed, and deletes by
+/// what stands in a rule.
+fn is_in_a_script(reader: Tool, operation: Operation) -> bool {
+    let needs_iptables = [Operation::Sync, Operation::SyncNoflush, Operation::Delete];
+    reader == Tool::Iptables || !needs_iptables.contains(&operation)
 }
 
 /// What is seen of the least rules, in the folder.

@@ -39,7 +39,7 @@ without_own_chain() {
 }
 
 # The reader saves, and restores that.
-reader "$IPTABLES-save" >"$keep/read.save" 2>"$work/said"
+prints reader >"$keep/read.save" 2>"$work/said"
 saved=$?
 cat "$work/said" >&2
 noflush=
@@ -49,15 +49,27 @@ case $OPERATION in
   *) cp "$keep/read.save" "$keep/restored.save" ;;
 esac
 restored=0
-if [ "$saved" -eq 0 ]; then
-  reader "$IPTABLES-restore" $noflush <"$keep/restored.save"
+# What nft listed is loaded whatever its exit status was, as scripts do.
+goes_on() {
+  [ "$READER_PROGRAM" = nft ] || return 1
+  case $LOSS_KIND in changed | lossy) return 0 ;; esac
+  return 1
+}
+if [ "$saved" -eq 0 ] || goes_on; then
+  restores reader "$keep/restored.save" $noflush
   restored=$?
 fi
-backtrace "$saved" /dev/null "$IPTABLES-save"
-backtrace "$restored" "$keep/restored.save" "$IPTABLES-restore"
+case $READER_PROGRAM in
+  nft)
+    backtrace "$saved" /dev/null nft -s list ruleset
+    backtrace "$restored" "$keep/restored.save" nft -f - ;;
+  *)
+    backtrace "$saved" /dev/null "$IPTABLES-save"
+    backtrace "$restored" "$keep/restored.save" "$IPTABLES-restore" ;;
+esac
 if [ "$LOSS_KIND" = drifts ]; then
   # Both go on in turn, until one of them cannot.
-  turn() { "$1" "$IPTABLES-save" >"$work/turn" && "$1" "$IPTABLES-restore" <"$work/turn"; }
+  turn() { prints "$1" >"$work/turn" && restores "$1" "$work/turn"; }
   for who in writer reader writer reader writer reader writer; do turn "$who" || break; done
 fi
 writer_prints >"$work/all"
@@ -70,7 +82,7 @@ hangs() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
 if dies "$saved" || dies "$restored"; then
   [ "$LOSS_KIND" = crashed ] && lost
   dies "$restored" && [ "$LOSS_KIND" = unrestorable ] && lost
-  cannot "the reader dies"
+  goes_on || cannot "the reader dies"
 fi
 if hangs "$saved" || hangs "$restored"; then
   [ "$LOSS_KIND" = timed-out ] && lost
@@ -86,7 +98,7 @@ refuses() {
 }
 # Up to 1.8.8 a save that leaves a table out says so in a comment alone, so a component adds its chain to what is left.
 left_out() { { [ -z "$OWN_CHAIN" ] || [ "$LOSS_KIND" = refused ]; } && incompatible "$keep/read.save"; }
-if [ "$saved" -ne 0 ] || left_out; then
+if { [ "$saved" -ne 0 ] && ! goes_on; } || left_out; then
   [ "$LOSS_KIND" = refused ] && lost
   refuses "the reader cannot print the table"
 fi
@@ -115,7 +127,7 @@ expressions() { grep -c "^ *\[ $1 " "$keep/$2"; }
 # Whether the reader too prints something else than before; of a table that it left out it cannot.
 reader_prints_another() {
   incompatible "$keep/read.save" && return 0
-  reader "$IPTABLES-save" >"$work/all" || return 0
+  prints reader >"$work/all" || return 0
   if [ -n "$OWN_CHAIN" ]; then without_own_chain <"$work/all" >"$work/turn"; else cp "$work/all" "$work/turn"; fi
   [ "$(rules "$work/turn")" != "$read" ]
 }

@@ -3,17 +3,17 @@
 #   WRITER=… READER=… ./reproduce.sh      or      ./reproduce.sh WRITER READER
 #
 # WRITER and READER each are one of these:
-#   /path/to/xtables-nft-multi   a multi-call binary (or an nft, where nft writes)
-#   /path/to/iptables            a source tree of iptables that was built (in it: iptables/xtables-nft-multi)
-#   /path/to/rootfs              a root filesystem that holds iptables, as a folder or as a tar
-#   image:REFERENCE              a container image that holds iptables (it takes Docker)
-# To find the commit that brought it, in a source tree of iptables (READER= where it is the reader that changed):
+#   /path/to/xtables-nft-multi   a multi-call binary (or an nft, where nft writes or reads)
+#   /path/to/iptables            a source tree of iptables that was built (in it: iptables/xtables-nft-multi), or of nftables (src/nft)
+#   /path/to/rootfs              a root filesystem that holds the program, as a folder or as a tar
+#   image:REFERENCE              a container image that holds the program (it takes Docker)
+# To find the commit that brought it, in the source tree of the writer (READER= where it is the reader that changed):
 #   git bisect start BAD GOOD
-#   READER=/path/to/xtables-nft-multi git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static \
-#     --disable-connlabel && make -j2 || exit 125; WRITER=$PWD sh /path/to/reproduce.sh'
+#   READER=/path/to/READER_PROGRAM git bisect run sh -c 'COMPILE_WRITER \
+#     || exit 125; WRITER=$PWD sh /path/to/reproduce.sh'
 # To find the commit that fixed it: FIND=fix exchanges the exit statuses 0 and 1.
 #   git bisect start --term-old=broken --term-new=fixed FIXED BROKEN
-#   WRITER=/path/to/xtables-nft-multi FIND=fix git bisect run sh -c '… || exit 125; READER=$PWD sh /path/to/reproduce.sh'
+#   WRITER=/path/to/WRITER_PROGRAM FIND=fix git bisect run sh -c '… || exit 125; READER=$PWD sh /path/to/reproduce.sh'
 # KEEP=FOLDER keeps what was printed there. The script makes a network namespace of its own: it reads and writes no rule of
 # this machine. Without root it needs user namespaces.
 set -u
@@ -131,19 +131,31 @@ writer() {
   [ "$WRITER_PROGRAM" != nft ] || shift
   eval "LC_ALL=C $limit $WRITER_RUN$(quoted "$@")"
 }
-reader() { eval "LC_ALL=C $limit $READER_RUN$(quoted "$@")"; }
+reader() {
+  [ "$READER_PROGRAM" != nft ] || shift
+  eval "LC_ALL=C $limit $READER_RUN$(quoted "$@")"
+}
 
-writer_prints() {
-  case $WRITER_PROGRAM in
-    nft) writer nft -s list ruleset ;;
-    *) writer "$IPTABLES-save" ;;
+# What the writer or the reader prints of all rules.
+prints() {
+  case $1:$WRITER_PROGRAM:$READER_PROGRAM in
+    writer:nft:* | reader:*:nft) "$1" nft -s list ruleset ;;
+    *) "$1" "$IPTABLES-save" ;;
+  esac
+}
+writer_prints() { prints writer; }
+# What one of them printed, in the place of all that is there; --noflush leaves others' chains.
+restores() {
+  case $1:$WRITER_PROGRAM:$READER_PROGRAM in
+    writer:nft:* | reader:*:nft) { echo flush ruleset; cat "$2"; } | "$1" nft -f - ;;
+    *) "$1" "$IPTABLES-restore" ${3:-} <"$2" ;;
   esac
 }
 
 writer "$WRITER_NAME" --version >/dev/null 2>&1 || cannot "$WRITER does not run"
-reader "$IPTABLES" --version >/dev/null 2>&1 || cannot "$READER does not run"
+reader "$READER_NAME" --version >/dev/null 2>&1 || cannot "$READER does not run"
 echo "writer: $(writer "$WRITER_NAME" --version)"
-echo "reader: $(reader "$IPTABLES" --version)"
+echo "reader: $(reader "$READER_NAME" --version)"
 
 # The rules of a print, without what changes from run to run; of nft's own, without the counters that iptables adds.
 rules() {
@@ -178,6 +190,7 @@ backtrace() {
   [ "$1" -gt 128 ] && [ "$1" -ne 137 ] || return 0
   input=$2
   shift 2
+  [ "$READER_PROGRAM" != nft ] || shift
   steps="-ex run"
   # What runs at first is env or chroot; a root filesystem's libraries are not this machine's.
   case $READER_KIND in

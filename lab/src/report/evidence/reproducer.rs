@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::super::show::commands::{end_of, shell_word};
 use super::super::terminal::inert;
 use super::title::title;
-use crate::catalog::{Build, Family, repository};
+use crate::catalog::{Build, Family, Tool, repository};
 use crate::evidence::{Damaged, Loss, LossKind};
 use crate::judge::RuleVerdict;
 use crate::plan::Operation;
@@ -65,7 +65,13 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     );
     // The header's own comment comes first, what it refers to after it.
     let (about, rest) = BUILDS.split_at(BUILDS.find("set -u\n").unwrap_or(0));
-    script.push_str(about);
+    let binary = |build: &Build| build.tool.commands().binary(build.backend);
+    let about = about.replace(
+        "COMPILE_WRITER",
+        &compile(writer.tool).replace(" --disable-connlabel", " \\\n#     --disable-connlabel"),
+    );
+    let about = about.replace("WRITER_PROGRAM", &binary(writer));
+    script.push_str(&about.replace("READER_PROGRAM", &binary(reader)));
     let of_lab = |build: &Build| format!("image:{}", repository(build.id.image()));
     let _ = writeln!(
         script,
@@ -79,7 +85,7 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     };
     let _ = write!(
         script,
-        "LOSS={}\nLOSS_KIND={}\nOPERATION={}\nSPARES_REWRITE={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nWRITER_PROGRAM={}\n\
+        "LOSS={}\nLOSS_KIND={}\nOPERATION={}\nSPARES_REWRITE={}\nSEEN_AT={seen_at}\nCHAIN={}\nLOST_EXPRESSIONS={}\nOWN_CHAIN={}\nIPTABLES={}\nWRITER_NAME={}\nREADER_NAME={}\nWRITER_PROGRAM={}\n\
          READER_PROGRAM={}\nWRITER=${{1:-${{WRITER:-}}}}\nREADER=${{2:-${{READER:-}}}}\n",
         shell_word(&words),
         loss.kind().as_str(),
@@ -94,8 +100,9 @@ pub fn render(made_of: Reproducer<'_>) -> String {
         },
         stem(family),
         writer.tool.commands().stem(family),
-        writer.tool.commands().binary(writer.backend),
-        reader.tool.commands().binary(reader.backend),
+        reader.tool.commands().stem(family),
+        binary(writer),
+        binary(reader),
     );
     script.push_str(rest);
     script.push_str(&sets(made_of));
@@ -113,6 +120,16 @@ pub fn render(made_of: Reproducer<'_>) -> String {
     }
     // Who looks at it before running it looks in a terminal.
     inert(&script)
+}
+
+/// The commands that compile a source tree of a tool in it.
+pub(super) fn compile(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Iptables => {
+            "./autogen.sh && ./configure --disable-shared --enable-static --disable-connlabel && make -j2"
+        }
+        Tool::Nft => "./autogen.sh && ./configure --disable-man-doc --without-cli && make -j2",
+    }
 }
 
 /// The kinds of the kernel's expressions that a rule has lost: `lookup`. None where its text says what is lost.
@@ -197,13 +214,13 @@ fn after(made_of: Reproducer<'_>, damaged: Damaged<'_>) -> String {
         }
         (Operation::Delete, Damaged::Rule(rule)) => command_that_fails(asks(rule, Role::Delete)),
         (Operation::List, Damaged::Rule(rule)) => {
-            let list = |words: &str| {
-                format!(
-                    "reader \"$IPTABLES\" -t {} {words}",
-                    shell_word(&rule.table)
-                )
-            };
-            command_that_fails([list("-S"), list("-L -n -v")])
+            let Reproducer { reader, family, .. } = made_of;
+            let commands = reader.tool.commands();
+            let lists = commands.lists(Program::of(reader, family), &rule.table);
+            command_that_fails(lists.into_iter().map(|(_, argv)| {
+                let words: Vec<String> = argv.iter().skip(1).map(|word| shell_word(word)).collect();
+                format!("reader \"$READER_NAME\" {}", words.join(" "))
+            }))
         }
         (Operation::Reassert, Damaged::Rule(rule)) => format!(
             "writer_prints >\"$keep/written.save\" || cannot \"the writer cannot print what it wrote\"\n\
@@ -308,7 +325,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::catalog::Tool;
     use crate::observed::Text;
     use crate::tool::Component;
     use crate::tool::iptables::parse;

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::super::wording::{self, builds};
+use super::reproducer::compile;
 use super::{Evidence, binary, capital, fenced, release};
-use crate::catalog::{BuildId, Origin};
+use crate::catalog::{BuildId, Origin, Tool};
 use crate::evidence::{Since, Standing};
 use crate::judge::verdict::Verdict;
 use crate::matrix::{BuildSet, Member, NameKind};
@@ -131,7 +132,25 @@ fn or_none(set: &BuildSet) -> String {
     }
 }
 
-/// How to find the commits in a source tree of iptables: the one that mended it, or brought it, on either side.
+/// A side of a loss whose commits are looked for.
+struct Side {
+    /// The variable that names its source tree.
+    role: &'static str,
+    /// Whose tree it is.
+    tool: Tool,
+    /// What names the other side, which stays.
+    fixed: String,
+}
+
+/// Whose source tree it takes.
+fn project(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Iptables => "the tree of iptables",
+        Tool::Nft => "the tree of nftables",
+    }
+}
+
+/// How to find the commits in a source tree: the one that mended it, or brought it, on either side.
 pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
     let Evidence {
         history,
@@ -147,25 +166,32 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
         );
         (first != before).then(|| (format!("v{first}"), format!("v{before}")))
     };
-    let as_reader = ("READER", format!("WRITER={}", binary(writer)));
-    let as_writer = ("WRITER", format!("READER={}", binary(reader)));
+    let as_reader = Side {
+        role: "READER",
+        tool: reader.tool,
+        fixed: format!("WRITER={}", binary(writer)),
+    };
+    let as_writer = Side {
+        role: "WRITER",
+        tool: writer.tool,
+        fixed: format!("READER={}", binary(reader)),
+    };
     let (at_fault, other) = match loss.kind().is_seen_by_writer() {
         true => (as_writer, as_reader),
         false => (as_reader, as_writer),
     };
-    let run = |(tree, fixed): &(&str, String), more: &str| {
+    let run = |Side { role, tool, fixed }: &Side, more: &str| {
+        let compile = compile(*tool);
         format!(
-            "{fixed} {more}git bisect run sh -c './autogen.sh && ./configure --disable-shared --enable-static \
-             --disable-connlabel && make -j2 || exit 125; {tree}=$PWD sh /path/to/reproduce.sh'"
+            "{fixed} {more}git bisect run sh -c '{compile} || exit 125; {role}=$PWD sh /path/to/reproduce.sh'"
         )
     };
-    let is_iptables = |tree: &str| tree == "READER" || writer.tool == reader.tool;
-    let brought = |side: &(&str, String), since: &Since| {
-        let (first, before) =
-            between(&since.first, &since.before).filter(|_| is_iptables(side.0))?;
+    let brought = |side: &Side, since: &Since| {
+        let (first, before) = between(&since.first, &since.before)?;
         Some(format!(
-            "The commit that brought it, with the tree as the {}:\n\n{}\n",
-            side.0.to_lowercase(),
+            "The commit that brought it, with {} as the {}:\n\n{}\n",
+            project(side.tool),
+            side.role.to_lowercase(),
             fenced(&format!(
                 "git bisect start {first} {before}\n{}",
                 run(side, "")
@@ -175,8 +201,9 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
     let of_fault = match &history.standing {
         Standing::Mended { first, last, .. } => between(first, last).map(|(first, last)| {
             format!(
-                "The commit that fixed it, with the tree as the {} (`FIND=fix` exchanges the exit statuses 0 and 1):\n\n{}\n",
-                at_fault.0.to_lowercase(),
+                "The commit that fixed it, with {} as the {} (`FIND=fix` exchanges the exit statuses 0 and 1):\n\n{}\n",
+                project(at_fault.tool),
+                at_fault.role.to_lowercase(),
                 fenced(&format!(
                     "git bisect start --term-old=broken --term-new=fixed {first} {last}\n{}",
                     run(&at_fault, "FIND=fix ")
@@ -196,7 +223,11 @@ pub(super) fn bisect(evidence: &Evidence<'_>) -> String {
     match found.is_empty() {
         true => String::new(),
         false => format!(
-            "In a clean git tree of iptables, on a machine with autoconf, libtool, bison, flex, libmnl and libnftnl:\n\n{}",
+            "In a clean git tree, on a machine with autoconf, libtool, bison, flex, libmnl{}:\n\n{}",
+            match [writer.tool, reader.tool].contains(&Tool::Nft) {
+                true => ", libnftnl and GMP",
+                false => " and libnftnl",
+            },
             found.concat()
         ),
     }
