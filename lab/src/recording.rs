@@ -273,6 +273,9 @@ pub struct CommandRecord {
     /// What it read from standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<TextRef>,
+    /// Whether it stayed when it was through that. Its end is then the status that it would have ended with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
     /// How it ended.
     pub end: End,
     /// Its standard output.

@@ -370,7 +370,20 @@ async fn perform(
 }
 
 fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {
+    let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    let timeout_ms = timeout_ms.max(1);
     match &step.action {
+        Action::Command {
+            argv,
+            stdin,
+            stays: Some(through),
+            ..
+        } => Ok(Request::Keep {
+            argv: argv.clone(),
+            stdin: stdin.clone().unwrap_or_default(),
+            through: through.clone(),
+            timeout_ms,
+        }),
         Action::Command {
             argv,
             stdin,
@@ -380,9 +393,7 @@ fn request(step: &Step, timeout: Duration) -> Result<Request, EngineError> {
             argv: argv.clone(),
             stdin: stdin.clone(),
             handle_of: handle_of.clone(),
-            timeout_ms: u64::try_from(timeout.as_millis())
-                .unwrap_or(u64::MAX)
-                .max(1),
+            timeout_ms,
         }),
         Action::Dump => Ok(Request::Dump),
         Action::DumpChain(chain) => Ok(Request::DumpChain(chain.clone())),

@@ -45,6 +45,8 @@ mod lifecycle;
 mod losses;
 #[path = "it/node.rs"]
 mod node;
+#[path = "it/owner.rs"]
+mod owner;
 #[path = "it/packets.rs"]
 mod packets;
 #[path = "it/script.rs"]

@@ -15,7 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use crate::observed::{End, Ran, Text};
@@ -65,15 +65,20 @@ impl Runner {
         stdin: Option<&[u8]>,
         timeout: Duration,
     ) -> io::Result<Ran> {
-        let start = || {
-            let (name, arguments) = argv.split_first().ok_or(Errno::ENOENT)?;
-            let program = match self.programs.get(name) {
-                Some(known) => known.clone(),
-                None => self.look_up(name)?,
-            };
-            spawn(&program, name, arguments, stdin.is_some())
+        complete(|| self.start(argv, stdin.is_some()), stdin, timeout)
+    }
+
+    /// Starts a command, with standard input if it is to have one.
+    ///
+    /// # Errors
+    /// There is no such program, or it cannot be executed; or a fault of the machine.
+    pub fn start(&mut self, argv: &[String], stdin: bool) -> io::Result<Started> {
+        let (name, arguments) = argv.split_first().ok_or(Errno::ENOENT)?;
+        let program = match self.programs.get(name) {
+            Some(known) => known.clone(),
+            None => self.look_up(name)?,
         };
-        complete(start, stdin, timeout)
+        spawn(&program, name, arguments, stdin)
     }
 
     fn look_up(&mut self, name: &str) -> io::Result<PathBuf> {
@@ -95,14 +100,25 @@ pub fn complete(
     stdin: Option<&[u8]>,
     timeout: Duration,
 ) -> io::Result<Ran> {
-    let deadline = Instant::now() + timeout.min(LONGEST);
+    let deadline = deadline(timeout);
     let started = match start() {
         Ok(started) => started,
         Err(error) => return not_found(error),
     };
     let process = started.process;
     let mut output = Output::default();
-    let exchanged = exchange(started, stdin.unwrap_or_default(), deadline, &mut output);
+    let stdin = stdin.unwrap_or_default();
+    let exchanged = exchange(started, stdin, deadline, &mut output, |_| false);
+    finish(process, exchanged, deadline, output)
+}
+
+/// Waits until a command has ended with which all was `exchanged`, or until the time is up. Then its process group is killed.
+pub(super) fn finish(
+    process: Pid,
+    exchanged: io::Result<()>,
+    deadline: Instant,
+    output: Output,
+) -> io::Result<Ran> {
     let ended = exchanged.and_then(|()| wait_until(process, deadline));
     // Before the command is waited for, so that its id, and with it the group's, cannot be another's. Nobody left to kill
     // is what is wanted.
@@ -116,14 +132,20 @@ pub fn complete(
     })
 }
 
-/// What a command wrote so far.
-#[derive(Default)]
-struct Output {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+/// When the time of a command that begins now is up.
+pub(super) fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(LONGEST)
 }
 
-fn not_found(error: io::Error) -> io::Result<Ran> {
+/// What a command wrote so far.
+#[derive(Default)]
+pub(super) struct Output {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+/// That a command cannot be started is an answer, but for a fault of the machine.
+pub(super) fn not_found(error: io::Error) -> io::Result<Ran> {
     match error.raw_os_error() {
         None | Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Err(error),
         Some(errno) => Ok(Ran {
@@ -191,12 +213,13 @@ fn look_up(name: &str) -> io::Result<PathBuf> {
     Err(refused.into())
 }
 
-/// Feeds standard input and drains the two outputs until they are closed or the time is up.
-fn exchange(
+/// Feeds standard input and drains the two outputs until they are closed, what came is all that is awaited, or the time is up.
+pub(super) fn exchange(
     started: Started,
     input: &[u8],
     deadline: Instant,
     output: &mut Output,
+    is_all: impl Fn(&Output) -> bool,
 ) -> io::Result<()> {
     let mut stdin = started.stdin.map(|pipe| Feed { pipe, rest: input });
     let mut stdout = Some(started.stdout);
@@ -214,7 +237,7 @@ fn exchange(
         stdin = stdin.map_or(Ok(None), Feed::write)?;
         drain(&mut stdout, &mut output.stdout)?;
         drain(&mut stderr, &mut output.stderr)?;
-        if stdout.is_none() && stderr.is_none() {
+        if stdout.is_none() && stderr.is_none() || is_all(output) {
             return Ok(());
         }
         let mut waiting = Vec::with_capacity(3);
@@ -310,6 +333,12 @@ fn wait_until(process: Pid, deadline: Instant) -> io::Result<bool> {
     // It may have ended while a child of its own held its output until the time was up.
     let ended = poll(&mut waiting, PollTimeout::ZERO)? != 0;
     Ok(ended || ready(&mut waiting, deadline)?)
+}
+
+/// Whether a process is a child that was not waited for. Nobody's status is taken.
+pub(super) fn is_child(process: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::Pid(process), flags).is_ok()
 }
 
 /// A descriptor that is readable when the command has ended: pidfd_open(2), Linux 5.3.

@@ -2,6 +2,7 @@
 //! them and sends packets, over one pair of byte streams.
 
 pub mod exec;
+pub mod kept;
 pub mod kernel;
 pub mod probe;
 pub mod protocol;
@@ -21,6 +22,8 @@ use nix::unistd::Pid;
 
 use crate::observed::{End, Ran, State};
 use crate::scenario::Namespace;
+use crate::tool::Through;
+use kept::Kept;
 use kernel::surroundings::{self, Surroundings};
 use kernel::{Capture, KernelError, LegacyTables, NetworkOf};
 use probe::Round;
@@ -107,6 +110,24 @@ pub trait Ground {
     /// A fault of the machine: that there is no such command is an answer.
     fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran>;
 
+    /// Starts a command that stays when it is through `stdin`.
+    ///
+    /// # Errors
+    /// As [`Ground::run`]'s.
+    fn keep(
+        &mut self,
+        argv: &[String],
+        stdin: &[u8],
+        through: &Through,
+        timeout: Duration,
+    ) -> io::Result<Ran>;
+
+    /// Kills the commands that stay.
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    fn end_kept(&mut self) -> io::Result<()>;
+
     /// Leaves no rules.
     ///
     /// # Errors
@@ -131,11 +152,32 @@ pub trait Ground {
 
 /// The agent's own root, and its own network namespace, which it cannot leave.
 #[derive(Default)]
-struct Here(exec::Runner);
+struct Here {
+    runner: exec::Runner,
+    kept: Vec<Kept>,
+}
 
 impl Ground for Here {
     fn run(&mut self, argv: &[String], stdin: Option<&[u8]>, timeout: Duration) -> io::Result<Ran> {
-        self.0.run(argv, stdin, timeout)
+        self.runner.run(argv, stdin, timeout)
+    }
+
+    fn keep(
+        &mut self,
+        argv: &[String],
+        stdin: &[u8],
+        through: &Through,
+        timeout: Duration,
+    ) -> io::Result<Ran> {
+        let start = || self.runner.start(argv, true);
+        let (ran, kept) = kept::start(start, stdin, through, timeout)?;
+        self.kept.extend(kept);
+        Ok(ran)
+    }
+
+    fn end_kept(&mut self) -> io::Result<()> {
+        self.kept.clear();
+        Ok(())
     }
 
     fn reset(&mut self) -> Result<(), KernelError> {
@@ -173,6 +215,12 @@ impl Agent {
         request: Request,
         beat: &mut dyn FnMut(usize),
     ) -> Reply {
+        if request.ends_kept()
+            && !matches!(request, Request::Burst { .. })
+            && let Err(error) = ground.end_kept()
+        {
+            return failed("ending the commands that stay", &error);
+        }
         match request {
             Request::Connect { .. } => Reply::Failed {
                 message: "there is no other stream here".to_owned(),
@@ -198,6 +246,19 @@ impl Agent {
                     Err(error) => failed(&format!("running {argv:?}"), &error),
                 }
             }
+            Request::Keep {
+                argv,
+                stdin,
+                through,
+                timeout_ms,
+            } => {
+                let timeout = Duration::from_millis(timeout_ms);
+                match ground.keep(&argv, stdin.bytes(), &through, timeout) {
+                    Ok(ran) => Reply::Ran(ran),
+                    Err(error) => failed(&format!("starting {argv:?}"), &error),
+                }
+            }
+            Request::EndKept => Reply::Done,
             Request::Backends => match kernel::backends() {
                 Ok(there) => Reply::Backends { there },
                 Err(error) => failed("asking for the kernel's tables", &error),

@@ -12,6 +12,7 @@ use super::kernel::Capture;
 use crate::catalog::{Backend, Family};
 use crate::observed::{ChainName, Ran, RulePlace, State, Text};
 use crate::scenario::{Namespace, Probe, Setup};
+use crate::tool::Through;
 
 /// What the lab asks of an agent. Each request is answered by exactly one [`Reply`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,20 @@ pub enum Request {
         /// After so many milliseconds it is killed, with everything it started.
         timeout_ms: u64,
     },
+    /// Start a command in the same way that stays when it is through what it reads. It is killed before the rules are deleted or others
+    /// put in their place, and with the agent.
+    Keep {
+        /// The program, looked up in the fixed `PATH`, and its arguments.
+        argv: Vec<String>,
+        /// What it reads first. Its standard input is not closed then.
+        stdin: Text,
+        /// How it says that it is through that.
+        through: Through,
+        /// After so many milliseconds it is killed, if it is not through.
+        timeout_ms: u64,
+    },
+    /// Kill the commands that stay.
+    EndKept,
     /// Whose tables does the kernel have? Of legacy ones, those that were made ready are looked for.
     Backends,
     /// What does the kernel hold in this network namespace?
@@ -99,6 +114,30 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether a command is started that stays.
+    pub fn keeps(&self) -> bool {
+        self.has(|request| matches!(request, Request::Keep { .. }))
+    }
+
+    /// Whether the commands that stay are killed: a namespace without rules is wanted.
+    pub fn ends_kept(&self) -> bool {
+        self.has(|request| {
+            matches!(
+                request,
+                Request::EndKept | Request::PutBack(_) | Request::Reset | Request::Clear
+            )
+        })
+    }
+
+    fn has(&self, is_it: fn(&Request) -> bool) -> bool {
+        match self {
+            Request::Burst { requests, .. } => requests.iter().any(is_it),
+            request => is_it(request),
+        }
+    }
+}
+
 /// A probe on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packet {
@@ -157,7 +196,8 @@ pub enum Reply {
         /// Whose tables it has.
         there: BTreeSet<Backend>,
     },
-    /// To [`Request::Run`].
+    /// To [`Request::Run`], and to [`Request::Keep`]: of a command that stays, what it wrote so far, and as its end the status that it
+    /// would have ended with, 0 or 1.
     Ran(Ran),
     /// To [`Request::Dump`] and [`Request::DumpChain`].
     Dumped {

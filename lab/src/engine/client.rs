@@ -58,7 +58,9 @@ pub struct AgentClient {
 /// How long one command of a request may take.
 fn longest(request: &Request) -> Duration {
     match request {
-        Request::Run { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
+        Request::Run { timeout_ms, .. } | Request::Keep { timeout_ms, .. } => {
+            Duration::from_millis(*timeout_ms)
+        }
         Request::Burst { requests, .. } => requests.iter().map(longest).max().unwrap_or_default(),
         _ => Duration::ZERO,
     }

@@ -105,6 +105,7 @@ impl DockerEngine {
             holder,
             places: places.collect(),
             containers,
+            keeping: BTreeSet::new(),
             far: far.into_iter().collect(),
         };
         lane.greet(spec).await?;
@@ -327,6 +328,8 @@ struct DockerLane {
     holder: Member,
     places: BTreeMap<BuildId, usize>,
     containers: Vec<Member>,
+    /// The containers in which a command may stay. Agents do not reach each other's.
+    keeping: BTreeSet<usize>,
     far: BTreeMap<Namespace, Member>,
 }
 
@@ -361,6 +364,23 @@ impl DockerLane {
         self.holder.prepare(spec, legacy).await
     }
 
+    /// Ends the commands that stay, in whichever container.
+    async fn end_kept(&mut self) -> Result<(), EngineError> {
+        for place in std::mem::take(&mut self.keeping) {
+            let Some(member) = self.containers.get_mut(place) else {
+                continue;
+            };
+            match member.agent.ask(&Request::EndKept).await? {
+                Reply::Done => {}
+                other => {
+                    let fault = format!("an agent was to end what stays, and answered {other:?}");
+                    return Err(EngineError::Fault(fault));
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn remove(self) {
         let members = self.containers.into_iter().chain(self.far.into_values());
         let members = members.chain([self.holder]);
@@ -375,6 +395,12 @@ impl Lane for DockerLane {
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Reply, EngineError>> {
         async move {
+            if request.ends_kept() {
+                self.end_kept().await?;
+            }
+            if let (true, Place::Build(build)) = (request.keeps(), place) {
+                self.keeping.extend(self.places.get(build));
+            }
             let agent = match place {
                 Place::Holder => &mut self.holder.agent,
                 Place::Far(namespace) => {

@@ -1,6 +1,7 @@
 //! What a build says when it fails, without what each release says in its own words; and what is missing where it could not
 //! write a rule, as far as its words or the rule's show.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::reason::{Complaint, Lacking, Needed, Reason};
@@ -25,6 +26,13 @@ pub fn core_message(reason: &str) -> &str {
         "" => reason,
         core => core,
     }
+}
+
+/// What was said, in one line, with each of its lines once: nft says of every rule of a table that it may not be changed.
+pub(super) fn each_line_once(said: &str) -> String {
+    let mut known = BTreeSet::new();
+    let lines: Vec<&str> = said.lines().filter(|line| known.insert(*line)).collect();
+    lines.join(" ")
 }
 
 impl Complaint {
@@ -133,6 +141,17 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn a_complaint_that_is_repeated_is_shown_once() {
+        let said =
+            "in:2:1-2: Error: no\ntable inet own {\n^^\nin:2:1-2: Error: no\ntable inet own {\n^^";
+        assert_eq!(
+            each_line_once(said),
+            "in:2:1-2: Error: no table inet own { ^^"
+        );
+        assert_eq!(each_line_once(""), "");
+    }
     use crate::tool::iptables;
 
     #[rstest]

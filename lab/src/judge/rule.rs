@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::by_operation::{Answer, RestoreVerdict, WriteVerdict};
 use super::chain_in_lane::RuleInLane;
-use super::complaint::why_unwritten;
+use super::complaint::{each_line_once, why_unwritten};
 use super::consequence;
 use super::fate::{Fate, Fates};
 use super::location::Location;
@@ -162,11 +162,10 @@ impl<'a> Pairing<'a> {
     /// What a command that failed said: its standard error, or how it ended.
     pub(super) fn complaint(&self, command: &CommandRecord) -> Complaint {
         let said = self.evidence.text(command.stderr);
-        let said: Vec<&str> = said.trim().lines().collect();
-        if said.is_empty() {
-            return Complaint::Ended(command.end);
+        match each_line_once(said.trim()) {
+            said if said.is_empty() => Complaint::Ended(command.end),
+            said => Complaint::Said(said.into()),
         }
-        Complaint::Said(said.join(" ").into())
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::digest;
 use super::legacy::LegacyTable;
-use super::nft::{NftTable, kernel_table};
+use super::nft::{NftTable, TableFlags, kernel_table};
 use crate::catalog::{Backend, Family};
 
 /// What the kernel holds in one network namespace, in its own terms, without handles and counters.
@@ -36,6 +36,12 @@ impl State {
     pub fn id(&self) -> StateId {
         let digest = digest(self);
         StateId(digest.expect("a state is lists, texts and numbers, which all have a JSON form"))
+    }
+
+    /// Whether a program that is there owns one of its tables: no other can make such a state, for a table is its maker's.
+    pub fn is_owned(&self) -> bool {
+        let mut tables = self.nft.iter();
+        tables.any(|table| table.flags.has(TableFlags::OWNER))
     }
 
     /// Whether both hold the same, whichever nft made their tables.

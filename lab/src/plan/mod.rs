@@ -183,7 +183,7 @@ impl Plan {
     }
 
     /// Who writes the layers that are not the writer's: of each tool the newest build of its backend. None where one is not there,
-    /// which is noted.
+    /// which is noted. Whose program is to stay is a package before all others: the lab compiles nft without its prompt.
     fn bystanders(
         &mut self,
         scenario: &Scenario,
@@ -193,7 +193,11 @@ impl Plan {
         let mut bystanders = Vec::new();
         for layer in scenario.layers().filter(|of| of.by == By::Bystander) {
             let (number, tool, backend) = (layer.number, layer.tool(), writer.backend);
-            let Some(build) = witness(available, tool, backend, None) else {
+            let packages = layer.stays.then(|| available.iter().filter(is_package));
+            let packages: Vec<Build> = packages.into_iter().flatten().cloned().collect();
+            let newest = witness(&packages, tool, backend, None)
+                .or_else(|| witness(available, tool, backend, None));
+            let Some(build) = newest else {
                 let without = WithoutBystander {
                     scenario: scenario.name.clone(),
                     layer: number,
@@ -230,6 +234,10 @@ impl Plan {
     pub fn pairings(&self) -> usize {
         self.loads.iter().map(|load| load.readers.len()).sum()
     }
+}
+
+fn is_package(build: &&Build) -> bool {
+    build.origin == Origin::Debian
 }
 
 /// Whether a writer and a reader are ever put side by side in a scenario whose rules the tool `own` writes, those of others the

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use crate::catalog::BuildId;
 use crate::observed::{ChainName, End, Ran, RulePlace, State, Text};
 use crate::scenario::{Namespace, Outcome, Probe, Setup};
+use crate::tool::{Staying, Through};
 
 /// A set of a scenario's rules, by their place in its ruleset from 0. In JSON: `"1-5,7"`, counted from 1.
 ///
@@ -230,6 +231,8 @@ pub enum Action {
         stdin: Option<Text>,
         /// The rule whose handle the lane puts in the place of the last argument.
         handle_of: Option<RulePlace>,
+        /// How it says that it is through what it reads, if it stays then: until the lane is emptied.
+        stays: Option<Through>,
     },
     /// The kernel's own rules are read.
     Dump,
@@ -268,6 +271,18 @@ impl Action {
             argv,
             stdin,
             handle_of: None,
+            stays: None,
+        }
+    }
+
+    /// A command of `build` that stays until the lane is emptied.
+    pub fn staying(build: BuildId, command: Staying) -> Self {
+        Action::Command {
+            build,
+            argv: command.argv,
+            stdin: Some(command.stdin),
+            handle_of: None,
+            stays: Some(command.through),
         }
     }
 }

@@ -70,13 +70,18 @@ impl LoadRecorder {
         let seen = match (&step.action, answer) {
             (
                 Action::Command {
-                    build, argv, stdin, ..
+                    build,
+                    argv,
+                    stdin,
+                    stays,
+                    ..
                 },
                 Answer::Ran(ran),
             ) => Seen::Command(CommandRecord {
                 build: build.clone(),
                 argv: argv.clone(),
                 stdin: stdin.as_ref().map(|text| self.text(text)),
+                stays: stays.is_some(),
                 end: ran.end,
                 stdout: self.text(&ran.stdout),
                 stderr: self.text(&ran.stderr),

@@ -63,7 +63,11 @@ pub fn show(scenario: &Scenario) -> String {
                 inert(&source.url)
             );
         }
-        let _ = writeln!(page, "written with {}", layer.write);
+        let stays = match layer.stays {
+            true => ", by a program that stays",
+            false => "",
+        };
+        let _ = writeln!(page, "written with {}{stays}", layer.write);
     }
     if !scenario.own_chains.is_empty() {
         let owned = scenario.own_chains.join(", ");

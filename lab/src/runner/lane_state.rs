@@ -142,13 +142,18 @@ impl InLane<'_> {
         self.do_again(open, target, unmet).await
     }
 
-    /// Captures what a lane holds, in the kernel's own form, if no packets met it: it can be had at once from then on.
+    /// Captures what a lane holds, in the kernel's own form, if no packets met it: it can be had at once from then on. What a
+    /// program owns is not: of the agent that puts it back it would be, and go with it. Commands bring that about, and the program
+    /// that owns it is one of them.
     pub async fn capture(&self, open: &mut OpenLane) -> Result<(), EngineError> {
         let Some(World { state, sent: None }) = open.world else {
             return Ok(());
         };
         let known = self.memory.capture(self.around.setup, state);
         if state == self.around.empty || !matches!(known, Captured::Not) {
+            return Ok(());
+        }
+        if self.memory.is_owned(state) {
             return Ok(());
         }
         match open.lane.ask(&Place::Holder, &Request::Capture).await? {

@@ -300,6 +300,12 @@ impl Memory {
         }
     }
 
+    /// Whether a program that is there owns a part of a state.
+    pub fn is_owned(&self, state: Id) -> bool {
+        let inner = self.lock();
+        inner.states.get(&state).is_some_and(|of| of.is_owned())
+    }
+
     /// What is known of having a lane hold a state at once.
     pub fn capture(&self, setup: Id, state: Id) -> Captured {
         self.lock().captures.of(setup, state)

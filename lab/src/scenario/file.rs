@@ -66,6 +66,9 @@ struct LayerInFile {
     /// How that system really writes them. The newest build of the tool that is there does.
     #[schemars(with = "Write")]
     write: Spanned<Write>,
+    /// Whether the program that writes them stays then, as a daemon does: a table of its own goes with it.
+    #[schemars(with = "Option<bool>")]
+    stays: Option<Spanned<bool>>,
     /// Where they were taken from.
     source: Source,
     /// The rules, as those of the scenario's own system are given.
@@ -133,11 +136,17 @@ impl Scenario {
             check_layer(&layer, &families, text)?;
             let write = *layer.write.get_ref();
             places.push((layer.when, layer.write.span()));
+            let rules = given(layer.rules.get_ref(), write, text)?;
+            let stays = layer.stays.filter(|stays| *stays.get_ref());
+            if let Some(stays) = &stays {
+                check_stays(write, &rules, (stays.span(), text))?;
+            }
             scenario.beside.push(Beside {
                 when: layer.when,
                 write,
+                stays: stays.is_some(),
                 source: layer.source,
-                rules: given(layer.rules.get_ref(), write, text)?,
+                rules,
             });
         }
         scenario.pile_up();
@@ -181,6 +190,21 @@ fn check_layer(layer: &LayerInFile, families: &[Family], text: &str) -> Result<(
         return Err(fault.with_help("add ipv4 = '''…''' or ipv6 = '''…'''"));
     }
     Ok(())
+}
+
+/// The tool that writes a layer has a program that can stay.
+fn check_stays(
+    write: Write,
+    rules: &BTreeMap<Family, Given>,
+    (place, text): (Range<usize>, &str),
+) -> Result<(), Fault> {
+    let can = |given: &Given| given.staying(write, |_| true).is_some();
+    if rules.values().all(can) {
+        return Ok(());
+    }
+    let message = format!("no program stays that writes with {write}");
+    let fault = Fault::at(text, place, message);
+    Err(fault.with_help("nft can: write = \"nft\""))
 }
 
 /// No layer takes away what one before it has written. `own` and `places` say where in the file each of them is.

@@ -27,6 +27,8 @@ pub struct Beside {
     pub when: When,
     /// How that system writes them.
     pub write: Write,
+    /// Whether its program stays when it has written them.
+    pub stays: bool,
     /// Where they were taken from.
     pub source: Source,
     /// The rules, in the language of the tool that writes them.
@@ -51,6 +53,8 @@ pub struct Layer<'s> {
     pub by: By,
     /// How it is written.
     pub write: Write,
+    /// Whether the program that writes it stays then: what is its own in the kernel lasts as long as it does.
+    pub stays: bool,
     /// Where its rules were taken from; none of a user's own.
     pub source: Option<&'s Source>,
     /// Its rules.
@@ -159,16 +163,25 @@ impl Scenario {
     pub fn layers(&self) -> impl Iterator<Item = Layer<'_>> {
         let of_others = |when| {
             let beside = self.beside.iter().filter(move |of| of.when == when);
-            beside.map(|of| (By::Bystander, of.write, Some(&of.source), &of.rules))
+            beside.map(|of| {
+                let how = (of.write, of.stays);
+                (By::Bystander, how, Some(&of.source), &of.rules)
+            })
         };
-        let own = (By::Writer, self.write, self.source.as_ref(), &self.rules);
+        let own = (
+            By::Writer,
+            (self.write, false),
+            self.source.as_ref(),
+            &self.rules,
+        );
         let before = of_others(When::Before);
         let all = before.chain([own]).chain(of_others(When::After));
         all.zip(1..)
-            .map(|((by, write, source, rules), number)| Layer {
+            .map(|((by, (write, stays), source, rules), number)| Layer {
                 number,
                 by,
                 write,
+                stays,
                 source,
                 rules,
             })
@@ -313,6 +326,22 @@ COMMIT
             .map(|of| (of.1, of.2))
             .collect();
         assert_eq!(places, [(1, 0), (2, 0), (2, 1)]);
+    }
+
+    #[test]
+    fn the_program_of_a_layer_of_nfts_can_stay() {
+        let host = "add table inet host { flags owner; }\nadd chain inet host in\nadd rule inet host in accept\n";
+        let stays = |head: &str| {
+            let scenario = with(&layer(head, host));
+            let layers: Vec<bool> = scenario.layers().map(|of| of.stays).collect();
+            layers
+        };
+        assert_eq!(stays("write = \"nft\""), [false, false]);
+        assert_eq!(stays("write = \"nft\"\nstays = false"), [false, false]);
+        assert_eq!(
+            stays("write = \"nft-insert\"\nwhen = \"before\"\nstays = true"),
+            [true, false]
+        );
     }
 
     #[test]

@@ -139,6 +139,12 @@ expect = "to 127.0.0.3:8080"
     "this takes away what layers before it have in table filter",
     "5:1"
 )]
+#[case::what_cannot_stay(
+    "write = 'append'\nstays = true",
+    "ipv4 = '''\n*mangle\n-A INPUT -j ACCEPT\nCOMMIT\n'''",
+    "no program stays that writes with iptables -A, rule by rule",
+    "13:9"
+)]
 fn what_is_wrong_with_a_layer_is_shown_at_its_place(
     #[case] head: &str,
     #[case] rules: &str,

@@ -14,6 +14,27 @@ pub type Argv = Vec<String>;
 /// A command: program and arguments, and what it reads from standard input.
 pub type Command = (Argv, Option<Text>);
 
+/// A command that stays when it is through its input: what is its own in the kernel lasts as long as it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staying {
+    /// Program and arguments.
+    pub argv: Argv,
+    /// What it reads first. Its standard input is not closed then.
+    pub stdin: Text,
+    /// How it says that it is through that.
+    pub through: Through,
+}
+
+/// How a command that stays says that it is through its input, and whether it took it: it has no exit status yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// A line that it then prints to standard error.
+    pub line: String,
+    /// What a complaint begins with, on a line of its own. The one before `line` comes with that; where there are others, it took
+    /// nothing.
+    pub complaint: String,
+}
+
 /// Which of a tool's programs is run. iptables has one for each backend and family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Program {

@@ -1,6 +1,6 @@
 //! The rules of a scenario in one family, in the language of the tool that writes them.
 
-use super::commands::{Command, Program};
+use super::commands::{Command, Program, Staying};
 use super::fault::Fault;
 use super::ruleset::Ruleset;
 use super::write::Write;
@@ -90,13 +90,15 @@ impl Given {
     ) -> Vec<Command> {
         match &self.0 {
             Language::Iptables(ruleset) => iptables::write(program, how, &ruleset.only(keep)),
-            Language::Nft(script) => nft::write(
-                program,
-                match how.is_in_front() {
-                    true => script.in_front(keep),
-                    false => script.only(keep),
-                },
-            ),
+            Language::Nft(script) => nft::write(program, script.written(how, keep)),
+        }
+    }
+
+    /// The command that writes only those rules, in the way of `how`, and stays; none where their tool has no program that does.
+    pub fn staying(&self, how: Write, keep: impl Fn(usize) -> bool) -> Option<Staying> {
+        match &self.0 {
+            Language::Iptables(_) => None,
+            Language::Nft(script) => Some(nft::stay(&script.written(how, keep))),
         }
     }
 }
@@ -128,5 +130,16 @@ mod tests {
         };
         let expected = "add table ip t\nadd chain ip t c\ninsert rule ip t c drop\ninsert rule ip t c accept\n";
         assert_eq!(stdin.to_lossy(), expected, "the last one goes in first");
+        let staying = given.staying(Write::Nft, |rule| rule == 1).expect("nft's");
+        assert_eq!(staying.argv.join(" "), "nft -i");
+        let expected = "add table ip t; add chain ip t c; add rule ip t c drop\n\
+            list table ip iptables-lab-is-through\n";
+        assert_eq!(staying.stdin.to_lossy(), expected);
+        assert!(
+            staying
+                .stdin
+                .to_lossy()
+                .ends_with(&format!("{}\n", staying.through.line))
+        );
     }
 }

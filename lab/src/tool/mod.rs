@@ -22,7 +22,9 @@ mod write;
 
 pub use align::{Alignment, Partner, align};
 pub use change::{Change, Difference, HeldRule, Rewritten};
-pub use commands::{Argv, Command, Commands, ListedAs, NamedRule, PlainRule, Program};
+pub use commands::{
+    Argv, Command, Commands, ListedAs, NamedRule, PlainRule, Program, Staying, Through,
+};
 pub use dialect::{Component, Dialect, NearMiss, Shape};
 pub use fault::{Fault, InFile};
 pub use given::Given;

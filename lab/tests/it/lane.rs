@@ -204,6 +204,11 @@ impl TestLane {
         runtime.block_on(lane.ask(place, request))
     }
 
+    /// Its build.
+    pub fn build(&self) -> &BuildId {
+        &self.build
+    }
+
     /// The ids of its containers.
     pub fn containers(&self) -> BTreeSet<String> {
         let docker = self.docker.as_ref().expect("a Docker daemon answers");

@@ -1,16 +1,19 @@
 //! Rules of several tools in one namespace: what is written by whom, and what each layer's rules come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use iptables_lab::catalog::Tool;
 use iptables_lab::judge::verdict::Verdict;
 use iptables_lab::judge::{Cell, RuleVerdict};
 use iptables_lab::matrix::Matrix;
 use iptables_lab::plan::Operation;
-use iptables_lab::plan::step::Role;
+use iptables_lab::plan::step::{Role, Stage};
 use iptables_lab::recording::{self, Recording, Seen};
+use rstest::rstest;
 use tempfile::TempDir;
 
 use super::lab::{both, iptables_lab};
@@ -68,6 +71,19 @@ impl Ran {
         writes
     }
 
+    /// What the reader's first command of a role wrote, to standard output and standard error.
+    fn reader_said(&self, stage: Stage, role: Role) -> String {
+        let load = &self.recording.loads[0];
+        let mut observations = load.observations.iter();
+        let command = observations.find_map(|of| match &of.seen {
+            Seen::Command(command) if (of.stage, of.role) == (stage, role) => Some(command),
+            _ => None,
+        });
+        let command = command.unwrap();
+        let [stdout, stderr] = [command.stdout, command.stderr].map(|of| load.text(of).to_lossy());
+        format!("{stdout}{stderr}")
+    }
+
     /// Every packet fares as the scenario says, once all layers are written.
     fn packets_fare_as_expected(&self) {
         for probe in &self.cell.outcome.probes {
@@ -91,6 +107,10 @@ fn culprits(rule: &RuleVerdict, operation: Operation) -> Vec<String> {
 }
 
 const NETBIRD: &str = "netbird-beside-docker";
+
+const OWNER: &str = "firewalld-beside-netavark";
+
+const KILLED: &str = "firewalld-killed-beside-netavark";
 
 /// NetBird's rule with `ct state`, in the first place of iptables' own chain, closes the table for every iptables: it is named for
 /// Docker's rules and for NetBird's other one, and what these come to without it is said (netbird 2725).
@@ -267,4 +287,157 @@ fn what_no_writer_can_write_beside_its_bystander_is_not_run() {
     let output = matrix(folder.path(), NETBIRD, &legacy);
     assert_eq!(output.status.code(), Some(2), "{}", both(&output));
     assert!(both(&output).contains(NETBIRD), "{}", both(&output));
+}
+
+/// A table that its program owns can be read by all and changed by nobody else. So no nft can load a listing of the whole ruleset,
+/// and nothing is lost by it: that is refused whole. A rule of another table can be deleted. 0.9.8 has no word for the flag.
+#[rstest]
+#[case::knows_both_flags("debian-nft-1.1.3-1", "same", "\tflags owner,persist\n")]
+#[case::knows_owner("debian-nft-1.0.6-2+deb12u2", "same", "\tflags owner\n")]
+#[case::knows_none("debian-nft-0.9.8-3.1+deb11u2", "differs", "\tflags ,\n")]
+fn a_table_that_a_program_owns_is_in_the_way_of_a_reload(
+    #[case] reader: &str,
+    #[case] reject: &str,
+    #[case] flags: &str,
+) {
+    needs!(Native);
+    let ran = Ran::of(OWNER, "debian-nft-1.1.3-1", reader);
+    ran.packets_fare_as_expected();
+    assert_eq!(ran.cell.outcome.rules.len(), 51);
+    for rule in &ran.cell.outcome.rules {
+        let of = |operation| words(rule, operation);
+        let is_reject = rule.given.contains("reject with icmpx");
+        let (save, delete) = match rule.layer {
+            1 if is_reject => (reject, "not-deleted"),
+            1 => ("same", "not-deleted"),
+            _ => ("same", "deleted"),
+        };
+        assert_eq!(of(Operation::Save), save, "{rule:?}");
+        assert_eq!(of(Operation::Delete), delete, "{rule:?}");
+        for operation in [Operation::Rewrite, Operation::Sync, Operation::SyncNoflush] {
+            assert_eq!(of(operation), "unrestorable", "{rule:?}");
+        }
+        assert_eq!(of(Operation::Recognition), "recognised", "{rule:?}");
+    }
+    assert!(
+        ran.reader_said(Stage::Save, Role::ReaderPrint)
+            .contains(flags)
+    );
+}
+
+/// Once its program is gone a table with `persist` is anybody's: it is deleted and loaded again as others are, by who has a word for
+/// the flag. To `add` the table without the flag, as one does who makes sure that it is there, the kernel refuses.
+#[rstest]
+#[case::knows_the_flag("debian-nft-1.1.3-1", "kept", "\tflags persist\n", "")]
+#[case::does_not(
+    "debian-nft-1.0.6-2+deb12u2",
+    "unrestorable",
+    "\tflags \n",
+    "syntax error, unexpected newline"
+)]
+fn what_a_killed_owner_leaves_is_anybodys(
+    #[case] reader: &str,
+    #[case] rewrite: &str,
+    #[case] flags: &str,
+    #[case] said: &str,
+) {
+    needs!(Native);
+    let ran = Ran::of(KILLED, "debian-nft-1.1.3-1", reader);
+    ran.packets_fare_as_expected();
+    for rule in &ran.cell.outcome.rules {
+        let of = |operation| words(rule, operation);
+        assert_eq!(of(Operation::Save), "same", "{rule:?}");
+        assert_eq!(of(Operation::Delete), "deleted", "{rule:?}");
+        assert_eq!(of(Operation::Rewrite), rewrite, "{rule:?}");
+        assert_eq!(of(Operation::Sync), "unrestorable", "{rule:?}");
+    }
+    assert!(
+        ran.reader_said(Stage::Save, Role::ReaderPrint)
+            .contains(flags)
+    );
+    let refused = ran.reader_said(Stage::Rewrite, Role::Restore);
+    assert!(refused.contains(said), "{refused}");
+    if said.is_empty() {
+        let refused = ran.reader_said(Stage::Sync, Role::Restore);
+        assert!(refused.contains("Operation not supported"), "{refused}");
+    }
+}
+
+/// iptables neither sees the table nor touches it.
+#[test]
+fn a_table_that_a_program_owns_is_nothing_to_iptables() {
+    needs!(Native);
+    let ran = Ran::of(OWNER, "debian-nft-1.1.3-1", "debian-1.8.11-2-nft");
+    ran.packets_fare_as_expected();
+    for rule in &ran.cell.outcome.rules {
+        assert_eq!(words(rule, Operation::Save), "invisible", "{rule:?}");
+        assert_eq!(words(rule, Operation::Rewrite), "kept", "{rule:?}");
+        assert_eq!(words(rule, Operation::Recognition), "recognised");
+    }
+}
+
+/// The processes of an interactive nft below `lab`: their ids, each with the time at which it was started.
+fn staying(lab: u32) -> BTreeSet<(u32, String)> {
+    let stat = |process: u32| fs::read_to_string(format!("/proc/{process}/stat")).ok();
+    // After the name in brackets: the state, the parent, and much else.
+    let fields = |stat: &str| -> Vec<String> {
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        rest.split_whitespace().map(str::to_owned).collect()
+    };
+    let is_below = |process: u32| {
+        let mut at = process;
+        while at > 1 && at != lab {
+            let parent = stat(at).and_then(|stat| fields(&stat).get(1)?.parse().ok());
+            at = parent.unwrap_or(0);
+        }
+        at == lab
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_nft = |process: &u32| {
+        let line = fs::read(format!("/proc/{process}/cmdline"));
+        line.is_ok_and(|line| line == b"nft\0-i\0")
+    };
+    let nft = processes
+        .filter(is_nft)
+        .filter(|process| is_below(*process));
+    nft.filter_map(|process| Some((process, fields(&stat(process)?).get(19)?.clone())))
+        .collect()
+}
+
+/// A layer's program stays while its rules are read, and is gone with the lab, however that ends.
+#[rstest]
+#[case::by_itself(false)]
+#[case::killed(true)]
+fn a_program_that_stays_is_gone_with_the_lab(#[case] killed: bool) {
+    needs!(Native);
+    let mut lab = iptables_lab();
+    lab.args(["--engine", "native", "matrix", "--fresh", "--scenario"])
+        .args([OWNER, "--writer", "debian-nft-1.1.3-1"])
+        .args(["--reader", "debian-nft-1.1.3-1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut lab = lab.spawn().unwrap();
+    let mut seen = BTreeSet::new();
+    let ended = loop {
+        seen.extend(staying(lab.id()));
+        if killed && !seen.is_empty() {
+            lab.kill().unwrap();
+        }
+        if let Some(ended) = lab.try_wait().unwrap() {
+            break ended;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(ended.success(), !killed, "{ended}");
+    assert!(!seen.is_empty());
+    let is_there = |(process, started): &(u32, String)| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+        stat.is_ok_and(|stat| stat.contains(&format!(" {started} ")))
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while seen.iter().any(is_there) {
+        assert!(Instant::now() < deadline, "{seen:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -13,6 +13,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::protocol::{AskedOf, Order};
+use crate::agent::kept::{self, Kept};
 use crate::agent::kernel::surroundings::Surroundings;
 use crate::agent::kernel::{self, Capture, KernelError, LegacyTables, NetworkOf};
 use crate::agent::protocol::{Reply, Request};
@@ -25,6 +26,7 @@ use crate::sandbox::{
     self, CAPABILITIES, Cell, Confinement, Contents, Network, Refused, Retired, Shell,
 };
 use crate::scenario::Namespace;
+use crate::tool::Through;
 
 /// What a tree's first process ends with when the machine lacks what it takes.
 const LACKS: u8 = 3;
@@ -108,6 +110,7 @@ impl Lane {
                 shell,
                 cells,
                 cell: None,
+                kept: Vec::new(),
                 held,
                 retired,
                 at,
@@ -222,6 +225,8 @@ struct Bare {
     cells: Vec<Cell>,
     /// Where commands run now.
     cell: Option<usize>,
+    /// The commands that stay.
+    kept: Vec<Kept>,
     held: BTreeMap<Namespace, Held>,
     retired: Retired,
     /// The namespace that this process is in.
@@ -289,8 +294,36 @@ impl Ground for Bare {
         let shell = &mut self.shell;
         let start = || shell.start(cell, argv, stdin.is_some());
         let ran = exec::complete(start, stdin, timeout);
-        end_all()?;
+        // Beside commands that stay, what this one has left running is ended with them.
+        if self.kept.is_empty() {
+            end_all()?;
+        }
         ran
+    }
+
+    fn keep(
+        &mut self,
+        argv: &[String],
+        stdin: &[u8],
+        through: &Through,
+        timeout: Duration,
+    ) -> io::Result<Ran> {
+        self.is_now(State::Used);
+        let cell = self.cell.and_then(|cell| self.cells.get(cell));
+        let cell = cell.ok_or_else(|| io::Error::other("no command runs but in a build"))?;
+        let shell = &mut self.shell;
+        let start = || shell.start(cell, argv, true);
+        let (ran, kept) = kept::start(start, stdin, through, timeout)?;
+        self.kept.extend(kept);
+        Ok(ran)
+    }
+
+    fn end_kept(&mut self) -> io::Result<()> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        self.kept.clear();
+        end_all()
     }
 
     fn reset(&mut self) -> Result<(), KernelError> {

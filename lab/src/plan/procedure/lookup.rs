@@ -264,6 +264,7 @@ impl TrackedLane {
                     argv,
                     stdin: None,
                     handle_of: Some(at),
+                    stays: None,
                 },
                 None => {
                     let words = rule.tokens().to_strings();

@@ -2,7 +2,7 @@
 
 use super::lane::{Dumped, TrackedLane};
 use super::scene::Scene;
-use crate::catalog::{Build, BuildId};
+use crate::catalog::Build;
 use crate::plan::fault::Fault;
 use crate::plan::step::{Action, Burst, Role, RuleSet, Step};
 use crate::plan::trace::{Refused, StepRef, Written};
@@ -18,8 +18,8 @@ enum Pace {
     FirstAtOnce,
 }
 
-/// The commands with which one layer is written, in order, and whose they are.
-type LayerWrites = Vec<(BuildId, tool::Command)>;
+/// The commands with which one layer is written, in order.
+type LayerWrites = Vec<Action>;
 
 impl TrackedLane {
     /// Empties the lane and has the writer write `rules`, and bystanders those of other layers, unless they are there untouched.
@@ -66,7 +66,7 @@ impl TrackedLane {
         Ok(true)
     }
 
-    /// The commands with which each layer of `rules` is written, and whose they are.
+    /// The commands with which each layer of `rules` is written.
     fn writes(&self, rules: &RuleSet, pace: Pace) -> Vec<LayerWrites> {
         let layers = self.scenario.layers().enumerate();
         let layers = layers.map(|(at, layer)| {
@@ -75,9 +75,12 @@ impl TrackedLane {
                 Pace::FirstAtOnce if at == 0 => build.tool.commands().at_once(),
                 Pace::FirstAtOnce | Pace::AsItsSystem => layer.write,
             };
+            if let Some(staying) = self.staying(layer, rules) {
+                return vec![Action::staying(build.id.clone(), staying)];
+            }
             let commands = self.write_commands(build, (layer, how), rules).into_iter();
             commands
-                .map(|command| (build.id.clone(), command))
+                .map(|(argv, stdin)| Action::command(build.id.clone(), argv, stdin))
                 .collect()
         });
         layers.collect()
@@ -100,6 +103,14 @@ impl TrackedLane {
         })
     }
 
+    /// The command that writes those of `rules` that are of a layer, and stays; none where the layer's does not.
+    fn staying(&self, layer: Layer<'_>, rules: &RuleSet) -> Option<tool::Staying> {
+        let family = self.load.family;
+        let given = layer.rules.get(&family).filter(|_| layer.stays)?;
+        let in_whole = |place| self.scenario.in_whole(family, layer.number, place);
+        given.staying(layer.write, |place| rules.contains(in_whole(place)))
+    }
+
     /// Empties the lane and has builds write `layers`. Returns what the kernel then holds, or the command that failed.
     ///
     /// What each layer leaves is looked at: parts of the rules that differ in a later layer have the earlier ones in common, and
@@ -116,9 +127,8 @@ impl TrackedLane {
             if at > 0 && commands.is_empty() {
                 continue;
             }
-            let writes = commands.into_iter().map(|(build, (argv, stdin))| {
-                scene.step(Role::Write, Action::command(build, argv, stdin))
-            });
+            let writes = commands.into_iter();
+            let writes = writes.map(|action| scene.step(Role::Write, action));
             let dump = scene.step(Role::Dump, Action::Dump);
             let steps: Vec<Step> = first.drain(..).chain(writes).chain([dump]).collect();
             let mut answers = self.performer.perform(Burst::until_failure(steps)).await?;

@@ -362,6 +362,9 @@ fn stage_in_words(stage: Stage, of_reader: bool) -> &'static str {
     }
 }
 
+/// What a command reads that stays: its input, and then nothing for as long as someone tries it out.
+const STAYING: &str = "( exec 2>/dev/null; cat; sleep 600 )";
+
 fn of_command(command: &CommandRecord, load: &LoadRecord, names: &Names<'_>) -> String {
     let shell: Vec<String> = command.argv.iter().map(|word| shell_word(word)).collect();
     let container = names.container(command.build.image());
@@ -375,7 +378,13 @@ fn of_command(command: &CommandRecord, load: &LoadRecord, names: &Names<'_>) -> 
                 "\n"
             };
             let (stdin, end) = (inert(&stdin), end_of(&stdin));
-            format!("docker exec -i {container} {shell} <<'{end}'\n{stdin}{newline}{end}\n")
+            let exec = format!("docker exec -i {container} {shell}");
+            match command.stays {
+                true => format!(
+                    "{STAYING} <<'{end}' | {exec} >/dev/null 2>&1 &\n{stdin}{newline}{end}\nsleep 1\n"
+                ),
+                false => format!("{exec} <<'{end}'\n{stdin}{newline}{end}\n"),
+            }
         }
         None => format!("docker exec {container} {shell}\n"),
     };

@@ -12,6 +12,7 @@ use crate::observed::{ChainName, RulePlace, StateId, Text, digest};
 use crate::plan::LaneKind;
 use crate::plan::step::{Action, Burst, Role, Step};
 use crate::scenario::{Namespace, Probe, Setup};
+use crate::tool::Through;
 use crate::tool::iptables::heeded;
 
 /// Something by its content: the sha256 of its JSON.
@@ -81,6 +82,8 @@ enum Asks<'b> {
         stdin: Option<Id>,
         #[serde(skip_serializing_if = "Option::is_none")]
         handle_of: Option<&'b RulePlace>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stays: Option<&'b Through>,
     },
     Dump,
     DumpChain(&'b ChainName),
@@ -144,6 +147,7 @@ pub fn key(
             argv,
             stdin,
             handle_of,
+            stays,
         } => {
             let known = builds.get(build).ok_or_else(|| {
                 EngineError::Fault(format!("{build} is asked for, and is none of the run's"))
@@ -153,6 +157,7 @@ pub fn key(
                 argv,
                 stdin: stdin.as_ref().map(|text| texts.id(text)),
                 handle_of: handle_of.as_ref(),
+                stays: stays.as_ref(),
             })
         }
         Action::Dump => Ok(Asks::Dump),

@@ -4,7 +4,9 @@ use super::Nft;
 use crate::catalog::{Backend, Family, Tool};
 use crate::observed::{RulePlace, kernel_table};
 use crate::tool::Write;
-use crate::tool::commands::{Argv, Command, Commands, ListedAs, PlainRule, Program};
+use crate::tool::commands::{
+    Argv, Command, Commands, ListedAs, PlainRule, Program, Staying, Through,
+};
 
 const PLAIN_RULE: PlainRule = PlainRule {
     text: "add table ip lab\nadd chain ip lab c\nadd rule ip lab c ip saddr 192.0.2.1 accept\n",
@@ -90,6 +92,23 @@ impl Commands for Nft {
         ];
         let argv = delete.into_iter().map(str::to_owned);
         Some(argv.chain([format!("HANDLE-{}", place + 1)]).collect())
+    }
+}
+
+/// What an interactive nft is asked for last: a table that is not there. It says so on standard error, which it does not hold back.
+const LAST: &str = "list table ip iptables-lab-is-through";
+
+/// The command that runs `script` and stays: an nft as people type into it, which takes a line at a time. So the script is one line,
+/// and one transaction, as it is of `nft -f`.
+pub fn stay(script: &str) -> Staying {
+    let commands: Vec<&str> = script.lines().collect();
+    Staying {
+        argv: ["nft", "-i"].map(str::to_owned).to_vec(),
+        stdin: format!("{}\n{LAST}\n", commands.join("; ")).into(),
+        through: Through {
+            line: LAST.to_owned(),
+            complaint: "Error: ".to_owned(),
+        },
     }
 }
 

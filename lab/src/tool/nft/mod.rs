@@ -14,7 +14,7 @@ mod table;
 mod words;
 mod xtables;
 
-pub(super) use commands::write;
+pub(super) use commands::{stay, write};
 pub use expressions::mean_the_same;
 pub(super) use expressions::weight;
 pub(super) use lines::Lines;

@@ -14,7 +14,7 @@ use super::table::{name_of, policy};
 use super::words::{Word, open_braces, split};
 use crate::catalog::{Family, Tool};
 use crate::observed::nft_family;
-use crate::tool::{Chain, Fault, Rule, Ruleset, Table};
+use crate::tool::{Chain, Fault, Rule, Ruleset, Table, Write};
 
 /// Commands for nft, and the ruleset that they make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,14 @@ impl Script {
         let commands = self.commands.iter();
         let kept = commands.filter(|(_, rule)| rule.is_none_or(&keep));
         kept.map(|(command, _)| format!("{command}\n")).collect()
+    }
+
+    /// The same in the way of `how`.
+    pub fn written(&self, how: Write, keep: impl Fn(usize) -> bool) -> String {
+        match how.is_in_front() {
+            true => self.in_front(keep),
+            false => self.only(keep),
+        }
     }
 
     /// The same with each rule in front of what its chain holds: all that is no rule first, then the rules, the last one first.
