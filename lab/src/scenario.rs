@@ -250,6 +250,7 @@ const SHIPPED: &[(&str, &str)] = shipped![
     "docker",
     "docker-dns",
     "docker-ext-bridges",
+    "docker-nftables",
     "docker-swarm",
     "docker-swarm-task",
     "docker-userland",

@@ -343,6 +343,8 @@ impl TrackedLane {
         if let Some((step, dump)) = answers.pop() {
             self.held = Some(self.state(step, dump.dumped()?));
             self.trace.unwritten = Some(self.send(scene).await?);
+            // A reader may leave as little. Then what packets meet there is what comes of its rewrite, too.
+            self.probed.clear();
         }
         Ok(())
     }

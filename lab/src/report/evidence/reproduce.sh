@@ -148,7 +148,7 @@ writer_prints() { prints writer; }
 restores() {
   case $1:$WRITER_PROGRAM:$READER_PROGRAM in
     writer:nft:* | reader:*:nft) { echo flush ruleset; cat "$2"; } | "$1" nft -f - ;;
-    *) "$1" "$IPTABLES-restore" ${3:-} <"$2" ;;
+    *) "$1" "$IPTABLES-restore" ${3:+"$3"} <"$2" ;;
   esac
 }
 
